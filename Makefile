@@ -1,0 +1,40 @@
+# Two commands from a fresh machine: `make run` and `make test`. Everything lives in .venv.
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+# The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
+PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: install run test test-all benchmark lint docs clean
+
+install: .venv/installed
+
+# torch first and alone, so that nothing else chooses its build
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[train,test,lint,docs]'
+	touch $@
+
+run: install
+	$(BIN)/python -m gradbench run --suite smoke --out runs/smoke
+
+test: install
+	$(BIN)/python -m pytest
+
+test-all: install
+	$(BIN)/python -m pytest -m 'not benchmark'
+
+benchmark: install
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+docs: install
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+clean:
+	rm -rf .venv site dist runs

@@ -1,0 +1,74 @@
+"""A U-Net trained on 8x8 handwritten digits, in Stable Diffusion's shape: real data, real weights, seconds on a CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NAME = "digits"
+SUMMARY = "a cross-attention U-Net trained on 8x8 digits; class log-probability or target image"
+CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Alpaydin and Kaynak, 1998, UCI (data)"
+OBJECTIVES = ("class", "heldout-class", "target-image")
+PARAMS: dict[str, Any] = {
+    "label": 3,
+    "guidance": 1.0,
+    "rank": 4,
+    "t_max": 1.0,
+    "t_min": 0.001,
+    "batch": 4,
+    "objective": "class",
+}
+ARRAYS = ("target",)
+GRID = "leading"
+DTYPE = "float32"
+REFERENCES = ("sampler", "expected")
+REQUIRES = ("diffusers", "peft")
+HERE = Path(__file__).parent
+
+
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The trained U-Net with LoRA weights drawn by the seed, the class embedding as its condition, and the objective.
+
+    `class`: log-probability of `label` by the scorer. `heldout-class`: the same by an independently trained one.
+    `target-image`: half the squared distance to `target` (1, 8, 8), by default the mean of the data's fours.
+    """
+    import torch
+
+    from gradbench import checks
+    from gradbench.models.lora import add_lora
+    from gradbench.models.unet import unet_denoiser
+    from gradbench.models.weights import load_weights
+    from gradbench.objectives.classifier import ClassLogProbability
+    from gradbench.objectives.quadratic import Quadratic
+
+    from .network import CLASSES, NULL_CLASS, Classifier, DigitsModel, scheduler
+
+    label = checks.one_of("label", params["label"], range(CLASSES))
+    model = DigitsModel()
+    model.load_state_dict(load_weights(HERE, "unet.safetensors"))
+    model.eval().requires_grad_(False)
+    lora = add_lora(model.unet, params["rank"], seed)
+    tokens = model.tokens(torch.tensor([label, NULL_CLASS]))
+    denoiser = unet_denoiser(
+        model.unet,
+        scheduler(),
+        condition=tokens[0].clone(),
+        null_condition=tokens[1].clone(),
+        guidance=params["guidance"],
+    )
+
+    if params["objective"] == "target-image":
+        target = torch.as_tensor(arrays["target"]) if "target" in arrays else load_weights(HERE, "four.safetensors")["mean"]
+        checks.shape("target", target.shape, (1, 8, 8))
+        objective: torch.nn.Module = Quadratic(target, torch.ones_like(target))
+    else:
+        name, width = {"class": ("scorer", 24), "heldout-class": ("heldout", 20)}[params["objective"]]
+        classifier = Classifier(width)
+        classifier.load_state_dict(load_weights(HERE, f"{name}.safetensors"))
+        objective = ClassLogProbability(classifier, label, CLASSES)
+    return {
+        "denoiser": denoiser,
+        "objective": objective,
+        "condition": denoiser.condition,
+        "parameters": lora,
+        "shape": (1, 8, 8),
+    }

@@ -1,0 +1,74 @@
+"""gradbench: which estimator of the gradient through a diffusion sampler to use, measured.
+
+    case = gradbench.case("gaussian", dim=6)
+    problem = case.problem(sampler="ddim", steps=20, targets=("x_T", "condition", "parameters"))
+    gradbench.estimator("adjoint-deis", order=1)(problem).grads["x_T"]
+    x_0 = gradbench.sample(denoiser, x_T, sampler="ddim", steps=50, gradient="checkpoint", wrt=[condition, *lora])
+
+Names are imported when they are first used, so that `import gradbench` costs milliseconds and no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gradbench.api import case, estimator, sample
+    from gradbench.diffusion.chart import Chart
+    from gradbench.diffusion.denoiser import Denoiser, NetworkDenoiser, Prediction
+    from gradbench.diffusion.schedule import Schedule, from_diffusers
+    from gradbench.estimators.base import GradientEstimate, GradientEstimator
+    from gradbench.estimators.problem import Problem
+    from gradbench.models.unet import unet_denoiser
+    from gradbench.samplers.base import Interval, Rule
+    from gradbench.samplers.rollout import Rollout
+
+_HOMES = {
+    "case": "api",
+    "estimator": "api",
+    "sample": "api",
+    "Chart": "diffusion.chart",
+    "Denoiser": "diffusion.denoiser",
+    "NetworkDenoiser": "diffusion.denoiser",
+    "Prediction": "diffusion.denoiser",
+    "Schedule": "diffusion.schedule",
+    "from_diffusers": "diffusion.schedule",
+    "GradientEstimate": "estimators.base",
+    "GradientEstimator": "estimators.base",
+    "Problem": "estimators.problem",
+    "unet_denoiser": "models.unet",
+    "Interval": "samplers.base",
+    "Rule": "samplers.base",
+    "Rollout": "samplers.rollout",
+}
+
+__all__ = [
+    "Chart",
+    "Denoiser",
+    "GradientEstimate",
+    "GradientEstimator",
+    "Interval",
+    "NetworkDenoiser",
+    "Prediction",
+    "Problem",
+    "Rollout",
+    "Rule",
+    "Schedule",
+    "__version__",
+    "case",
+    "estimator",
+    "from_diffusers",
+    "sample",
+    "unet_denoiser",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gradbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gradbench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,150 @@
+"""Cases: one folder each, `case.py` holding a torch-free header and `build`.
+
+A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays it takes), GRID and
+DTYPE (defaults), REFERENCES and REQUIRES; build(params, arrays, seed) returns denoiser, objective, condition,
+parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and any added by `add_folder`.
+"""
+
+import importlib
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradbench import checks
+
+if TYPE_CHECKING:
+    import torch
+
+    from gradbench.diffusion.schedule import Schedule
+    from gradbench.estimators.problem import Problem
+
+_PACKAGE = "gradbench_cases"
+
+
+def shipped_folder() -> Path:
+    """Where the cases and suites that ship with gradbench lie: in the wheel, or at the top of a checkout."""
+    inside = Path(__file__).parent.parent / "_cases"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "cases"
+
+
+def _package() -> types.ModuleType:
+    """The package whose submodules are the case folders."""
+    if _PACKAGE not in sys.modules:
+        package = types.ModuleType(_PACKAGE)
+        package.__path__ = [str(shipped_folder())]
+        sys.modules[_PACKAGE] = package
+    return sys.modules[_PACKAGE]
+
+
+def folders() -> list[Path]:
+    """The folders that cases and suites are looked for in, in order."""
+    return [Path(path) for path in _package().__path__]
+
+
+def add_folder(folder: Path | str) -> None:
+    """Adds a folder of case folders; `ValueError` where there is none."""
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise ValueError(f"--cases must name a folder of case folders, got {str(folder)!r}")
+    if str(path) not in _package().__path__:
+        _package().__path__.append(str(path))
+
+
+def headers() -> dict[str, Any]:
+    """The header of every case, by name; imports no torch."""
+    found = {}
+    for folder in folders():
+        for file in sorted(folder.glob("*/case.py")):
+            _package()
+            header = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
+            found[header.NAME] = header
+    return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case with its parameters filled in."""
+
+    header: Any
+    params: dict[str, Any]
+    arrays: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.header.NAME
+
+    def problem(
+        self,
+        sampler: str = "ddim",
+        steps: int = 20,
+        seed: int = 0,
+        targets: Sequence[str] | None = None,
+        dtype: "torch.dtype | str | None" = None,
+        device: str = "cpu",
+        x_T: Any = None,
+        noise: Any = None,
+    ) -> "Problem":
+        """The problem of differentiating the objective through `sampler` with `steps` steps.
+
+        targets: of x_T, condition and parameters; None for all. dtype: float64, float32, or bfloat16 or float16 for
+        the network with the state in float32; None for the case's own. x_T (b, *x) and noise (steps, b, *x) are drawn
+        by key from `seed` where they are not given. Raises `ValueError` for what it cannot serve.
+        """
+        import torch
+
+        from gradbench.diffusion.noise import INITIAL, draw
+        from gradbench.estimators.problem import TARGETS, Problem, check_targets
+        from gradbench.samplers.catalogue import sampler_spec
+
+        spec = sampler_spec(sampler, self.header.GRID)
+        checks.positive_integer("steps", steps)
+        checks.seed(seed)
+        chosen = check_targets(TARGETS if targets is None else targets)
+        number = checks.dtype(dtype or self.header.DTYPE)
+        place = checks.device(device)
+        parts = self.header.build(self.params, self.arrays, seed)
+        state_dtype = number if number.itemsize >= 4 else torch.float32
+        denoiser = parts["denoiser"].to(place, number)
+        condition = parts["condition"]
+        condition.data = condition.data.to(place, state_dtype)
+        if x_T is None:
+            x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts["shape"])))
+        x_T = torch.as_tensor(x_T).detach().to(place, state_dtype)
+        checks.shape("x_T", x_T.shape, (len(x_T), *parts["shape"]))
+        return Problem(
+            denoiser=denoiser,
+            sampler=spec,
+            steps=steps,
+            t_max=self.params["t_max"],
+            t_min=self.params["t_min"],
+            x_T=x_T,
+            objective=parts["objective"].to(place, state_dtype),
+            targets=chosen,
+            condition=condition,
+            parameters=parts["parameters"],
+            seed=seed,
+            noise=None if noise is None else torch.as_tensor(noise).detach().to(place, state_dtype),
+            flow=parts.get("flow"),
+        )
+
+
+def make_case(name: str, given: Mapping[str, Any]) -> Case:
+    """The case of that name with parameters and explicit arrays by keyword; `ValueError` for what it does not have."""
+    known = headers()
+    header = known[checks.one_of("case", name, known)]
+    checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
+    params = {**header.PARAMS, **{key: value for key, value in given.items() if key in header.PARAMS}}
+    for key in ("dim", "batch", "rank"):
+        if key in params:
+            checks.positive_integer(key, params[key])
+    checks.time_range(params["t_max"], params["t_min"])
+    checks.one_of("objective", params["objective"], header.OBJECTIVES)
+    if isinstance(params.get("schedule"), str):
+        from gradbench.diffusion.schedule import SCHEDULES
+
+        checks.one_of("schedule", params["schedule"], SCHEDULES)
+    return Case(header, params, {key: value for key, value in given.items() if key in header.ARRAYS})

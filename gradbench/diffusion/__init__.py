@@ -1,0 +1,1 @@
+"""The process: schedules, grids, charts, denoisers, noise and laws known in closed form."""

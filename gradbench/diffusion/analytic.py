@@ -1,0 +1,62 @@
+"""Laws whose noise prediction is known in closed form.
+
+eps(x, t) = -sigma grad log p_t(x), p_t the law of x_t = alpha x_0 + sigma eps. A law gives x_0 and eps each without a
+division by alpha or sigma, so that it is regular at both ends of a schedule.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from gradbench import checks
+from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
+from gradbench.diffusion.schedule import Schedule
+
+
+class GaussianLaw(Denoiser):
+    """x_0 ~ N(condition, Q diag(exp(2 log_std)) Q^T).
+
+    With u = Q^T (x - alpha condition) and C = alpha^2 exp(2 log_std) + sigma^2,
+
+        eps = sigma Q [u / C],        x_0 = condition + Q [alpha exp(2 log_std) u / C].
+
+    condition (d), log_std (d), rotation Q (d, d) orthogonal. Raises `ValueError` for shapes that do not fit, for values
+    that are not finite and for a rotation that is not orthogonal to 1e-6.
+    """
+
+    def __init__(self, schedule: Schedule, condition: Tensor, log_std: Tensor, rotation: Tensor) -> None:
+        super().__init__(schedule)
+        (dim,) = condition.shape
+        checks.shape("log_std", log_std.shape, (dim,))
+        checks.shape("rotation", rotation.shape, (dim, dim))
+        for name, value in (("condition", condition), ("log_std", log_std), ("rotation", rotation)):
+            if not torch.isfinite(value).all():
+                raise ValueError(f"{name} must be finite, got {value.tolist()!r:.80}")
+        defect = (rotation.double().T @ rotation.double() - torch.eye(dim, dtype=torch.float64)).abs().max().item()
+        if defect > 1e-6:
+            raise ValueError(f"rotation must be orthogonal to 1e-6, got |Q^T Q - 1| = {defect:.1e}")
+        self.condition = nn.Parameter(condition)
+        self.log_std = nn.Parameter(log_std)
+        self.register_buffer("rotation", rotation)
+        self.rotation: Tensor
+
+    def predict(self, x: Tensor, t: float) -> Prediction:
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        variance = torch.exp(2 * self.log_std)
+        whitened = ((x - alpha * self.condition) @ self.rotation) / (alpha**2 * variance + sigma**2)
+        return ExactPrediction(
+            lambda: self.condition + (alpha * variance * whitened) @ self.rotation.T,
+            lambda: sigma * (whitened @ self.rotation.T),
+            alpha,
+            sigma,
+        )
+
+    def flow(self, x_T: Tensor, t_max: float, t_min: float) -> Tensor:
+        """The exact flow of the probability-flow ODE, (b, d) -> (b, d), differentiable in x_T and in both leaves:
+
+        x_min = alpha_min condition + Q [ sqrt(C_min / C_max) Q^T (x_T - alpha_max condition) ].
+        """
+        s = self.schedule
+        variance = torch.exp(2 * self.log_std)
+        first, last = (s.alpha(t) ** 2 * variance + s.sigma(t) ** 2 for t in (t_max, t_min))
+        u = (x_T - s.alpha(t_max) * self.condition) @ self.rotation
+        return s.alpha(t_min) * self.condition + (torch.sqrt(last / first) * u) @ self.rotation.T

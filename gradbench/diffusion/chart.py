@@ -1,0 +1,225 @@
+"""Charts: coordinates in which the probability-flow ODE of a diffusion process is solved.
+
+A chart is two scalar functions of time, a scale kappa and a clock tau. With y = x / kappa the ODE reads dy/dtau = F,
+
+    F = [ (alpha' - alpha kappa'/kappa) x0_hat + (sigma' - sigma kappa'/kappa) eps_hat ] / (kappa tau'),   ' = d/dt,
+
+one formula for every chart. A chart gives kappa, kappa' and the pace kappa^2 tau'; where F has a limit that the
+formula cannot reach (0/0 at an end of a schedule) the chart states `weights` in closed form, and a test holds it to
+the formula everywhere else. Steps need kappa_1/kappa_0 and kappa_1 (tau_1 - tau_0) only, so no y is ever formed.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from gradbench import checks
+from gradbench.diffusion.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Chart(ABC):
+    """Two scalar functions of time over a schedule: `kappa` and `tau`."""
+
+    schedule: Schedule
+
+    @abstractmethod
+    def kappa(self, t: float) -> float:
+        """The scale: y = x / kappa."""
+
+    @abstractmethod
+    def dkappa(self, t: float) -> float:
+        """d kappa / dt."""
+
+    @abstractmethod
+    def tau(self, t: float) -> float:
+        """The clock, strictly monotone in t."""
+
+    @abstractmethod
+    def pace(self, t: float) -> float:
+        """kappa^2 d tau / dt."""
+
+    @abstractmethod
+    def t_of(self, tau: float) -> float:
+        """The inverse of `tau`."""
+
+    def weights(self, t: float) -> tuple[float, float]:
+        """(w_x0, w_eps) of the field F = w_x0 x0_hat + w_eps eps_hat: the formula at the head of this file."""
+        s, kappa, dkappa, pace = self.schedule, self.kappa(t), self.dkappa(t), self.pace(t)
+        return (
+            (s.dalpha(t) * kappa - s.alpha(t) * dkappa) / pace,
+            (s.dsigma(t) * kappa - s.sigma(t) * dkappa) / pace,
+        )
+
+    def ratio(self, t0: float, t1: float) -> float:
+        """kappa(t1) / kappa(t0)."""
+        return self.kappa(t1) / self.kappa(t0)
+
+    def reach(self, t0: float, t1: float) -> float:
+        """kappa(t1) (tau(t1) - tau(t0)): how far a unit of F carries x."""
+        return self.kappa(t1) * (self.tau(t1) - self.tau(t0))
+
+    def _wronskian(self, t: float) -> float:
+        """sigma' alpha - sigma alpha' > 0."""
+        s = self.schedule
+        return s.dsigma(t) * s.alpha(t) - s.sigma(t) * s.dalpha(t)
+
+    def _radius(self, t: float) -> float:
+        """r = hypot(alpha, sigma), 1 for a variance-preserving schedule."""
+        return math.hypot(self.schedule.alpha(t), self.schedule.sigma(t))
+
+    def _dradius(self, t: float) -> float:
+        s = self.schedule
+        return (s.alpha(t) * s.dalpha(t) + s.sigma(t) * s.dsigma(t)) / self._radius(t)
+
+
+class TimeChart(Chart):
+    """kappa = 1, tau = t, F = alpha' x0_hat + sigma' eps_hat: the textbook ODE.
+
+    References: Song et al., 2021, arXiv:2011.13456, equation 13.
+    """
+
+    def kappa(self, t: float) -> float:
+        return 1.0
+
+    def dkappa(self, t: float) -> float:
+        return 0.0
+
+    def tau(self, t: float) -> float:
+        return t
+
+    def pace(self, t: float) -> float:
+        return 1.0
+
+    def t_of(self, tau: float) -> float:
+        return tau
+
+
+class NoiseChart(Chart):
+    """kappa = alpha, tau = sigma / alpha, F = eps_hat: Euler here is DDIM, tau is AdjointDPM's rho and EDM's sigma.
+
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, equation 14; Karras et al., 2022, arXiv:2206.00364.
+    """
+
+    def kappa(self, t: float) -> float:
+        return self.schedule.alpha(t)
+
+    def dkappa(self, t: float) -> float:
+        return self.schedule.dalpha(t)
+
+    def tau(self, t: float) -> float:
+        return self.schedule.sigma(t) / self.schedule.alpha(t)
+
+    def pace(self, t: float) -> float:
+        return self._wronskian(t)
+
+    def t_of(self, tau: float) -> float:
+        return self.schedule.t_of_log_snr(-math.log(tau) if tau > 0 else math.inf)
+
+    def weights(self, t: float) -> tuple[float, float]:
+        return 0.0, 1.0
+
+
+class DataChart(Chart):
+    """kappa = sigma, tau = alpha / sigma, F = x0_hat: DDIM again at first order, DPM-Solver++'s side above it.
+
+    References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 8.
+    """
+
+    def kappa(self, t: float) -> float:
+        return self.schedule.sigma(t)
+
+    def dkappa(self, t: float) -> float:
+        return self.schedule.dsigma(t)
+
+    def tau(self, t: float) -> float:
+        sigma = self.schedule.sigma(t)
+        return self.schedule.alpha(t) / sigma if sigma else math.inf
+
+    def pace(self, t: float) -> float:
+        return -self._wronskian(t)
+
+    def t_of(self, tau: float) -> float:
+        return self.schedule.t_of_log_snr(math.log(tau) if tau > 0 else -math.inf)
+
+    def weights(self, t: float) -> tuple[float, float]:
+        return 1.0, 0.0
+
+    def reach(self, t0: float, t1: float) -> float:
+        # alpha_1 - sigma_1 alpha_0 / sigma_0: finite where sigma_1 = 0 and tau_1 is not
+        s = self.schedule
+        return s.alpha(t1) - s.sigma(t1) * s.alpha(t0) / s.sigma(t0)
+
+
+class AngleChart(Chart):
+    """kappa = r = hypot(alpha, sigma), tau = atan2(sigma, alpha), F = (alpha eps_hat - sigma x0_hat) / r, which is v.
+
+    Regular at both ends of every schedule. References: Salimans and Ho, 2022, arXiv:2202.00512, section 4.
+    """
+
+    def kappa(self, t: float) -> float:
+        return self._radius(t)
+
+    def dkappa(self, t: float) -> float:
+        return self._dradius(t)
+
+    def tau(self, t: float) -> float:
+        return math.atan2(self.schedule.sigma(t), self.schedule.alpha(t))
+
+    def pace(self, t: float) -> float:
+        return self._wronskian(t)
+
+    def t_of(self, tau: float) -> float:
+        tangent = math.tan(tau)
+        return self.schedule.t_of_log_snr(-math.log(tangent) if tangent > 0 else math.inf)
+
+    def weights(self, t: float) -> tuple[float, float]:
+        r = self._radius(t)
+        return -self.schedule.sigma(t) / r, self.schedule.alpha(t) / r
+
+
+class LogSNRChart(Chart):
+    """kappa = r = hypot(alpha, sigma), tau = lambda = log(alpha / sigma); F from the formula, v scaled by -alpha sigma/r^2."""
+
+    def kappa(self, t: float) -> float:
+        return self._radius(t)
+
+    def dkappa(self, t: float) -> float:
+        return self._dradius(t)
+
+    def tau(self, t: float) -> float:
+        return self.schedule.log_snr(t)
+
+    def pace(self, t: float) -> float:
+        s = self.schedule
+        return -self._wronskian(t) * self._radius(t) ** 2 / (s.alpha(t) * s.sigma(t))
+
+    def t_of(self, tau: float) -> float:
+        return self.schedule.t_of_log_snr(tau)
+
+
+CHARTS: dict[str, type[Chart]] = {
+    "time": TimeChart,
+    "noise": NoiseChart,
+    "data": DataChart,
+    "angle": AngleChart,
+    "log-snr": LogSNRChart,
+}
+
+
+def make_chart(name: str, schedule: Schedule) -> Chart:
+    """The chart of that name over a schedule."""
+    return CHARTS[checks.one_of("chart", name, CHARTS)](schedule)
+
+
+def refuses(name: str, schedule: Schedule, t_max: float, t_min: float) -> str | None:
+    """Why a chart cannot serve a time range, or None: its scale and clock must stay finite, and the scale not vanish.
+
+    The data chart begins at alpha = 0 where the denoiser gives x_0 without dividing by alpha; the angle chart always.
+    """
+    checks.one_of("chart", name, CHARTS)
+    if schedule.alpha(t_max) <= 0 and name in ("noise", "log-snr", "time"):
+        return f"the {name} chart has no value at alpha = 0 (t = {t_max:g}); the angle chart has"
+    if schedule.sigma(t_min) <= 0 and name in ("log-snr", "time"):
+        return f"the {name} chart has no value at sigma = 0 (t = {t_min:g}); the angle chart has"
+    return None

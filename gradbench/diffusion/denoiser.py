@@ -1,0 +1,211 @@
+"""Denoisers: whatever predicts the noise or the data at (x, t), in one normal form.
+
+A denoiser's answer is a `Prediction`, which gives x_0, eps, v or the score, whichever the network itself predicts:
+
+    x = alpha x_0 + sigma eps,    v = alpha eps - sigma x_0,    score = -eps / sigma.
+
+References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, section 4 and appendix D (v).
+"""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from gradbench import checks
+from gradbench.diffusion.schedule import Schedule
+
+KINDS = ("eps", "x0", "v", "score")
+
+
+class Prediction(ABC):
+    """What a denoiser says at (x, t): every parametrisation, each a tensor of x's shape (b, *x)."""
+
+    alpha: float
+    sigma: float
+
+    @abstractmethod
+    def combine(self, w_x0: float, w_eps: float) -> Tensor:
+        """w_x0 x_0 + w_eps eps; a weight of zero costs nothing and divides by nothing."""
+
+    @property
+    def x0(self) -> Tensor:
+        """The predicted clean sample."""
+        return self.combine(1.0, 0.0)
+
+    @property
+    def eps(self) -> Tensor:
+        """The predicted noise."""
+        return self.combine(0.0, 1.0)
+
+    @property
+    def v(self) -> Tensor:
+        """alpha eps - sigma x_0."""
+        return self.combine(-self.sigma, self.alpha)
+
+    @property
+    def score(self) -> Tensor:
+        """grad log p_t(x) = -eps / sigma."""
+        return self.combine(0.0, -1.0 / self.sigma)
+
+
+class NetworkPrediction(Prediction):
+    """One predicted tensor; x_0 and eps are affine in x and it, so that every combination is c_x x + c_value value."""
+
+    def __init__(self, kind: str, value: Tensor, x: Tensor, alpha: float, sigma: float) -> None:
+        self.kind, self.value, self.x, self.alpha, self.sigma = kind, value, x, alpha, sigma
+
+    def combine(self, w_x0: float, w_eps: float) -> Tensor:
+        c_x = c_value = 0.0
+        for weight, coefficients in ((w_x0, self._x0), (w_eps, self._eps)):
+            if weight:
+                a, b = coefficients()
+                c_x, c_value = c_x + weight * a, c_value + weight * b
+        scaled = self.value if c_value == 1.0 else c_value * self.value
+        return torch.add(scaled, self.x, alpha=c_x) if c_x else scaled
+
+    def _x0(self) -> tuple[float, float]:
+        alpha, sigma, square = self.alpha, self.sigma, self.alpha**2 + self.sigma**2
+        if self.kind in ("eps", "score") and alpha == 0:
+            raise ValueError("a network that predicts eps has no x_0 at alpha = 0: allowed there are x0 and v")
+        return {
+            "eps": lambda: (1 / alpha, -sigma / alpha),
+            "x0": lambda: (0.0, 1.0),
+            "v": lambda: (alpha / square, -sigma / square),
+            "score": lambda: (1 / alpha, sigma**2 / alpha),
+        }[self.kind]()
+
+    def _eps(self) -> tuple[float, float]:
+        alpha, sigma, square = self.alpha, self.sigma, self.alpha**2 + self.sigma**2
+        if self.kind == "x0" and sigma == 0:
+            raise ValueError("a network that predicts x0 has no eps at sigma = 0: allowed there are eps and v")
+        return {
+            "eps": lambda: (0.0, 1.0),
+            "x0": lambda: (1 / sigma, -alpha / sigma),
+            "v": lambda: (sigma / square, alpha / square),
+            "score": lambda: (0.0, -sigma),
+        }[self.kind]()
+
+
+class ExactPrediction(Prediction):
+    """x_0 and eps each in closed form, evaluated only when asked for: no division at either end of a schedule."""
+
+    def __init__(self, x0: Callable[[], Tensor], eps: Callable[[], Tensor], alpha: float, sigma: float) -> None:
+        self._x0, self._eps, self.alpha, self.sigma = x0, eps, alpha, sigma
+
+    def combine(self, w_x0: float, w_eps: float) -> Tensor:
+        if w_x0 == 0.0:
+            return self._eps() if w_eps == 1.0 else w_eps * self._eps()
+        part = self._x0() if w_x0 == 1.0 else w_x0 * self._x0()
+        return torch.add(part, self._eps(), alpha=w_eps) if w_eps else part
+
+
+class Denoiser(nn.Module, ABC):
+    """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
+
+    `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
+    backward pass went through. Subclasses write `predict`.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.calls = 0
+        self.pulled = 0
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: float) -> Prediction:
+        """The prediction at (x, t)."""
+
+    def forward(self, x: Tensor, t: float) -> Prediction:
+        self.calls += 1
+        with pure_autocast():
+            return self.predict(x, t)
+
+    def field(self, x: Tensor, t: float, weights: tuple[float, float]) -> Tensor:
+        """w_x0 x_0 + w_eps eps at (x, t), counted again when a cotangent is pulled back through it."""
+        value = self(x, t).combine(*weights)
+        if value.requires_grad:
+            value.register_hook(self._count_pull)
+        return value
+
+    def _count_pull(self, cotangent: Tensor) -> None:
+        self.pulled += 1
+
+
+class NetworkDenoiser(Denoiser):
+    """A network with a time input, a condition shared by the batch, and classifier-free guidance.
+
+    network(x, time, condition) -> (b, *x), of any `kind` of KINDS; time = train_steps t - 1, the index that networks
+    of a discrete schedule are trained on. With guidance w != 1 both predictions come from one doubled batch,
+
+        out = out_null + w (out_condition - out_null)
+
+    (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
+    shared by the batch, or with `batched` has a leading axis of 1 or b. The state stays in its own dtype, the network
+    in its own.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        schedule: Schedule,
+        *,
+        kind: str = "eps",
+        condition: Tensor | None = None,
+        null_condition: Tensor | None = None,
+        guidance: float = 1.0,
+        batched: bool = False,
+    ) -> None:
+        super().__init__(schedule)
+        self.network = network
+        self.batched = batched
+        self.kind = checks.one_of("prediction", kind, KINDS)
+        self.guidance = checks.finite("guidance", guidance)
+        if guidance != 1.0 and (condition is None or null_condition is None):
+            raise ValueError(f"guidance {guidance!r} needs a condition and a null_condition; without them it must be 1")
+        self.condition = condition
+        self.null_condition = null_condition
+
+    def predict(self, x: Tensor, t: float) -> Prediction:
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        out = self._network(x, self.schedule.train_steps * t - 1).to(x.dtype)
+        return NetworkPrediction(self.kind, out, x, alpha, sigma)
+
+    def _network(self, x: Tensor, time: float) -> Tensor:
+        dtype = next((p.dtype for p in self.network.parameters()), x.dtype)
+        batch = x.shape[0]
+        at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
+        inputs = x.to(dtype)
+        if self.condition is None:
+            return self.network(inputs, at, None)
+        condition = self._expand(self.condition, batch, dtype)
+        if self.guidance == 1.0 or self.null_condition is None:
+            return self.network(inputs, at, condition)
+        both = torch.cat([self._expand(self.null_condition, batch, dtype), condition])
+        null, conditional = self.network(torch.cat([inputs, inputs]), at, both).chunk(2)
+        return null + self.guidance * (conditional - null)
+
+    def _expand(self, condition: Tensor, batch: int, dtype: torch.dtype) -> Tensor:
+        own = condition.shape[1:] if self.batched else condition.shape
+        return condition.to(dtype).expand(batch, *own)
+
+
+@contextlib.contextmanager
+def pure_autocast() -> Iterator[None]:
+    """Autocast's cache of cast weights is off inside, so that a network evaluation depends on nothing before it.
+
+    With it on, a weight cast under `no_grad` is handed to a later evaluation that is to be differentiated, whose
+    gradient is then silently lost; and gradients of a weight add up over the steps in half precision.
+    """
+    enabled = torch.is_autocast_cache_enabled()
+    if not enabled or not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")):
+        yield
+        return
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(True)

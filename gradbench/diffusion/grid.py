@@ -1,0 +1,79 @@
+"""Time grids: N + 1 decreasing times, index 0 at the noisy end; step k goes from grid[k] to grid[k + 1].
+
+A grid is a function (schedule, steps, t_max, t_min) -> tuple of floats. `uniform-t` and `uniform-log-snr` begin at
+t_max and end at t_min exactly. `leading` and `trailing` are those of discrete samplers, index i standing at
+t = (i + 1) / train_steps: they choose their own first time and end at t_min.
+"""
+
+from collections.abc import Callable
+
+from gradbench import checks
+from gradbench.diffusion.schedule import Schedule
+
+Grid = tuple[float, ...]
+
+
+def uniform_t(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """t_k = t_max + (t_min - t_max) k / N."""
+    return (t_max, *(t_max + (t_min - t_max) * k / steps for k in range(1, steps)), t_min)
+
+
+def uniform_log_snr(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """lambda(t_k) = lambda(t_max) + (lambda(t_min) - lambda(t_max)) k / N.
+
+    References: Lu et al., 2022, DPM-Solver, arXiv:2206.00927, section 3.4.
+    """
+    first, last = schedule.log_snr(t_max), schedule.log_snr(t_min)
+    checks.finite("log signal-to-noise ratio at t_max", first)
+    checks.finite("log signal-to-noise ratio at t_min", last)
+    inner = (schedule.t_of_log_snr(first + (last - first) * k / steps) for k in range(1, steps))
+    return (t_max, *inner, t_min)
+
+
+def leading(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """Indices k * (train_steps // N) + steps_offset, descending, then t_min: Stable Diffusion's grid.
+
+    With t_min = 1 / train_steps the end is alphas_cumprod[0] (diffusers' set_alpha_to_one=False).
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, section D.3; diffusers' `timestep_spacing="leading"`.
+    """
+    n = _spacing(schedule, steps)
+    return _of_indices(schedule, [k * (n // steps) + schedule.steps_offset for k in reversed(range(steps))], t_min)
+
+
+def trailing(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """Indices round(train_steps (1 - k / N)) - 1, then t_min: it begins at the last trained time.
+
+    References: Lin et al., 2024, Common diffusion noise schedules are flawed, arXiv:2305.08891, table 2.
+    """
+    n = _spacing(schedule, steps)
+    return _of_indices(schedule, [round(n - n * k / steps) - 1 for k in range(steps)], t_min)
+
+
+def _spacing(schedule: Schedule, steps: int) -> int:
+    n = schedule.train_steps
+    if steps > n:
+        raise ValueError(f"steps must be <= {n} on a grid of the schedule's {n} discrete times, got {steps}")
+    return n
+
+
+def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
+    times = [(i + 1) / schedule.train_steps for i in indices]
+    if not t_min < times[-1]:
+        raise ValueError(f"t_min must be less than the last time {times[-1]:g} of the grid, got {t_min!r}")
+    return (*times, t_min)
+
+
+GRIDS: dict[str, Callable[[Schedule, int, float, float], Grid]] = {
+    "uniform-t": uniform_t,
+    "uniform-log-snr": uniform_log_snr,
+    "leading": leading,
+    "trailing": trailing,
+}
+
+
+def make_grid(name: str, schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """The grid of that name; `ValueError` for an unknown name, steps < 1 or an empty time range."""
+    checks.one_of("grid", name, GRIDS)
+    checks.positive_integer("steps", steps)
+    checks.time_range(t_max, t_min)
+    return GRIDS[name](schedule, steps, t_max, t_min)

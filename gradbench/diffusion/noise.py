@@ -1,0 +1,70 @@
+"""Noise by key: the same (seed, step, sample) gives the same numbers, in any order, on any machine and in any dtype.
+
+Draws come from numpy's SFC64 keyed by (seed, step, block), a block being 4,096 consecutive samples of the batch, always
+in float64 and then rounded: a float32 run and its float64 reference share their noise, and so do runs whose batches
+are cut differently at multiples of the block.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradbench import checks
+
+BLOCK = 4096
+INITIAL = -1  # the step whose noise is x_T
+
+
+class Noise(Protocol):
+    """Noise of every step of a chain."""
+
+    def __call__(self, step: int) -> Tensor:
+        """Standard normal, (b, *x), for that step."""
+        ...
+
+
+def draw(seed: int, step: int, shape: Sequence[int]) -> np.ndarray:
+    """Standard normal draws of `shape` = (b, *x) in float64 for a seed >= 0 and a step >= -1."""
+    blocks = []
+    for block, first in enumerate(range(0, shape[0], BLOCK)):
+        key = np.random.SeedSequence(seed, spawn_key=(step + 1, block))
+        generator = np.random.Generator(np.random.SFC64(key))
+        blocks.append(generator.standard_normal((min(BLOCK, shape[0] - first), *shape[1:])))
+    return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+
+
+@dataclass(frozen=True)
+class KeyedNoise:
+    """Fresh draws by key; nothing is stored."""
+
+    seed: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    def __call__(self, step: int) -> Tensor:
+        return torch.from_numpy(draw(self.seed, step, self.shape)).to(self.device, self.dtype)
+
+
+@dataclass(frozen=True)
+class RecordedNoise:
+    """The rows of an array (n, b, *x): row k drives step k."""
+
+    rows: Tensor
+
+    def __call__(self, step: int) -> Tensor:
+        if not 0 <= step < len(self.rows):
+            raise ValueError(f"noise has rows for steps 0..{len(self.rows) - 1}, got step {step}")
+        return self.rows[step]
+
+
+def make_noise(noise: Tensor | None, seed: int, x_T: Tensor, steps: int) -> Noise:
+    """Recorded noise where an array (steps, b, *x) is given, keyed noise of x_T's shape elsewhere."""
+    if noise is None:
+        return KeyedNoise(seed, tuple(x_T.shape), x_T.dtype, x_T.device)
+    checks.shape("noise", noise.shape, (steps, *x_T.shape))
+    return RecordedNoise(noise.to(x_T.device, x_T.dtype))

@@ -1,0 +1,50 @@
+"""A catalogue is plain data: an `Entry` names what exists, who published it, and where its code is.
+
+Entries are read by `list`, `show` and the plan, none of which imports torch; `Entry.load` imports the code.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradbench import checks
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a catalogue.
+
+    name: the published name, as selectors spell it. summary: one sentence. factory: "module:callable", called with the
+    options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
+    may know without building anything. requires: the distributions beyond the core that it needs.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    citation: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for an option it does not have."""
+        return {**self.defaults, **checks.options(self.name, dict(given), self.defaults)}
+
+    def load(self) -> Any:
+        """The factory itself; imports its module."""
+        module, _, attribute = self.factory.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+class Catalogue(dict[str, Entry]):
+    """Entries by name; a wrong name is one line with the nearest right one."""
+
+    def __init__(self, kind: str, *entries: Entry) -> None:
+        super().__init__((entry.name, entry) for entry in entries)
+        self.kind = kind
+
+    def find(self, name: str) -> Entry:
+        """The entry of that name."""
+        return self[checks.one_of(self.kind, name, self)]

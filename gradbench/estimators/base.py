@@ -1,0 +1,46 @@
+"""The contract of an estimator of the gradient through a sampler."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gradbench.estimators.problem import Gradients, Problem
+
+
+@dataclass
+class GradientEstimate:
+    """What an estimator found, and what it paid.
+
+    grads: gradients of L by target, in the order x_T (b, *x), condition, parameters (a tuple); a target is absent
+    where it was not asked for or cannot be reached. x_0 (b, *x): the sample of this estimator's own forward pass.
+    objective: L there. nfe_forward, nfe_backward: network evaluations of each pass, recomputation included, a guided
+    doubled batch counted once. vjps: evaluations that a cotangent was pulled back through. draws, std_error: of
+    stochastic estimators only.
+    """
+
+    grads: Gradients
+    x_0: Tensor
+    objective: float
+    nfe_forward: int
+    nfe_backward: int
+    vjps: int
+    draws: int | None = None
+    std_error: Gradients | None = None
+
+
+class GradientEstimator(ABC):
+    """Called with a problem, returns a `GradientEstimate`; never changes the problem."""
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        """None, or the reason why this estimator cannot serve a problem of these traits.
+
+        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem.
+        """
+        return None
+
+    @abstractmethod
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        """The estimate."""

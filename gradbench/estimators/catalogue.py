@@ -1,0 +1,65 @@
+"""The estimators by name, as plain data; no import of torch until one is made."""
+
+from typing import TYPE_CHECKING, Any
+
+from gradbench.entry import Catalogue, Entry
+from gradbench.selector import parse
+
+if TYPE_CHECKING:
+    from gradbench.estimators.base import GradientEstimator
+
+_PATHWISE = "gradbench.estimators.pathwise:"
+
+ESTIMATORS = Catalogue(
+    "estimator",
+    Entry(
+        "backprop",
+        "the whole chain on one tape",
+        _PATHWISE + "Backprop",
+        "Linnainmaa, 1976, BIT 16",
+        traits={"exact": True},
+    ),
+    Entry(
+        "checkpoint",
+        "stored states, one step's tape at a time",
+        _PATHWISE + "checkpoint",
+        "Griewank and Walther, 2000, ACM TOMS 26; Chen et al., 2016, arXiv:1604.06174",
+        traits={"exact": True},
+    ),
+    Entry(
+        "torchdiffeq-adjoint",
+        "odeint_adjoint of torchdiffeq in the sampler's chart",
+        "gradbench.estimators.external:torchdiffeq_adjoint",
+        "Chen et al., 2018, arXiv:1806.07366",
+        defaults={"method": None, "chart": None, "trajectory": "stored", "rtol": 1e-5, "atol": 1e-5},
+        requires=("torchdiffeq",),
+    ),
+    Entry(
+        "adjoint-dpm",
+        "the continuous adjoint in the noise or data chart",
+        _PATHWISE + "adjoint_dpm",
+        "Pan et al., 2024, arXiv:2307.10711",
+        defaults={"chart": "noise", "rule": "euler", "trajectory": "resolved", "steps": None},
+    ),
+    Entry(
+        "adjoint-deis",
+        "the exponential-integrator adjoint, evaluated at the clean end of each step",
+        _PATHWISE + "adjoint_deis",
+        "Blasingame and Liu, 2024, arXiv:2405.15020",
+        defaults={"order": 1, "trajectory": "stored", "steps": None},
+    ),
+    Entry(
+        "continuous-adjoint",
+        "the continuous adjoint by any rule in any chart, on its own backward grid",
+        _PATHWISE + "continuous_adjoint",
+        "Chen et al., 2018, arXiv:1806.07366",
+        defaults={"chart": "log-snr", "rule": "ab2", "trajectory": "stored", "steps": None},
+    ),
+)
+
+
+def make_estimator(selector: str, **options: Any) -> "GradientEstimator":
+    """The estimator that a selector names; keyword options override those in brackets."""
+    name, given = parse(selector)
+    entry = ESTIMATORS.find(name)
+    return entry.load()(**entry.options({**given, **options}))

@@ -1,0 +1,138 @@
+"""Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gradbench import checks
+from gradbench.diffusion.chart import CHARTS
+from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.problem import Problem
+from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
+from gradbench.estimators.recovery import Recovery, Resolved, Stored
+from gradbench.samplers import runge_kutta
+from gradbench.samplers.multistep import AB2
+from gradbench.samplers.rollout import Rollout
+
+
+class Differentiable(GradientEstimator):
+    """An estimator that is a differentiable sample: `sample` puts x_0 on the tape, and the rest is `autograd.grad`."""
+
+    @abstractmethod
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        """x_0 (b, *x), whose backward pass is this estimator, with respect to x_T (b, *x) and the tensors `wrt`."""
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        denoiser = problem.denoiser
+        calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
+
+        def sample(x_T: Tensor) -> Tensor:
+            nonlocal forward
+            x_0 = self.sample(problem.rollout, x_T, problem.wrt)
+            forward = denoiser.calls - calls
+            return x_0
+
+        grads, x_0, value = problem.differentiate(sample)
+        backward = denoiser.calls - calls - forward
+        return GradientEstimate(grads, x_0, value, forward, backward, vjps=denoiser.pulled - pulled)
+
+
+@dataclass(frozen=True)
+class Backprop(Differentiable):
+    """The whole chain on one tape: the gradient of the sampler that is run, at the memory of N network tapes."""
+
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        return rollout.sample(x_T)
+
+
+@dataclass(frozen=True)
+class Pathwise(Differentiable):
+    """A recovery and a pullback.
+
+    Limits: no second derivatives; `wrt` must name every leaf whose gradient is wanted.
+    """
+
+    recovery: Recovery
+    pullback: Pullback
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        if isinstance(self.pullback, Transpose):
+            return None
+        if traits["stochastic"] and not isinstance(self.recovery, Stored):
+            return "a stochastic chain has no backward solve without its noise: use trajectory=stored"
+        steps = getattr(self.pullback, "steps", None)
+        if steps is not None and steps > traits["steps"]:
+            return f"backward steps must be <= {traits['steps']}, the sampler's steps, got {steps}"
+        return None
+
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        return _Chain.apply(rollout, self.recovery, self.pullback, x_T, *wrt)  # type: ignore[return-value]
+
+
+class _Chain(torch.autograd.Function):
+    """The chain as one node of the tape. Forward: the recovery runs it. Backward: the pullback sweeps over it."""
+
+    @staticmethod
+    def forward(ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, x_T: Tensor, *wrt: Tensor) -> Tensor:
+        trajectory = recovery.run(rollout, rollout.start(x_T))
+        ctx.rollout, ctx.pullback, ctx.trajectory = rollout, pullback, trajectory
+        ctx.save_for_backward(x_T, *wrt)  # saved so that a change in place before the backward pass is an error
+        return rollout.finish(trajectory.last).clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:
+        x_T, *saved = ctx.saved_tensors
+        needed = [need for need in ctx.needs_input_grad[4:]]
+        wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
+        grad_x_T, totals = ctx.pullback.sweep(ctx.rollout, ctx.trajectory, x_T, cotangent, wrt)
+        found = iter(totals)
+        return None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
+
+
+RECOVERIES: dict[str, Recovery] = {"stored": Stored(), "resolved": Resolved()}
+
+
+def checkpoint() -> Pathwise:
+    """Stored states and the exact transpose: one tape at a time, N more evaluations.
+
+    References: Griewank and Walther, 2000, Algorithm 799 (revolve), section 2; Chen et al., 2016, arXiv:1604.06174.
+    """
+    return Pathwise(Stored(), Transpose())
+
+
+def continuous_adjoint(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
+    """The continuous adjoint by any rule in any chart, on stored or on re-solved states, M <= N backward steps."""
+    rules = {name.lower(): getattr(runge_kutta, name) for name in ("EULER", "MIDPOINT", "HEUN", "RK4")}
+    rules["ab2"] = AB2
+    checks.one_of("chart", chart, CHARTS)
+    checks.one_of("rule", rule, rules)
+    checks.one_of("trajectory", trajectory, RECOVERIES)
+    if steps is not None:
+        checks.positive_integer("steps", steps)
+    return Pathwise(RECOVERIES[trajectory], ContinuousAdjoint(chart, rules[rule], steps))
+
+
+def adjoint_dpm(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
+    """The continuous adjoint in the noise (or data) chart: dy/drho = eps, y = x/alpha, rho = sigma/alpha.
+
+    References: Pan et al., 2024, AdjointDPM, arXiv:2307.10711, equations 9 to 12. `trajectory=resolved` is what the
+    paper describes, `trajectory=stored` what its released code does.
+    """
+    checks.one_of("chart", chart, ("noise", "data"))
+    return continuous_adjoint(chart, rule, trajectory, steps)
+
+
+def adjoint_deis(order: int, trajectory: str, steps: int | None) -> Pathwise:
+    """AdjointDEIS of order 1: a <- (alpha_t/alpha_s) a + (sigma_s/alpha_s^2)(e^h - 1) alpha_t^2 (d eps/dx)^T a.
+
+    It is Euler's rule on the adjoint equation of the noise chart, evaluated at the clean end t of each interval [t, s],
+    h = lambda_s - lambda_t. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
+    """
+    checks.one_of("order", order, (1,))
+    return continuous_adjoint("noise", "euler", trajectory, steps)

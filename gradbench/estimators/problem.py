@@ -1,0 +1,127 @@
+"""A problem: everything that an estimator may see, and the references that its answer is measured against."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from gradbench import checks
+from gradbench.diffusion.denoiser import Denoiser
+from gradbench.samplers.catalogue import SamplerSpec
+from gradbench.samplers.rollout import Rollout
+
+TARGETS = ("x_T", "condition", "parameters")
+Gradients = dict[str, "Tensor | tuple[Tensor, ...]"]
+Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L is their sum
+
+
+def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
+    """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
+    given = (targets,) if isinstance(targets, str) else tuple(targets)
+    for name in given:
+        checks.one_of("target", name, available)
+    if not given:
+        raise ValueError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
+    return tuple(name for name in TARGETS if name in given)
+
+
+@dataclass
+class Problem:
+    """Differentiate L = sum_b objective(x_0)_b through `rollout`, from x_T, with respect to `targets`.
+
+    x_T (b, *x); condition and parameters are the leaves that the denoiser reads, shared by the batch, so that their
+    gradients are sums over it. `flow`, where the exact flow is known, maps x_T to x_0 on a tape that reaches the same
+    leaves.
+    """
+
+    denoiser: Denoiser
+    sampler: SamplerSpec
+    steps: int
+    t_max: float
+    t_min: float
+    x_T: Tensor
+    objective: Objective
+    targets: tuple[str, ...]
+    condition: Tensor | None = None
+    parameters: tuple[Tensor, ...] = ()
+    seed: int = 0
+    noise: Tensor | None = None
+    flow: Callable[["Problem", Tensor], Tensor] | None = None
+    rollout: Rollout = field(init=False)
+
+    def __post_init__(self) -> None:
+        checks.positive_integer("steps", self.steps)
+        held = {"x_T": True, "condition": self.condition is not None, "parameters": bool(self.parameters)}
+        self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]])
+        for leaf in (self.condition, *self.parameters):
+            if leaf is not None:
+                leaf.requires_grad_("condition" in self.targets if leaf is self.condition else "parameters" in self.targets)
+        self.rollout = self.sampler.rollout(
+            self.denoiser, self.steps, self.t_max, self.t_min, self.x_T, self.seed, self.noise
+        )
+
+    @property
+    def wrt(self) -> tuple[Tensor, ...]:
+        """The leaves besides x_T whose gradient is asked for: the condition first, then the parameters."""
+        condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()
+        return (*condition, *(self.parameters if "parameters" in self.targets else ()))
+
+    def gradients(self, x_T: Tensor | None, wrt: Sequence[Tensor | None]) -> Gradients:
+        """The result dictionary from the gradient of x_T and those of `wrt`; what is None is absent."""
+        rest = list(wrt)
+        found: dict[str, Tensor | tuple[Tensor, ...] | None] = {"x_T": x_T if "x_T" in self.targets else None}
+        if "condition" in self.targets:
+            found["condition"] = rest.pop(0)
+        if any(g is not None for g in rest):
+            pairs = zip(rest, self.parameters, strict=True)
+            found["parameters"] = tuple(torch.zeros_like(p) if g is None else g for g, p in pairs)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def differentiate(self, sample: Callable[[Tensor], Tensor]) -> tuple[Gradients, Tensor, float]:
+        """Gradients of L(sample(x_T)), x_0 and L, by automatic differentiation of a `sample` that is on the tape."""
+        x_T = self.x_T.detach().requires_grad_("x_T" in self.targets)
+        with torch.enable_grad():
+            x_0 = sample(x_T)
+            value = self.objective(x_0).sum()
+        inputs = [x_T, *self.wrt] if x_T.requires_grad else list(self.wrt)
+        grads = list(torch.autograd.grad(value, inputs, allow_unused=True))
+        grad_x_T = grads.pop(0) if x_T.requires_grad else None
+        return self.gradients(grad_x_T, grads), x_0.detach(), value.item()
+
+    def flow_gradient(self) -> Gradients | None:
+        """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on this problem's own rounded values."""
+        if self.flow is None:
+            return None
+        exact = self.to(torch.float64)
+        flow = self.flow
+        return exact.differentiate(lambda x_T: flow(exact, x_T))[0]
+
+    def sampler_gradient(self) -> Gradients | None:
+        """Gradient of L of the chain that is run, at its noises, in float64 on this problem's own rounded values."""
+        from gradbench.estimators.catalogue import make_estimator
+
+        return make_estimator("checkpoint")(self.to(torch.float64)).grads
+
+    def expected_gradient(self) -> Gradients | None:
+        """Gradient of E[L] over the step noises at this x_T: a chain without noise is its own expectation."""
+        return None if self.sampler.entry.traits["stochastic"] else self.sampler_gradient()
+
+    def to(self, dtype: torch.dtype) -> "Problem":
+        """A copy whose values are this problem's, rounded as they are, in another floating type."""
+        memo: dict[int, object] = {}
+        parts = {
+            name: copy.deepcopy(getattr(self, name), memo)
+            for name in ("denoiser", "objective", "condition", "parameters")
+        }
+        for part in parts.values():
+            if isinstance(part, torch.nn.Module):
+                part.to(dtype)
+        if isinstance(parts["condition"], Tensor):
+            parts["condition"].data = parts["condition"].data.to(dtype)
+        noise = None if self.noise is None else self.noise.to(dtype)
+        if noise is None and self.sampler.entry.traits["stochastic"]:
+            own = self.rollout.noise
+            noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype) if own is not None else None
+        return replace(self, **parts, x_T=self.x_T.to(dtype), noise=noise)

@@ -1,0 +1,166 @@
+"""Pullbacks: how the cotangent of x_0 crosses the chain, given the states that a recovery brings back.
+
+`Transpose` is exact for the sampler that was run (discretise, then optimise). `ContinuousAdjoint` solves the adjoint
+equation of the flow by a rule in a chart (optimise, then discretise): with a_y = kappa dL/dx,
+
+    da_y/dtau = -(dF/dy)^T a_y,      da_p/dtau = -(dF/dp)^T a_y,      from tau_N back to tau_0.
+
+References: Chen et al., 2018, Neural ordinary differential equations, arXiv:1806.07366, algorithm 1.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.chart import Chart, make_chart
+from gradbench.estimators.recovery import Trajectory
+from gradbench.samplers.base import ChartField, Interval, Rule, State
+from gradbench.samplers.rollout import Rollout
+
+
+class Totals:
+    """Gradients of the shared leaves, added up in place; one that nothing was added to is None at the end."""
+
+    def __init__(self, wrt: Sequence[Tensor]) -> None:
+        self.wrt = wrt
+        self.values: list[Tensor | None] = [None] * len(wrt)
+
+    def add(self, grads: Sequence[Tensor | None], scale: float = 1.0) -> None:
+        """totals += scale * grads."""
+        for i, grad in enumerate(grads):
+            if grad is not None:
+                if self.values[i] is None:
+                    self.values[i] = torch.zeros_like(self.wrt[i])
+                self.values[i].add_(grad, alpha=scale)
+
+
+class Pullback(ABC):
+    """Takes dL/dx_0 (b, *x) to dL/dx_T (b, *x) and to the gradients of `wrt`."""
+
+    @abstractmethod
+    def sweep(
+        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """One backward pass."""
+
+
+@dataclass(frozen=True)
+class Transpose(Pullback):
+    """Each step that was taken is taken again on a tape of its own, and transposed."""
+
+    def sweep(
+        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        totals = Totals(wrt)
+        carried: Sequence[Tensor | None] = (cotangent,)
+        n = rollout.steps
+        with trajectory.ambient.replay():
+            carried = _pull(lambda s: (rollout.finish(s),), trajectory.at(n), carried, totals)
+        for k in reversed(range(n)):
+            state = trajectory.at(k)
+            with trajectory.ambient.replay(k):
+                carried = _pull(partial(rollout.step, k), state, carried, totals)
+        with trajectory.ambient.replay():
+            (result,) = _pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+        return (torch.zeros_like(x_T) if result is None else result), totals.values
+
+
+def _pull(
+    link: Callable[[State], State], state: State, cotangents: Sequence[Tensor | None], totals: Totals
+) -> list[Tensor | None]:
+    """The cotangents of `state` from those of link(state); gradients of the shared leaves go to the totals."""
+    with torch.enable_grad():
+        inputs = tuple(s.detach().requires_grad_() for s in state)
+        outputs = link(inputs)
+    pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None and o.requires_grad]
+    if not pairs:
+        return [None] * len(inputs)
+    grads = torch.autograd.grad([o for o, _ in pairs], [*inputs, *totals.wrt], [c for _, c in pairs], allow_unused=True)
+    totals.add(grads[len(inputs) :])
+    return list(grads[: len(inputs)])
+
+
+@dataclass(frozen=True)
+class ContinuousAdjoint(Pullback):
+    """One step of `rule` in `chart` an interval of the backward grid, for the pair (x, a) and the shared gradients.
+
+    steps: the number M <= N of backward steps, the grid being the sampler's at indices round(j N / M); None for M = N.
+    It sees only times and positions, never a rule's history, and so works behind every sampler.
+    """
+
+    chart: str
+    rule: Rule
+    steps: int | None = None
+
+    def sweep(
+        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        totals, n, grid = Totals(wrt), rollout.steps, rollout.grid
+        chart = make_chart(self.chart, rollout.denoiser.schedule)
+        field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
+        m = self.steps or n
+        indices = [round(j * n / m) for j in range(m, -1, -1)]
+        before = None
+        with trajectory.ambient.replay():
+            state = self.rule.start(field, (trajectory.at(n)[0], cotangent), grid[n])
+            for i, j in zip(indices, indices[1:], strict=False):
+                interval = AdjointInterval(chart, grid[i], grid[j], before, totals=totals)
+                (x, a), *history = self.rule.step(field, state, interval)
+                if j:
+                    x = trajectory.at(j, (x,))[0]
+                state, before = ((x, a), *history), chart.tau(grid[i])
+        return self.rule.finish(field, state, grid[0])[1], totals.values
+
+
+@dataclass(frozen=True)
+class AdjointField:
+    """Slopes of the adjoint system at (x, a), a = dL/dx: those of x, of a_y = kappa a and of the shared gradients.
+
+    One evaluation of the field gives F, and one pullback of -a_y through it both (dF/dy)^T a_y and (dF/dp)^T a_y.
+    """
+
+    field: ChartField
+    wrt: tuple[Tensor, ...]
+
+    def __call__(self, t: float, point: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
+        kappa = self.field.chart.kappa(t)
+        with torch.enable_grad():
+            x = point[0].detach().requires_grad_()
+            slope = self.field(t, x)
+        grads = torch.autograd.grad(slope, (x, *self.wrt), -kappa * point[1], allow_unused=True)
+        grad_x = torch.zeros_like(x) if grads[0] is None else grads[0]
+        return slope.detach(), kappa * grad_x, *grads[1:]
+
+
+@dataclass(frozen=True)
+class AdjointInterval(Interval):
+    """The chart's arithmetic for (x, a): x scales with kappa, a with 1/kappa, and the shared gradients not at all.
+
+    The shared gradients are pure quadratures: no field reads them, so what a step adds to its end goes to the totals
+    in place, and no stage holds them.
+    """
+
+    totals: Totals | None = None
+
+    def carry(self, point: Any, c: float = 1.0) -> Any:
+        x, a = point
+        ratio = 1.0 if c == 0.0 else self.ratio(c)
+        return x * ratio, a / ratio
+
+    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+        (x, a), (slope_x, slope_a, *shared) = point, slope
+        if self.totals is not None:
+            self.totals.add(shared, self.h * weight)
+        kappa = self.chart.kappa(self.time(c))
+        return (
+            torch.add(x, slope_x, alpha=self.reach(c) * weight),
+            torch.add(a, slope_a, alpha=self.h / kappa * weight),
+        )
+
+    def recall(self, slope: Any) -> Any:
+        return slope[:2]

@@ -1,0 +1,1 @@
+"""Real networks behind the Denoiser contract."""

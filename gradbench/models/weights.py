@@ -1,0 +1,38 @@
+"""Weights that ship in a case's folder: read from safetensors only, and only if the digest is the recorded one."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+RECORD = "weights.json"  # {"digests": {file: sha256}, "facts": {...}}
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_record(folder: Path, files: Sequence[str], facts: dict[str, Any]) -> None:
+    """Records the digests of `files`, and what was measured of them, in the folder's weights.json."""
+    record = {"digests": {name: digest(folder / name) for name in files}, "facts": facts}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def load_weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of folder/name; `ValueError` where it is missing, unreadable or not the file that was recorded."""
+    from safetensors.torch import load
+
+    path = folder / name
+    try:
+        expected = json.loads((folder / RECORD).read_text())["digests"][name]
+        content = path.read_bytes()
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"weights {path} cannot be read: {error}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(f"weights {path} have sha256 {found[:16]}..., recorded is {expected[:16]}...: restore the file")
+    return load(content)

@@ -1,0 +1,103 @@
+"""The contract of a rule: one pure step of a solver, which knows nothing of gradients, grids, counters or seeds.
+
+A rule moves a point x from grid[k] to grid[k + 1]. It asks a field for slopes F and lets the interval do the chart's
+arithmetic: `carry` takes a point along with the scale, x kappa_c / kappa_0, and `add` adds kappa_c h w F to it, h being
+tau_1 - tau_0 and c in [0, 1] the place of a stage. The same rule so solves the sampling ODE, whose point is a tensor,
+and the adjoint ODE, whose point is a pair.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.chart import Chart
+from gradbench.diffusion.denoiser import Denoiser
+
+State = tuple[Tensor, ...]  # the point first; then a rule's history or coupled copies
+Field = Callable[[float, Any], Any]  # (t, point) -> slope d(point)/dtau
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One step's stretch of time in a chart: Python floats, and the step's noise where the rule is stochastic.
+
+    t0, t1: its ends in the direction of travel. tau_before: the clock at the start of the previous interval, or None
+    in the first. noise: standard normal, (b, *x).
+    """
+
+    chart: Chart
+    t0: float
+    t1: float
+    tau_before: float | None = None
+    noise: Tensor | None = None
+
+    @property
+    def tau0(self) -> float:
+        """The clock at the start."""
+        return self.chart.tau(self.t0)
+
+    @property
+    def h(self) -> float:
+        """tau(t1) - tau(t0)."""
+        return self.chart.tau(self.t1) - self.tau0
+
+    def time(self, c: float) -> float:
+        """The time t with tau(t) = tau_0 + c h, exactly: no snapping to the grid."""
+        if c in (0.0, 1.0):
+            return self.t1 if c else self.t0
+        return self.chart.t_of(self.tau0 + c * self.h)
+
+    def ratio(self, c: float = 1.0) -> float:
+        """kappa_c / kappa_0."""
+        return self.chart.ratio(self.t0, self.time(c))
+
+    def reach(self, c: float = 1.0) -> float:
+        """kappa_c h."""
+        return self.chart.reach(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
+
+    def carry(self, point: Any, c: float = 1.0) -> Any:
+        """The point at stage c if the field were zero."""
+        ratio = 1.0 if c == 0.0 else self.ratio(c)
+        return point if ratio == 1.0 else point * ratio
+
+    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+        """point + kappa_c h weight slope."""
+        return torch.add(point, slope, alpha=self.reach(c) * weight)
+
+    def recall(self, slope: Any) -> Any:
+        """What later stages of the same step need of a slope."""
+        return slope
+
+
+class Rule(ABC):
+    """A solver's step as a pure function of (state, interval). `order` is its formal order, `stages` its evaluations."""
+
+    order: int
+    stages: int
+
+    def start(self, field: Field, x: Any, t: float) -> tuple[Any, ...]:
+        """The state at the noisy end, from x_T (b, *x)."""
+        return (x,)
+
+    @abstractmethod
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        """The state at the end of the interval."""
+
+    def finish(self, field: Field, state: tuple[Any, ...], t: float) -> Any:
+        """The sample, (b, *x), from the last state."""
+        return state[0]
+
+
+@dataclass(frozen=True)
+class ChartField:
+    """The field F of a chart: F(t, x) = w_x0(t) x0_hat(x, t) + w_eps(t) eps_hat(x, t)."""
+
+    denoiser: Denoiser
+    chart: Chart
+
+    def __call__(self, t: float, x: Tensor) -> Tensor:
+        return self.denoiser.field(x, t, self.chart.weights(t))

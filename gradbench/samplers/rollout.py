@@ -1,0 +1,58 @@
+"""The chain x_T -> x_0: a denoiser, a chart, a rule, a grid and the noises, as the pure maps start, step and finish."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from gradbench.diffusion.chart import Chart
+from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.grid import Grid
+from gradbench.diffusion.noise import Noise
+from gradbench.samplers.base import ChartField, Interval, Rule, State
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """N steps over `grid` (N + 1 decreasing times). The chain holds no state: a step may be taken again in any order."""
+
+    denoiser: Denoiser
+    chart: Chart
+    rule: Rule
+    grid: Grid
+    noise: Noise | None = None
+
+    @property
+    def steps(self) -> int:
+        """N."""
+        return len(self.grid) - 1
+
+    @cached_property
+    def field(self) -> ChartField:
+        """The field of the chart."""
+        return ChartField(self.denoiser, self.chart)
+
+    def interval(self, k: int) -> Interval:
+        """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1]."""
+        before = self.chart.tau(self.grid[k - 1]) if k else None
+        noise = self.noise(k) if self.noise is not None else None
+        return Interval(self.chart, self.grid[k], self.grid[k + 1], before, noise)
+
+    def start(self, x_T: Tensor) -> State:
+        """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""
+        return self.rule.start(self.field, x_T, self.grid[0])
+
+    def step(self, k: int, state: State) -> State:
+        """The state at grid[k + 1] from that at grid[k]."""
+        return self.rule.step(self.field, state, self.interval(k))
+
+    def finish(self, state: State) -> Tensor:
+        """The sample x_0 (b, *x): the state at grid[N], with no last denoising step."""
+        return self.rule.finish(self.field, state, self.grid[-1])
+
+    def sample(self, x_T: Tensor) -> Tensor:
+        """x_0 from x_T (b, *x) by the plain loop, on whatever tape is being recorded."""
+        state = self.start(x_T)
+        for k in range(self.steps):
+            state = self.step(k, state)
+        return self.finish(state)

@@ -1,0 +1,86 @@
+"""The grammar `name[p=v,q=[1,2]]` of the command line, of suites and of the library.
+
+A selector names an entry of a catalogue and gives it options. A list as a value stands for one selector a member, so
+that `ddim[eta=[0,1]]` is two. `none`, `true` and `false` are words; a number is a number; everything else is a string.
+"""
+
+import itertools
+import re
+from typing import Any
+
+_HEAD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_+.\-]*)(?:\[(?P<body>.*)\])?\Z", re.DOTALL)
+_WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of one selector; `ValueError` names the text and the grammar."""
+    match = _HEAD.match(text.strip())
+    if match is None:
+        raise _malformed(text)
+    options: dict[str, Any] = {}
+    for item in _split(text, match["body"] or ""):
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier() or key in options:
+            raise _malformed(text)
+        options[key] = _value(text, value.strip())
+    return match["name"], options
+
+
+def expand(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """`parse`, with every list option multiplied out into one selector a combination."""
+    name, options = parse(text)
+    axes = [value if isinstance(value, list) else [value] for value in options.values()]
+    return [(name, dict(zip(options, chosen, strict=True))) for chosen in itertools.product(*axes)]
+
+
+def render(name: str, options: dict[str, Any]) -> str:
+    """The selector that `parse` reads back: render("rk4", {"chart": "noise"}) == "rk4[chart=noise]"."""
+    if not options:
+        return name
+    return f"{name}[{','.join(f'{key}={_text(value)}' for key, value in options.items())}]"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _value(text: str, value: str) -> Any:
+    if value.startswith("[") and value.endswith("]"):
+        return [_value(text, item.strip()) for item in _split(text, value[1:-1])]
+    if not value or any(mark in value for mark in "[]=\"'"):
+        raise _malformed(text)
+    if value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    for convert in (int, float):
+        try:
+            return convert(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _split(text: str, body: str) -> list[str]:
+    """The items between top-level commas."""
+    if not body.strip():
+        return []
+    items, depth = [""], 0
+    for mark in body:
+        depth += (mark == "[") - (mark == "]")
+        if depth < 0:
+            raise _malformed(text)
+        if mark == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += mark
+    if depth:
+        raise _malformed(text)
+    return items
+
+
+def _malformed(text: str) -> ValueError:
+    return ValueError(f"malformed selector {text!r}: write name, name[option=value] or name[option=[value,value]]")
