@@ -54,7 +54,7 @@ def sample(
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample. Allowed: {', '.join(usable)}")
-    reason = method.supports({**spec.entry.traits, "chart": spec.chart, "steps": steps})
+    reason = method.supports({**spec.traits, "steps": steps})
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise)

@@ -4,7 +4,7 @@ Entries are read by `list`, `show` and the plan, none of which imports torch; `E
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ class Entry:
 
     name: the published name, as selectors spell it. summary: one sentence. factory: "module:callable", called with the
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
-    may know without building anything. requires: the distributions beyond the core that it needs.
+    may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
+    option values that it cannot take. refuses: (options, traits of the problem) -> why it cannot serve it, or None.
     """
 
     name: str
@@ -27,10 +28,14 @@ class Entry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     traits: Mapping[str, Any] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    check: Callable[[dict[str, Any]], None] = lambda options: None
+    refuses: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] = lambda options, traits: None
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for an option it does not have."""
-        return {**self.defaults, **checks.options(self.name, dict(given), self.defaults)}
+        """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
+        options = {**self.defaults, **checks.options(self.name, dict(given), self.defaults)}
+        self.check(options)
+        return options
 
     def load(self) -> Any:
         """The factory itself; imports its module."""

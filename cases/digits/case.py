@@ -22,7 +22,28 @@ GRID = "leading"
 DTYPE = "float32"
 REFERENCES = ("sampler", "expected")
 REQUIRES = ("diffusers", "peft")
+PRELOAD = (
+    "diffusers.models.unets.unet_2d_condition",
+    "diffusers.schedulers.scheduling_ddim",
+    "peft",
+    "scipy.interpolate",
+    "gradbench.models.lora",
+    "gradbench.models.unet",
+)
 HERE = Path(__file__).parent
+WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """The class, the guidance scale, the rank, and the digests of the weights."""
+    from gradbench import checks
+    from gradbench.models.weights import verify
+
+    checks.one_of("label", params["label"], range(10))
+    checks.finite("guidance", params["guidance"])
+    checks.positive_integer("rank", params["rank"])
+    for name in WEIGHTS:
+        verify(HERE, name)
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -42,7 +63,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
     from .network import CLASSES, NULL_CLASS, Classifier, DigitsModel, scheduler
 
-    label = checks.one_of("label", params["label"], range(CLASSES))
+    label = params["label"]
     model = DigitsModel()
     model.load_state_dict(load_weights(HERE, "unet.safetensors"))
     model.eval().requires_grad_(False)

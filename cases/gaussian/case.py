@@ -20,6 +20,17 @@ GRID = "uniform-t"
 DTYPE = "float64"
 REFERENCES = ("flow", "sampler", "expected")
 REQUIRES: tuple[str, ...] = ()
+PRELOAD = ("gradbench.diffusion.analytic", "gradbench.objectives.quadratic")
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """The dimension and the schedule's name."""
+    from gradbench import checks
+    from gradbench.diffusion.schedule import SCHEDULES, Schedule
+
+    checks.positive_integer("dim", params["dim"])
+    if not isinstance(params["schedule"], Schedule):
+        checks.one_of("schedule", params["schedule"], SCHEDULES)
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -38,7 +49,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
     given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in arrays.items()}
     vectors = {name: value for name, value in given.items() if name != "rotation"}
-    dim = len(next(iter(vectors.values()))) if vectors else checks.positive_integer("dim", params["dim"])
+    dim = len(next(iter(vectors.values()))) if vectors else params["dim"]
     draw = np.random.default_rng([seed, dim])
     orthogonal, upper = np.linalg.qr(draw.standard_normal((dim, dim)))
     drawn = {

@@ -1,8 +1,9 @@
 """Cases: one folder each, `case.py` holding a torch-free header and `build`.
 
 A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays it takes), GRID and
-DTYPE (defaults), REFERENCES and REQUIRES; build(params, arrays, seed) returns denoiser, objective, condition,
-parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and any added by `add_folder`.
+DTYPE (defaults), REFERENCES, REQUIRES (distributions) and PRELOAD (modules that a warm worker imports beforehand).
+check(params) raises `ValueError` for values it cannot take; build(params, arrays, seed) returns denoiser, objective,
+condition, parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and any added by `add_folder`.
 """
 
 import importlib
@@ -138,13 +139,8 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     header = known[checks.one_of("case", name, known)]
     checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
     params = {**header.PARAMS, **{key: value for key, value in given.items() if key in header.PARAMS}}
-    for key in ("dim", "batch", "rank"):
-        if key in params:
-            checks.positive_integer(key, params[key])
+    checks.positive_integer("batch", params["batch"])
     checks.time_range(params["t_max"], params["t_min"])
     checks.one_of("objective", params["objective"], header.OBJECTIVES)
-    if isinstance(params.get("schedule"), str):
-        from gradbench.diffusion.schedule import SCHEDULES
-
-        checks.one_of("schedule", params["schedule"], SCHEDULES)
+    header.check(params)
     return Case(header, params, {key: value for key, value in given.items() if key in header.ARRAYS})

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from gradbench.entry import Catalogue, Entry
+from gradbench.estimators import support
 from gradbench.selector import parse
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ ESTIMATORS = Catalogue(
     Entry(
         "torchdiffeq-adjoint",
         "odeint_adjoint of torchdiffeq in the sampler's chart",
-        "gradbench.estimators.external:torchdiffeq_adjoint",
+        "gradbench.estimators.external:TorchdiffeqAdjoint",
         "Chen et al., 2018, arXiv:1806.07366",
         defaults={"method": None, "chart": None, "trajectory": "stored", "rtol": 1e-5, "atol": 1e-5},
         requires=("torchdiffeq",),
+        check=support.check_torchdiffeq,
+        refuses=support.refuse_torchdiffeq,
     ),
     Entry(
         "adjoint-dpm",
@@ -40,6 +43,8 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "adjoint_dpm",
         "Pan et al., 2024, arXiv:2307.10711",
         defaults={"chart": "noise", "rule": "euler", "trajectory": "resolved", "steps": None},
+        check=support.check_adjoint_dpm,
+        refuses=support.refuse_adjoint,
     ),
     Entry(
         "adjoint-deis",
@@ -47,6 +52,8 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "adjoint_deis",
         "Blasingame and Liu, 2024, arXiv:2405.15020",
         defaults={"order": 1, "trajectory": "stored", "steps": None},
+        check=support.check_adjoint_deis,
+        refuses=support.refuse_adjoint,
     ),
     Entry(
         "continuous-adjoint",
@@ -54,6 +61,8 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "continuous_adjoint",
         "Chen et al., 2018, arXiv:1806.07366",
         defaults={"chart": "log-snr", "rule": "ab2", "trajectory": "stored", "steps": None},
+        check=support.check_adjoint,
+        refuses=support.refuse_adjoint,
     ),
 )
 

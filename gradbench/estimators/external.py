@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradbench import checks
-from gradbench.diffusion.chart import CHARTS, Chart, make_chart
-from gradbench.estimators.pathwise import RECOVERIES, Differentiable
-from gradbench.samplers.base import ChartField
+from gradbench.diffusion.chart import Chart, make_chart
+from gradbench.estimators import support
+from gradbench.estimators.pathwise import Differentiable
+from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
 
-FIXED = ("euler", "midpoint", "heun2", "rk4")
-ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
+METHODS: dict[Rule, str] = {EULER: "euler", MIDPOINT: "midpoint", HEUN: "heun2", RK4: "rk4"}
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,20 @@ class TorchdiffeqAdjoint(Differentiable):
     atol: float
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
-        if traits["stochastic"]:
-            return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
-        if self.method is None and traits.get("multistep"):
-            return f"torchdiffeq has no variable-step multistep method: name one of {', '.join(FIXED + ADAPTIVE)}"
-        return None
+        return support.refuse_torchdiffeq({"method": self.method}, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
 
         grid = rollout.grid
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
-        method = self.method or {EULER: "euler", MIDPOINT: "midpoint", HEUN: "heun2", RK4: "rk4"}[rollout.rule]  # type: ignore[index]
+        method = self.method or METHODS[rollout.rule]
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
-        fixed = method in FIXED
+        fixed = method in support.FIXED
 
-        def nodes(func: Any, y0: Tensor, t: Tensor) -> Tensor:
-            """The sampler's grid, in the direction of travel."""
-            return clock if (t[-1] - t[0]) * (clock[-1] - clock[0]) > 0 else clock.flip(0)
-
-        options = {"grid_constructor": nodes} if fixed and self.trajectory == "resolved" else {}
+        # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one, from its end to its start
+        backward = (-clock if clock[0] > clock[-1] else clock).flip(0)
+        two_points = fixed and self.trajectory == "resolved"
         solution = odeint_adjoint(
             _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1]),
             x_T / chart.kappa(grid[0]),
@@ -64,11 +57,16 @@ class TorchdiffeqAdjoint(Differentiable):
             rtol=self.rtol,
             atol=self.atol,
             method=method,
-            options=dict(options),
+            options={"grid_constructor": _nodes(clock)} if two_points else {},
             adjoint_params=tuple(wrt),
-            adjoint_options={**options, **({} if fixed else {"norm": "seminorm"})},
+            adjoint_options=({"grid_constructor": _nodes(backward)} if two_points else {}) if fixed else {"norm": "seminorm"},
         )
         return solution[-1] * chart.kappa(grid[-1])
+
+
+def _nodes(clock: Tensor) -> Any:
+    """A grid constructor of the given times; torchdiffeq asks for them in the dtype of its own."""
+    return lambda func, y0, t: torch.cat([t[:1], clock[1:-1].to(t), t[-1:]])
 
 
 class _Field(torch.nn.Module):
@@ -82,17 +80,3 @@ class _Field(torch.nn.Module):
         chart: Chart = self._field.chart
         t = min(max(chart.t_of(tau.item()), self._range[0]), self._range[1])
         return self._field(t, y * chart.kappa(t))
-
-
-def torchdiffeq_adjoint(
-    method: str | None, chart: str | None, trajectory: str, rtol: float, atol: float
-) -> TorchdiffeqAdjoint:
-    """The adjoint of torchdiffeq; `ValueError` for a method, chart or trajectory that it does not have."""
-    if method is not None:
-        checks.one_of("method", method, FIXED + ADAPTIVE)
-    if chart is not None:
-        checks.one_of("chart", chart, CHARTS)
-    checks.one_of("trajectory", trajectory, RECOVERIES)
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        checks.in_range(name, value, 1e-16, 1.0)
-    return TorchdiffeqAdjoint(method, chart, trajectory, rtol, atol)

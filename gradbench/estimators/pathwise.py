@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gradbench import checks
-from gradbench.diffusion.chart import CHARTS
+from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
 from gradbench.estimators.recovery import Recovery, Resolved, Stored
-from gradbench.samplers import runge_kutta
+from gradbench.samplers.base import Rule
 from gradbench.samplers.multistep import AB2
 from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
 
 
 class Differentiable(GradientEstimator):
@@ -61,13 +61,9 @@ class Pathwise(Differentiable):
     pullback: Pullback
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
-        if isinstance(self.pullback, Transpose):
-            return None
-        if traits["stochastic"] and not isinstance(self.recovery, Stored):
-            return "a stochastic chain has no backward solve without its noise: use trajectory=stored"
-        steps = getattr(self.pullback, "steps", None)
-        if steps is not None and steps > traits["steps"]:
-            return f"backward steps must be <= {traits['steps']}, the sampler's steps, got {steps}"
+        if isinstance(self.pullback, ContinuousAdjoint):
+            trajectory = next(name for name, recovery in RECOVERIES.items() if recovery == self.recovery)
+            return support.refuse_adjoint({"trajectory": trajectory, "steps": self.pullback.steps}, traits)
         return None
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
@@ -96,6 +92,7 @@ class _Chain(torch.autograd.Function):
 
 
 RECOVERIES: dict[str, Recovery] = {"stored": Stored(), "resolved": Resolved()}
+RULES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "ab2": AB2}
 
 
 def checkpoint() -> Pathwise:
@@ -108,14 +105,7 @@ def checkpoint() -> Pathwise:
 
 def continuous_adjoint(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
     """The continuous adjoint by any rule in any chart, on stored or on re-solved states, M <= N backward steps."""
-    rules = {name.lower(): getattr(runge_kutta, name) for name in ("EULER", "MIDPOINT", "HEUN", "RK4")}
-    rules["ab2"] = AB2
-    checks.one_of("chart", chart, CHARTS)
-    checks.one_of("rule", rule, rules)
-    checks.one_of("trajectory", trajectory, RECOVERIES)
-    if steps is not None:
-        checks.positive_integer("steps", steps)
-    return Pathwise(RECOVERIES[trajectory], ContinuousAdjoint(chart, rules[rule], steps))
+    return Pathwise(RECOVERIES[trajectory], ContinuousAdjoint(chart, RULES[rule], steps))
 
 
 def adjoint_dpm(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
@@ -124,7 +114,6 @@ def adjoint_dpm(chart: str, rule: str, trajectory: str, steps: int | None) -> Pa
     References: Pan et al., 2024, AdjointDPM, arXiv:2307.10711, equations 9 to 12. `trajectory=resolved` is what the
     paper describes, `trajectory=stored` what its released code does.
     """
-    checks.one_of("chart", chart, ("noise", "data"))
     return continuous_adjoint(chart, rule, trajectory, steps)
 
 
@@ -134,5 +123,4 @@ def adjoint_deis(order: int, trajectory: str, steps: int | None) -> Pathwise:
     It is Euler's rule on the adjoint equation of the noise chart, evaluated at the clean end t of each interval [t, s],
     h = lambda_s - lambda_t. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
     """
-    checks.one_of("order", order, (1,))
     return continuous_adjoint("noise", "euler", trajectory, steps)

@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RECORD = "weights.json"  # {"digests": {file: sha256}, "facts": {...}}
 
@@ -22,10 +23,8 @@ def write_record(folder: Path, files: Sequence[str], facts: dict[str, Any]) -> N
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def load_weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of folder/name; `ValueError` where it is missing, unreadable or not the file that was recorded."""
-    from safetensors.torch import load
-
+def verify(folder: Path, name: str) -> bytes:
+    """The content of folder/name; `ValueError` where it is missing, unreadable or not the file that was recorded."""
     path = folder / name
     try:
         expected = json.loads((folder / RECORD).read_text())["digests"][name]
@@ -35,4 +34,11 @@ def load_weights(folder: Path, name: str) -> dict[str, Tensor]:
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise ValueError(f"weights {path} have sha256 {found[:16]}..., recorded is {expected[:16]}...: restore the file")
-    return load(content)
+    return content
+
+
+def load_weights(folder: Path, name: str) -> "dict[str, Tensor]":
+    """The tensors of folder/name, after `verify`."""
+    from safetensors.torch import load
+
+    return load(verify(folder, name))

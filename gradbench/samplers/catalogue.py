@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
 
 
+def _check(options: dict[str, Any]) -> None:
+    if "chart" in options:
+        checks.one_of("chart", options["chart"], CHARTS)
+    if options["grid"] is not None:
+        checks.one_of("grid", options["grid"], GRIDS)
+
+
 def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: int, stages: int, **chart: str) -> Entry:
     """`chart=` is a default that a selector may change; `only=` the chart that makes the sampler what it is."""
     return Entry(
@@ -32,6 +39,7 @@ def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: in
         citation,
         defaults={**({"chart": chart["chart"]} if "chart" in chart else {}), "grid": None},
         traits={"stochastic": False, "order": order, "stages": stages, "chart": chart.get("only")},
+        check=_check,
     )
 
 
@@ -81,6 +89,7 @@ SAMPLERS = Catalogue(
         "Zhang and Chen, 2023, DEIS, arXiv:2204.13902, section 3.4",
         defaults={"chart": "noise", "grid": None},
         traits={"stochastic": False, "order": 2, "stages": 1, "multistep": True},
+        check=_check,
     ),
 )
 
@@ -101,6 +110,11 @@ class SamplerSpec:
     def chart(self) -> str:
         """The chart that it steps in."""
         return self.params.get("chart") or self.entry.traits["chart"]
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What an estimator is told of it: the catalogue's traits with the chart."""
+        return {**self.entry.traits, "chart": self.chart}
 
     def refuses(self, schedule: Schedule, t_max: float, t_min: float) -> str | None:
         """Why this sampler cannot run over a time range of a schedule, or None."""
@@ -129,7 +143,4 @@ def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
     params = SAMPLERS.find(name).options(given)
     if params["grid"] is None:
         params["grid"] = default_grid
-    spec = SamplerSpec(name, params)
-    checks.one_of("chart", spec.chart, CHARTS)
-    checks.one_of("grid", params["grid"], GRIDS)
-    return spec
+    return SamplerSpec(name, params)

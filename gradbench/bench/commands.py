@@ -1,0 +1,191 @@
+"""What the verbs of the command line do, and what they print. No torch."""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradbench import checks
+from gradbench.bench.case import headers
+from gradbench.bench.suite import Block, Suite, load_suite, suite_files
+from gradbench.entry import Catalogue
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.samplers.catalogue import SAMPLERS
+
+KINDS = ("cases", "estimators", "samplers", "suites")
+OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
+
+
+def selection(options: dict[str, Any]) -> Suite:
+    """The suite that the options name, with its parts replaced by those that they give; a suite of their own without."""
+    given = {
+        **{name: list(options[name]) for name in ("cases", "samplers", "estimators", "steps", "targets")},
+        "seeds": parse_seeds(options["seeds"]) if options["seeds"] is not None else None,
+        "dtype": options["dtype"],
+        "device": options["device"],
+    }
+    if options["suite"] is None and not any(given[name] for name in ("cases", "samplers", "estimators")):
+        options = {**options, "suite": "smoke"}
+    if options["suite"] is not None:
+        suite = load_suite(options["suite"])
+    else:
+        suite = Suite("selection", "", [Block(["gaussian"], ["ddim"], list(ESTIMATORS))])
+    replicates = suite.replicates if options["replicates"] is None else options["replicates"]
+    return Suite(suite.name, suite.summary, [b.override(given) for b in suite.blocks], replicates, suite.expects)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0-4` or `0,3,5-7`."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if match is None:
+            raise ValueError(f"--seeds must be a range like 0-4 or 0,3, got {text!r}")
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return seeds
+
+
+def parse_seconds(text: str) -> float:
+    """`90`, `90s`, `10m` or `1h`, in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if match is None or not float(match[1]):
+        raise ValueError(f"--timeout must be a time like 90s, 10m or 1h, got {text!r}")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def run_command(options: dict[str, Any], command: str) -> int:
+    """Plans, runs, stores, and shows what came of it; returns the exit code."""
+    from gradbench.bench.engines import ENGINES
+    from gradbench.bench.isolate import Limits
+    from gradbench.bench.plan import make_plan
+    from gradbench.bench.progress import Progress
+    from gradbench.bench.runner import RERUNS, Run, execute, pending
+    from gradbench.bench.store import Store
+
+    checks.one_of("--rerun", options["rerun"], RERUNS)
+    checks.one_of("engine", options["engine"], ENGINES)
+    limits = Limits(parse_seconds(options["timeout"]), checks.positive_integer("threads", options["threads"]))
+    jobs = checks.positive_integer("jobs", options["jobs"])
+    suite = selection(options)
+    planned = make_plan(suite.blocks, suite.replicates)
+    for device in {block.device for block in suite.blocks} - {"cpu"}:
+        checks.device(device)
+    if options["dry_run"]:
+        _show_plan(planned, options["as_json"])
+        return OK
+    store = Store(Path(options["out"]))
+    todo = pending(planned, store.rows(), options["rerun"])
+    store.write_plan(planned, suite.name, command)
+    interrupted = False
+    with Progress(len(todo), len(planned) - len(todo)) as progress:
+        try:
+            execute(todo, store, Run(suite.name, options["engine"], jobs, limits, options["rerun"]), progress.row)
+        except KeyboardInterrupt:
+            interrupted = True
+    keys = {item.key for item in planned}
+    rows = [row for row in store.rows() if (row["cell_id"], row["replicate"]) in keys]
+    if interrupted:
+        print(f"interrupted: {len(rows)} of {len(planned)} cells have rows; go on with: {command}", file=sys.stderr)
+        return INTERRUPTED
+    if not rows:
+        print("gradbench: nothing selected", file=sys.stderr)
+        return NOTHING
+    if options["as_json"]:
+        print(json.dumps(rows))
+    write_outputs(rows, store.folder, command, show=not options["as_json"])
+    failed = [row for row in rows if row["status"] not in ("ok", "skip", *suite.expects)]
+    return SOME_FAILED if failed else OK
+
+
+def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]))
+        return
+    from gradbench.bench.plan import command
+
+    for item in planned:
+        print(f"{item.cell['cell_id']}  {command(item.cell)}" + (f"  # skip: {item.skip}" if item.skip else ""))
+    counts = Counter("skip" if item.skip else "run" for item in planned)
+    print(f"{len(planned)} cells: {counts['run']} to run, {counts['skip']} skipped")
+
+
+def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, command: str, show: bool = True) -> None:
+    """The table in the terminal, rows.parquet and report.html."""
+    from gradbench.bench.progress import show_table
+    from gradbench.bench.store import write_parquet
+    from gradbench.report.html import write_report
+
+    if show:
+        show_table(rows)
+    write_parquet(rows, folder / "rows.parquet")
+    write_report(list(rows), folder / "report.html", command=command)
+    if show:
+        for name, what in (("rows.parquet", "rows"), ("report.html", "report")):
+            print(f"{what}: {folder / name}")
+
+
+def list_command(kind: str, as_json: bool) -> None:
+    """One line an entry: name, summary, source."""
+    checks.one_of("kind", kind, KINDS)
+    entries = _entries(kind)
+    if as_json:
+        print(json.dumps(entries, indent=2))
+        return
+    width = max(len(entry["name"]) for entry in entries)
+    for entry in entries:
+        print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    if kind == "suites":
+        found = [load_suite(name) for name in suite_files()]
+        return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
+    if kind == "cases":
+        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in headers().values()]
+    catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
+    return [
+        {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
+        for e in catalogue.values()
+    ]
+
+
+def show_command(name: str) -> None:
+    """Everything that is known of one name."""
+    known = headers()
+    for catalogue in (ESTIMATORS, SAMPLERS):
+        if name in catalogue:
+            entry = catalogue[name]
+            print(f"{catalogue.kind} {entry.name}: {entry.summary}\nsource: {entry.citation}\ncode: {entry.factory}")
+            print("options (default):", ", ".join(f"{k}={_word(v)}" for k, v in entry.defaults.items()) or "none")
+            return
+    if name in known:
+        h = known[name]
+        print(f"case {h.NAME}: {h.SUMMARY}\nsource: {h.CITATION}\nobjectives: {', '.join(h.OBJECTIVES)}")
+        print("parameters (default):", ", ".join(f"{k}={_word(v)}" for k, v in h.PARAMS.items()))
+        print(f"references: {', '.join(h.REFERENCES)}\narrays: {', '.join(h.ARRAYS)}\ngrid: {h.GRID}, dtype: {h.DTYPE}")
+        return
+    if name in suite_files():
+        print(suite_files()[name].read_text(), end="")
+        return
+    checks.one_of("name", name, [*known, *ESTIMATORS, *SAMPLERS, *suite_files()])
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def env_command(as_json: bool) -> None:
+    """The provenance of a row made here."""
+    from gradbench.measure.environment import environment
+
+    found = environment()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        if name == "versions":
+            value = ", ".join(f"{k} {v}" for k, v in value.items() if v)
+        print(f"{name}: {value}")

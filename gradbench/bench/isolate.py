@@ -1,0 +1,171 @@
+"""A fresh process a cell, whose death is a row: `run_isolated` never raises.
+
+On a CPU the process is forked from a warm server that has imported torch. Where a fork cannot serve (a CUDA context
+does not survive one) the server is started anew for every cell.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+LOG_TAIL = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """timeout in seconds, threads of the worker."""
+
+    timeout: float = 600.0
+    threads: int = 1
+
+
+class Server:
+    """A warm server process and the socket to it."""
+
+    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.channel = ours
+        self._lock = threading.Lock()
+        self.channel.send(json.dumps({"cases": list(cases), "preload": list(preload)}).encode())
+        if self.channel.recv(16) != b"ready":
+            stderr = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
+            raise RuntimeError(f"the worker could not start: {' '.join(stderr.split()[-40:])}")
+
+    def submit(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        """Sends a request with its pipe and its log."""
+        with self._lock:
+            socket.send_fds(self.channel, [json.dumps(request).encode()], descriptors)
+
+    def close(self) -> None:
+        """Ends the server."""
+        self.channel.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
+
+@dataclass
+class Isolation:
+    """Runs cells in processes of their own. `close` ends what is left."""
+
+    cases: list[str]
+    preload: list[str]
+    limits: Limits
+    logs: Path
+    _server: Server | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _groups: set[int] = field(default_factory=set)
+
+    def warm(self) -> Server:
+        """The shared server, started when first needed."""
+        with self._lock:
+            if self._server is None or self._server.process.poll() is not None:
+                self._server = Server(self.cases, self.preload, self.limits.threads)
+            return self._server
+
+    def run_isolated(self, cell: dict[str, Any], replicate: int) -> dict[str, Any]:
+        """The row of one cell: what its worker measured, or how it died."""
+        log = self.logs / f"{cell['cell_id']}-{replicate}.txt"
+        try:
+            if cell["device"] == "cpu":
+                return self._run(self.warm(), cell, log)
+            server = Server(self.cases, self.preload, self.limits.threads)
+            try:
+                return self._run(server, cell, log)
+            finally:
+                server.close()
+        except Exception as failure:
+            return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
+
+    def _run(self, server: Server, cell: dict[str, Any], log: Path) -> dict[str, Any]:
+        read, write = os.pipe()
+        with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
+            server.submit({"cell": cell, "threads": self.limits.threads}, [write, output.fileno()])
+            os.close(write)
+            said = self._listen(answer.fileno())
+            row = self._classify(said)
+            if row["status"] in ("ok", "skip", "diverged") or output.seek(0, os.SEEK_END) == 0:
+                log.unlink(missing_ok=True)
+            else:
+                _keep_tail(log)
+        return row
+
+    def _listen(self, descriptor: int) -> dict[str, Any]:
+        """Everything the worker says, until it has ended or its time is up; then its group is killed."""
+        said: dict[str, Any] = {}
+        deadline, buffer = time.monotonic() + self.limits.timeout, b""
+        try:
+            while "rc" not in said:
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                    said["timeout"] = True
+                    break
+                data = os.read(descriptor, 1 << 16)
+                if not data:
+                    break
+                *lines, buffer = (buffer + data).split(b"\n")
+                for line in lines:
+                    said |= json.loads(line)
+                if "pid" in said:
+                    self._groups.add(said["pid"])
+        finally:
+            if "pid" in said:
+                _kill_group(said["pid"])
+                self._groups.discard(said["pid"])
+        return said
+
+    def _classify(self, said: dict[str, Any]) -> dict[str, Any]:
+        phase = said.get("phase", "import")
+        if "row" in said:
+            return said["row"]
+        if said.get("timeout"):
+            return {"status": "timeout", "phase": phase, "reason": f"longer than {self.limits.timeout:g} s"}
+        if "rc" not in said:
+            return {"status": "lost", "phase": phase, "reason": "the worker's supervisor vanished"}
+        if said["rc"] < 0:
+            name = signal.Signals(-said["rc"]).name
+            return {"status": "crash", "phase": phase, "reason": f"killed by {name}"}
+        return {"status": "crash", "phase": phase, "reason": f"exit code {said['rc']} without a row"}
+
+    def close(self) -> None:
+        """Kills what still runs and ends the server."""
+        for group in list(self._groups):
+            _kill_group(group)
+        if self._server is not None:
+            self._server.close()
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _keep_tail(log: Path) -> None:
+    data = log.read_bytes()
+    if len(data) > LOG_TAIL:
+        log.write_bytes(data[-LOG_TAIL:])

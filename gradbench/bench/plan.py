@@ -1,0 +1,142 @@
+"""The plan: every cell of a run, with its identity and the reason where it will be skipped. No torch.
+
+A cell is one estimate of one problem: a plain dictionary of `IDENTITY`, all parameters said. `cell_id` hashes its
+canonical JSON, so that it is the same in every process, on every machine and in any order of keys.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import util
+from typing import Any
+
+from gradbench import checks
+from gradbench.bench.case import headers, make_case
+from gradbench.bench.suite import Block
+from gradbench.entry import Entry
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.samplers.catalogue import sampler_spec
+from gradbench.selector import expand, render
+
+IDENTITY = (
+    "case",
+    "case_params",
+    "sampler",
+    "sampler_params",
+    "steps",
+    "estimator",
+    "estimator_params",
+    "targets",
+    "seed",
+    "dtype",
+    "device",
+)
+TARGETS = ("x_T", "condition", "parameters")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell, one of its replicates, and why it is skipped, or None."""
+
+    cell: dict[str, Any]
+    replicate: int
+    skip: str | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(cell_id, replicate): what a row is found by."""
+        return self.cell["cell_id"], self.replicate
+
+
+def cell_id(cell: dict[str, Any]) -> str:
+    """16 hexadecimal digits of the sha256 of the cell's canonical JSON."""
+    canonical = json.dumps({name: cell[name] for name in IDENTITY}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def command(cell: dict[str, Any]) -> str:
+    """The command line that runs this cell alone."""
+    words = [
+        "gradbench run",
+        f"-c '{render(cell['case'], cell['case_params'])}'",
+        f"--sampler '{render(cell['sampler'], cell['sampler_params'])}'",
+        f"-e '{render(cell['estimator'], cell['estimator_params'])}'",
+        f"--steps {cell['steps']}",
+        *(f"--target {target}" for target in cell["targets"]),
+        f"--seeds {cell['seed']} --dtype {cell['dtype']} --device {cell['device']}",
+    ]
+    return " ".join(words)
+
+
+def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
+    """Every cell of the blocks once, in their order; `ValueError` for names and values that there are not."""
+    checks.positive_integer("replicates", replicates)
+    planned: dict[tuple[str, int], Planned] = {}
+    for block in blocks:
+        for cell, skip in _cells(block):
+            for replicate in range(replicates):
+                item = Planned(cell, replicate, skip)
+                planned.setdefault(item.key, item)
+    return list(planned.values())
+
+
+def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
+    samplers = [choice for text in block.samplers for choice in expand(text)]
+    estimators = [
+        (entry, entry.options(given))
+        for text in block.estimators
+        for name, given in expand(text)
+        for entry in [ESTIMATORS.find(name)]
+    ]
+    steps = [checks.positive_integer("steps", value) for value in block.steps]
+    seeds = [checks.seed(value) for value in block.seeds]
+    checks.one_of("device", block.device.partition(":")[0], ("cpu", "cuda"))
+    if block.dtype is not None:
+        checks.one_of("dtype", block.dtype, checks.DTYPES)
+    targets = [name for name in TARGETS if name in block.targets]
+    for target in block.targets:
+        checks.one_of("target", target, TARGETS)
+    for text in block.cases:
+        for case_name, case_given in expand(text):
+            case = make_case(case_name, case_given)
+            for name, given in samplers:
+                spec = sampler_spec(render(name, given), case.header.GRID)
+                for n in steps:
+                    for entry, options in estimators:
+                        for seed in seeds:
+                            cell = {
+                                "case": case.name,
+                                "case_params": case.params,
+                                "sampler": spec.name,
+                                "sampler_params": dict(spec.params),
+                                "steps": n,
+                                "estimator": entry.name,
+                                "estimator_params": options,
+                                "targets": targets,
+                                "seed": seed,
+                                "dtype": block.dtype or case.header.DTYPE,
+                                "device": block.device,
+                            }
+                            cell["cell_id"] = cell_id(cell)
+                            traits = {**spec.traits, "steps": n, "targets": targets, "dtype": cell["dtype"]}
+                            yield cell, _skip(case.header.REQUIRES, entry, options, traits)
+
+
+def _skip(case_requires: Sequence[str], entry: Entry, options: dict[str, Any], traits: dict[str, Any]) -> str | None:
+    missing = [name for name in (*case_requires, *entry.requires) if util.find_spec(name) is None]
+    if missing:
+        return f"not installed: pip install {' '.join(missing)}"
+    return entry.refuses(options, traits)
+
+
+def default_blocks() -> dict[str, list[str]]:
+    """What a selection that names only a part takes for the rest."""
+    return {"cases": ["gaussian"], "samplers": ["ddim"], "estimators": list(ESTIMATORS)}
+
+
+def preload(planned: Sequence[Planned]) -> list[str]:
+    """The modules that the plan's cases ask a warm worker to import before it forks."""
+    known = headers()
+    names = {item.cell["case"] for item in planned if item.skip is None}
+    return sorted({module for name in names for module in known[name].PRELOAD})

@@ -1,0 +1,102 @@
+"""The warm worker: a process that has imported torch and is forked for every cell.
+
+    python -m gradbench.bench.server SOCKET_FD
+
+It reads one JSON request a message from its socket, `{"cell", "threads"}` with two file descriptors: a pipe for the
+answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and waits for it, so that a worker
+may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}.
+End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
+the parent too.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+
+def serve(channel: socket.socket) -> None:
+    """Answers requests until the other end is closed."""
+    hello = _receive(channel)
+    if hello is None:
+        return
+    request, _ = hello
+    for folder in request["cases"]:
+        from gradbench.bench.case import add_folder
+
+        add_folder(folder)
+    from gradbench.bench.worker import preload
+
+    preload(request["preload"])
+    channel.send(b"ready")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the system
+    while (message := _receive(channel)) is not None:
+        request, descriptors = message
+        if os.fork() == 0:
+            channel.close()
+            _supervise(request, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    data, descriptors, _, _ = socket.recv_fds(channel, 1 << 20, 2)
+    return (json.loads(data), descriptors) if data else None
+
+
+def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
+    """Forks the worker, waits for it, says how it ended; leader of its process group. Never returns."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+    _say(answer, {"pid": os.getpid()})
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    server = os.getppid()
+    child = os.fork()
+    if child == 0:
+        _work(request, answer)
+    threading.Thread(target=_die_with, args=(server,), daemon=True).start()
+    _, status = os.waitpid(child, 0)
+    _say(answer, {"rc": os.waitstatus_to_exitcode(status)})
+    os._exit(0)
+
+
+def _work(request: dict[str, Any], answer: int) -> None:
+    """Measures the cell and says its row. Never returns."""
+    from gradbench.bench.worker import run_cell
+
+    code = 1
+    try:
+        row = run_cell(request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"])
+        _say(answer, {"row": row})
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with(server: int) -> None:
+    """Ends the whole group when the server is gone: no child outlives a killed parent."""
+    while os.getppid() == server:
+        time.sleep(0.5)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(0, signal.SIGKILL)
+
+
+def _say(descriptor: int, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,165 @@
+"""One cell, measured: the problem is built, then errors, time and memory are three passes, in this order."""
+
+import hashlib
+import importlib
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradbench.bench.case import headers, make_case
+from gradbench.estimators.base import GradientEstimate
+from gradbench.estimators.catalogue import make_estimator
+from gradbench.estimators.problem import Problem
+from gradbench.measure import error
+from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
+from gradbench.selector import render
+
+FLOOR = 1e-12  # the references are float64 on the cell's own rounded values; rounding alone moves them by less
+
+
+class Skip(Exception):
+    """What only a built problem shows: the reason why this cell has no number."""
+
+
+def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1) -> dict[str, Any]:
+    """The measured columns of one cell; `phase` is told what begins. Raises what goes wrong, `Skip` for a skip row."""
+    torch.set_num_threads(threads)
+    phase("build")
+    problem = make_case(cell["case"], cell["case_params"]).problem(
+        sampler=render(cell["sampler"], cell["sampler_params"]),
+        steps=cell["steps"],
+        seed=cell["seed"],
+        targets=cell["targets"],
+        dtype=cell["dtype"],
+        device=cell["device"],
+    )
+    estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
+    traits = {**problem.sampler.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
+    reason = estimator.supports(traits)
+    if reason:
+        raise Skip(reason)
+    row: dict[str, Any] = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
+    device = problem.x_T.device
+    if device.type == "cuda":
+        row["gpu"] = torch.cuda.get_device_name(device)
+
+    phase("error")
+    estimate = estimator(problem)
+    row |= _answer(problem, estimate)
+    if row["status"] == "diverged":
+        return row
+    row |= _references(problem, estimate)
+
+    phase("time")
+    row["calibration_s"] = calibrate()
+    timing = time_calls(lambda: estimator(problem), device)
+    row |= {
+        "time_s": sorted(timing.samples)[len(timing.samples) // 2],
+        "time_samples": timing.samples,
+        "cpu_time_s": timing.cpu,
+    }
+
+    phase("memory")
+    memory = peak_memory(lambda: estimator(problem), held_tensors(problem), device)
+    row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline, "reserved_bytes": memory.reserved}
+    if device.type != "cuda":
+        row["state_bytes"], row["tape_bytes"] = parts(problem)
+    row["os_peak_bytes"] = _os_peak()
+    return row
+
+
+def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
+    """What the estimate says of itself, with the distance of its own x_0 to that of the sampler run plainly."""
+    with torch.no_grad():
+        plain = problem.rollout.sample(problem.x_T)
+    norms = {name: error.flatten(g).norm().item() for name, g in estimate.grads.items()}  # type: ignore[arg-type]
+    finite = all(math.isfinite(norm) for norm in norms.values()) and math.isfinite(estimate.objective)
+    return {
+        "status": "ok" if finite else "diverged",
+        "reason": None if finite else "the gradient or the objective is not finite",
+        "nfe_forward": estimate.nfe_forward,
+        "nfe_backward": estimate.nfe_backward,
+        "vjps": estimate.vjps,
+        "draws": estimate.draws,
+        "x0_drift": error.relative_error(estimate.x_0, plain),
+        **{f"grad_norm_{name}": norm for name, norm in norms.items()},
+    }
+
+
+def _references(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
+    """Errors against each of the three right answers that is known, and how the references were made."""
+    made = {"flow": problem.flow_gradient(), "sampler": problem.sampler_gradient()}
+    deterministic = not problem.sampler.entry.traits["stochastic"]
+    made["expected"] = made["sampler"] if deterministic else problem.expected_gradient()
+    row: dict[str, Any] = {}
+    for kind, reference in made.items():
+        row |= error.columns(kind, estimate.grads, reference)
+    methods = ["flow: closed form"] if made["flow"] is not None else []
+    row |= {
+        "reference_method": "; ".join([*methods, "sampler: backpropagation in float64 on the cell's rounded values"]),
+        "reference_tol": FLOOR,
+        "reference_digest": _digest(made),
+        "reference_dtype": "float64",
+    }
+    return row
+
+
+def _digest(references: dict[str, Any]) -> str:
+    """sha256 of the references rounded to 10 digits, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for kind, reference in references.items():
+        for target, gradient in (reference or {}).items():
+            values = error.flatten(gradient).numpy()
+            exponent = np.floor(np.log10(np.abs(values).max())) if values.any() else 0.0
+            digest.update(f"{kind}/{target}".encode() + np.round(values / 10.0 ** (exponent - 9)).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _os_peak() -> int | None:
+    """The high-water mark of the process's resident memory, as the system saw it."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+
+
+def run_cell(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1) -> dict[str, Any]:
+    """`measure`, with every exception turned into a row that says where and why."""
+    at = "import"
+
+    def note(name: str) -> None:
+        nonlocal at
+        at = name
+        phase(name)
+
+    started = time.time()
+    try:
+        return measure(cell, note, threads)
+    except Skip as reason:
+        return {"status": "skip", "phase": at, "reason": str(reason)}
+    except torch.OutOfMemoryError as failure:
+        return {"status": "oom", "phase": at, "reason": _line(failure, "device")}
+    except MemoryError as failure:
+        return {"status": "oom", "phase": at, "reason": _line(failure, "host")}
+    except Exception as failure:
+        traceback.print_exc()
+        return {"status": "error", "phase": at, "reason": _line(failure, f"{time.time() - started:.1f} s in")}
+
+
+def _line(failure: BaseException, where: str) -> str:
+    text = " ".join(str(failure).split())
+    return f"{type(failure).__name__}: {text[:400]} ({where})"
+
+
+def preload(modules: list[str]) -> None:
+    """Imports what the cells will need, so that a forked child does not."""
+    headers()
+    for name in modules:
+        importlib.import_module(name)

@@ -1,0 +1,116 @@
+"""The command line: thin, and without torch except in the processes that measure."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+FAILED, USAGE, SOME_FAILED, NOTHING, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+def main() -> None:
+    """Runs the command line; wrong usage is one line on stderr and exit code 2."""
+    try:
+        code = cli.main(prog_name="gradbench", standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except ValueError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"gradbench: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="diffusion-gradbench", prog_name="gradbench")
+def cli() -> None:
+    """Which estimator of the gradient through a diffusion sampler to use, measured."""
+
+
+def _cases_option(function: Any) -> Any:
+    def added(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value:
+            from gradbench.bench.case import add_folder
+
+            add_folder(value)
+
+    return click.option(
+        "--cases", callback=added, expose_value=False, is_eager=True, metavar="DIR", help="A folder of your own cases."
+    )(function)
+
+
+@cli.command()
+@click.option("--suite", metavar="NAME", help="A suite; the options below replace parts of it.")
+@click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable.")
+@click.option("-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4].")
+@click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t].")
+@click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable.")
+@click.option("--seeds", metavar="RANGE", help="0-4 or 0,3.")
+@click.option("--replicates", type=int, metavar="N", help="Processes a cell.")
+@click.option("--device", metavar="NAME", help="cpu or cuda.")
+@click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16.")
+@click.option("--out", default="runs/latest", show_default=True, metavar="DIR", help="Where rows and report go.")
+@click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
+@click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
+@click.option("--timeout", default="10m", show_default=True, metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
+@click.option("--threads", default=1, show_default=True, metavar="N", help="Threads of a worker.")
+@click.option("--rerun", default="missing", show_default=True, metavar="WHAT", help="missing, failed or all.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_cases_option
+def run(**options: Any) -> int:
+    """Measure cells and write rows, a table, rows.parquet and report.html."""
+    from gradbench.bench.commands import run_command
+
+    return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
+
+
+@cli.command("list")
+@click.argument("kind", default="estimators", metavar="[cases|estimators|samplers|suites]")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_cases_option
+def list_(kind: str, as_json: bool) -> None:
+    """List cases, estimators, samplers or suites."""
+    from gradbench.bench.commands import list_command
+
+    list_command(kind, as_json)
+
+
+@cli.command()
+@click.argument("name")
+@_cases_option
+def show(name: str) -> None:
+    """Show one case, estimator, sampler or suite, with its options and its source."""
+    from gradbench.bench.commands import show_command
+
+    show_command(name)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def env(as_json: bool) -> None:
+    """Show what a row would record of this machine."""
+    from gradbench.bench.commands import env_command
+
+    env_command(as_json)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def report(folder: Path) -> None:
+    """Build rows.parquet and report.html of a folder of rows again."""
+    from gradbench.bench.commands import write_outputs
+    from gradbench.bench.store import Store
+
+    rows = Store(folder).rows()
+    if not rows:
+        raise ValueError(f"no rows in {str(folder)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+    write_outputs(rows, folder, "")

@@ -1,0 +1,64 @@
+"""What each family of estimators can take and serve: option checks and refusals from traits alone, without torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradbench import checks
+from gradbench.diffusion.chart import CHARTS
+
+RULES = ("euler", "midpoint", "heun", "rk4", "ab2")
+TRAJECTORIES = ("stored", "resolved")
+FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
+
+
+def check_adjoint(options: Mapping[str, Any]) -> None:
+    """Options of the continuous adjoints; those that a method does not have are not looked at."""
+    allowed = {"chart": CHARTS, "rule": RULES, "trajectory": TRAJECTORIES}
+    for name, values in allowed.items():
+        if name in options:
+            checks.one_of(name, options[name], values)
+    if options.get("steps") is not None:
+        checks.positive_integer("steps", options["steps"])
+
+
+def check_adjoint_dpm(options: Mapping[str, Any]) -> None:
+    """AdjointDPM lives in the noise and in the data chart."""
+    check_adjoint(options)
+    checks.one_of("chart", options["chart"], ("noise", "data"))
+
+
+def check_adjoint_deis(options: Mapping[str, Any]) -> None:
+    """AdjointDEIS of order 1."""
+    check_adjoint(options)
+    checks.one_of("order", options["order"], (1,))
+
+
+def check_torchdiffeq(options: Mapping[str, Any]) -> None:
+    """Methods of torchdiffeq, None for the sampler's own."""
+    checks.one_of("trajectory", options["trajectory"], TRAJECTORIES)
+    if options["method"] is not None:
+        checks.one_of("method", options["method"], FIXED + ADAPTIVE)
+    if options["chart"] is not None:
+        checks.one_of("chart", options["chart"], CHARTS)
+    for name in ("rtol", "atol"):
+        checks.in_range(name, options[name], 1e-16, 1.0)
+
+
+def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """A continuous adjoint sees times and positions only; a stochastic chain has those only where they are stored."""
+    if traits["stochastic"] and options["trajectory"] != "stored":
+        return "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
+    steps = options.get("steps")
+    if steps is not None and steps > traits["steps"]:
+        return f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}"
+    return None
+
+
+def refuse_torchdiffeq(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
+    if traits["stochastic"]:
+        return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
+    if options["method"] is None and traits.get("multistep"):
+        return f"torchdiffeq has no variable-step multistep method: name one of {', '.join(FIXED + ADAPTIVE)}"
+    return None

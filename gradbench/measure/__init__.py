@@ -1,0 +1,1 @@
+"""Measuring: errors, time, memory and circumstances, each a pass of its own."""

@@ -1,0 +1,91 @@
+"""Time and memory of one estimate, each in a pass of its own: never timed while bytes are counted."""
+
+import gc
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.estimators.problem import Problem
+from gradbench.measure.live_bytes import LiveBytes
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall seconds of each repeat, and the process's CPU seconds a repeat."""
+
+    samples: list[float]
+    cpu: float
+
+
+def time_calls(call: Callable[[], Any], device: torch.device, repeats: int = 3, budget: float = 0.3) -> Timing:
+    """At least `repeats` calls, more (up to 20) while they take less than `budget` seconds in all; no warm-up."""
+    samples: list[float] = []
+    cpu = time.process_time()
+    while len(samples) < repeats or (sum(samples) < budget and len(samples) < 20):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        samples.append(time.perf_counter() - start)
+    return Timing(samples, (time.process_time() - cpu) / len(samples))
+
+
+def calibrate(size: int = 384, repeats: int = 7) -> float:
+    """Seconds of a fixed float32 matrix product in this process: the unit that timings of one machine share."""
+    a = torch.full((size, size), 0.5)
+    samples = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        torch.mm(a, a)
+        samples.append(time.perf_counter() - start)
+    return min(samples)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the reserved peak."""
+
+    peak: int
+    baseline: int
+    reserved: int | None = None
+
+
+def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.device) -> Memory:
+    """The peak of one call: live tensor bytes on a CPU, the allocator's on CUDA (after a warm-up call)."""
+    if device.type != "cuda":
+        with LiveBytes(held) as bytes_:
+            call()
+        return Memory(bytes_.peak - bytes_.baseline, bytes_.baseline)
+    gc.collect()
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    peak = torch.cuda.max_memory_allocated(device) - before
+    return Memory(peak, before, torch.cuda.max_memory_reserved(device))
+
+
+def held_tensors(problem: Problem) -> list[Tensor]:
+    """What exists before an estimate: x_T, the leaves, the networks' and objective's tensors, given noises."""
+    modules = [m for m in (problem.denoiser, problem.objective) if isinstance(m, torch.nn.Module)]
+    own = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+    rest = [t for t in (problem.x_T, problem.condition, problem.noise, *problem.parameters) if t is not None]
+    return own + rest
+
+
+def parts(problem: Problem) -> tuple[int, int]:
+    """Bytes of one state of the chain, and of the tape of one step (its own result left out)."""
+    state = tuple(s.detach() for s in problem.rollout.start(problem.x_T))
+    with LiveBytes([*held_tensors(problem), *state]) as bytes_, torch.enable_grad():
+        result = problem.rollout.step(0, tuple(s.requires_grad_() for s in state))
+        own = sum(s.untyped_storage().nbytes() for s in result)
+        tape = bytes_.live - bytes_.baseline - own
+    return own, tape

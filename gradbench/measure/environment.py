@@ -1,0 +1,91 @@
+"""Where and by what a row was made. No host names: `machine_id` is a salted hash of the machine's own identity."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import gradbench
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
+
+
+def _git(*arguments: str) -> str | None:
+    folder = Path(gradbench.__file__).parents[1]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def version(distribution: str) -> str | None:
+    """The installed version of a distribution, or None; imports nothing of it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def fingerprint() -> str:
+    """sha256 over the package's and the cases' source, 16 hexadecimal digits: the code that made a row."""
+    from gradbench.bench.case import folders
+
+    digest = hashlib.sha256()
+    for folder in (Path(gradbench.__file__).parent, *folders()):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """The provenance columns that are the same for every row of a process; needs no torch."""
+    cpu, memory = _cpu(), _memory_bytes()
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain", "--", "gradbench", "cases")
+    return {
+        "gradbench": gradbench.__version__,
+        "torch": version("torch"),
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(status),
+        "fingerprint": fingerprint(),
+        "machine_id": hashlib.sha256(f"gradbench-{uuid.getnode()}".encode()).hexdigest()[:12],
+        "machine_class": f"{cpu}, {os.cpu_count()} threads, {round(memory / 2**30)} GiB",
+        "cpu": cpu,
+        "gpu": None,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """What `gradbench env` shows: the provenance and the versions of what matters to a number."""
+    names = ("numpy", "scipy", "diffusers", "transformers", "peft", "torchdiffeq", "torchsde", "safetensors")
+    return {
+        **provenance(),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "versions": {name: version(name) for name in names},
+    }

@@ -1,0 +1,51 @@
+"""Distances between a gradient and its reference, in float64.
+
+A gradient is one vector: the whole batch together, and for parameters all tensors together. As numerator and
+denominator are both sums over the batch, the relative error is that of the batch mean.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Gradient = Tensor | tuple[Tensor, ...]
+
+
+def flatten(gradient: Gradient) -> Tensor:
+    """One float64 vector on the CPU."""
+    parts = gradient if isinstance(gradient, tuple) else (gradient,)
+    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in parts])
+
+
+def relative_error(got: Gradient, expected: Gradient) -> float:
+    """|got - expected| / |expected|, L2; where the reference is zero 0 if got is too, else infinity."""
+    g, e = flatten(got), flatten(expected)
+    distance, norm = (g - e).norm().item(), e.norm().item()
+    return distance / norm if norm else (math.inf if distance else 0.0)
+
+
+def cosine(got: Gradient, expected: Gradient) -> float:
+    """<got, expected> / (|got| |expected|); NaN where one of them is zero."""
+    g, e = flatten(got), flatten(expected)
+    norm = g.norm().item() * e.norm().item()
+    return (g @ e).item() / norm if norm else math.nan
+
+
+def norm_ratio(got: Gradient, expected: Gradient) -> float:
+    """|got| / |expected|; NaN where the reference is zero."""
+    norm = flatten(expected).norm().item()
+    return flatten(got).norm().item() / norm if norm else math.nan
+
+
+def columns(kind: str, got: Mapping[str, Any], expected: Mapping[str, Any] | None) -> dict[str, float]:
+    """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have."""
+    measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}
+    return {
+        f"{kind}_{measure}_{target}": function(got[target], expected[target])
+        for target in (expected or {})
+        if target in got
+        for measure, function in measures.items()
+    } if expected else {}
