@@ -42,7 +42,13 @@ def _cases_option(function: Any) -> Any:
             add_folder(value)
 
     return click.option(
-        "--cases", callback=added, expose_value=False, is_eager=True, metavar="DIR", help="A folder of your own cases."
+        "--cases",
+        "case_folder",
+        callback=added,
+        expose_value=False,
+        is_eager=True,
+        metavar="DIR",
+        help="A folder of your own cases.",
     )(function)
 
 

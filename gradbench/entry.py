@@ -11,6 +11,14 @@ from typing import Any
 from gradbench import checks
 
 
+def overlay(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults with what is given in their place; a whole number where the default is a real one becomes real."""
+    checks.options(owner, dict(given), defaults)
+    real = {key for key, value in defaults.items() if isinstance(value, float)}
+    whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
+    return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of a catalogue.
@@ -33,7 +41,7 @@ class Entry:
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
-        options = {**self.defaults, **checks.options(self.name, dict(given), self.defaults)}
+        options = overlay(self.name, self.defaults, given)
         self.check(options)
         return options
 

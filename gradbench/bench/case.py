@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
+from gradbench.entry import overlay
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     known = headers()
     header = known[checks.one_of("case", name, known)]
     checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
-    params = {**header.PARAMS, **{key: value for key, value in given.items() if key in header.PARAMS}}
+    params = overlay(f"case {name}", header.PARAMS, {k: v for k, v in given.items() if k not in header.ARRAYS})
     checks.positive_integer("batch", params["batch"])
     checks.time_range(params["t_max"], params["t_min"])
     checks.one_of("objective", params["objective"], header.OBJECTIVES)

@@ -136,7 +136,10 @@ def default_blocks() -> dict[str, list[str]]:
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:
-    """The modules that the plan's cases ask a warm worker to import before it forks."""
+    """The modules of the plan's cases and estimators, which a warm worker imports before it forks."""
     known = headers()
-    names = {item.cell["case"] for item in planned if item.skip is None}
-    return sorted({module for name in names for module in known[name].PRELOAD})
+    cells = [item.cell for item in planned if item.skip is None]
+    estimators = [ESTIMATORS[name] for name in {cell["estimator"] for cell in cells}]
+    modules = {module for name in {cell["case"] for cell in cells} for module in known[name].PRELOAD}
+    modules |= {module for entry in estimators for module in (entry.factory.partition(":")[0], *entry.requires)}
+    return sorted(modules)

@@ -10,6 +10,7 @@ the parent too.
 """
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ def serve(channel: socket.socket) -> None:
     from gradbench.bench.worker import preload
 
     preload(request["preload"])
+    gc.collect()
+    gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
     channel.send(b"ready")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the system
     while (message := _receive(channel)) is not None:

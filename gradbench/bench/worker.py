@@ -20,6 +20,7 @@ from gradbench.measure import error
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.selector import render
 
+LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
 FLOOR = 1e-12  # the references are float64 on the cell's own rounded values; rounding alone moves them by less
 
 
@@ -161,5 +162,5 @@ def _line(failure: BaseException, where: str) -> str:
 def preload(modules: list[str]) -> None:
     """Imports what the cells will need, so that a forked child does not."""
     headers()
-    for name in modules:
+    for name in (*LAZY, *modules):
         importlib.import_module(name)
