@@ -86,5 +86,7 @@ def device(value: Any) -> Any:
     name = str(value)
     one_of("device", name.partition(":")[0], ("cpu", "cuda"))
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} is not available here: torch {torch.__version__} sees no CUDA device; use cpu")
+        raise ValueError(
+            f"device {name!r} is not available here: torch {torch.__version__} sees no CUDA device; use cpu"
+        )
     return torch.device(name)

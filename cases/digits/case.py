@@ -78,7 +78,9 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     )
 
     if params["objective"] == "target-image":
-        target = torch.as_tensor(arrays["target"]) if "target" in arrays else load_weights(HERE, "four.safetensors")["mean"]
+        target = (
+            torch.as_tensor(arrays["target"]) if "target" in arrays else load_weights(HERE, "four.safetensors")["mean"]
+        )
         checks.shape("target", target.shape, (1, 8, 8))
         objective: torch.nn.Module = Quadratic(target, torch.ones_like(target))
     else:

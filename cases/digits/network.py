@@ -1,7 +1,8 @@
 """The networks of the digits case: a small U-Net in Stable Diffusion's shape and two classifiers that score it."""
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 
 CLASSES = 10
@@ -25,7 +26,7 @@ def scheduler() -> DDIMScheduler:
 
 
 def unet() -> UNet2DConditionModel:
-    """An 8x8 one-channel conditional U-Net; `attention_head_dim` is, as in Stable Diffusion 1.5, the number of heads."""
+    """An 8x8 one-channel conditional U-Net; `attention_head_dim` is the number of heads, as in Stable Diffusion."""
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=1,
@@ -91,5 +92,5 @@ def sample_ddim(model: DigitsModel, label: Tensor, steps: int, guidance: float, 
         if guidance != 1.0:
             null = model(x, timestep, torch.full_like(label, NULL_CLASS))
             eps = null + guidance * (eps - null)
-        x = solver.step(eps, timestep, x, eta=0.0).prev_sample
+        x = solver.step(eps, timestep, x, eta=0.0, return_dict=False)[0]  # type: ignore[arg-type]
     return x

@@ -110,6 +110,7 @@ def judge(model: DigitsModel, scorer: Classifier, heldout: Classifier) -> dict[s
 
 
 def main() -> None:
+    """Trains, judges and records; with --check only judges."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

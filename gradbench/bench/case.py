@@ -3,7 +3,8 @@
 A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays it takes), GRID and
 DTYPE (defaults), REFERENCES, REQUIRES (distributions) and PRELOAD (modules that a warm worker imports beforehand).
 check(params) raises `ValueError` for values it cannot take; build(params, arrays, seed) returns denoiser, objective,
-condition, parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and any added by `add_folder`.
+condition, parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and those that
+`add_folder` adds.
 """
 
 import importlib
@@ -20,7 +21,6 @@ from gradbench.entry import overlay
 if TYPE_CHECKING:
     import torch
 
-    from gradbench.diffusion.schedule import Schedule
     from gradbench.estimators.problem import Problem
 
 _PACKAGE = "gradbench_cases"

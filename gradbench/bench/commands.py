@@ -11,6 +11,7 @@ from typing import Any
 from gradbench import checks
 from gradbench.bench.case import headers
 from gradbench.bench.suite import Block, Suite, load_suite, suite_files
+from gradbench.command import command
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import SAMPLERS
@@ -20,7 +21,7 @@ OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
 
 
 def selection(options: dict[str, Any]) -> Suite:
-    """The suite that the options name, with its parts replaced by those that they give; a suite of their own without."""
+    """The suite that the options name, its parts replaced by those that they give; without one, these alone."""
     given = {
         **{name: list(options[name]) for name in ("cases", "samplers", "estimators", "steps", "targets")},
         "seeds": parse_seeds(options["seeds"]) if options["seeds"] is not None else None,
@@ -56,7 +57,7 @@ def parse_seconds(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def run_command(options: dict[str, Any], command: str) -> int:
+def run_command(options: dict[str, Any], line: str) -> int:
     """Plans, runs, stores, and shows what came of it; returns the exit code."""
     from gradbench.bench.engines import ENGINES
     from gradbench.bench.isolate import Limits
@@ -78,7 +79,7 @@ def run_command(options: dict[str, Any], command: str) -> int:
         return OK
     store = Store(Path(options["out"]))
     todo = pending(planned, store.rows(), options["rerun"])
-    store.write_plan(planned, suite.name, command)
+    store.write_plan(planned, suite.name, line)
     interrupted = False
     with Progress(len(todo), len(planned) - len(todo)) as progress:
         try:
@@ -88,14 +89,14 @@ def run_command(options: dict[str, Any], command: str) -> int:
     keys = {item.key for item in planned}
     rows = [row for row in store.rows() if (row["cell_id"], row["replicate"]) in keys]
     if interrupted:
-        print(f"interrupted: {len(rows)} of {len(planned)} cells have rows; go on with: {command}", file=sys.stderr)
+        print(f"interrupted: {len(rows)} of {len(planned)} cells have rows; go on with: {line}", file=sys.stderr)
         return INTERRUPTED
     if not rows:
         print("gradbench: nothing selected", file=sys.stderr)
         return NOTHING
     if options["as_json"]:
         print(json.dumps(rows))
-    write_outputs(rows, store.folder, command, show=not options["as_json"])
+    write_outputs(rows, store.folder, line, show=not options["as_json"])
     failed = [row for row in rows if row["status"] not in ("ok", "skip", *suite.expects)]
     return SOME_FAILED if failed else OK
 
@@ -104,15 +105,13 @@ def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps([{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]))
         return
-    from gradbench.bench.plan import command
-
     for item in planned:
         print(f"{item.cell['cell_id']}  {command(item.cell)}" + (f"  # skip: {item.skip}" if item.skip else ""))
     counts = Counter("skip" if item.skip else "run" for item in planned)
     print(f"{len(planned)} cells: {counts['run']} to run, {counts['skip']} skipped")
 
 
-def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, command: str, show: bool = True) -> None:
+def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
     """The table in the terminal, rows.parquet and report.html."""
     from gradbench.bench.progress import show_table
     from gradbench.bench.store import write_parquet
@@ -121,7 +120,7 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, command: str, sh
     if show:
         show_table(rows)
     write_parquet(rows, folder / "rows.parquet")
-    write_report(list(rows), folder / "report.html", command=command)
+    write_report(list(rows), folder / "report.html", command=line)
     if show:
         for name, what in (("rows.parquet", "rows"), ("report.html", "report")):
             print(f"{what}: {folder / name}")

@@ -55,20 +55,6 @@ def cell_id(cell: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def command(cell: dict[str, Any]) -> str:
-    """The command line that runs this cell alone."""
-    words = [
-        "gradbench run",
-        f"-c '{render(cell['case'], cell['case_params'])}'",
-        f"--sampler '{render(cell['sampler'], cell['sampler_params'])}'",
-        f"-e '{render(cell['estimator'], cell['estimator_params'])}'",
-        f"--steps {cell['steps']}",
-        *(f"--target {target}" for target in cell["targets"]),
-        f"--seeds {cell['seed']} --dtype {cell['dtype']} --device {cell['device']}",
-    ]
-    return " ".join(words)
-
-
 def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
     """Every cell of the blocks once, in their order; `ValueError` for names and values that there are not."""
     checks.positive_integer("replicates", replicates)

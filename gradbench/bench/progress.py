@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -47,25 +47,43 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     from rich.table import Table
 
     from gradbench.analysis.table import table
+    from gradbench.analysis.units import MIB
 
-    console = Console()
-    shown = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    heads = ("case", "sampler", "N", "estimator", "status", "x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
-    for head in heads:
-        shown.add_column(head, justify="left" if head in ("case", "sampler", "estimator", "status") else "right")
+    console = Console(markup=False, highlight=False)
+    shown = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    words = ("case", "sampler", "estimator", "status")
+    for head in (
+        "case",
+        "sampler",
+        "N",
+        "estimator",
+        "status",
+        "x_T",
+        "condition",
+        "params",
+        "NFE",
+        "VJP",
+        "ms",
+        "MiB",
+    ):
+        left = head in words
+        shown.add_column(head, justify="left" if left else "right", overflow="fold", no_wrap=not left)
     for line in table(list(rows)):
-        errors = [_error(line, target) for target in ("x_T", "condition", "parameters")]
-        nfe = "" if line["nfe_forward"] is None else f"{line['nfe_forward']:.0f}+{line['nfe_backward']:.0f}"
         shown.add_row(
             *(str(line[name]) for name in ("case", "sampler", "steps", "estimator", "status")),
-            *errors,
-            nfe,
-            "" if line["vjps"] is None else f"{line['vjps']:.0f}",
-            "" if line["time_s"] is None else f"{1e3 * line['time_s']:.1f}",
-            "" if line["peak_bytes"] is None else f"{line['peak_bytes'] / 2**20:.3g}",
+            *(_error(line, target) for target in ("x_T", "condition", "parameters")),
+            _format(line, ("nfe_forward", "nfe_backward"), lambda forward, backward: f"{forward:.0f}+{backward:.0f}"),
+            _format(line, ("vjps",), lambda vjps: f"{vjps:.0f}"),
+            _format(line, ("time_s",), lambda seconds: f"{1e3 * seconds:.1f}"),
+            _format(line, ("peak_bytes",), lambda size: f"{size / MIB:.3g}"),
         )
     console.print(shown)
-    console.print("errors: relative L2 against the exact flow's gradient where it is known, else (s) the sampler's")
+    console.print("errors: relative L2 against the exact flow's gradient, or (s) the sampler's where no flow is known")
+
+
+def _format(line: dict[str, Any], names: tuple[str, ...], form: Callable[..., str]) -> str:
+    values = [line[name] for name in names]
+    return "" if None in values else form(*values)
 
 
 def _error(line: dict[str, Any], target: str) -> str:

@@ -11,7 +11,7 @@ from gradbench import checks
 from gradbench.bench.case import folders
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
-from gradbench.bench.plan import Planned, command, preload
+from gradbench.bench.plan import Planned, preload
 from gradbench.bench.store import SCHEMA, Store
 from gradbench.measure.environment import provenance
 
@@ -58,7 +58,7 @@ def execute(
         else:
             measured = isolation.run_isolated(item.cell, item.replicate)
         identity = {"schema": SCHEMA, "run_id": run_id, "suite": run.suite, **item.cell, "replicate": item.replicate}
-        return {**identity, **fixed, "started_at": started, "command": command(item.cell), **measured}
+        return {**identity, **fixed, "started_at": started, **measured}
 
     executor = make_executor(run.engine, run.jobs)
     waiting: set[Future[dict[str, Any]]] = set()

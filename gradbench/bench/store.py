@@ -1,6 +1,6 @@
 """Rows on disk: one JSON line each, appended the moment a cell ends; one shard a writer.
 
-OUT/rows-<machine>-<pid>.jsonl, OUT/plan.json, OUT/logs/<cell_id>-<replicate>.txt; `rows.parquet` is built from the shards.
+OUT/rows-<machine>-<pid>.jsonl, OUT/plan.json, OUT/logs/<cell_id>-<replicate>.txt; `rows.parquet` is built of them.
 """
 
 import json
@@ -29,7 +29,7 @@ COLUMNS = (
     *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in GRADIENT_TARGETS),
     *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
     *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
-    *("threads", "load", "started_at", "command"),
+    *("threads", "load", "started_at"),
 )
 
 
@@ -69,7 +69,9 @@ class Store:
     def append(self, row: dict[str, Any], machine: str) -> None:
         """One row, one line, one write, on disk when this returns."""
         line = json.dumps(complete(row), allow_nan=True) + "\n"
-        shard = os.open(self.folder / f"rows-{machine}-{os.getpid()}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        shard = os.open(
+            self.folder / f"rows-{machine}-{os.getpid()}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
+        )
         try:
             os.write(shard, line.encode())
             os.fsync(shard)
@@ -99,18 +101,18 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """rows.parquet: dictionaries as JSON text, everything else as it is."""
     import pandas as pd
 
-    frame = pd.DataFrame([complete(row) for row in rows], columns=list(COLUMNS))
+    frame = pd.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], columns=list(COLUMNS))
     for name in ("case_params", "sampler_params", "estimator_params"):
         frame[name] = frame[name].map(json.dumps)
     for name in frame.columns:
         if name.endswith(("_bytes", "nfe_forward", "nfe_backward", "vjps", "draws")):
             frame[name] = frame[name].astype("Int64")
-        elif frame[name].isna().all():
+        elif all(row.get(name) is None for row in rows):
             frame[name] = frame[name].astype("float64" if _is_number(name) else "string")
     frame.to_parquet(path, index=False, compression="zstd")
 
 
 def _is_number(name: str) -> bool:
-    return name.endswith(("_s", "_tol", "x0_drift")) or name.startswith(
-        ("flow_", "sampler_error", "sampler_cosine", "sampler_norm", "expected_", "grad_norm_", "bias_", "std_error_", "snr_")
-    )
+    """Whether an empty column is one of numbers."""
+    measures = ("error", "cosine", "norm_ratio", "grad_norm", "bias", "snr")
+    return name.endswith(("_s", "_tol", "x0_drift")) or any(measure in name for measure in measures)

@@ -179,7 +179,7 @@ class AngleChart(Chart):
 
 
 class LogSNRChart(Chart):
-    """kappa = r = hypot(alpha, sigma), tau = lambda = log(alpha / sigma); F from the formula, v scaled by -alpha sigma/r^2."""
+    """kappa = r = hypot(alpha, sigma), tau = log(alpha / sigma); F is the angle chart's times -alpha sigma / r^2."""
 
     def kappa(self, t: float) -> float:
         return self._radius(t)

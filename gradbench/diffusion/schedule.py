@@ -181,7 +181,7 @@ class Discrete(VariancePreserving):
         low, high = self.log_alpha(1.0), 0.0
         if not low < log_alpha < high:
             return 1.0 if log_alpha <= low else 0.0
-        return float(brentq(lambda t: self.log_alpha(t) - log_alpha, 0.0, 1.0, xtol=1e-15, rtol=1e-15, maxiter=200))
+        return brentq(lambda t: self.log_alpha(t) - log_alpha, 0.0, 1.0, xtol=1e-15, rtol=1e-15)  # type: ignore
 
 
 def from_diffusers(scheduler: Any) -> Discrete:

@@ -45,7 +45,11 @@ class Ambient:
         """Around step k taken again; outside of any step (None) only autocast is restored."""
         with contextlib.ExitStack() as stack:
             for device, (enabled, dtype) in self.autocast.items():
-                if enabled != torch.is_autocast_enabled(device) or enabled and dtype != torch.get_autocast_dtype(device):
+                if (
+                    enabled != torch.is_autocast_enabled(device)
+                    or enabled
+                    and dtype != torch.get_autocast_dtype(device)
+                ):
                     stack.enter_context(torch.autocast(device, dtype=dtype, enabled=enabled))
             if k not in self.random:
                 yield

@@ -45,21 +45,21 @@ class TorchdiffeqAdjoint(Differentiable):
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
-        fixed = method in support.FIXED
-
-        # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one, from its end to its start
-        backward = (-clock if clock[0] > clock[-1] else clock).flip(0)
-        two_points = fixed and self.trajectory == "resolved"
-        solution = odeint_adjoint(
+        forward, backward = {}, {} if method in support.FIXED else {"norm": "seminorm"}
+        if method in support.FIXED and self.trajectory == "resolved":
+            # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
+            negated = -clock if clock[0] > clock[-1] else clock
+            forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))
+        solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
             _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1]),
             x_T / chart.kappa(grid[0]),
             clock if self.trajectory == "stored" else clock[[0, -1]],
             rtol=self.rtol,
             atol=self.atol,
             method=method,
-            options={"grid_constructor": _nodes(clock)} if two_points else {},
+            options=forward,
             adjoint_params=tuple(wrt),
-            adjoint_options=({"grid_constructor": _nodes(backward)} if two_points else {}) if fixed else {"norm": "seminorm"},
+            adjoint_options=backward,
         )
         return solution[-1] * chart.kappa(grid[-1])
 

@@ -74,7 +74,9 @@ class _Chain(torch.autograd.Function):
     """The chain as one node of the tape. Forward: the recovery runs it. Backward: the pullback sweeps over it."""
 
     @staticmethod
-    def forward(ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, x_T: Tensor, *wrt: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, x_T: Tensor, *wrt: Tensor
+    ) -> Tensor:
         trajectory = recovery.run(rollout, rollout.start(x_T))
         ctx.rollout, ctx.pullback, ctx.trajectory = rollout, pullback, trajectory
         ctx.save_for_backward(x_T, *wrt)  # saved so that a change in place before the backward pass is an error
@@ -82,9 +84,9 @@ class _Chain(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         x_T, *saved = ctx.saved_tensors
-        needed = [need for need in ctx.needs_input_grad[4:]]
+        needed = ctx.needs_input_grad[4:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
         grad_x_T, totals = ctx.pullback.sweep(ctx.rollout, ctx.trajectory, x_T, cotangent, wrt)
         found = iter(totals)

@@ -57,7 +57,9 @@ class Problem:
         self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]])
         for leaf in (self.condition, *self.parameters):
             if leaf is not None:
-                leaf.requires_grad_("condition" in self.targets if leaf is self.condition else "parameters" in self.targets)
+                leaf.requires_grad_(
+                    "condition" in self.targets if leaf is self.condition else "parameters" in self.targets
+                )
         self.rollout = self.sampler.rollout(
             self.denoiser, self.steps, self.t_max, self.t_min, self.x_T, self.seed, self.noise
         )

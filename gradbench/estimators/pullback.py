@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradbench.diffusion.chart import Chart, make_chart
+from gradbench.diffusion.chart import make_chart
 from gradbench.estimators.recovery import Trajectory
 from gradbench.samplers.base import ChartField, Interval, Rule, State
 from gradbench.samplers.rollout import Rollout
@@ -34,9 +34,9 @@ class Totals:
         """totals += scale * grads."""
         for i, grad in enumerate(grads):
             if grad is not None:
-                if self.values[i] is None:
-                    self.values[i] = torch.zeros_like(self.wrt[i])
-                self.values[i].add_(grad, alpha=scale)
+                total = self.values[i]
+                total = torch.zeros_like(self.wrt[i]) if total is None else total
+                self.values[i] = total.add_(grad, alpha=scale)
 
 
 class Pullback(ABC):

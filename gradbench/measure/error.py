@@ -43,9 +43,13 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
 def columns(kind: str, got: Mapping[str, Any], expected: Mapping[str, Any] | None) -> dict[str, float]:
     """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have."""
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}
-    return {
-        f"{kind}_{measure}_{target}": function(got[target], expected[target])
-        for target in (expected or {})
-        if target in got
-        for measure, function in measures.items()
-    } if expected else {}
+    return (
+        {
+            f"{kind}_{measure}_{target}": function(got[target], expected[target])
+            for target in (expected or {})
+            if target in got
+            for measure, function in measures.items()
+        }
+        if expected
+        else {}
+    )

@@ -33,7 +33,9 @@ def verify(folder: Path, name: str) -> bytes:
         raise ValueError(f"weights {path} cannot be read: {error}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ValueError(f"weights {path} have sha256 {found[:16]}..., recorded is {expected[:16]}...: restore the file")
+        raise ValueError(
+            f"weights {path} have sha256 {found[:16]}..., recorded is {expected[:16]}...: restore the file"
+        )
     return content
 
 

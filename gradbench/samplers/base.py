@@ -74,7 +74,7 @@ class Interval:
 
 
 class Rule(ABC):
-    """A solver's step as a pure function of (state, interval). `order` is its formal order, `stages` its evaluations."""
+    """A solver's step as a pure function of (state, interval); `order` is formal, `stages` counts evaluations."""
 
     order: int
     stages: int

@@ -1,6 +1,6 @@
 """Multistep rules: the history lives in the state, so that a step can be taken again in any order.
 
-    y_{k+1} = y_k + h [(1 + w) F_k - w F_{k-1}],    w = h / (2 h_before);    the first step is Euler's.
+y_{k+1} = y_k + h [(1 + w) F_k - w F_{k-1}],    w = h / (2 h_before);    the first step is Euler's.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from gradbench.samplers.base import ChartField, Interval, Rule, State
 
 @dataclass(frozen=True)
 class Rollout:
-    """N steps over `grid` (N + 1 decreasing times). The chain holds no state: a step may be taken again in any order."""
+    """N steps over `grid` (N + 1 decreasing times). It holds no state: a step may be taken again in any order."""
 
     denoiser: Denoiser
     chart: Chart

@@ -1,6 +1,6 @@
 """Explicit Runge-Kutta rules in any chart: Euler in the noise chart is DDIM.
 
-    F_i = F(t(tau_0 + c_i h), y_0 + h sum_j a_ij F_j),      y_1 = y_0 + h sum_i b_i F_i.
+F_i = F(t(tau_0 + c_i h), y_0 + h sum_j a_ij F_j),      y_1 = y_0 + h sum_i b_i F_i.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,4 @@ class RungeKutta(Rule):
 EULER = RungeKutta(1, (0.0,), ((),), (1.0,))
 MIDPOINT = RungeKutta(2, (0.0, 0.5), ((), (0.5,)), (0.0, 1.0))
 HEUN = RungeKutta(2, (0.0, 1.0), ((), (1.0,)), (0.5, 0.5))
-RK4 = RungeKutta(
-    4, (0.0, 0.5, 0.5, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-)
+RK4 = RungeKutta(4, (0.0, 0.5, 0.5, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))

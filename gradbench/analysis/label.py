@@ -1,0 +1,49 @@
+"""Names with options, as short as a reader can still tell apart: `adjoint-dpm[rule=rk4,trajectory=stored]`."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from gradbench.analysis.numbers import text
+from gradbench.selector import render
+
+Row = dict[str, Any]
+
+
+def params_of(row: Row, kind: str) -> dict[str, Any]:
+    """The options of a row's case, sampler or estimator; empty where there are none."""
+    params = row.get(f"{kind}_params")
+    return params if isinstance(params, dict) else {}
+
+
+def label(name: str, params: dict[str, Any], shown: Collection[str] | None = None) -> str:
+    """`name[option=value]` with the options named in `shown`, or with all."""
+    return render(name, {key: value for key, value in params.items() if shown is None or key in shown})
+
+
+def differing(rows: list[Row], kind: str) -> dict[str, set[str]]:
+    """For each name of that kind, the options in which its rows differ; an absent option is a value of its own."""
+    variants: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        params = params_of(row, kind)
+        variants.setdefault(text(row.get(kind)), {})[_frozen(params)] = params
+    return {name: _differing(list(found.values())) for name, found in variants.items()}
+
+
+def labels(rows: list[Row], kind: str) -> list[str]:
+    """One label a row, showing only the options in which rows of the same name differ."""
+    shown = differing(rows, kind)
+    return [label(name := text(row.get(kind)), params_of(row, kind), shown[name]) for row in rows]
+
+
+def _differing(variants: list[dict[str, Any]]) -> set[str]:
+    options = {option for params in variants for option in params}
+    return {
+        option
+        for option in options
+        if len({_frozen(params[option]) if option in params else None for params in variants}) > 1
+    }
+
+
+def _frozen(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

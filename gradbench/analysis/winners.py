@@ -1,0 +1,68 @@
+"""The most accurate estimator of every case, reference and target, with its cost."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gradbench.analysis.cells import REFERENCES, TARGETS, Cell, cells
+from gradbench.analysis.floor import Reading, read
+
+TIE = 1.01
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The cell that comes closest to one reference on one case; among equals the fastest, `leanest` needs least memory.
+
+    Two cells are equal when their errors, raised to the floor, differ by less than 1 %. `equals` counts the estimators.
+    """
+
+    case: str
+    reference: str
+    target: str
+    cell: Cell
+    reading: Reading
+    leanest: Cell
+    equals: int
+
+
+def winners(rows: list[dict[str, Any]]) -> list[Winner]:
+    """One winner a (case, reference, target) that was measured, in the order of the cases.
+
+    The sampler and the expected gradient are others for every number of steps: there, only the largest number of steps
+    competes. Where the sampler draws no noise the two are one, and the expected gradient is not repeated.
+    """
+    found = cells(rows)
+    won: dict[tuple[str, str, str], Winner] = {}
+    for case in dict.fromkeys(cell.case for cell in found):
+        rivals = [cell for cell in found if cell.case == case]
+        for reference, target in itertools.product(REFERENCES, TARGETS):
+            winner = _winner(rivals, reference, target)
+            twin = won.get((case, "sampler", target)) if reference == "expected" else None
+            if winner and not (twin and (twin.cell, twin.reading) == (winner.cell, winner.reading)):
+                won[case, reference, target] = winner
+    return list(won.values())
+
+
+def _winner(rivals: list[Cell], reference: str, target: str) -> Winner | None:
+    readings = [(cell, reading) for cell in rivals if (reading := read(cell, reference, target))]
+    readings = [(cell, reading) for cell, reading in readings if reading.mark != "not finite"]
+    if reference != "flow":
+        most = max((cell.steps or 0 for cell, _ in readings), default=0)
+        readings = [(cell, reading) for cell, reading in readings if (cell.steps or 0) == most]
+    if not readings:
+        return None
+    bound = min(reading.shown for _, reading in readings) * TIE
+    equals = [(cell, reading) for cell, reading in readings if reading.shown <= bound]
+    cell, reading = min(equals, key=lambda pair: _cost(pair[0], "time_s"))
+    leanest = min((rival for rival, _ in equals), key=lambda rival: _cost(rival, "peak_bytes"))
+    if _cost(leanest, "peak_bytes") >= _cost(cell, "peak_bytes"):
+        leanest = cell
+    estimators = {rival.estimator for rival, _ in equals}
+    return Winner(cell.case, reference, target, cell, reading, leanest, len(estimators))
+
+
+def _cost(cell: Cell, column: str) -> float:
+    cost = cell.median(column)
+    return math.inf if cost is None else cost

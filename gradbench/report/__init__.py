@@ -1,0 +1,1 @@
+"""One self-contained page out of rows: figures, coverage, failures and tables."""

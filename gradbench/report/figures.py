@@ -1,0 +1,84 @@
+"""The data of the figures: panels of cells, the reading of every error, and the Pareto fronts.
+
+A panel is what may stand in one figure: one case, sampler, dtype, device, machine class and set of targets. Its lines
+are estimators over steps. Everything that the page draws is computed here; the page only chooses and draws.
+"""
+
+from typing import Any
+
+from gradbench.analysis import units
+from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
+from gradbench.analysis.floor import Reading, floor_of, read
+from gradbench.analysis.numbers import is_finite, text
+from gradbench.analysis.pareto import pareto_front
+from gradbench.analysis.table import table_line
+from gradbench.report.command import command
+from gradbench.report.coverage import status_of
+
+FILTERS = ("case", "sampler", "dtype", "device", "machine_class", "targets")
+COSTS = {"time": "time_s", "nfe": "nfe", "memory": "peak_bytes"}
+Point = dict[str, Any]
+
+
+def points(cells: list[Cell]) -> list[Point]:
+    """One point a cell: the line of the table, its readings, and how to measure it again."""
+    return [_point(cell) for cell in cells]
+
+
+def panels(found: list[Point]) -> list[dict[str, Any]]:
+    """The panels in order, each with its points (by index) and its fronts, by "reference target cost".
+
+    `sampler` is the sampler's name, by which the page filters, so that a choice holds for cases whose grids differ;
+    `sampler_label` tells the options.
+    """
+    members: dict[tuple, list[int]] = {}
+    for index, point in enumerate(found):
+        members.setdefault(tuple(point[key] for key in FILTERS), []).append(index)
+    return [
+        dict(zip(FILTERS, key, strict=True))
+        | {"sampler": found[indices[0]]["sampler_name"], "sampler_label": found[indices[0]]["sampler"]}
+        | {"points": indices, "fronts": _fronts(found, indices)}
+        for key, indices in members.items()
+    ]
+
+
+def _point(cell: Cell) -> Point:
+    line = table_line(cell)
+    forward, backward = line["nfe_forward"], line["nfe_backward"]
+    readings = {f"{k} {t}": reading for k in REFERENCES for t in TARGETS if (reading := read(cell, k, t))}
+    return line | {
+        "sampler_name": text(cell.rows[0].get("sampler")),
+        "nfe": None if forward is None and backward is None else (forward or 0) + (backward or 0),
+        "state_bytes": cell.median("state_bytes"),
+        "tape_bytes": cell.median("tape_bytes"),
+        "predicted_peak_bytes": cell.median("predicted_peak_bytes"),
+        "params": _params(cell),
+        "floor": floor_of(cell),
+        "errors": {key: _shown(reading) for key, reading in readings.items()},
+        "letter": status_of(cell.status).letter,
+        "words": status_of(cell.status).words,
+        "command": command(cell),
+        "cell_ids": list(dict.fromkeys(filter(None, (text(row.get("cell_id")) for row in cell.rows)))),
+    }
+
+
+def _shown(reading: Reading) -> dict[str, Any]:
+    return {"shown": reading.shown, "mark": reading.mark, "text": units.error(reading.error)}
+
+
+def _params(cell: Cell) -> str:
+    """Every option of the estimator, also those that its label leaves out."""
+    params = cell.rows[0].get("estimator_params")
+    return ", ".join(f"{key}={value}" for key, value in params.items()) if isinstance(params, dict) else ""
+
+
+def _fronts(found: list[Point], indices: list[int]) -> dict[str, list[int]]:
+    """Which points of a panel nothing beats in both error and cost."""
+    fronts = {}
+    for reading in (f"{reference} {target}" for reference in REFERENCES for target in TARGETS):
+        for cost, column in COSTS.items():
+            rivals = [i for i in indices if reading in found[i]["errors"] and is_finite(found[i][column])]
+            front = pareto_front([(found[i]["errors"][reading]["shown"], found[i][column]) for i in rivals])
+            if front:
+                fronts[f"{reading} {cost}"] = [rivals[place] for place in front]
+    return fronts

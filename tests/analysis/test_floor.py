@@ -1,0 +1,37 @@
+"""Errors below the accuracy of their reference are not numbers."""
+
+import math
+
+import pytest
+
+from gradbench.analysis.cells import cells
+from gradbench.analysis.floor import floor_of, read
+
+
+def cell(error, **columns):
+    return cells([{"status": "ok", "dtype": "float64", "reference_tol": 1e-10, "flow_error_x_T": error, **columns}])[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "mark"),
+    [(1e-3, 1e-3, "value"), (1e-10, 1e-10, "floor"), (1e-13, 1e-10, "floor"), (0.0, 1e-10, "exact")],
+)
+def test_an_error_is_shown_no_lower_than_the_floor(error, shown, mark):
+    reading = read(cell(error), "flow", "x_T")
+    assert (reading.shown, reading.mark, reading.error) == (shown, mark, error)
+
+
+def test_nan_reads_as_not_finite():
+    assert read(cell(math.nan), "flow", "x_T").mark == "not finite"
+
+
+def test_without_a_tolerance_the_floor_is_the_rounding_unit():
+    assert floor_of(cell(0.0, reference_tol=None, dtype="float32")) == 2.0**-23
+
+
+def test_an_error_that_was_not_measured_has_no_reading():
+    assert read(cell(None), "flow", "x_T") is None
+
+
+def test_a_cell_that_failed_has_no_reading():
+    assert read(cell(0.1, status="diverged"), "flow", "x_T") is None

@@ -1,0 +1,29 @@
+"""Labels stay short and unambiguous."""
+
+from gradbench.analysis.label import label, labels
+
+
+def estimator(name, **params):
+    return {"estimator": name, "estimator_params": params}
+
+
+def test_a_label_without_a_choice_shows_every_option():
+    assert label("adjoint-dpm", {"rule": "rk4", "trajectory": "stored"}) == "adjoint-dpm[rule=rk4,trajectory=stored]"
+
+
+def test_only_options_that_differ_are_shown():
+    rows = [estimator("adjoint-dpm", rule="rk4", chart="noise"), estimator("adjoint-dpm", rule="euler", chart="noise")]
+    assert labels(rows, "estimator") == ["adjoint-dpm[rule=rk4]", "adjoint-dpm[rule=euler]"]
+
+
+def test_options_that_all_rows_of_a_name_share_are_hidden():
+    rows = [estimator("draft", K=1), estimator("draft", K=1), estimator("alignprop", K=2)]
+    assert labels(rows, "estimator") == ["draft", "draft", "alignprop"]
+
+
+def test_an_absent_option_differs_from_one_that_is_none():
+    assert labels([estimator("draft"), estimator("draft", K=None)], "estimator") == ["draft", "draft[K=none]"]
+
+
+def test_missing_options_are_no_options():
+    assert labels([{"estimator": "backprop", "estimator_params": None}, {}], "estimator") == ["backprop", ""]

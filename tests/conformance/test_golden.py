@@ -1,0 +1,126 @@
+"""Every golden entry of a law, a sampler and an estimator that exist, at its own tolerance."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import gradbench
+from gradbench.bench.case import headers
+from gradbench.diffusion.schedule import SCHEDULES
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.estimators.support import check_adjoint_deis
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.selector import render
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+INDEX = json.loads((GOLDEN / "index.json").read_text())
+PROBLEMS = {problem["name"]: problem for problem in INDEX["problems"]}
+NAMES = {"angle-adjoint": "continuous-adjoint", "time-adjoint": "continuous-adjoint"}
+
+
+@cache
+def arrays(file):
+    return load_file(GOLDEN / file)
+
+
+def estimator_of(entry):
+    """(name, options) of the estimator that an entry speaks of; its options say what a golden name implies."""
+    options = {key: value for key, value in entry["options"].items() if key != "sde"}
+    if "adjoint_steps" in entry:
+        options["steps"] = entry["adjoint_steps"]
+    return NAMES.get(entry["estimator"], entry["estimator"]), options
+
+
+def exists(entry):
+    """Whether this version has the law, the schedule, the sampler and the estimator of an entry."""
+    problem = PROBLEMS[entry["problem"]]
+    if problem["law"] not in headers() or problem["schedule"]["name"] not in SCHEDULES:
+        return False
+    if entry["kind"] == "expected" or entry.get("sampler", "ddim") not in SAMPLERS:
+        return False
+    if entry.get("options", {}).get("eta") or entry.get("options", {}).get("sde"):
+        return False
+    if entry["kind"] == "continuous-adjoint":
+        name, options = estimator_of(entry)
+        if name == "adjoint-deis":
+            try:
+                check_adjoint_deis(options)
+            except ValueError:
+                return False
+        return name in ESTIMATORS
+    return True
+
+
+CHOSEN = [entry for entry in INDEX["entries"] if exists(entry)]
+
+
+def problem_of(entry, steps, x_T):
+    problem = PROBLEMS[entry["problem"]]
+    data = arrays(problem["file"])
+    names = ("condition", *problem["parameters"], "rotation", "target", "weight")
+    case = gradbench.case(
+        problem["law"],
+        schedule=problem["schedule"]["name"],
+        t_max=problem["t_max"],
+        t_min=problem["t_min"],
+        **{name: data[name] for name in names},
+    )
+    params = {"grid": entry.get("grid", "uniform-t")}
+    name = entry.get("sampler", "ddim")
+    if entry["kind"] == "sampler" and "chart" in SAMPLERS[name].defaults:
+        params["chart"] = entry["options"].get("chart", SAMPLERS[name].defaults["chart"])
+    return case.problem(sampler=render(name, params), steps=steps, x_T=x_T)
+
+
+def answer(entry, problem):
+    if entry["kind"] == "flow":
+        return problem.flow_gradient(), problem.flow(problem, problem.x_T)
+    if entry["kind"] == "sampler":
+        estimate = gradbench.estimator("backprop")(problem)
+        return estimate.grads, estimate.x_0
+    name, options = estimator_of(entry)
+    return gradbench.estimator(name, **options)(problem).grads, None
+
+
+def relative(got, expected):
+    return ((got - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("entry", CHOSEN, ids=lambda entry: f"{entry['problem']}:{entry['key']}")
+def test_entry_is_met_at_its_tolerance(entry):
+    info = PROBLEMS[entry["problem"]]
+    data = arrays(info["file"])
+    for i, steps in enumerate(entry.get("steps", [None])):
+        rtol = entry["rtol"] if steps is None else entry["rtol"][i]
+        problem = problem_of(entry, steps or 4, data["x_T"])
+        grads, x_0 = answer(entry, problem)
+        got = {"x_T": grads["x_T"], "condition": grads["condition"]}
+        got |= dict(zip(info["parameters"], grads["parameters"], strict=True))
+        if x_0 is not None:
+            got["x_0"] = x_0
+        for name, value in got.items():
+            expected = data[f"{entry['key']}/{name}"]
+            assert relative(value, expected if steps is None else expected[i]) <= rtol, (name, steps)
+
+
+def test_all_entries_of_the_first_slice_are_chosen():
+    problems = ("gaussian-vp-linear", "gaussian-scaled-linear")
+    mine = [e for e in CHOSEN if e["problem"] in problems]
+    rules = ("ddim", "euler", "heun", "midpoint", "rk4", "ab2")
+    sampler = [e for e in INDEX["entries"] if e["problem"] in problems and e.get("sampler") in rules]
+    wanted = [e for e in sampler if e["kind"] == "sampler" or e.get("options", {}).get("order") != 2]
+    assert len([e for e in mine if e["kind"] != "flow"]) == len(wanted)
+    assert len([e for e in mine if e["kind"] == "flow"]) == len(problems)
+
+
+@pytest.mark.parametrize("name", ["gaussian-vp-linear", "gaussian-scaled-linear"])
+@pytest.mark.parametrize("grid", ["uniform-t", "uniform-log-snr"])
+def test_grids_are_those_of_the_golden_files(name, grid):
+    data = arrays(PROBLEMS[name]["file"])
+    for steps in (5, 40):
+        entry = {"problem": name, "kind": "sampler", "grid": grid, "sampler": "ddim", "options": {}}
+        got = problem_of(entry, steps, data["x_T"]).rollout.grid
+        assert max(abs(a - b) for a, b in zip(got, data[f"grid/{grid}/{steps}"].tolist(), strict=True)) < 1e-14

@@ -1,0 +1,54 @@
+"""What the figures are given."""
+
+import synthetic
+
+from gradbench.analysis.cells import cells
+from gradbench.report import figures
+
+
+def drawn(rows):
+    points = figures.points(cells(rows))
+    return points, figures.panels(points)
+
+
+def test_a_panel_holds_one_case_and_one_sampler():
+    points, panels = drawn(synthetic.rows())
+    assert [(panel["case"], panel["sampler"]) for panel in panels] == [
+        ("gaussian", "ddim"), ("gaussian", "rk4"), ("digits", "ddim"), ("digits", "rk4"),
+    ]  # fmt: skip
+    assert sorted(index for panel in panels for index in panel["points"]) == list(range(len(points)))
+
+
+def test_a_sampler_is_filtered_by_name_and_titled_by_label():
+    rows = [{"case": case, "sampler": "ddim", "sampler_params": {"grid": case}} for case in ("a", "b")]
+    panels = drawn(rows)[1]
+    assert [(panel["sampler"], panel["sampler_label"]) for panel in panels] == [
+        ("ddim", "ddim[grid=a]"), ("ddim", "ddim[grid=b]"),
+    ]  # fmt: skip
+
+
+def test_no_point_of_a_front_is_beaten():
+    points, panels = drawn(synthetic.rows())
+    panel = panels[0]
+    pairs = {i: (points[i]["errors"]["flow x_T"]["shown"], points[i]["time_s"]) for i in panel["points"]
+             if "flow x_T" in points[i]["errors"]}  # fmt: skip
+    beaten = {i for i, p in pairs.items() for q in pairs.values() if q != p and q[0] <= p[0] and q[1] <= p[1]}
+    assert set(panel["fronts"]["flow x_T time"]) == set(pairs) - beaten
+
+
+def test_exact_zeros_stand_at_the_floor():
+    points, _ = drawn(synthetic.rows())
+    backprop = next(point for point in points if point["estimator"] == "backprop")
+    assert backprop["errors"]["sampler x_T"] == {"shown": 1e-10, "mark": "exact", "text": "exactly 0"}
+
+
+def test_failed_cells_are_points_without_readings():
+    points, _ = drawn(synthetic.rows())
+    failed = [point for point in points if point["status"] in ("oom", "timeout", "diverged")]
+    assert sorted(point["letter"] for point in failed) == ["D", "D", "M", "T"]
+    assert not any(point["errors"] for point in failed)
+
+
+def test_evaluations_are_those_of_both_passes():
+    points, _ = drawn([{"status": "ok", "nfe_forward": 10, "nfe_backward": 30}, {"status": "ok", "steps": 5}])
+    assert [point["nfe"] for point in points] == [40, None]
