@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -42,48 +42,47 @@ class Progress:
 
 
 def show_table(rows: Sequence[dict[str, Any]]) -> None:
-    """The medians of every cell: error against the best reference that is known, work, time and memory."""
+    """The medians of every cell, a block a (case, sampler, steps): error, work, time and memory; reasons below."""
     from rich.console import Console
     from rich.table import Table
 
     from gradbench.analysis.table import table
-    from gradbench.analysis.units import MIB
 
-    console = Console(markup=False, highlight=False)
-    shown = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    words = ("case", "sampler", "estimator", "status")
-    for head in (
-        "case",
-        "sampler",
-        "N",
-        "estimator",
-        "status",
-        "x_T",
-        "condition",
-        "params",
-        "NFE",
-        "VJP",
-        "ms",
-        "MiB",
-    ):
-        left = head in words
-        shown.add_column(head, justify="left" if left else "right", overflow="fold", no_wrap=not left)
-    for line in table(list(rows)):
-        shown.add_row(
-            *(str(line[name]) for name in ("case", "sampler", "steps", "estimator", "status")),
-            *(_error(line, target) for target in ("x_T", "condition", "parameters")),
-            _format(line, ("nfe_forward", "nfe_backward"), lambda forward, backward: f"{forward:.0f}+{backward:.0f}"),
-            _format(line, ("vjps",), lambda vjps: f"{vjps:.0f}"),
-            _format(line, ("time_s",), lambda seconds: f"{1e3 * seconds:.1f}"),
-            _format(line, ("peak_bytes",), lambda size: f"{size / MIB:.3g}"),
-        )
-    console.print(shown)
+    lines = table(list(rows))
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 120)
+    width = max((len(line["estimator"]) for line in lines), default=0)
+    blocks: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for line in lines:
+        blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
+    for names, block in blocks.items():
+        shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+        shown.add_column("estimator", min_width=min(width, 44), overflow="fold")
+        for head in HEADS:
+            shown.add_column(head, justify="right", no_wrap=True, min_width=7)
+        for line in block:
+            shown.add_row(line["estimator"], *_numbers(line))
+        console.print("  ".join(names), style="bold")
+        console.print(shown)
+        for line in block:
+            if line["reason"]:
+                console.print(f"  {line['estimator']}: {line['status']}: {line['reason']}")
+        console.print()
     console.print("errors: relative L2 against the exact flow's gradient, or (s) the sampler's where no flow is known")
 
 
-def _format(line: dict[str, Any], names: tuple[str, ...], form: Callable[..., str]) -> str:
-    values = [line[name] for name in names]
-    return "" if None in values else form(*values)
+HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
+
+
+def _numbers(line: dict[str, Any]) -> list[str]:
+    if not line["n_ok"]:
+        return [line["status"], *[""] * (len(HEADS) - 1)]
+    return [
+        *(_error(line, target) for target in ("x_T", "condition", "parameters")),
+        f"{line['nfe_forward']:.0f}+{line['nfe_backward']:.0f}",
+        f"{line['vjps']:.0f}",
+        f"{1e3 * line['time_s']:.1f}",
+        f"{line['peak_bytes'] / 2**20:.3g}",
+    ]
 
 
 def _error(line: dict[str, Any], target: str) -> str:

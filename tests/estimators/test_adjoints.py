@@ -32,9 +32,7 @@ def test_torchdiffeq_agrees_with_our_adjoint_of_the_same_rule_and_chart(gaussian
 
 def test_torchdiffeq_adaptive_converges_to_the_flow_gradient(gaussian):
     problem = gaussian.problem(steps=10)
-    estimator = gradbench.estimator(
-        "torchdiffeq-adjoint", method="dopri5", trajectory="resolved", rtol=1e-9, atol=1e-9
-    )
+    estimator = gradbench.estimator("torchdiffeq-adjoint", method="dopri5", trajectory="resolved", rtol=1e-9, atol=1e-9)
     found, exact = estimator(problem).grads, problem.flow_gradient()
     assert all(relative_error(found[t], exact[t]) < 1e-6 for t in TARGETS)
 

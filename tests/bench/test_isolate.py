@@ -1,0 +1,139 @@
+"""Cells in processes of their own: what they measure, and how their deaths become rows."""
+
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from gradbench.bench.isolate import Isolation, Limits
+from gradbench.bench.plan import make_plan
+from gradbench.bench.suite import Block
+from gradbench.bench.worker import run_cell
+
+BROKEN = """
+NAME = "broken"
+SUMMARY = "a case whose build misbehaves"
+CITATION = ""
+OBJECTIVES = ("none",)
+PARAMS = {"how": "raise", "t_max": 1.0, "t_min": 0.001, "batch": 1, "objective": "none"}
+ARRAYS = ()
+GRID = "uniform-t"
+DTYPE = "float64"
+REFERENCES = ()
+REQUIRES = ()
+PRELOAD = ()
+
+
+def check(params):
+    pass
+
+
+def build(params, arrays, seed):
+    import os, signal, subprocess, time
+
+    how = params["how"]
+    if how == "hang":
+        subprocess.Popen(["sleep", "60"])
+        time.sleep(60)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "segfault":
+        import ctypes
+
+        ctypes.string_at(0)
+    if how == "exit":
+        os._exit(7)
+    if how == "memory":
+        raise MemoryError("too much")
+    print("noise" * 100_000)
+    raise RuntimeError("on purpose")
+"""
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cases")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "case.py").write_text(textwrap.dedent(BROKEN))
+    from gradbench.bench.case import _package, add_folder
+
+    add_folder(folder)
+    yield folder
+    _package().__path__.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def isolation(cases, tmp_path_factory):
+    made = Isolation(
+        [str(cases)], ["gradbench.estimators.pathwise"], Limits(timeout=20), tmp_path_factory.mktemp("logs")
+    )
+    yield made
+    made.close()
+
+
+def cell(case="gaussian", estimator="checkpoint"):
+    return make_plan([Block([case], ["ddim"], [estimator], [4])], 1)[0].cell
+
+
+def test_a_cell_is_measured_in_three_passes(isolation):
+    row = isolation.run_isolated(cell(), 0)
+    assert row["status"] == "ok" and row["nfe_forward"] == row["nfe_backward"] == 4
+    assert 0 < row["flow_error_x_T"] < 1 and row["sampler_error_x_T"] == 0
+    assert row["time_s"] > 0 and len(row["time_samples"]) >= 3 and row["peak_bytes"] > row["state_bytes"] > 0
+
+
+def test_a_forked_cell_measures_what_an_inline_one_does(isolation):
+    forked, inline = isolation.run_isolated(cell(), 0), run_cell(cell(), lambda phase: None)
+    for column in ("flow_error_x_T", "peak_bytes", "reference_digest", "grad_norm_condition", "tape_bytes"):
+        assert forked[column] == inline[column]
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "reason"),
+    [
+        ("raise", "error", "RuntimeError: on purpose"),
+        ("memory", "oom", "too much"),
+        ("kill", "crash", "SIGKILL"),
+        ("segfault", "crash", "SIGSEGV"),
+        ("exit", "crash", "exit code 7"),
+    ],
+)
+def test_a_death_is_a_row_and_the_next_cell_lives(isolation, how, status, reason):
+    row = isolation.run_isolated(cell(f"broken[how={how}]"), 0)
+    assert (row["status"], row["phase"]) == (status, "build") and reason in row["reason"]
+    assert isolation.run_isolated(cell(), 0)["status"] == "ok"
+
+
+def test_a_hanging_cell_is_ended_with_its_children(cases, tmp_path):
+    isolation = Isolation([str(cases)], [], Limits(timeout=1), tmp_path)
+    isolation.warm()
+    start = time.monotonic()
+    row = isolation.run_isolated(cell("broken[how=hang]"), 0)
+    isolation.close()
+    assert row["status"] == "timeout" and time.monotonic() - start < 5
+    assert not any(p.info["cmdline"] == ["sleep", "60"] for p in psutil.process_iter(["cmdline"]))
+
+
+def test_the_log_of_a_failed_cell_keeps_its_tail(isolation):
+    failed = cell("broken[how=raise]")
+    isolation.run_isolated(failed, 3)
+    log = isolation.logs / f"{failed['cell_id']}-3.txt"
+    assert log.stat().st_size <= 65536 and "RuntimeError: on purpose" in log.read_text()
+
+
+def test_the_server_ends_when_its_parent_does(cases):
+    import subprocess
+    import sys
+
+    code = (
+        "from gradbench.bench.isolate import Isolation, Limits; from pathlib import Path; import os, signal;"
+        "i = Isolation([], [], Limits(), Path('/tmp')); print(i.warm().process.pid, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    pid = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+    for _ in range(20):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server is still there")

@@ -1,0 +1,113 @@
+"""The plan: identities, skips and refusals, without torch."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gradbench.bench.commands import parse_seconds, parse_seeds
+from gradbench.bench.plan import IDENTITY, cell_id, make_plan
+from gradbench.bench.suite import Block, load_suite, suite_files
+from gradbench.command import command
+from gradbench.estimators.catalogue import ESTIMATORS
+
+BLOCK = Block(["gaussian"], ["ddim"], ["backprop", "adjoint-deis"], [10, 20])
+
+
+def test_a_block_is_the_product_of_its_lists():
+    assert len(make_plan([BLOCK], 3)) == 2 * 2 * 3
+
+
+def test_a_cell_that_two_blocks_name_is_planned_once():
+    assert len(make_plan([BLOCK, BLOCK], 1)) == 4
+
+
+def test_cell_id_does_not_depend_on_the_order_of_keys():
+    cell = make_plan([BLOCK], 1)[0].cell
+    assert cell_id(dict(reversed(cell.items()))) == cell_id(cell)
+
+
+def test_cell_id_is_the_same_in_every_process_and_for_ever():
+    assert make_plan([BLOCK], 1)[0].cell["cell_id"] == KNOWN
+
+
+def test_a_whole_number_for_a_real_parameter_is_the_same_cell():
+    ids = {
+        make_plan([Block([c], ["ddim"], ["backprop"])], 1)[0].cell["cell_id"] for c in ("gaussian[t_max=1]", "gaussian")
+    }
+    assert len(ids) == 1
+
+
+def test_the_command_of_a_cell_plans_that_cell():
+    for item in make_plan(load_suite("smoke").blocks, 1):
+        done = plan_of(command(item.cell))
+        assert [c["cell_id"] for c in done] == [item.cell["cell_id"]]
+        break
+
+
+def plan_of(line):
+    import shlex
+
+    words = [sys.executable, "-m", *shlex.split(line), "--dry-run", "--json"]
+    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("name", sorted(suite_files()))
+def test_every_suite_plans(name):
+    suite = load_suite(name)
+    planned = make_plan(suite.blocks, suite.replicates)
+    assert planned and all(set(IDENTITY) <= set(item.cell) for item in planned)
+
+
+def test_what_a_method_cannot_serve_is_skipped_with_the_reason():
+    planned = make_plan([Block(["gaussian"], ["ab2"], ["torchdiffeq-adjoint", "adjoint-deis[steps=30]"], [20])], 1)
+    reasons = [item.skip for item in planned]
+    assert "multistep" in reasons[0] and "backward steps must be <= the sampler's 20 steps, got 30" in reasons[1]
+
+
+def test_a_missing_library_is_a_skip_with_the_command_that_installs_it(monkeypatch):
+    from importlib import util
+
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "torchdiffeq" else find(name))
+    planned = make_plan([Block(["gaussian"], ["ddim"], ["torchdiffeq-adjoint"])], 1)
+    assert planned[0].skip == "not installed: pip install torchdiffeq"
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"cases": ["gausian"]}, "did you mean 'gaussian'"),
+        ({"estimators": ["adjoint-dps"]}, "did you mean 'adjoint-dpm'"),
+        ({"estimators": ["adjoint-dpm[rule=rk5]"]}, "unknown rule 'rk5'"),
+        ({"estimators": ["adjoint-dpm[chart=time]"]}, "unknown chart 'time'"),
+        ({"estimators": ["backprop[order=1]"]}, "unknown option of backprop 'order'"),
+        ({"samplers": ["dim"]}, "did you mean 'ddim'"),
+        ({"samplers": ["ddim[chart=time]"]}, "unknown option of ddim 'chart'"),
+        ({"steps": [0]}, "steps must be an integer >= 1, got 0"),
+        ({"cases": ["gaussian[dim=0]"]}, "dim must be an integer >= 1, got 0"),
+        ({"cases": ["digits[label=11]"]}, "unknown label 11"),
+        ({"targets": ["x_t"]}, "did you mean 'x_T'"),
+        ({"dtype": "double"}, "unknown dtype 'double'"),
+    ],
+)
+def test_a_wrong_name_or_value_is_refused_when_planning(block, message):
+    given = {"cases": ["gaussian"], "samplers": ["ddim"], "estimators": ["backprop"], **block}
+    with pytest.raises(ValueError, match=message):
+        make_plan([Block(**given)], 1)
+
+
+def test_seeds_are_read_as_ranges():
+    assert parse_seeds("0-2,5") == [0, 1, 2, 5]
+
+
+def test_times_are_read_with_their_units():
+    assert [parse_seconds(text) for text in ("90", "90s", "10m", "1h")] == [90, 90, 600, 3600]
+
+
+def test_every_estimator_names_its_source():
+    assert all(entry.citation and entry.summary for entry in ESTIMATORS.values())
+
+
+KNOWN = "9cfb03ee6874422d"

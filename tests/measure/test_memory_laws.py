@@ -1,0 +1,57 @@
+"""Memory of the estimators on the digits network: linear in steps for backprop, flat for checkpoint."""
+
+import pytest
+import torch
+
+import gradbench
+from gradbench.measure.cost import held_tensors, parts, peak_memory
+
+CPU = torch.device("cpu")
+
+
+def peak(case, estimator, steps):
+    problem, method = case.problem(steps=steps), gradbench.estimator(estimator)
+    return peak_memory(lambda: method(problem), held_tensors(problem), CPU).peak
+
+
+def test_backprop_is_linear_in_steps(digits):
+    first, second, third = (peak(digits, "backprop", n) for n in (2, 4, 8))
+    assert third - second == pytest.approx(2 * (second - first), rel=0.01)
+    assert third > 1.8 * second
+
+
+@pytest.mark.parametrize("estimator", ["checkpoint", "adjoint-deis", "adjoint-dpm"])
+def test_one_tape_at_a_time_is_flat_in_steps(digits, estimator):
+    few, many = peak(digits, estimator, 2), peak(digits, estimator, 12)
+    state, _ = parts(digits.problem(steps=2))
+    assert 0 <= many - few <= 10 * state + 4096
+
+
+def test_checkpoint_peaks_at_one_steps_tape_and_the_states(digits):
+    problem = digits.problem(steps=6)
+    state, tape = parts(problem)
+    found = peak_memory(lambda: gradbench.estimator("checkpoint")(problem), held_tensors(problem), CPU).peak
+    assert tape < found < 1.25 * tape + 10 * state
+
+
+def test_no_tape_lives_while_the_objective_runs_under_checkpoint(digits):
+    live = {}
+
+    def objective_under(name):
+        problem = digits.problem(steps=5)
+        inner = problem.objective
+
+        def watched(x):
+            live[name] = counted.live - counted.baseline
+            return inner(x)
+
+        problem.objective = watched
+        from gradbench.measure.live_bytes import LiveBytes
+
+        with LiveBytes(held_tensors(digits.problem(steps=5)) + held_tensors(problem)) as counted:
+            gradbench.estimator(name)(problem)
+        return parts(digits.problem(steps=5))
+
+    state, tape = objective_under("checkpoint")
+    objective_under("backprop")
+    assert live["checkpoint"] < 12 * state + 4096 < tape < live["backprop"]
