@@ -1,7 +1,8 @@
 """The grammar `name[p=v,q=[1,2]]` of the command line, of suites and of the library.
 
 A selector names an entry of a catalogue and gives it options. A list as a value stands for one selector a member, so
-that `ddim[eta=[0,1]]` is two. `none`, `true` and `false` are words; a number is a number; everything else is a string.
+that `ddim[eta=[0,1]]` is two. `none`, `true` and `false` are words; a number is a number; everything else is a string,
+which may be a selector itself.
 """
 
 import itertools
@@ -52,6 +53,9 @@ def _text(value: Any) -> str:
 def _value(text: str, value: str) -> Any:
     if value.startswith("[") and value.endswith("]"):
         return [_value(text, item.strip()) for item in _split(text, value[1:-1])]
+    if value.endswith("]") and _HEAD.match(value):
+        parse(value)  # an option may be a selector itself: schedule=vp-linear[beta_1=10]
+        return value
     if not value or any(mark in value for mark in "[]=\"'"):
         raise _malformed(text)
     if value.lower() in _WORDS:

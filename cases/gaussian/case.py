@@ -26,11 +26,10 @@ PRELOAD = ("gradbench.diffusion.analytic", "gradbench.objectives.quadratic")
 def check(params: Mapping[str, Any]) -> None:
     """The dimension and the schedule's name."""
     from gradbench import checks
-    from gradbench.diffusion.schedule import SCHEDULES, Schedule
+    from gradbench.diffusion.schedule import make_schedule
 
     checks.positive_integer("dim", params["dim"])
-    if not isinstance(params["schedule"], Schedule):
-        checks.one_of("schedule", params["schedule"], SCHEDULES)
+    make_schedule(params["schedule"])
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:

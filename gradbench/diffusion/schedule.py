@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from gradbench import checks
+from gradbench.selector import parse
 
 
 class Schedule(ABC):
@@ -205,11 +206,20 @@ def from_diffusers(scheduler: Any) -> Discrete:
     return Discrete(values, steps_offset=int(config.get("steps_offset", 0)))
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {"vp-linear": VPLinear, "scaled-linear": ScaledLinear}
+SCHEDULES: dict[str, Any] = {"vp-linear": VPLinear, "scaled-linear": ScaledLinear}
 
 
-def make_schedule(schedule: "str | Schedule") -> Schedule:
-    """A schedule by name, or the schedule itself."""
+def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
+    """A schedule from its selector, `vp-linear[beta_1=10]`, from a mapping of its name and constants, or itself."""
     if isinstance(schedule, Schedule):
         return schedule
-    return SCHEDULES[checks.one_of("schedule", schedule, SCHEDULES)]()
+    if isinstance(schedule, Mapping):
+        constants = dict(schedule)
+        name = constants.pop("name", None)
+    else:
+        name, constants = parse(schedule)
+    make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]
+    checks.options(f"schedule {name}", constants, make.__dataclass_fields__)
+    for key, value in constants.items():
+        checks.in_range(key, value, 0.0, math.inf if key == "train_steps" else 1e3)
+    return make(**constants)

@@ -15,6 +15,10 @@ def test_parse_reads_what_render_writes(name, options):
     assert parse(render(name, options)) == (name, options)
 
 
+def test_an_option_may_be_a_selector():
+    assert parse("gaussian[schedule=vp-linear[beta_1=10],dim=2]")[1] == {"schedule": "vp-linear[beta_1=10]", "dim": 2}
+
+
 def test_lists_are_multiplied_out():
     assert expand("a[b=[1,2],c=x]") == [("a", {"b": 1, "c": "x"}), ("a", {"b": 2, "c": "x"})]
 

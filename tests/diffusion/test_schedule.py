@@ -39,6 +39,16 @@ def test_scaled_linear_ends_near_the_table_of_stable_diffusion():
     assert schedule.sigma(1.0) / schedule.alpha(1.0) == pytest.approx(14.61, rel=0.02)
 
 
+@pytest.mark.parametrize("given", ["vp-linear[beta_1=10]", {"name": "vp-linear", "beta_1": 10.0}])
+def test_constants_of_a_schedule_may_be_given(given):
+    assert make_schedule(given).log_alpha(1.0) == pytest.approx(-9.9 / 4 - 0.05)
+
+
+def test_an_unknown_constant_is_refused():
+    with pytest.raises(ValueError, match="unknown option of schedule vp-linear 'beta_2'"):
+        make_schedule("vp-linear[beta_2=10]")
+
+
 def test_unknown_schedule_suggests_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'vp-linear'"):
         make_schedule("vp-liner")
