@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from gradbench.api import case, estimator, sample
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, NetworkDenoiser, Prediction
-    from gradbench.diffusion.schedule import Schedule, from_diffusers
+    from gradbench.diffusion.discrete import from_diffusers
+    from gradbench.diffusion.schedule import Schedule
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.problem import Problem
     from gradbench.models.unet import unet_denoiser
@@ -33,7 +34,7 @@ _HOMES = {
     "NetworkDenoiser": "diffusion.denoiser",
     "Prediction": "diffusion.denoiser",
     "Schedule": "diffusion.schedule",
-    "from_diffusers": "diffusion.schedule",
+    "from_diffusers": "diffusion.discrete",
     "GradientEstimate": "estimators.base",
     "GradientEstimator": "estimators.base",
     "Problem": "estimators.problem",

@@ -38,10 +38,10 @@ def in_range(name: str, value: Any, low: float, high: float) -> float:
     return number
 
 
-def time_range(t_max: float, t_min: float) -> None:
-    """The noisy end of a time range lies above its clean end: 0 <= t_min < t_max <= 1."""
-    in_range("t_max", t_max, 0.0, 1.0)
-    in_range("t_min", t_min, 0.0, 1.0)
+def time_range(t_max: float, t_min: float, t_end: float = 1.0) -> None:
+    """The noisy end of a time range lies above its clean end: 0 <= t_min < t_max <= t_end."""
+    in_range("t_max", t_max, 0.0, t_end)
+    in_range("t_min", t_min, 0.0, t_end)
     if t_min >= t_max:
         raise ValueError(f"t_max must be greater than t_min, got t_max={t_max!r}, t_min={t_min!r}")
 

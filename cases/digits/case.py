@@ -20,7 +20,9 @@ PARAMS: dict[str, Any] = {
 ARRAYS = ("target",)
 GRID = "leading"
 DTYPE = "float32"
+TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("sampler", "expected")
+FLOW = None
 REQUIRES = ("diffusers", "peft")
 PRELOAD = (
     "diffusers.models.unets.unet_2d_condition",
@@ -39,6 +41,7 @@ def check(params: Mapping[str, Any]) -> None:
     from gradbench import checks
     from gradbench.models.weights import verify
 
+    checks.time_range(params["t_max"], params["t_min"])
     checks.one_of("label", params["label"], range(10))
     checks.finite("guidance", params["guidance"])
     checks.positive_integer("rank", params["rank"])

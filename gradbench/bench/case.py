@@ -1,10 +1,10 @@
 """Cases: one folder each, `case.py` holding a torch-free header and `build`.
 
-A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays it takes), GRID and
-DTYPE (defaults), REFERENCES, REQUIRES (distributions) and PRELOAD (modules that a warm worker imports beforehand).
-check(params) raises `ValueError` for values it cannot take; build(params, arrays, seed) returns denoiser, objective,
-condition, parameters, shape and, where it is known, flow. Folders are those that ship with gradbench and those that
-`add_folder` adds.
+A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays that it takes),
+TARGETS, GRID and DTYPE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions) and
+PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot take;
+build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known, flow.
+Folders are those that ship with gradbench and those that `add_folder` adds.
 """
 
 import importlib
@@ -99,13 +99,13 @@ class Case:
         import torch
 
         from gradbench.diffusion.noise import INITIAL, draw
-        from gradbench.estimators.problem import TARGETS, Problem, check_targets
+        from gradbench.estimators.problem import Problem, check_targets
         from gradbench.samplers.catalogue import sampler_spec
 
         spec = sampler_spec(sampler, self.header.GRID)
         checks.positive_integer("steps", steps)
         checks.seed(seed)
-        chosen = check_targets(TARGETS if targets is None else targets)
+        chosen = check_targets(self.header.TARGETS if targets is None else targets)
         number = checks.dtype(dtype or self.header.DTYPE)
         place = checks.device(device)
         parts = self.header.build(self.params, self.arrays, seed)
@@ -141,7 +141,6 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
     params = overlay(f"case {name}", header.PARAMS, {k: v for k, v in given.items() if k not in header.ARRAYS})
     checks.positive_integer("batch", params["batch"])
-    checks.time_range(params["t_max"], params["t_min"])
     checks.one_of("objective", params["objective"], header.OBJECTIVES)
     header.check(params)
     return Case(header, params, {key: value for key, value in given.items() if key in header.ARRAYS})

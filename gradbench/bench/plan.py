@@ -99,13 +99,13 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                                 "steps": n,
                                 "estimator": entry.name,
                                 "estimator_params": options,
-                                "targets": targets,
+                                "targets": [target for target in targets if target in case.header.TARGETS],
                                 "seed": seed,
                                 "dtype": block.dtype or case.header.DTYPE,
                                 "device": block.device,
                             }
                             cell["cell_id"] = cell_id(cell)
-                            traits = {**spec.traits, "steps": n, "targets": targets, "dtype": cell["dtype"]}
+                            traits = {**spec.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
                             yield cell, _skip(case.header.REQUIRES, entry, options, traits)
 
 

@@ -96,7 +96,7 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
 def _references(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
     made = {"flow": problem.flow_gradient(), "sampler": problem.sampler_gradient()}
-    deterministic = not problem.sampler.entry.traits["stochastic"]
+    deterministic = not problem.sampler.traits["stochastic"]
     made["expected"] = made["sampler"] if deterministic else problem.expected_gradient()
     row: dict[str, Any] = {}
     for kind, reference in made.items():

@@ -13,7 +13,6 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from gradbench import checks
 from gradbench.diffusion.schedule import Schedule
 
 
@@ -207,19 +206,13 @@ CHARTS: dict[str, type[Chart]] = {
 }
 
 
-def make_chart(name: str, schedule: Schedule) -> Chart:
-    """The chart of that name over a schedule."""
-    return CHARTS[checks.one_of("chart", name, CHARTS)](schedule)
-
-
 def refuses(name: str, schedule: Schedule, t_max: float, t_min: float) -> str | None:
     """Why a chart cannot serve a time range, or None: its scale and clock must stay finite, and the scale not vanish.
 
     The data chart begins at alpha = 0 where the denoiser gives x_0 without dividing by alpha; the angle chart always.
     """
-    checks.one_of("chart", name, CHARTS)
-    if schedule.alpha(t_max) <= 0 and name in ("noise", "log-snr", "time"):
+    if schedule.alpha(t_max) <= 0 and name not in ("data", "angle"):
         return f"the {name} chart has no value at alpha = 0 (t = {t_max:g}); the angle chart has"
-    if schedule.sigma(t_min) <= 0 and name in ("log-snr", "time"):
+    if schedule.sigma(t_min) <= 0 and name in ("log-snr", "time", "time-sde"):
         return f"the {name} chart has no value at sigma = 0 (t = {t_min:g}); the angle chart has"
     return None

@@ -1,10 +1,11 @@
 """Time grids: N + 1 decreasing times, index 0 at the noisy end; step k goes from grid[k] to grid[k + 1].
 
-A grid is a function (schedule, steps, t_max, t_min) -> tuple of floats. `uniform-t` and `uniform-log-snr` begin at
-t_max and end at t_min exactly. `leading` and `trailing` are those of discrete samplers, index i standing at
-t = (i + 1) / train_steps: they choose their own first time and end at t_min.
+A grid is a function (schedule, steps, t_max, t_min) -> tuple of floats that begins at t_max and ends at t_min exactly.
+`leading`, `trailing` and `linspace` are those of discrete samplers, index i standing at t = (i + 1) / train_steps: they
+choose their own first time and end at t_min.
 """
 
+import math
 from collections.abc import Callable
 
 from gradbench import checks
@@ -23,9 +24,7 @@ def uniform_log_snr(schedule: Schedule, steps: int, t_max: float, t_min: float) 
 
     References: Lu et al., 2022, DPM-Solver, arXiv:2206.00927, section 3.4.
     """
-    first, last = schedule.log_snr(t_max), schedule.log_snr(t_min)
-    checks.finite("log signal-to-noise ratio at t_max", first)
-    checks.finite("log signal-to-noise ratio at t_min", last)
+    first, last = _finite(schedule, t_max, "t_max"), _finite(schedule, t_min, "t_min")
     inner = (schedule.t_of_log_snr(first + (last - first) * k / steps) for k in range(1, steps))
     return (t_max, *inner, t_min)
 
@@ -49,6 +48,52 @@ def trailing(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid
     return _of_indices(schedule, [round(n - n * k / steps) - 1 for k in range(steps)], t_min)
 
 
+def linspace(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """Indices round((train_steps - 1) (1 - k / N)), k = 0..N - 1, then t_min: from the last trained time downwards.
+
+    diffusers' `timestep_spacing="linspace"` spaces its N times so that the last is index 0, and then steps by
+    train_steps // N whatever the spacing: its own steps do not end where the next ones begin. Here they do.
+    """
+    n = _spacing(schedule, steps)
+    return _of_indices(schedule, [round((n - 1) * (1 - k / steps)) for k in range(steps)], t_min)
+
+
+def quadratic_t(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """sqrt(t_k) = sqrt(t_max) + (sqrt(t_min) - sqrt(t_max)) k / N.
+
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, section D.2 (quadratic tau).
+    """
+    first, last = math.sqrt(t_max), math.sqrt(t_min)
+    return (t_max, *((first + (last - first) * k / steps) ** 2 for k in range(1, steps)), t_min)
+
+
+def karras(schedule: Schedule, steps: int, t_max: float, t_min: float, rho: float = 7.0) -> Grid:
+    """chi_k^(1/rho) = chi_max^(1/rho) + (chi_min^(1/rho) - chi_max^(1/rho)) k / N, chi = sigma / alpha, rho = 7.
+
+    References: Karras et al., 2022, arXiv:2206.00364, equation 5.
+    """
+    first, last = (_finite(schedule, t, at) for t, at in ((t_max, "t_max"), (t_min, "t_min")))
+    a, b = math.exp(-first / rho), math.exp(-last / rho)
+    inner = (schedule.t_of_log_snr(-rho * math.log(a + (b - a) * k / steps)) for k in range(1, steps))
+    return (t_max, *inner, t_min)
+
+
+def angle(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
+    """phi_k = phi(t_max) + (phi(t_min) - phi(t_max)) k / N, phi = atan2(sigma, alpha): both ends of any schedule."""
+    first, last = (math.atan2(schedule.sigma(t), schedule.alpha(t)) for t in (t_max, t_min))
+    inner = (first + (last - first) * k / steps for k in range(1, steps))
+    return (t_max, *(schedule.t_of_log_snr(-math.log(math.tan(phi))) for phi in inner), t_min)
+
+
+def _finite(schedule: Schedule, t: float, at: str) -> float:
+    value = schedule.log_snr(t)
+    if not math.isfinite(value):
+        raise ValueError(
+            f"{at} = {t:g} has no finite log signal-to-noise ratio: use the angle or a uniform-t grid there"
+        )
+    return value
+
+
 def _spacing(schedule: Schedule, steps: int) -> int:
     n = schedule.train_steps
     if steps > n:
@@ -68,6 +113,10 @@ GRIDS: dict[str, Callable[[Schedule, int, float, float], Grid]] = {
     "uniform-log-snr": uniform_log_snr,
     "leading": leading,
     "trailing": trailing,
+    "linspace": linspace,
+    "quadratic-t": quadratic_t,
+    "karras": karras,
+    "angle": angle,
 }
 
 
@@ -75,5 +124,5 @@ def make_grid(name: str, schedule: Schedule, steps: int, t_max: float, t_min: fl
     """The grid of that name; `ValueError` for an unknown name, steps < 1 or an empty time range."""
     checks.one_of("grid", name, GRIDS)
     checks.positive_integer("steps", steps)
-    checks.time_range(t_max, t_min)
+    checks.time_range(t_max, t_min, schedule.t_end)
     return GRIDS[name](schedule, steps, t_max, t_min)

@@ -1,4 +1,4 @@
-"""Noise schedules: x_t = alpha(t) x_0 + sigma(t) eps, with t in [0, 1] and t = 1 the noisy end.
+"""Noise schedules: x_t = alpha(t) x_0 + sigma(t) eps, with t in [0, 1], t = 1 the noisy end (EDM's: [0, 80]).
 
 All are scalar functions of a Python float in float64: coefficients never enter a tape, and the same schedule serves a
 network in half precision, a float64 reference and a run without memory. `log_snr` is lambda = log(alpha / sigma),
@@ -7,9 +7,9 @@ half of log(alpha^2 / sigma^2).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gradbench import checks
@@ -20,6 +20,7 @@ class Schedule(ABC):
     """alpha and sigma as functions of time, their derivatives, and the inverse of the log signal-to-noise ratio."""
 
     name: str
+    t_end: float = 1.0  # the noisy end of time
     train_steps: int = 1000  # the number of discrete times that networks of this schedule count in
     steps_offset: int = 1  # added to the indices of the `leading` grid, as Stable Diffusion's configuration does
 
@@ -143,70 +144,115 @@ class ScaledLinear(VariancePreserving):
 
 
 @dataclass(frozen=True)
-class Discrete(VariancePreserving):
-    """A table of cumulated alphas, made continuous by a cubic spline of log alpha through the table and (0, 0).
+class Cosine(VariancePreserving):
+    """alpha = cos(u) / cos(u_0), u = (pi/2) (t + s) / (1 + s), u_0 = u(0); alpha = 0 at t = 1, no clipping of beta.
 
-    Index i of the table, 0..n-1, stands at t = (i + 1) / n, so that t = 0 is the clean end and table values are hit
-    exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15.
+    References: Nichol and Dhariwal, 2021, arXiv:2102.09672, equation 17.
     """
 
-    alphas_cumprod: tuple[float, ...] = field(repr=False)
-    steps_offset: int = 1
-    name = "discrete"
+    s: float = 0.008
+    name = "cosine"
 
-    @property
-    def train_steps(self) -> int:  # type: ignore[override]
-        return len(self.alphas_cumprod)
+    def _angle(self, t: float) -> float:
+        return math.pi / 2 * (t + self.s) / (1 + self.s)
 
-    @cached_property
-    def _spline(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
-        """log alpha and its derivative; values are kept, as a chain asks for those at its grid again and again."""
-        import numpy as np
-        from scipy.interpolate import CubicSpline
+    def alpha(self, t: float) -> float:
+        return math.cos(self._angle(t)) / math.cos(self._angle(0.0)) if t < 1 else 0.0
 
-        n = len(self.alphas_cumprod)
-        knots = np.append(0.0, (np.arange(n) + 1) / n)
-        spline = CubicSpline(knots, np.append(0.0, 0.5 * np.log(np.array(self.alphas_cumprod))))
-        slope = spline.derivative()
-        return lru_cache(8192)(lambda t: min(0.0, float(spline(t)))), lru_cache(8192)(lambda t: float(slope(t)))
+    def sigma(self, t: float) -> float:
+        # 1 - cos(u)^2 / cos(u_0)^2 without the cancellation near t = 0
+        u, first = self._angle(t), self._angle(0.0)
+        return math.sqrt(math.sin(u - first) * math.sin(u + first)) / math.cos(first)
+
+    def dalpha(self, t: float) -> float:
+        return -math.pi / 2 / (1 + self.s) * math.sin(self._angle(t)) / math.cos(self._angle(0.0))
+
+    def dsigma(self, t: float) -> float:
+        sigma = self.sigma(t)
+        return -self.alpha(t) * self.dalpha(t) / sigma if sigma else math.inf
 
     def log_alpha(self, t: float) -> float:
-        return self._spline[0](t)
+        alpha = self.alpha(t)
+        return math.log(alpha) if alpha else -math.inf
 
     def dlog_alpha(self, t: float) -> float:
-        return self._spline[1](t)
+        return -math.pi / 2 / (1 + self.s) * math.tan(self._angle(t)) if t < 1 else -math.inf
+
+    def log_snr(self, t: float) -> float:
+        return super().log_snr(t) if self.alpha(t) else -math.inf
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
-        from scipy.optimize import brentq
-
-        low, high = self.log_alpha(1.0), 0.0
-        if not low < log_alpha < high:
-            return 1.0 if log_alpha <= low else 0.0
-        return brentq(lambda t: self.log_alpha(t) - log_alpha, 0.0, 1.0, xtol=1e-15, rtol=1e-15)  # type: ignore
+        u = math.acos(math.exp(log_alpha) * math.cos(self._angle(0.0)))
+        return max(0.0, u * 2 / math.pi * (1 + self.s) - self.s)
 
 
-def from_diffusers(scheduler: Any) -> Discrete:
-    """The schedule of a diffusers scheduler (or of a mapping with `alphas_cumprod`), continuous in t.
+@dataclass(frozen=True)
+class VarianceExploding(Schedule):
+    """alpha = 1, sigma = t: EDM's schedule, t in [0, 80].
 
-    The table is taken as it stands: diffusers computes it in float32, 6e-8 off the exact product; put a float64 table
-    in its place first where that matters.
-
-    Raises `ValueError` for `clip_sample=True` or `thresholding=True`: a clipped step is another map, and its gradient
-    is zero wherever the clip binds, which no estimator here can see; and for a schedule with alpha = 0 at its noisy
-    end (`rescale_betas_zero_snr`), where the logarithm has no value.
+    References: Karras et al., 2022, arXiv:2206.00364, table 1.
     """
-    config: Mapping[str, Any] = getattr(scheduler, "config", {})
-    for refused in ("clip_sample", "thresholding"):
-        if config.get(refused):
-            raise ValueError(f"the scheduler has {refused}=True, which cuts gradients off: allowed is {refused}=False")
-    table = scheduler["alphas_cumprod"] if isinstance(scheduler, Mapping) else scheduler.alphas_cumprod
-    values = tuple(float(value) for value in table)
-    if len(values) < 2 or not all(1 > a > b > 0 for a, b in zip(values, values[1:], strict=False)):
-        raise ValueError(f"alphas_cumprod must decrease strictly inside (0, 1), got {values[:2]}..{values[-2:]}")
-    return Discrete(values, steps_offset=int(config.get("steps_offset", 0)))
+
+    name = "ve"
+    t_end = 80.0
+
+    def alpha(self, t: float) -> float:
+        return 1.0
+
+    def sigma(self, t: float) -> float:
+        return t
+
+    def dalpha(self, t: float) -> float:
+        return 0.0
+
+    def dsigma(self, t: float) -> float:
+        return 1.0
+
+    def log_snr(self, t: float) -> float:
+        return -math.log(t) if t else math.inf
+
+    def t_of_log_snr(self, log_snr: float) -> float:
+        return math.exp(-log_snr)
 
 
-SCHEDULES: dict[str, Any] = {"vp-linear": VPLinear, "scaled-linear": ScaledLinear}
+@dataclass(frozen=True)
+class Rectified(Schedule):
+    """alpha = 1 - t, sigma = t: rectified flow, the straight path of flow matching.
+
+    References: Liu et al., 2023, arXiv:2209.03003, equation 1; Lipman et al., 2023, arXiv:2210.02747, equation 20.
+    """
+
+    name = "rectified"
+
+    def alpha(self, t: float) -> float:
+        return 1.0 - t
+
+    def sigma(self, t: float) -> float:
+        return t
+
+    def dalpha(self, t: float) -> float:
+        return -1.0
+
+    def dsigma(self, t: float) -> float:
+        return 1.0
+
+    def log_snr(self, t: float) -> float:
+        if t in (0.0, 1.0):
+            return -math.inf if t else math.inf
+        return math.log((1 - t) / t)
+
+    def t_of_log_snr(self, log_snr: float) -> float:
+        small = math.exp(-abs(log_snr))
+        return (small if log_snr > 0 else 1.0) / (1 + small)
+
+
+SCHEDULES: dict[str, Any] = {
+    "vp-linear": VPLinear,
+    "scaled-linear": ScaledLinear,
+    "cosine": Cosine,
+    "ve": VarianceExploding,
+    "rectified": Rectified,
+}
 
 
 def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:

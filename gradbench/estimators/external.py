@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradbench.diffusion.chart import Chart, make_chart
+from gradbench.diffusion.chart import Chart
+from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators import support
 from gradbench.estimators.pathwise import Differentiable
 from gradbench.samplers.base import ChartField, Rule

@@ -15,7 +15,7 @@ from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
 from gradbench.estimators.recovery import Recovery, Resolved, Stored
 from gradbench.samplers.base import Rule
-from gradbench.samplers.multistep import AB2
+from gradbench.samplers.multistep import AB2, TWO_M
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
 
@@ -63,7 +63,8 @@ class Pathwise(Differentiable):
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         if isinstance(self.pullback, ContinuousAdjoint):
             trajectory = next(name for name, recovery in RECOVERIES.items() if recovery == self.recovery)
-            return support.refuse_adjoint({"trajectory": trajectory, "steps": self.pullback.steps}, traits)
+            options = {"chart": self.pullback.chart, "trajectory": trajectory, "steps": self.pullback.steps}
+            return support.refuse_adjoint(options, traits)
         return None
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
@@ -94,7 +95,7 @@ class _Chain(torch.autograd.Function):
 
 
 RECOVERIES: dict[str, Recovery] = {"stored": Stored(), "resolved": Resolved()}
-RULES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "ab2": AB2}
+RULES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "ab2": AB2, "2m": TWO_M}
 
 
 def checkpoint() -> Pathwise:

@@ -108,7 +108,7 @@ class Problem:
 
     def expected_gradient(self) -> Gradients | None:
         """Gradient of E[L] over the step noises at this x_T: a chain without noise is its own expectation."""
-        return None if self.sampler.entry.traits["stochastic"] else self.sampler_gradient()
+        return None if self.sampler.traits["stochastic"] else self.sampler_gradient()
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """A copy whose values are this problem's, rounded as they are, in another floating type."""
@@ -123,7 +123,7 @@ class Problem:
         if isinstance(parts["condition"], Tensor):
             parts["condition"].data = parts["condition"].data.to(dtype)
         noise = None if self.noise is None else self.noise.to(dtype)
-        if noise is None and self.sampler.entry.traits["stochastic"]:
+        if noise is None and self.sampler.traits["stochastic"]:
             own = self.rollout.noise
             noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype) if own is not None else None
         return replace(self, **parts, x_T=self.x_T.to(dtype), noise=noise)

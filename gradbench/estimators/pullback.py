@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradbench.diffusion.chart import make_chart
+from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.recovery import Trajectory
 from gradbench.samplers.base import ChartField, Interval, Rule, State
 from gradbench.samplers.rollout import Rollout
@@ -90,7 +90,9 @@ class ContinuousAdjoint(Pullback):
     """One step of `rule` in `chart` an interval of the backward grid, for the pair (x, a) and the shared gradients.
 
     steps: the number M <= N of backward steps, the grid being the sampler's at indices round(j N / M); None for M = N.
-    It sees only times and positions, never a rule's history, and so works behind every sampler.
+    It sees only times and positions, never a rule's history, and so works behind every sampler. Behind a stochastic
+    chain the equation is that of the reverse SDE on the same path: the drift of the chart's SDE twin, and no noise, for
+    the diffusion does not depend on x. References: Li et al., 2020, arXiv:2001.01328, section 3.
     """
 
     chart: str
@@ -101,7 +103,8 @@ class ContinuousAdjoint(Pullback):
         self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
         totals, n, grid = Totals(wrt), rollout.steps, rollout.grid
-        chart = make_chart(self.chart, rollout.denoiser.schedule)
+        name = self.chart if rollout.noise is None else f"{self.chart}-sde"
+        chart = make_chart(name, rollout.denoiser.schedule)
         field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
         m = self.steps or n
         indices = [round(j * n / m) for j in range(m, -1, -1)]

@@ -6,7 +6,8 @@ from typing import Any
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS
 
-RULES = ("euler", "midpoint", "heun", "rk4", "ab2")
+RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m")
+SDE_TWINS = ("time", "noise", "data")
 TRAJECTORIES = ("stored", "resolved")
 FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
@@ -49,6 +50,9 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     """A continuous adjoint sees times and positions only; a stochastic chain has those only where they are stored."""
     if traits["stochastic"] and options["trajectory"] != "stored":
         return "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
+    chart = options.get("chart", "noise")
+    if traits["stochastic"] and chart not in SDE_TWINS:
+        return f"the reverse SDE has no {chart} chart: use one of {', '.join(SDE_TWINS)}"
     steps = options.get("steps")
     if steps is not None and steps > traits["steps"]:
         return f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}"

@@ -5,7 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
-from gradbench.diffusion.schedule import Schedule, from_diffusers
+from gradbench.diffusion.discrete import from_diffusers
+from gradbench.diffusion.schedule import Schedule
 
 
 class ConditionalUNet(nn.Module):

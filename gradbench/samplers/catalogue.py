@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
-from gradbench.diffusion.chart import CHARTS, make_chart, refuses
+from gradbench.diffusion.chart import CHARTS, refuses
 from gradbench.diffusion.grid import GRIDS, make_grid
 from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.sde_chart import make_chart
 from gradbench.entry import Catalogue, Entry
 from gradbench.selector import parse
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gradbench.diffusion.denoiser import Denoiser
+    from gradbench.samplers.base import Rule
     from gradbench.samplers.rollout import Rollout
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
@@ -26,6 +28,7 @@ _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equ
 def _check(options: dict[str, Any]) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
+    checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
 
@@ -43,16 +46,28 @@ def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: in
     )
 
 
+def _euler_sde(name: str, summary: str, place: str, chart: str) -> Entry:
+    return Entry(
+        name,
+        summary,
+        "gradbench.samplers.stochastic:EULER_SDE",
+        f"Lu et al., 2022, arXiv:2211.01095, {place}",
+        defaults={"grid": None},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": chart},
+        check=_check,
+    )
+
+
 SAMPLERS = Catalogue(
     "sampler",
-    _runge_kutta(
+    Entry(
         "ddim",
-        "Euler's rule in the noise chart",
-        "EULER",
+        "Euler's rule in the noise chart; with eta > 0 its stochastic family",
+        "gradbench.samplers.stochastic:ddim",
         "Song, Meng and Ermon, 2021, arXiv:2010.02502, equation 12",
-        1,
-        1,
-        only="noise",
+        defaults={"eta": 0.0, "grid": None},
+        traits={"stochastic": False, "order": 1, "stages": 1, "chart": "noise"},
+        check=_check,
     ),
     _runge_kutta(
         "euler",
@@ -91,6 +106,44 @@ SAMPLERS = Catalogue(
         traits={"stochastic": False, "order": 2, "stages": 1, "multistep": True},
         check=_check,
     ),
+    Entry(
+        "dpm++2m",
+        "the two-step rule in the data chart with its ratio in log-SNR",
+        "gradbench.samplers.multistep:TWO_M",
+        "Lu et al., 2022, arXiv:2211.01095, algorithm 2",
+        defaults={"grid": None},
+        traits={"stochastic": False, "order": 2, "stages": 1, "multistep": True, "chart": "data"},
+        check=_check,
+    ),
+    _runge_kutta(
+        "flow-euler",
+        "Euler's rule in the time chart, the sampler of rectified flow",
+        "EULER",
+        "Liu et al., 2023, arXiv:2209.03003, equation 1",
+        1,
+        1,
+        only="time",
+    ),
+    Entry(
+        "ddpm",
+        "the ancestral chain: ddim with eta = 1",
+        "gradbench.samplers.stochastic:DDPM",
+        "Ho, Jain and Abbeel, 2020, arXiv:2006.11239, equation 7",
+        defaults={"grid": None},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "noise"},
+        check=_check,
+    ),
+    _euler_sde("sde-dpm1", "Euler's rule on the reverse SDE in the noise chart", "equation 17", "noise-sde"),
+    _euler_sde("sde-dpm++1", "Euler's rule on the reverse SDE in the data chart", "equation 18", "data-sde"),
+    Entry(
+        "euler-maruyama",
+        "Euler's rule on the reverse SDE in time",
+        "gradbench.samplers.stochastic:EULER_SDE",
+        "Song et al., 2021, arXiv:2011.13456, equation 6; Maruyama, 1955",
+        defaults={"grid": None},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time-sde"},
+        check=_check,
+    ),
 )
 
 
@@ -113,8 +166,16 @@ class SamplerSpec:
 
     @property
     def traits(self) -> dict[str, Any]:
-        """What an estimator is told of it: the catalogue's traits with the chart."""
-        return {**self.entry.traits, "chart": self.chart}
+        """What an estimator is told of it: the catalogue's traits, the chart, and whether noise is drawn."""
+        noisy = self.entry.traits["stochastic"] or self.params.get("eta", 0.0) > 0
+        return {**self.entry.traits, "chart": self.chart, "stochastic": noisy}
+
+    @property
+    def rule(self) -> "Rule":
+        """Its rule: the catalogue's, or what the catalogue's function makes of the options."""
+        made = self.entry.load()
+        options = {key: value for key, value in self.params.items() if key not in ("chart", "grid")}
+        return made(**options) if options else made
 
     def refuses(self, schedule: Schedule, t_max: float, t_min: float) -> str | None:
         """Why this sampler cannot run over a time range of a schedule, or None."""
@@ -132,9 +193,8 @@ class SamplerSpec:
         reason = self.refuses(schedule, grid[0], grid[-1])
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
-        rule = self.entry.load()
-        path = make_noise(noise, seed, x_T, steps) if self.entry.traits["stochastic"] else None
-        return Rollout(denoiser, make_chart(self.chart, schedule), rule, grid, path)
+        path = make_noise(noise, seed, x_T, steps) if self.traits["stochastic"] else None
+        return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
 
 
 def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:

@@ -41,8 +41,6 @@ def exists(entry):
         return False
     if entry["kind"] == "expected" or entry.get("sampler", "ddim") not in SAMPLERS:
         return False
-    if entry.get("options", {}).get("eta") or entry.get("options", {}).get("sde"):
-        return False
     if entry["kind"] == "continuous-adjoint":
         name, options = estimator_of(entry)
         if name == "adjoint-deis":
@@ -60,7 +58,7 @@ CHOSEN = [entry for entry in INDEX["entries"] if exists(entry)]
 def problem_of(entry, steps, x_T):
     problem = PROBLEMS[entry["problem"]]
     data = arrays(problem["file"])
-    names = ("condition", *problem["parameters"], "rotation", "target", "weight")
+    names = [name for name in headers()[problem["law"]].ARRAYS if name in data]
     case = gradbench.case(
         problem["law"],
         schedule=problem["schedule"]["name"],
@@ -72,7 +70,9 @@ def problem_of(entry, steps, x_T):
     name = entry.get("sampler", "ddim")
     if entry["kind"] == "sampler" and "chart" in SAMPLERS[name].defaults:
         params["chart"] = entry["options"].get("chart", SAMPLERS[name].defaults["chart"])
-    return case.problem(sampler=render(name, params), steps=steps, x_T=x_T)
+    if entry.get("options", {}).get("eta"):
+        params["eta"] = entry["options"]["eta"]
+    return case.problem(sampler=render(name, params), steps=steps, x_T=x_T, noise=data.get(f"noise/{steps}"))
 
 
 def answer(entry, problem):
@@ -109,7 +109,7 @@ def test_entry_is_met_at_its_tolerance(entry):
 def test_all_entries_of_the_first_slice_are_chosen():
     problems = ("gaussian-vp-linear", "gaussian-scaled-linear")
     mine = [e for e in CHOSEN if e["problem"] in problems]
-    rules = ("ddim", "euler", "heun", "midpoint", "rk4", "ab2")
+    rules = ("ddim", "euler", "heun", "midpoint", "rk4", "ab2", "dpm++2m")
     sampler = [e for e in INDEX["entries"] if e["problem"] in problems and e.get("sampler") in rules]
     wanted = [e for e in sampler if e["kind"] == "sampler" or e.get("options", {}).get("order") != 2]
     assert len([e for e in mine if e["kind"] != "flow"]) == len(wanted)

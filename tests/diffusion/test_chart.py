@@ -2,10 +2,11 @@ import math
 
 import pytest
 
-from gradbench.diffusion.chart import CHARTS, Chart, make_chart, refuses
+from gradbench.diffusion.chart import CHARTS, Chart, refuses
 from gradbench.diffusion.schedule import SCHEDULES, make_schedule
+from gradbench.diffusion.sde_chart import SDE_CHARTS, SDEChart, make_chart
 
-PAIRS = [(chart, schedule) for chart in CHARTS for schedule in SCHEDULES]
+PAIRS = [(chart, schedule) for chart in (*CHARTS, *SDE_CHARTS) for schedule in SCHEDULES]
 TIMES = (0.01, 0.2, 0.6, 0.95)
 
 
@@ -13,8 +14,9 @@ TIMES = (0.01, 0.2, 0.6, 0.95)
 @pytest.mark.parametrize("t", TIMES)
 def test_weights_are_those_of_the_one_formula(name, schedule, t):
     chart = make_chart(name, make_schedule(schedule))
-    for stated, formula in zip(chart.weights(t), Chart.weights(chart, t), strict=True):
-        assert stated == pytest.approx(formula, rel=1e-12, abs=1e-14)
+    formula_of = SDEChart.weights if name in SDE_CHARTS else Chart.weights
+    for stated, formula in zip(chart.weights(t), formula_of(chart, t), strict=True):
+        assert stated == pytest.approx(formula, rel=1e-12, abs=1e-13)  # terms of size sigma / alpha cancel
 
 
 @pytest.mark.parametrize(("name", "schedule"), PAIRS)
@@ -50,6 +52,19 @@ def test_a_step_to_sigma_zero_is_finite(name):
 @pytest.mark.parametrize("name", ["time", "log-snr"])
 def test_a_chart_without_a_value_at_sigma_zero_names_the_one_that_has(name):
     assert "angle" in refuses(name, make_schedule("vp-linear"), 1.0, 0.0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", ["noise-sde", "data-sde"])
+def test_spread_is_the_noise_that_the_sde_adds(name, schedule):
+    # y = x / kappa gains variance int g^2 / kappa^2 dt, g^2 = 2 sigma (sigma' - sigma alpha' / alpha)
+    s, t0, t1, n = make_schedule(schedule), 0.7, 0.4, 4000
+    chart, total = make_chart(name, s), 0.0
+    for i in range(n):
+        t = t1 + (t0 - t1) * (i + 0.5) / n
+        g_squared = 2 * s.sigma(t) * (s.dsigma(t) - s.sigma(t) * s.dalpha(t) / s.alpha(t))
+        total += g_squared / chart.kappa(t) ** 2 * (t0 - t1) / n
+    assert chart.spread(t0, t1) == pytest.approx(chart.kappa(t1) * math.sqrt(total), rel=1e-6)
 
 
 def test_the_noise_chart_is_eps_itself():

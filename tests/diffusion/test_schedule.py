@@ -2,14 +2,16 @@ import math
 
 import pytest
 
-from gradbench.diffusion.schedule import SCHEDULES, Discrete, make_schedule
+from gradbench.diffusion.discrete import Discrete
+from gradbench.diffusion.schedule import SCHEDULES, VariancePreserving, make_schedule
 
 TIMES = (0.001, 0.1, 0.37, 0.8, 1.0)
 TABLE = tuple(math.exp(-0.02 - 0.5 * i / 50 - (i / 50) ** 2) for i in range(100))
 ALL = [*(make() for make in SCHEDULES.values()), Discrete(TABLE)]
+PRESERVING = [schedule for schedule in ALL if isinstance(schedule, VariancePreserving)]
 
 
-@pytest.mark.parametrize("schedule", ALL, ids=lambda s: s.name)
+@pytest.mark.parametrize("schedule", PRESERVING, ids=lambda s: s.name)
 @pytest.mark.parametrize("t", TIMES)
 def test_variance_is_preserved(schedule, t):
     assert schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2 == pytest.approx(1, abs=1e-15)
@@ -20,7 +22,7 @@ def test_variance_is_preserved(schedule, t):
 def test_derivatives_match_central_differences(schedule, t):
     h = 1e-5
     for function, derivative in ((schedule.alpha, schedule.dalpha), (schedule.sigma, schedule.dsigma)):
-        assert derivative(t) == pytest.approx((function(t + h) - function(t - h)) / (2 * h), rel=2e-6)
+        assert derivative(t) == pytest.approx((function(t + h) - function(t - h)) / (2 * h), rel=2e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("schedule", ALL, ids=lambda s: s.name)
@@ -32,6 +34,12 @@ def test_t_of_log_snr_inverts_log_snr(schedule, t):
 @pytest.mark.parametrize("schedule", ALL, ids=lambda s: s.name)
 def test_the_clean_end_is_clean(schedule):
     assert schedule.alpha(0.0) == 1.0 and schedule.sigma(0.0) == 0.0 and schedule.log_snr(0.0) == math.inf
+
+
+@pytest.mark.parametrize("name", ["cosine", "rectified"])
+def test_alpha_vanishes_at_the_noisy_end(name):
+    schedule = make_schedule(name)
+    assert (schedule.alpha(1.0), schedule.sigma(1.0), schedule.log_snr(1.0)) == (0.0, 1.0, -math.inf)
 
 
 def test_scaled_linear_ends_near_the_table_of_stable_diffusion():

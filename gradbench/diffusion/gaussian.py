@@ -1,14 +1,14 @@
-"""Laws whose noise prediction is known in closed form.
+"""The Gaussian law: its noise prediction, its flow and its reverse SDE in closed form.
 
-eps(x, t) = -sigma grad log p_t(x), p_t the law of x_t = alpha x_0 + sigma eps. A law gives x_0 and eps each without a
-division by alpha or sigma, so that it is regular at both ends of a schedule.
+eps(x, t) = -sigma grad log p_t(x), p_t the law of x_t = alpha x_0 + sigma eps. x_0 and eps are each given without a
+division by alpha or sigma, and so are regular at both ends of a schedule.
 """
 
 import torch
 from torch import Tensor, nn
 
-from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
+from gradbench.diffusion.law_checks import check_law, check_rotation
 from gradbench.diffusion.schedule import Schedule
 
 
@@ -26,14 +26,8 @@ class GaussianLaw(Denoiser):
     def __init__(self, schedule: Schedule, condition: Tensor, log_std: Tensor, rotation: Tensor) -> None:
         super().__init__(schedule)
         (dim,) = condition.shape
-        checks.shape("log_std", log_std.shape, (dim,))
-        checks.shape("rotation", rotation.shape, (dim, dim))
-        for name, value in (("condition", condition), ("log_std", log_std), ("rotation", rotation)):
-            if not torch.isfinite(value).all():
-                raise ValueError(f"{name} must be finite, got {value.tolist()!r:.80}")
-        defect = (rotation.double().T @ rotation.double() - torch.eye(dim, dtype=torch.float64)).abs().max().item()
-        if defect > 1e-6:
-            raise ValueError(f"rotation must be orthogonal to 1e-6, got |Q^T Q - 1| = {defect:.1e}")
+        check_law({"condition": condition, "log_std": log_std}, {"condition": (dim,), "log_std": (dim,)})
+        check_rotation(rotation, dim)
         self.condition = nn.Parameter(condition)
         self.log_std = nn.Parameter(log_std)
         self.register_buffer("rotation", rotation)
@@ -60,3 +54,20 @@ class GaussianLaw(Denoiser):
         first, last = (s.alpha(t) ** 2 * variance + s.sigma(t) ** 2 for t in (t_max, t_min))
         u = (x_T - s.alpha(t_max) * self.condition) @ self.rotation
         return s.alpha(t_min) * self.condition + (torch.sqrt(last / first) * u) @ self.rotation.T
+
+    def reverse_sde(self, x_T: Tensor, t_max: float, t_min: float) -> tuple[Tensor, Tensor]:
+        """Mean (b, d) and covariance (d, d) of x_min given x_T under the exact reverse SDE.
+
+        With G = (alpha_max / alpha_min) C_min / C_max in the eigenbasis:
+
+            mean = alpha_min c + Q G Q^T (x_T - alpha_max c),
+            covariance = Q diag(C_min - G (alpha_max / alpha_min) C_min) Q^T.
+        """
+        s = self.schedule
+        variance = torch.exp(2 * self.log_std)
+        first, last = (s.alpha(t) ** 2 * variance + s.sigma(t) ** 2 for t in (t_max, t_min))
+        shrink = s.alpha(t_max) / s.alpha(t_min)
+        gain = shrink * last / first
+        mean = s.alpha(t_min) * self.condition
+        mean = mean + (gain * ((x_T - s.alpha(t_max) * self.condition) @ self.rotation)) @ self.rotation.T
+        return mean, (self.rotation * (last - gain * shrink * last)) @ self.rotation.T

@@ -1,0 +1,85 @@
+"""What the cases of laws known in closed form have in common: their header, their arrays and their objective."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OBJECTIVES = ("quadratic+sine", "quadratic")
+PARAMS: dict[str, Any] = {
+    "dim": 6,
+    "schedule": "scaled-linear",
+    "t_max": 1.0,
+    "t_min": 0.001,
+    "batch": 4,
+    "objective": "quadratic+sine",
+}
+GRID = "uniform-t"
+DTYPE = "float64"
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """The dimension, the number of components, the schedule and the time range."""
+    from gradbench import checks
+    from gradbench.diffusion.schedule import make_schedule
+
+    for name in ("dim", "components"):
+        checks.positive_integer(name, params.get(name, 1))
+    checks.time_range(params["t_max"], params["t_min"], make_schedule(params["schedule"]).t_end)
+
+
+class Arrays:
+    """The arrays of a problem: those given, and others drawn in a fixed order from numpy's default generator."""
+
+    def __init__(self, given: Mapping[str, Any], seed: int, dim: int) -> None:
+        import numpy as np
+        import torch
+
+        self.given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in given.items()}
+        vectors = [self.given[name] for name in ("condition", "target", "weight") if name in self.given]
+        self.dim = vectors[0].numel() if vectors else dim
+        self.draw = np.random.default_rng([seed, self.dim])
+
+    def pick(self, name: str, drawn: Any) -> Any:
+        """The array given under that name, or the one drawn."""
+        import torch
+
+        return self.given.get(name, torch.as_tensor(drawn))
+
+    def normal(self, name: str, *shape: int, scale: float = 1.0) -> Any:
+        """Normal with standard deviation `scale`."""
+        return self.pick(name, scale * self.draw.standard_normal(shape))
+
+    def uniform(self, name: str, low: float, high: float, *shape: int) -> Any:
+        """Uniform between low and high."""
+        return self.pick(name, self.draw.uniform(low, high, shape))
+
+    def rotation(self) -> Any:
+        """A Haar rotation."""
+        import numpy as np
+
+        orthogonal, upper = np.linalg.qr(self.draw.standard_normal((self.dim, self.dim)))
+        return self.pick("rotation", orthogonal * np.sign(np.diag(upper)))
+
+    def objective(self, name: str) -> Any:
+        """The quadratic objective with target N(0, 1) and weights in [0.5, 1.5], with the sine or without."""
+        from gradbench import checks
+        from gradbench.objectives.quadratic import Quadratic
+
+        target, weight = self.normal("target", self.dim), self.uniform("weight", 0.5, 1.5, self.dim)
+        checks.shape("target", target.shape, (self.dim,))
+        return Quadratic(target, weight, sine=name == "quadratic+sine")
+
+
+def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any) -> dict[str, Any]:
+    """What `build` returns for a law with those parameters; flow(law, x_T, t_max, t_min)."""
+
+    def exact(problem: Any, x_T: Any) -> Any:
+        return flow(problem, x_T, problem.rollout.grid[0], problem.rollout.grid[-1])
+
+    return {
+        "denoiser": law,
+        "objective": objective,
+        "condition": law.condition,
+        "parameters": tuple(getattr(law, name) for name in names),
+        "shape": (dim,),
+        "flow": exact,
+    }

@@ -1,0 +1,26 @@
+"""One data point: DDIM is exact in one step, and at sigma = 0 no gradient is left."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..analytic import DTYPE, GRID, OBJECTIVES, PARAMS, Arrays, check, parts  # noqa: F401
+
+NAME = "dirac"
+SUMMARY = "a single data point; DDIM is exact in one step from any time"
+CITATION = "Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1"
+ARRAYS = ("condition", "target", "weight")
+TARGETS = ("x_T", "condition")
+REFERENCES = ("flow", "sampler")
+FLOW = "closed form"
+REQUIRES: tuple[str, ...] = ()
+PRELOAD = ("gradbench.diffusion.mixture", "gradbench.objectives.quadratic")
+
+
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The point is N(0, 1) where it is not given; it is the condition, and there are no parameters."""
+    from gradbench.diffusion.mixture import DiracLaw
+    from gradbench.diffusion.schedule import make_schedule
+
+    a = Arrays(arrays, seed, params["dim"])
+    law = DiracLaw(make_schedule(params["schedule"]), a.normal("condition", a.dim))
+    return parts(law, a.objective(params["objective"]), a.dim, (), lambda p, *where: p.denoiser.flow(*where))

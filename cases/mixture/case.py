@@ -1,0 +1,37 @@
+"""A Gaussian mixture: a nonlinear score in closed form; the flow by a high-order solve."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import analytic
+from ..analytic import DTYPE, GRID, OBJECTIVES, Arrays, check, parts  # noqa: F401
+
+NAME = "mixture"
+SUMMARY = "a Gaussian mixture with a common shift; nonlinear score, flow gradients by a solve to 1e-12"
+CITATION = "Song et al., 2021, arXiv:2011.13456, section 4.3; Hairer et al., 1993 (DOP853)"
+PARAMS: dict[str, Any] = {**analytic.PARAMS, "components": 4}
+ARRAYS = ("condition", "means", "log_std", "logits", "target", "weight")
+TARGETS = ("x_T", "condition", "parameters")
+REFERENCES = ("flow", "sampler")
+FLOW = "DOP853 in the angle chart, steps doubled until 1e-13"
+REQUIRES: tuple[str, ...] = ()
+PRELOAD = ("gradbench.diffusion.mixture", "gradbench.objectives.quadratic", "scipy.integrate")
+
+
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Means N(0, 1.5^2), standard deviations log-uniform in [0.2, 1], logits N(0, 0.5^2), shift N(0, 0.3^2)."""
+    import numpy as np
+
+    from gradbench.diffusion.mixture import MixtureLaw
+    from gradbench.diffusion.schedule import make_schedule
+    from gradbench.estimators.fine import fine_flow
+
+    a = Arrays(arrays, seed, params["dim"])
+    count = len(a.given["logits"]) if "logits" in a.given else params["components"]
+    condition = a.normal("condition", a.dim, scale=0.3)
+    means = a.normal("means", count, a.dim, scale=1.5)
+    log_std = a.uniform("log_std", np.log(0.2), 0.0, count, a.dim)
+    logits = a.normal("logits", count, scale=0.5)
+    objective = a.objective(params["objective"])
+    law = MixtureLaw(make_schedule(params["schedule"]), condition, means, log_std, logits)
+    return parts(law, objective, a.dim, ("means", "log_std", "logits"), fine_flow)

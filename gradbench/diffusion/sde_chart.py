@@ -1,0 +1,100 @@
+"""Charts of the reverse SDE dx = [f x + (g^2 / sigma) eps] dt + g dW.
+
+Its drift exceeds that of the ODE by (g^2 / (2 sigma)) eps, and g^2 / (2 sigma) = W / alpha with the Wronskian
+W = sigma' alpha - sigma alpha', so that in y = x / kappa against tau
+
+    F = ODE's F + (W / alpha) eps_hat / (kappa tau'),
+
+with the noise of a step in x, `spread`, beside it: kappa_1 [ int g^2 / kappa^2 dt ]^(1/2).
+"""
+
+import math
+from abc import abstractmethod
+
+from gradbench import checks
+from gradbench.diffusion.chart import CHARTS, Chart, NoiseChart, TimeChart
+from gradbench.diffusion.schedule import Schedule
+
+
+class SDEChart(Chart):
+    """A chart with the reverse SDE's drift in its field and the standard deviation of a step's noise."""
+
+    def weights(self, t: float) -> tuple[float, float]:
+        w_x0, w_eps = Chart.weights(self, t)
+        return w_x0, w_eps + self.kappa(t) * self._wronskian(t) / self.schedule.alpha(t) / self.pace(t)
+
+    @abstractmethod
+    def spread(self, t0: float, t1: float) -> float:
+        """Standard deviation, in x, of the noise that a step from t0 to t1 < t0 adds."""
+
+
+class TimeSDEChart(SDEChart, TimeChart):
+    """Euler here is Euler-Maruyama: spread g(t0) sqrt(t0 - t1), g^2 = 2 sigma W / alpha.
+
+    References: Song et al., 2021, arXiv:2011.13456, equation 6.
+    """
+
+    def spread(self, t0: float, t1: float) -> float:
+        g_squared = 2 * self.schedule.sigma(t0) * self._wronskian(t0) / self.schedule.alpha(t0)
+        return math.sqrt(g_squared * (t0 - t1))
+
+
+class NoiseSDEChart(SDEChart, NoiseChart):
+    """F = 2 eps_hat; Euler here is SDE-DPM-Solver-1: spread alpha_1 sqrt(chi_0^2 - chi_1^2), chi = sigma / alpha.
+
+    References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 17.
+    """
+
+    def weights(self, t: float) -> tuple[float, float]:
+        return 0.0, 2.0
+
+    def spread(self, t0: float, t1: float) -> float:
+        first, last = self.tau(t0), self.tau(t1)
+        return self.kappa(t1) * math.sqrt((first - last) * (first + last))
+
+
+class DataSDEChart(SDEChart):
+    """kappa = sigma^2 / alpha, tau = (alpha / sigma)^2, F = x0_hat, unit diffusion: Euler here is SDE-DPM-Solver++-1.
+
+    References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 18.
+    """
+
+    def kappa(self, t: float) -> float:
+        return self.schedule.sigma(t) ** 2 / self.schedule.alpha(t)
+
+    def dkappa(self, t: float) -> float:
+        s = self.schedule
+        ratio = s.sigma(t) / s.alpha(t)
+        return 2 * ratio * s.dsigma(t) - ratio**2 * s.dalpha(t)
+
+    def tau(self, t: float) -> float:
+        sigma = self.schedule.sigma(t)
+        return (self.schedule.alpha(t) / sigma) ** 2 if sigma else math.inf
+
+    def pace(self, t: float) -> float:
+        return -2 * self.schedule.sigma(t) * self._wronskian(t) / self.schedule.alpha(t)
+
+    def t_of(self, tau: float) -> float:
+        return self.schedule.t_of_log_snr(0.5 * math.log(tau) if tau > 0 else -math.inf)
+
+    def weights(self, t: float) -> tuple[float, float]:
+        return 1.0, 0.0
+
+    def reach(self, t0: float, t1: float) -> float:
+        # alpha_1 (1 - exp(-2 h)), h = lambda_1 - lambda_0: finite where sigma_1 = 0
+        return self.schedule.alpha(t1) * self._gained(t0, t1)
+
+    def spread(self, t0: float, t1: float) -> float:
+        return self.schedule.sigma(t1) * math.sqrt(self._gained(t0, t1))
+
+    def _gained(self, t0: float, t1: float) -> float:
+        return -math.expm1(2 * (self.schedule.log_snr(t0) - self.schedule.log_snr(t1)))
+
+
+SDE_CHARTS: dict[str, type[SDEChart]] = {"time-sde": TimeSDEChart, "noise-sde": NoiseSDEChart, "data-sde": DataSDEChart}
+
+
+def make_chart(name: str, schedule: Schedule) -> Chart:
+    """The chart of that name over a schedule, of the ODE or of the reverse SDE."""
+    both: dict[str, type[Chart]] = {**CHARTS, **SDE_CHARTS}
+    return both[checks.one_of("chart", name, both)](schedule)

@@ -1,0 +1,80 @@
+"""Stochastic rules: a transition, from which the step and its log-probability both derive."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.sde_chart import SDEChart
+from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.runge_kutta import EULER
+
+
+class StochasticRule(Rule):
+    """x_{k+1} = mean + std z, z the interval's noise, (b, *x)."""
+
+    @abstractmethod
+    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+        """The state with the mean of the next point in first place, and the standard deviation of its noise."""
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        (mean, *history), std = self.transition(field, state, interval)
+        if interval.noise is None:
+            raise ValueError("a stochastic step needs the noise of its interval, got None")
+        return torch.add(mean, interval.noise, alpha=std), *history
+
+    def log_prob(self, field: Field, state: tuple[Any, ...], interval: Interval, point: Tensor) -> Tensor:
+        """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
+        (mean, *_), std = self.transition(field, state, interval)
+        if not std:
+            raise ValueError("a transition without noise has no log-probability: its std is 0")
+        size = point[0].numel()
+        square = ((point - mean) ** 2).flatten(1).sum(1)
+        return -square / (2 * std**2) - size * (math.log(std) + 0.5 * math.log(2 * math.pi))
+
+
+@dataclass(frozen=True)
+class EulerSDE(StochasticRule):
+    """Euler's rule on the reverse SDE in an SDE chart: mean x kappa_1/kappa_0 + kappa_1 h F, std the chart's spread."""
+
+    order = 1
+    stages = 1
+
+    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+        assert isinstance(interval.chart, SDEChart)
+        slope = field(interval.t0, state[0])
+        return (interval.add(interval.carry(state[0]), 1.0, slope),), interval.chart.spread(interval.t0, interval.t1)
+
+
+@dataclass(frozen=True)
+class DDIMEta(StochasticRule):
+    """DDIM's family in the noise chart: eta = 0 is the ODE, eta = 1 is DDPM with the posterior variance.
+
+        mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,   s = eta (sigma_1/sigma_0) sqrt(1 - alpha_0^2/alpha_1^2)
+
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16.
+    """
+
+    eta: float
+    order = 1
+    stages = 1
+
+    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+        schedule, t0, t1 = interval.chart.schedule, interval.t0, interval.t1
+        ratio, sigma_0, sigma_1 = interval.ratio(), schedule.sigma(t0), schedule.sigma(t1)
+        std = self.eta * sigma_1 / sigma_0 * math.sqrt(1 - 1 / ratio**2)
+        eps = field(t0, state[0])
+        length = math.sqrt(sigma_1**2 - std**2) - ratio * sigma_0
+        return (torch.add(interval.carry(state[0]), eps, alpha=length),), std
+
+
+EULER_SDE = EulerSDE()
+DDPM = DDIMEta(1.0)
+
+
+def ddim(eta: float) -> Rule:
+    """The rule of `ddim[eta]`: Euler's where no noise is drawn."""
+    return DDIMEta(eta) if eta else EULER
