@@ -55,7 +55,7 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row
-    row |= _references(problem, estimate)
+    row |= _references(cell, problem, estimate)
 
     phase("time")
     row["calibration_s"] = calibrate()
@@ -93,7 +93,7 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def _references(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
+def _references(cell: dict[str, Any], problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
     made = {"flow": problem.flow_gradient(), "sampler": problem.sampler_gradient()}
     deterministic = not problem.sampler.traits["stochastic"]
@@ -101,7 +101,8 @@ def _references(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for kind, reference in made.items():
         row |= error.columns(kind, estimate.grads, reference)
-    methods = ["flow: closed form"] if made["flow"] is not None else []
+    flow = make_case(cell["case"], cell["case_params"]).header.FLOW
+    methods = [f"flow: {flow}"] if made["flow"] is not None else []
     row |= {
         "reference_method": "; ".join([*methods, "sampler: backpropagation in float64 on the cell's rounded values"]),
         "reference_tol": FLOOR,

@@ -93,8 +93,11 @@ class Problem:
         return self.gradients(grad_x_T, grads), x_0.detach(), value.item()
 
     def flow_gradient(self) -> Gradients | None:
-        """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on this problem's own rounded values."""
-        if self.flow is None:
+        """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on this problem's own rounded values.
+
+        None where the flow is not known, and for stochastic chains, which do not follow the flow of the ODE.
+        """
+        if self.flow is None or self.sampler.traits["stochastic"]:
             return None
         exact = self.to(torch.float64)
         flow = self.flow
