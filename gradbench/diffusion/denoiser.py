@@ -106,8 +106,10 @@ class Denoiser(nn.Module, ABC):
     """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
 
     `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
-    backward pass went through. Subclasses write `predict`.
+    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x.
     """
+
+    affine = False
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()

@@ -23,6 +23,8 @@ class GaussianLaw(Denoiser):
     that are not finite and for a rotation that is not orthogonal to 1e-6.
     """
 
+    affine = True
+
     def __init__(self, schedule: Schedule, condition: Tensor, log_std: Tensor, rotation: Tensor) -> None:
         super().__init__(schedule)
         (dim,) = condition.shape

@@ -97,6 +97,8 @@ class DiracLaw(Denoiser):
     References: Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1. condition (d).
     """
 
+    affine = True
+
     def __init__(self, schedule: Schedule, condition: Tensor) -> None:
         super().__init__(schedule)
         check_law({"condition": condition}, {"condition": tuple(condition.shape[:1])})

@@ -83,14 +83,23 @@ class Problem:
 
     def differentiate(self, sample: Callable[[Tensor], Tensor]) -> tuple[Gradients, Tensor, float]:
         """Gradients of L(sample(x_T)), x_0 and L, by automatic differentiation of a `sample` that is on the tape."""
+        kept: list[Tensor] = []
+
+        def value(x_T: Tensor) -> Tensor:
+            kept.append(sample(x_T))
+            return self.objective(kept[0]).sum()
+
+        grads, number = self.differentiate_value(value)
+        return grads, kept[0].detach(), number
+
+    def differentiate_value(self, value: Callable[[Tensor], Tensor]) -> tuple[Gradients, float]:
+        """Gradients of value(x_T), a scalar on the tape, and the scalar."""
         x_T = self.x_T.detach().requires_grad_("x_T" in self.targets)
         with torch.enable_grad():
-            x_0 = sample(x_T)
-            value = self.objective(x_0).sum()
+            result = value(x_T)
         inputs = [x_T, *self.wrt] if x_T.requires_grad else list(self.wrt)
-        grads = list(torch.autograd.grad(value, inputs, allow_unused=True))
-        grad_x_T = grads.pop(0) if x_T.requires_grad else None
-        return self.gradients(grad_x_T, grads), x_0.detach(), value.item()
+        grads = list(torch.autograd.grad(result, inputs, allow_unused=True))
+        return self.gradients(grads.pop(0) if x_T.requires_grad else None, grads), result.item()
 
     def flow_gradient(self) -> Gradients | None:
         """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on this problem's own rounded values.
@@ -109,9 +118,36 @@ class Problem:
 
         return make_estimator("checkpoint")(self.to(torch.float64)).grads
 
-    def expected_gradient(self) -> Gradients | None:
-        """Gradient of E[L] over the step noises at this x_T: a chain without noise is its own expectation."""
-        return None if self.sampler.traits["stochastic"] else self.sampler_gradient()
+    def expected_gradient(self, of: str = "sampler") -> Gradients | None:
+        """Gradient of E[L] over the step noises at this x_T, in float64; None where it is not known.
+
+        A chain without noise is its own expectation. A stochastic one is known where it is affine in the state and the
+        objective knows its expectation over a Gaussian. of: `sampler` for the chain, `exact-sde` for the reverse SDE
+        from grid[0] to grid[-1] that it approximates.
+        """
+        checks.one_of("expectation of", of, ("sampler", "exact-sde"))
+        if of == "sampler" and not self.sampler.traits["stochastic"]:
+            return self.sampler_gradient()
+        found = self.expectation(of)
+        return None if found is None else found[0]
+
+    def expectation(self, of: str = "sampler") -> tuple[Gradients, Tensor, Tensor, float] | None:
+        """The gradient of E[L], mean (b, d) and covariance (d, d) of x_0 given x_T, and E[L]; None where not known."""
+        from gradbench.estimators.affine import moments
+
+        law_known = self.denoiser.affine and (of == "sampler" or hasattr(self.denoiser, "reverse_sde"))
+        if not law_known or not hasattr(self.objective, "expectation"):
+            return None
+        exact, kept = self.to(torch.float64), []
+
+        def value(x_T: Tensor) -> Tensor:
+            ends = exact.rollout.grid[0], exact.rollout.grid[-1]
+            law, objective = exact.denoiser, exact.objective
+            kept.extend(moments(exact.rollout, x_T) if of == "sampler" else law.reverse_sde(x_T, *ends))  # type: ignore
+            return objective.expectation(kept[0], kept[1].diagonal()).sum()  # type: ignore[union-attr]
+
+        grads, number = exact.differentiate_value(value)
+        return grads, kept[0].detach(), kept[1].detach(), number
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """A copy whose values are this problem's, rounded as they are, in another floating type."""

@@ -24,6 +24,14 @@ class Quadratic(nn.Module):
         self.register_buffer("target", target)
         self.register_buffer("weight", weight)
 
+    def expectation(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """E[objective(x)]_b for Gaussian x_b of mean (b, d) and variances (d).
+
+        A square gains weight_i variance_i / 2, and E sin(x_i) = exp(-variance_i / 2) sin(mean_i).
+        """
+        value = 0.5 * self.weight * ((mean - self.target) ** 2 + variance)
+        return (value + torch.exp(-variance / 2) * torch.sin(mean) if self.sine else value).flatten(1).sum(1)
+
     def forward(self, x: Tensor) -> Tensor:
         value = 0.5 * self.weight * (x - self.target) ** 2
         return (value + torch.sin(x) if self.sine else value).flatten(1).sum(1)

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import gradbench
@@ -39,7 +40,7 @@ def exists(entry):
     problem = PROBLEMS[entry["problem"]]
     if problem["law"] not in headers() or problem["schedule"]["name"] not in SCHEDULES:
         return False
-    if entry["kind"] == "expected" or entry.get("sampler", "ddim") not in SAMPLERS:
+    if entry.get("sampler", "ddim") not in (*SAMPLERS, "exact-sde"):
         return False
     if entry["kind"] == "continuous-adjoint":
         name, options = estimator_of(entry)
@@ -64,10 +65,11 @@ def problem_of(entry, steps, x_T):
         schedule=problem["schedule"]["name"],
         t_max=problem["t_max"],
         t_min=problem["t_min"],
+        objective=entry.get("objective", "quadratic+sine"),
         **{name: data[name] for name in names},
     )
     params = {"grid": entry.get("grid", "uniform-t")}
-    name = entry.get("sampler", "ddim")
+    name = entry.get("sampler", "ddim").replace("exact-sde", "ddpm")
     if entry["kind"] == "sampler" and "chart" in SAMPLERS[name].defaults:
         params["chart"] = entry["options"].get("chart", SAMPLERS[name].defaults["chart"])
     if entry.get("options", {}).get("eta"):
@@ -76,13 +78,18 @@ def problem_of(entry, steps, x_T):
 
 
 def answer(entry, problem):
+    """The gradients that gradbench finds, and the other arrays of an entry by name."""
     if entry["kind"] == "flow":
-        return problem.flow_gradient(), problem.flow(problem, problem.x_T)
+        return problem.flow_gradient(), {"x_0": problem.flow(problem, problem.x_T)}
     if entry["kind"] == "sampler":
         estimate = gradbench.estimator("backprop")(problem)
-        return estimate.grads, estimate.x_0
+        return estimate.grads, {"x_0": estimate.x_0}
+    if entry["kind"] == "expected":
+        of = "exact-sde" if entry["sampler"] == "exact-sde" else "sampler"
+        grads, mean, covariance, value = problem.expectation(of)
+        return grads, {"mean_x_0": mean, "cov_x_0": covariance, "objective": torch.tensor(value, dtype=torch.float64)}
     name, options = estimator_of(entry)
-    return gradbench.estimator(name, **options)(problem).grads, None
+    return gradbench.estimator(name, **options)(problem).grads, {}
 
 
 def relative(got, expected):
@@ -96,12 +103,10 @@ def test_entry_is_met_at_its_tolerance(entry):
     for i, steps in enumerate(entry.get("steps", [None])):
         rtol = entry["rtol"] if steps is None else entry["rtol"][i]
         problem = problem_of(entry, steps or 4, data["x_T"])
-        grads, x_0 = answer(entry, problem)
+        grads, others = answer(entry, problem)
         got = {"x_T": grads["x_T"], "condition": grads["condition"]}
         got |= dict(zip(info["parameters"], grads["parameters"], strict=True))
-        if x_0 is not None:
-            got["x_0"] = x_0
-        for name, value in got.items():
+        for name, value in (got | others).items():
             expected = data[f"{entry['key']}/{name}"]
             assert relative(value, expected if steps is None else expected[i]) <= rtol, (name, steps)
 
@@ -110,6 +115,7 @@ def test_all_entries_of_the_first_slice_are_chosen():
     problems = ("gaussian-vp-linear", "gaussian-scaled-linear")
     mine = [e for e in CHOSEN if e["problem"] in problems]
     rules = ("ddim", "euler", "heun", "midpoint", "rk4", "ab2", "dpm++2m")
+    assert len([e for e in CHOSEN if e["kind"] == "expected"]) == 18
     sampler = [e for e in INDEX["entries"] if e["problem"] in problems and e.get("sampler") in rules]
     wanted = [e for e in sampler if e["kind"] == "sampler" or e.get("options", {}).get("order") != 2]
     assert len([e for e in mine if e["kind"] != "flow"]) == len(wanted)
