@@ -39,14 +39,15 @@ def sample(
     seed: int = 0,
     t_max: float = 1.0,
     t_min: float = 0.001,
-    noise: Tensor | None = None,
+    noise: Tensor | str = "keyed",
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
     sampler: a selector, `ddim[grid=leading]`. wrt: every tensor besides x_T whose gradient is wanted, leaf or not
-    (prompt embeddings, LoRA weights). noise: (steps, b, *x), drawn by key from `seed` where a stochastic sampler has
-    none. Raises `ValueError` where the network reads trainable tensors that `wrt` does not name, whose gradient would
-    be silently lost; for estimators that are no differentiable sample; and for unknown names.
+    (prompt embeddings, LoRA weights). noise: of stochastic samplers, (steps, b, *x), or `keyed` to draw it by key from
+    `seed`, or `nested` for one Wiener path that chains of other steps and samplers share. Raises `ValueError` where the
+    network reads trainable tensors that `wrt` does not name, whose gradient would be silently lost; for estimators that
+    are no differentiable sample; and for unknown names.
     """
     spec = sampler_spec(sampler)
     checks.seed(seed)

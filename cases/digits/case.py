@@ -20,6 +20,7 @@ PARAMS: dict[str, Any] = {
 ARRAYS = ("target",)
 GRID = "leading"
 DTYPE = "float32"
+NOISE = "keyed"
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("sampler", "expected")
 FLOW = None

@@ -9,6 +9,7 @@ NAME = "dirac"
 SUMMARY = "a single data point; DDIM is exact in one step from any time"
 CITATION = "Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1"
 ARRAYS = ("condition", "target", "weight")
+NOISE = "keyed"
 TARGETS = ("x_T", "condition")
 REFERENCES = ("flow", "sampler")
 FLOW = "closed form"

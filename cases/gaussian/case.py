@@ -9,6 +9,7 @@ NAME = "gaussian"
 SUMMARY = "a Gaussian law of any mean and covariance; flow gradients in closed form"
 CITATION = "Song et al., 2021, arXiv:2011.13456, section 4.3 (probability-flow ODE)"
 ARRAYS = ("condition", "log_std", "rotation", "target", "weight")
+NOISE = "nested"
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("flow", "sampler", "expected")
 FLOW = "closed form"

@@ -11,6 +11,7 @@ SUMMARY = "a Gaussian mixture with a common shift; nonlinear score, flow gradien
 CITATION = "Song et al., 2021, arXiv:2011.13456, section 4.3; Hairer et al., 1993 (DOP853)"
 PARAMS: dict[str, Any] = {**analytic.PARAMS, "components": 4}
 ARRAYS = ("condition", "means", "log_std", "logits", "target", "weight")
+NOISE = "nested"
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("flow", "sampler")
 FLOW = "DOP853 in the angle chart, steps doubled until 1e-13"

@@ -11,6 +11,7 @@ SUMMARY = "a rotated product of one-dimensional mixtures; nonlinear score, exact
 CITATION = "Villani, 2003, Topics in optimal transportation, theorem 2.18 (monotone rearrangement)"
 PARAMS: dict[str, Any] = {**analytic.PARAMS, "components": 3}
 ARRAYS = ("condition", "means", "log_std", "logits", "rotation", "target", "weight")
+NOISE = "nested"
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("flow", "sampler")
 FLOW = "monotone transport of every coordinate, bracketed Newton solve"

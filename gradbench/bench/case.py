@@ -1,9 +1,9 @@
 """Cases: one folder each, `case.py` holding a torch-free header and `build`.
 
 A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays that it takes),
-TARGETS, GRID and DTYPE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions) and
-PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot take;
-build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known, flow.
+TARGETS, GRID, DTYPE and NOISE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions),
+PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot
+take; build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known, flow.
 Folders are those that ship with gradbench and those that `add_folder` adds.
 """
 
@@ -93,8 +93,9 @@ class Case:
         """The problem of differentiating the objective through `sampler` with `steps` steps.
 
         targets: of x_T, condition and parameters; None for all. dtype: float64, float32, or bfloat16 or float16 for
-        the network with the state in float32; None for the case's own. x_T (b, *x) and noise (steps, b, *x) are drawn
-        by key from `seed` where they are not given. Raises `ValueError` for what it cannot serve.
+        the network with the state in float32; None for the case's own. x_T (b, *x) is drawn by key from `seed` where
+        it is not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path that chains of other
+        steps and samplers share; None for the case's own. Raises `ValueError` for what it cannot serve.
         """
         import torch
 
@@ -103,6 +104,7 @@ class Case:
         from gradbench.samplers.catalogue import sampler_spec
 
         spec = sampler_spec(sampler, self.header.GRID)
+        noise = self.header.NOISE if noise is None else noise
         checks.positive_integer("steps", steps)
         checks.seed(seed)
         chosen = check_targets(self.header.TARGETS if targets is None else targets)
@@ -129,7 +131,7 @@ class Case:
             condition=condition,
             parameters=parts["parameters"],
             seed=seed,
-            noise=None if noise is None else torch.as_tensor(noise).detach().to(place, state_dtype),
+            noise=noise if isinstance(noise, str) else torch.as_tensor(noise).detach().to(place, state_dtype),
             flow=parts.get("flow"),
         )
 

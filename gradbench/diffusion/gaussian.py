@@ -4,6 +4,8 @@ eps(x, t) = -sigma grad log p_t(x), p_t the law of x_t = alpha x_0 + sigma eps. 
 division by alpha or sigma, and so are regular at both ends of a schedule.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -73,3 +75,23 @@ class GaussianLaw(Denoiser):
         mean = s.alpha(t_min) * self.condition
         mean = mean + (gain * ((x_T - s.alpha(t_max) * self.condition) @ self.rotation)) @ self.rotation.T
         return mean, (self.rotation * (last - gain * shrink * last)) @ self.rotation.T
+
+    def on_path(self, x_T: Tensor, times: Sequence[float], normals: Tensor) -> Tensor:
+        """x at times[-1] of the exact reverse SDE from x_T (b, d) at times[0] along a Wiener path of cells.
+
+        normals (M, b, d), one a cell between the M + 1 decreasing times. The SDE is linear: in the eigenbasis, from s
+        to t < s, gain G = (alpha_s / alpha_t) C_t / C_s and variance V = C_t - G (alpha_s / alpha_t) C_t, so that
+
+            x_end = alpha_end c + Q [ G(T, end) u_T + sum_j G(t_{j+1}, end) V(t_j, t_{j+1})^(1/2) Q^T xi_j ].
+
+        On the tape for x_T and all leaves. Exact in law; on the path up to the size of a cell.
+        """
+        alpha = x_T.new_tensor([self.schedule.alpha(t) for t in times])[:, None]
+        sigma = x_T.new_tensor([self.schedule.sigma(t) for t in times])[:, None]
+        spread = alpha**2 * torch.exp(2 * self.log_std) + sigma**2
+        gain = (alpha / alpha[-1]) * spread[-1] / spread
+        shrink = (alpha[:-1] / alpha[1:]) ** 2
+        variance = spread[1:] * (1 - shrink * spread[1:] / spread[:-1])
+        noise = torch.einsum("md,mbd->bd", gain[1:] * torch.sqrt(variance), normals @ self.rotation)
+        u = (x_T - alpha[0] * self.condition) @ self.rotation
+        return alpha[-1] * self.condition + (gain[0] * u + noise) @ self.rotation.T

@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradbench import checks
-
 BLOCK = 4096
 INITIAL = -1  # the step whose noise is x_T
 
@@ -60,11 +58,3 @@ class RecordedNoise:
         if not 0 <= step < len(self.rows):
             raise ValueError(f"noise has rows for steps 0..{len(self.rows) - 1}, got step {step}")
         return self.rows[step]
-
-
-def make_noise(noise: Tensor | None, seed: int, x_T: Tensor, steps: int) -> Noise:
-    """Recorded noise where an array (steps, b, *x) is given, keyed noise of x_T's shape elsewhere."""
-    if noise is None:
-        return KeyedNoise(seed, tuple(x_T.shape), x_T.dtype, x_T.device)
-    checks.shape("noise", noise.shape, (steps, *x_T.shape))
-    return RecordedNoise(noise.to(x_T.device, x_T.dtype))

@@ -24,8 +24,12 @@ class SDEChart(Chart):
         return w_x0, w_eps + self.kappa(t) * self._wronskian(t) / self.schedule.alpha(t) / self.pace(t)
 
     @abstractmethod
+    def variance(self, t0: float, t1: float) -> float:
+        """int g^2 / kappa^2 dt from t1 to t0 > t1: what the noise of a step adds to the variance of y."""
+
     def spread(self, t0: float, t1: float) -> float:
         """Standard deviation, in x, of the noise that a step from t0 to t1 < t0 adds."""
+        return self.kappa(t1) * math.sqrt(self.variance(t0, t1))
 
 
 class TimeSDEChart(SDEChart, TimeChart):
@@ -34,9 +38,8 @@ class TimeSDEChart(SDEChart, TimeChart):
     References: Song et al., 2021, arXiv:2011.13456, equation 6.
     """
 
-    def spread(self, t0: float, t1: float) -> float:
-        g_squared = 2 * self.schedule.sigma(t0) * self._wronskian(t0) / self.schedule.alpha(t0)
-        return math.sqrt(g_squared * (t0 - t1))
+    def variance(self, t0: float, t1: float) -> float:
+        return 2 * self.schedule.sigma(t0) * self._wronskian(t0) / self.schedule.alpha(t0) * (t0 - t1)
 
 
 class NoiseSDEChart(SDEChart, NoiseChart):
@@ -48,9 +51,9 @@ class NoiseSDEChart(SDEChart, NoiseChart):
     def weights(self, t: float) -> tuple[float, float]:
         return 0.0, 2.0
 
-    def spread(self, t0: float, t1: float) -> float:
+    def variance(self, t0: float, t1: float) -> float:
         first, last = self.tau(t0), self.tau(t1)
-        return self.kappa(t1) * math.sqrt((first - last) * (first + last))
+        return (first - last) * (first + last)
 
 
 class DataSDEChart(SDEChart):
@@ -84,7 +87,11 @@ class DataSDEChart(SDEChart):
         # alpha_1 (1 - exp(-2 h)), h = lambda_1 - lambda_0: finite where sigma_1 = 0
         return self.schedule.alpha(t1) * self._gained(t0, t1)
 
+    def variance(self, t0: float, t1: float) -> float:
+        return self.tau(t1) - self.tau(t0)
+
     def spread(self, t0: float, t1: float) -> float:
+        # sigma_1 (1 - exp(-2 h))^(1/2): finite where sigma_1 = 0
         return self.schedule.sigma(t1) * math.sqrt(self._gained(t0, t1))
 
     def _gained(self, t0: float, t1: float) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.wiener import LEVELS, cell_normals, cell_times
 from gradbench.samplers.catalogue import SamplerSpec
 from gradbench.samplers.rollout import Rollout
 
@@ -47,7 +48,7 @@ class Problem:
     condition: Tensor | None = None
     parameters: tuple[Tensor, ...] = ()
     seed: int = 0
-    noise: Tensor | None = None
+    noise: Tensor | str = "keyed"
     flow: Callable[["Problem", Tensor], Tensor] | None = None
     rollout: Rollout = field(init=False)
 
@@ -104,13 +105,26 @@ class Problem:
     def flow_gradient(self) -> Gradients | None:
         """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on this problem's own rounded values.
 
-        None where the flow is not known, and for stochastic chains, which do not follow the flow of the ODE.
+        Of a stochastic chain on `nested` noise it is the gradient of the exact solution of the reverse SDE on the same
+        Wiener path, where the law knows that. None where the flow is not known.
         """
-        if self.flow is None or self.sampler.traits["stochastic"]:
+        if self.sampler.traits["stochastic"]:
+            return self.path_gradient()
+        if self.flow is None:
             return None
         exact = self.to(torch.float64)
         flow = self.flow
         return exact.differentiate(lambda x_T: flow(exact, x_T))[0]
+
+    def path_gradient(self, levels: int = LEVELS) -> Gradients | None:
+        """Gradient of L of the exact reverse SDE on this problem's Wiener path, resolved into 2^levels cells."""
+        on_nested = isinstance(self.noise, str) and self.noise == "nested"
+        if not (on_nested and self.sampler.solves_reverse_sde and hasattr(self.denoiser, "on_path")):
+            return None
+        exact, ends = self.to(torch.float64), (self.rollout.grid[0], self.rollout.grid[-1])
+        times = cell_times(self.denoiser.schedule, *ends, levels)
+        normals = torch.from_numpy(cell_normals(self.seed, tuple(self.x_T.shape), levels)).to(exact.x_T.device)
+        return exact.differentiate(lambda x_T: exact.denoiser.on_path(x_T, times, normals))[0]  # type: ignore
 
     def sampler_gradient(self) -> Gradients | None:
         """Gradient of L of the chain that is run, at its noises, in float64 on this problem's own rounded values."""
@@ -161,8 +175,7 @@ class Problem:
                 part.to(dtype)
         if isinstance(parts["condition"], Tensor):
             parts["condition"].data = parts["condition"].data.to(dtype)
-        noise = None if self.noise is None else self.noise.to(dtype)
-        if noise is None and self.sampler.traits["stochastic"]:
-            own = self.rollout.noise
-            noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype) if own is not None else None
+        noise, own = self.noise, self.rollout.noise
+        if own is not None:
+            noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype)
         return replace(self, **parts, x_T=self.x_T.to(dtype), noise=noise)

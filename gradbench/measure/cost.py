@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.problem import Problem
 from gradbench.measure.live_bytes import LiveBytes
 
@@ -77,8 +78,9 @@ def held_tensors(problem: Problem) -> list[Tensor]:
     """What exists before an estimate: x_T, the leaves, the networks' and objective's tensors, given noises."""
     modules = [m for m in (problem.denoiser, problem.objective) if isinstance(m, torch.nn.Module)]
     own = [t for m in modules for t in (*m.parameters(), *m.buffers())]
-    rest = [t for t in (problem.x_T, problem.condition, problem.noise, *problem.parameters) if t is not None]
-    return own + rest
+    rest = [t for t in (problem.x_T, problem.condition, *problem.parameters) if t is not None]
+    recorded = problem.rollout.noise
+    return [*own, *rest, *([recorded.rows] if isinstance(recorded, RecordedNoise) else [])]
 
 
 def parts(problem: Problem) -> tuple[int, int]:

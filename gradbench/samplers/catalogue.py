@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
-from gradbench.diffusion.grid import GRIDS, make_grid
+from gradbench.diffusion.grid import GRIDS, Grid, make_grid
 from gradbench.diffusion.schedule import Schedule
-from gradbench.diffusion.sde_chart import make_chart
+from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Catalogue, Entry
 from gradbench.selector import parse
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gradbench.diffusion.denoiser import Denoiser
+    from gradbench.diffusion.noise import Noise
     from gradbench.samplers.base import Rule
     from gradbench.samplers.rollout import Rollout
 
+NOISES = ("keyed", "nested")
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
 
 
@@ -181,11 +183,35 @@ class SamplerSpec:
         """Why this sampler cannot run over a time range of a schedule, or None."""
         return refuses(self.chart, schedule, t_max, t_min)
 
+    def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
+        """Noise by key, as one Wiener path that other chains share, or as it is given."""
+        import torch
+
+        from gradbench.diffusion.noise import KeyedNoise, RecordedNoise
+        from gradbench.diffusion.wiener import step_normals
+
+        if isinstance(noise, torch.Tensor):
+            checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
+            return RecordedNoise(noise.to(x_T.device, x_T.dtype))
+        if checks.one_of("noise", noise, NOISES) == "keyed":
+            return KeyedNoise(seed, tuple(x_T.shape), x_T.dtype, x_T.device)
+        rows = step_normals(SDE_CHARTS[self.sde_chart](schedule), grid, seed, tuple(x_T.shape))
+        return RecordedNoise(torch.from_numpy(rows).to(x_T.device, x_T.dtype))
+
+    @property
+    def sde_chart(self) -> str:
+        """The chart in whose measure this sampler's noise sees a Wiener path; DDIM's family has that of ddpm."""
+        return self.chart if self.chart in SDE_CHARTS else "data-sde"
+
+    @property
+    def solves_reverse_sde(self) -> bool:
+        """Whether the chain converges to the reverse SDE: with 0 < eta < 1 it goes to another one, of less noise."""
+        return self.traits["stochastic"] and self.params.get("eta", 1.0) == 1.0
+
     def rollout(
         self, denoiser: "Denoiser", steps: int, t_max: float, t_min: float, x_T: "Tensor", seed: int, noise: Any
     ) -> "Rollout":
         """The chain of `steps` steps from t_max to t_min; `ValueError` where the chart has no value on the way."""
-        from gradbench.diffusion.noise import make_noise
         from gradbench.samplers.rollout import Rollout
 
         schedule = denoiser.schedule
@@ -193,7 +219,7 @@ class SamplerSpec:
         reason = self.refuses(schedule, grid[0], grid[-1])
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
-        path = make_noise(noise, seed, x_T, steps) if self.traits["stochastic"] else None
+        path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
         return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
 
 

@@ -111,8 +111,3 @@ def test_a_wrong_case_parameter_is_named(given, message):
 def test_a_bad_law_is_refused(arrays, message):
     with pytest.raises(ValueError, match=message):
         gradbench.case("gaussian", **arrays).problem()
-
-
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim[eta=0.5]", "sde-dpm1"])
-def test_a_stochastic_chain_is_not_measured_against_the_flow_of_the_ode(gaussian, sampler):
-    assert gaussian.problem(sampler=sampler, steps=5).flow_gradient() is None

@@ -10,7 +10,7 @@
   const NAMES = { machine_class: "machine", targets: "measured together" };
   const COSTS = {
     time: { column: "time_s", title: "time of one gradient", caption: "error against time", unit: (v) => duration(v) },
-    nfe: { column: "nfe", title: "network evaluations, forward + backward (NFE)", caption: "error against network evaluations", unit: (v) => power(v) },
+    nfe: { column: "nfe", title: "network evaluations (NFE), both passes", caption: "error against network evaluations", unit: (v) => power(v) },
   };
   const state = { hidden: new Set(), sort: null, up: true };
   let drawing = 0, drawn = Promise.resolve();
