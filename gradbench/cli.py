@@ -110,6 +110,21 @@ def env(as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, metavar="[CASE]...")
+@click.option("--verify", is_flag=True, help="Make every reference in two ways; exit code 1 where they disagree.")
+@click.option("--write", is_flag=True, help="Store the references of the cases' default problems after that.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_cases_option
+def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) -> int:
+    """Verify the exact references of all cases, or of those named."""
+    if not (verify or write):
+        raise ValueError("reference needs --verify, --write or both")
+    from gradbench.bench.reference import reference_command
+
+    return reference_command(list(names), write, as_json)
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(folder: Path) -> None:
     """Build rows.parquet and report.html of a folder of rows again."""

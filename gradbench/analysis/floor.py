@@ -12,18 +12,26 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloa
 class Reading:
     """An error as it may be shown: `shown` is never below the floor.
 
-    mark: "value", "floor" (at or below the floor), "exact" (zero to the last bit) or "not finite".
+    mark: "value", "floor" (at or below the floor), "exact" (zero to the last bit) or "not finite". floor: the accuracy
+    of the reference that the error is held against.
     """
 
     error: float
     shown: float
     mark: str
+    floor: float
 
 
-def floor_of(cell: Cell) -> float:
-    """The tolerance of the cell's reference; the rounding unit of its dtype where no tolerance is given."""
-    tolerances = [tol for row in cell.rows if (tol := number(row.get("reference_tol"))) and is_finite(tol) and tol > 0]
-    return max(tolerances, default=EPSILON.get(cell.dtype, EPSILON["float64"]))
+def floor_of(cell: Cell, reference: str) -> float:
+    """The tolerance of one reference of a cell, of all of them together, or the rounding unit of its dtype.
+
+    The first that its rows give: a reference has a tolerance of its own where a row says so.
+    """
+    for column in (f"{reference}_tol", "reference_tol"):
+        found = [tol for row in cell.rows if (tol := number(row.get(column))) and is_finite(tol) and tol > 0]
+        if found:
+            return max(found)
+    return EPSILON.get(cell.dtype, EPSILON["float64"])
 
 
 def read(cell: Cell, reference: str, target: str) -> Reading | None:
@@ -31,8 +39,8 @@ def read(cell: Cell, reference: str, target: str) -> Reading | None:
     error = cell.median(f"{reference}_error_{target}")
     if error is None or not cell.measured:
         return None
+    floor = floor_of(cell, reference)
     if not is_finite(error):
-        return Reading(error, error, "not finite")
-    floor = floor_of(cell)
+        return Reading(error, error, "not finite", floor)
     mark = "value" if error > floor else "floor" if error else "exact"
-    return Reading(error, max(error, floor), mark)
+    return Reading(error, max(error, floor), mark, floor)

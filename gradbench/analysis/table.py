@@ -6,6 +6,7 @@ from gradbench.analysis.cells import REFERENCES, TARGETS, Cell, cells
 
 ERRORS = tuple(f"{reference}_error_{target}" for reference in REFERENCES for target in TARGETS)
 BIASES = tuple(f"{column}_{target}" for target in TARGETS for column in ("bias", "std_error"))
+TOLERANCES = tuple(f"{reference}_tol" for reference in REFERENCES)
 COSTS = ("nfe_forward", "nfe_backward", "vjps", "time_s", "peak_bytes", "x0_drift")
 COLUMNS = ("case", "sampler", "steps", "estimator", "status", *ERRORS, *BIASES, *COSTS, "reason")
 
@@ -28,6 +29,7 @@ def table_line(cell: Cell) -> dict[str, Any]:
         "estimator": cell.estimator,
         "status": cell.status,
         **{column: cell.median(column) for column in (*ERRORS, *BIASES, *COSTS)},
+        **{column: cell.median(column) for column in TOLERANCES},
         "reason": cell.reason,
         "targets": cell.targets,
         "dtype": cell.dtype,

@@ -1,10 +1,10 @@
 """Cases: one folder each, `case.py` holding a torch-free header and `build`.
 
 A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays that it takes),
-TARGETS, GRID, DTYPE and NOISE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions),
-PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot
-take; build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known, flow.
-Folders are those that ship with gradbench and those that `add_folder` adds.
+TARGETS, GRID, DTYPE and NOISE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions)
+and PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot
+take. build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known,
+flow. Folders are those that ship with gradbench and those that `add_folder` adds.
 """
 
 import importlib

@@ -12,8 +12,9 @@ from importlib import util
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import headers, make_case
+from gradbench.bench.case import Case, headers, make_case
 from gradbench.bench.suite import Block
+from gradbench.diffusion.schedule import make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import sampler_spec
@@ -106,7 +107,8 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                             }
                             cell["cell_id"] = cell_id(cell)
                             traits = {**spec.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
-                            yield cell, _skip(case.header.REQUIRES, entry, options, traits)
+                            traits |= _ends(case)
+                            yield cell, _skip(case.header.REQUIRES, entry, options, traits) or spec.refuses(traits)
 
 
 def _skip(case_requires: Sequence[str], entry: Entry, options: dict[str, Any], traits: dict[str, Any]) -> str | None:
@@ -116,9 +118,12 @@ def _skip(case_requires: Sequence[str], entry: Entry, options: dict[str, Any], t
     return entry.refuses(options, traits)
 
 
-def default_blocks() -> dict[str, list[str]]:
-    """What a selection that names only a part takes for the rest."""
-    return {"cases": ["gaussian"], "samplers": ["ddim"], "estimators": list(ESTIMATORS)}
+def _ends(case: Case) -> dict[str, Any]:
+    """alpha at t_max and sigma at t_min, by which a chart knows whether it can serve; of schedules named by a case."""
+    if "schedule" not in case.params:
+        return {}
+    schedule = make_schedule(case.params["schedule"])
+    return {"alpha_T": schedule.alpha(case.params["t_max"]), "sigma_0": schedule.sigma(case.params["t_min"])}
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:

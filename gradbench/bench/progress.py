@@ -89,5 +89,6 @@ def _error(line: dict[str, Any], target: str) -> str:
     for kind, mark in (("flow", ""), ("sampler", "s")):
         value = line.get(f"{kind}_error_{target}")
         if value is not None:
-            return f"{value:.1e}{mark}" if value >= 1e-12 else f"<1e-12{mark}"
+            floor = line.get(f"{kind}_tol") or 0.0
+            return f"{value:.1e}{mark}" if value > floor else f"<{floor:.0e}{mark}"
     return ""

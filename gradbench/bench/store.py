@@ -28,6 +28,7 @@ COLUMNS = (
     ),
     *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in GRADIENT_TARGETS),
     *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
+    *("flow_tol", "sampler_tol", "expected_tol"),
     *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
     *("threads", "load", "started_at"),
 )

@@ -1,6 +1,5 @@
 """One cell, measured: the problem is built, then errors, time and memory are three passes, in this order."""
 
-import hashlib
 import importlib
 import math
 import os
@@ -9,19 +8,17 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from gradbench.bench.case import headers, make_case
 from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.catalogue import make_estimator
 from gradbench.estimators.problem import Problem
-from gradbench.measure import error
+from gradbench.measure import error, reference
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.selector import render
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
-FLOOR = 1e-12  # the references are float64 on the cell's own rounded values; rounding alone moves them by less
 
 
 class Skip(Exception):
@@ -41,7 +38,7 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
         device=cell["device"],
     )
     estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
-    traits = {**problem.sampler.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
+    traits = {**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}}
     reason = estimator.supports(traits)
     if reason:
         raise Skip(reason)
@@ -95,32 +92,11 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
 
 def _references(cell: dict[str, Any], problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    made = {"flow": problem.flow_gradient(), "sampler": problem.sampler_gradient()}
-    deterministic = not problem.sampler.traits["stochastic"]
-    made["expected"] = made["sampler"] if deterministic else problem.expected_gradient()
-    row: dict[str, Any] = {}
-    for kind, reference in made.items():
-        row |= error.columns(kind, estimate.grads, reference)
-    flow = make_case(cell["case"], cell["case_params"]).header.FLOW
-    methods = [f"flow: {flow}"] if made["flow"] is not None else []
-    row |= {
-        "reference_method": "; ".join([*methods, "sampler: backpropagation in float64 on the cell's rounded values"]),
-        "reference_tol": FLOOR,
-        "reference_digest": _digest(made),
-        "reference_dtype": "float64",
-    }
+    found = reference.references(problem, make_case(cell["case"], cell["case_params"]).header.FLOW)
+    row = reference.columns(found)
+    for kind, answer in found.items():
+        row |= error.columns(kind, estimate.grads, answer.grads)
     return row
-
-
-def _digest(references: dict[str, Any]) -> str:
-    """sha256 of the references rounded to 10 digits, 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for kind, reference in references.items():
-        for target, gradient in (reference or {}).items():
-            values = error.flatten(gradient).numpy()
-            exponent = np.floor(np.log10(np.abs(values).max())) if values.any() else 0.0
-            digest.update(f"{kind}/{target}".encode() + np.round(values / 10.0 ** (exponent - 9)).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _os_peak() -> int | None:

@@ -206,13 +206,14 @@ CHARTS: dict[str, type[Chart]] = {
 }
 
 
-def refuses(name: str, schedule: Schedule, t_max: float, t_min: float) -> str | None:
-    """Why a chart cannot serve a time range, or None: its scale and clock must stay finite, and the scale not vanish.
+def refuses(name: str, alpha_T: float, sigma_0: float) -> str | None:
+    """Why a chart cannot serve a time range of these ends, or None: its scale and clock must stay finite.
 
-    The data chart begins at alpha = 0 where the denoiser gives x_0 without dividing by alpha; the angle chart always.
+    alpha_T: alpha at the noisy end; sigma_0: sigma at the clean one. The data chart begins at alpha = 0 where the
+    denoiser gives x_0 without dividing by alpha; the angle chart always.
     """
-    if schedule.alpha(t_max) <= 0 and name not in ("data", "angle"):
-        return f"the {name} chart has no value at alpha = 0 (t = {t_max:g}); the angle chart has"
-    if schedule.sigma(t_min) <= 0 and name in ("log-snr", "time", "time-sde"):
-        return f"the {name} chart has no value at sigma = 0 (t = {t_min:g}); the angle chart has"
+    if alpha_T <= 0 and name not in ("data", "angle"):
+        return f"the {name} chart has no value at alpha = 0, the noisy end; the angle chart has"
+    if sigma_0 <= 0 and name in ("log-snr", "time", "time-sde"):
+        return f"the {name} chart has no value at sigma = 0, the clean end; the angle chart has"
     return None

@@ -66,6 +66,13 @@ class Problem:
         )
 
     @property
+    def traits(self) -> dict[str, object]:
+        """What an estimator's `supports` is told: the sampler's traits, its steps and the ends of the time range."""
+        schedule, grid = self.denoiser.schedule, self.rollout.grid
+        ends = {"alpha_T": schedule.alpha(grid[0]), "sigma_0": schedule.sigma(grid[-1])}
+        return {**self.sampler.traits, "steps": self.steps, **ends}
+
+    @property
     def wrt(self) -> tuple[Tensor, ...]:
         """The leaves besides x_T whose gradient is asked for: the condition first, then the parameters."""
         condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()

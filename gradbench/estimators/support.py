@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradbench import checks
-from gradbench.diffusion.chart import CHARTS
+from gradbench.diffusion.chart import CHARTS, refuses
 
 RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m")
 SDE_TWINS = ("time", "noise", "data")
@@ -53,6 +53,11 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     chart = options.get("chart", "noise")
     if traits["stochastic"] and chart not in SDE_TWINS:
         return f"the reverse SDE has no {chart} chart: use one of {', '.join(SDE_TWINS)}"
+    reason = refuses(chart, traits.get("alpha_T", 1.0), traits.get("sigma_0", 1.0))
+    if reason:
+        return reason
+    if chart == "data" and traits.get("sigma_0", 1.0) <= 0:
+        return "the adjoint in the data chart starts from 0 at sigma = 0, the clean end; the angle chart does not"
     steps = options.get("steps")
     if steps is not None and steps > traits["steps"]:
         return f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradbench.analysis import units
 from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
-from gradbench.analysis.floor import Reading, floor_of, read
+from gradbench.analysis.floor import Reading, read
 from gradbench.analysis.numbers import is_finite, text
 from gradbench.analysis.pareto import pareto_front
 from gradbench.analysis.table import table_line
@@ -53,7 +53,6 @@ def _point(cell: Cell) -> Point:
         "tape_bytes": cell.median("tape_bytes"),
         "predicted_peak_bytes": cell.median("predicted_peak_bytes"),
         "params": _params(cell),
-        "floor": floor_of(cell),
         "errors": {key: _shown(reading) for key, reading in readings.items()},
         "letter": status_of(cell.status).letter,
         "words": status_of(cell.status).words,
@@ -63,7 +62,8 @@ def _point(cell: Cell) -> Point:
 
 
 def _shown(reading: Reading) -> dict[str, Any]:
-    return {"shown": reading.shown, "mark": reading.mark, "text": units.error(reading.error)}
+    shown = {"shown": reading.shown, "mark": reading.mark, "floor": reading.floor}
+    return shown | {"text": units.error(reading.error)}
 
 
 def _params(cell: Cell) -> str:

@@ -179,9 +179,9 @@ class SamplerSpec:
         options = {key: value for key, value in self.params.items() if key not in ("chart", "grid")}
         return made(**options) if options else made
 
-    def refuses(self, schedule: Schedule, t_max: float, t_min: float) -> str | None:
-        """Why this sampler cannot run over a time range of a schedule, or None."""
-        return refuses(self.chart, schedule, t_max, t_min)
+    def refuses(self, traits: Mapping[str, Any]) -> str | None:
+        """Why this sampler cannot run between the ends alpha_T and sigma_0 that the traits tell, or None."""
+        return refuses(self.chart, traits.get("alpha_T", 1.0), traits.get("sigma_0", 1.0))
 
     def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""
@@ -216,7 +216,7 @@ class SamplerSpec:
 
         schedule = denoiser.schedule
         grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
-        reason = self.refuses(schedule, grid[0], grid[-1])
+        reason = self.refuses({"alpha_T": schedule.alpha(grid[0]), "sigma_0": schedule.sigma(grid[-1])})
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None

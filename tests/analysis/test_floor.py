@@ -26,7 +26,7 @@ def test_nan_reads_as_not_finite():
 
 
 def test_without_a_tolerance_the_floor_is_the_rounding_unit():
-    assert floor_of(cell(0.0, reference_tol=None, dtype="float32")) == 2.0**-23
+    assert floor_of(cell(0.0, reference_tol=None, dtype="float32"), "flow") == 2.0**-23
 
 
 def test_an_error_that_was_not_measured_has_no_reading():
@@ -35,3 +35,8 @@ def test_an_error_that_was_not_measured_has_no_reading():
 
 def test_a_cell_that_failed_has_no_reading():
     assert read(cell(0.1, status="diverged"), "flow", "x_T") is None
+
+
+def test_a_reference_with_a_tolerance_of_its_own_has_its_own_floor():
+    mine = cell(1e-5, reference_tol=1e-3, flow_tol=1e-3, sampler_tol=1e-12)
+    assert (floor_of(mine, "flow"), floor_of(mine, "sampler"), floor_of(mine, "expected")) == (1e-3, 1e-12, 1e-3)

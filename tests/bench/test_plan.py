@@ -66,6 +66,13 @@ def test_what_a_method_cannot_serve_is_skipped_with_the_reason():
     assert "multistep" in reasons[0] and "backward steps must be <= the sampler's 20 steps, got 30" in reasons[1]
 
 
+@pytest.mark.parametrize("case", ["gaussian[schedule=rectified]", "gaussian[schedule=cosine]"])
+def test_a_chart_that_cannot_serve_is_skipped_and_names_the_one_that_can(case):
+    planned = make_plan([Block([case], ["ddim", "rk4[chart=angle]"], ["checkpoint", "adjoint-deis"], [20])], 1)
+    reasons = [item.skip for item in planned]
+    assert reasons[2] is None and all("the angle chart has" in reasons[i] for i in (0, 1, 3))
+
+
 def test_a_missing_library_is_a_skip_with_the_command_that_installs_it(monkeypatch):
     from importlib import util
 

@@ -46,12 +46,12 @@ def test_reach_is_the_scaled_clock(name, schedule):
 def test_a_step_to_sigma_zero_is_finite(name):
     chart = make_chart(name, make_schedule("vp-linear"))
     assert math.isfinite(chart.reach(0.1, 0.0)) and math.isfinite(chart.ratio(0.1, 0.0))
-    assert refuses(name, chart.schedule, 1.0, 0.0) is None
+    assert refuses(name, 0.01, 0.0) is None
 
 
 @pytest.mark.parametrize("name", ["time", "log-snr"])
 def test_a_chart_without_a_value_at_sigma_zero_names_the_one_that_has(name):
-    assert "angle" in refuses(name, make_schedule("vp-linear"), 1.0, 0.0)
+    assert "angle" in refuses(name, 0.01, 0.0)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -65,6 +65,11 @@ def test_spread_is_the_noise_that_the_sde_adds(name, schedule):
         g_squared = 2 * s.sigma(t) * (s.dsigma(t) - s.sigma(t) * s.dalpha(t) / s.alpha(t))
         total += g_squared / chart.kappa(t) ** 2 * (t0 - t1) / n
     assert chart.spread(t0, t1) == pytest.approx(chart.kappa(t1) * math.sqrt(total), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["noise", "time", "log-snr", "noise-sde"])
+def test_a_chart_without_a_value_at_alpha_zero_names_the_one_that_has(name):
+    assert "angle" in refuses(name, 0.0, 0.1)
 
 
 def test_the_noise_chart_is_eps_itself():

@@ -39,7 +39,12 @@ def test_no_point_of_a_front_is_beaten():
 def test_exact_zeros_stand_at_the_floor():
     points, _ = drawn(synthetic.rows())
     backprop = next(point for point in points if point["estimator"] == "backprop")
-    assert backprop["errors"]["sampler x_T"] == {"shown": 1e-10, "mark": "exact", "text": "exactly 0"}
+    assert backprop["errors"]["sampler x_T"] == {
+        "shown": 1e-10,
+        "mark": "exact",
+        "floor": 1e-10,
+        "text": "exactly 0",
+    }
 
 
 def test_failed_cells_are_points_without_readings():

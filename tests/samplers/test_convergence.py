@@ -57,6 +57,17 @@ def test_the_continuous_adjoint_has_its_rules_order(rule, chart):
     assert math.log2(found[steps[0]] / found[steps[1]]) == pytest.approx(order, abs=0.3)
 
 
+@pytest.mark.parametrize("law", ["gaussian", "product-mixture"])
+@pytest.mark.parametrize(
+    ("schedule", "t_min"), [("rectified", 0.0), ("cosine", 0.0), ("vp-linear", 0.0), ("rectified", 0.001)]
+)
+def test_rk4_in_the_angle_chart_has_slope_four_through_both_ends(law, schedule, t_min):
+    case, sampler = gradbench.case(law, schedule=schedule, t_max=1.0, t_min=t_min), "rk4[chart=angle,grid=angle]"
+    coarse, fine = (errors(case, sampler, steps) for steps in (160, 320))
+    for target, error in coarse.items():
+        assert math.log2(error / fine[target]) == pytest.approx(4, abs=0.3), (target, coarse, fine)
+
+
 def test_ddim_is_euler_in_the_data_chart_too():
     case = gradbench.case("gaussian")
     a, b = (case.problem(sampler=s, steps=7).sampler_gradient()["x_T"] for s in ("ddim", "euler[chart=data]"))

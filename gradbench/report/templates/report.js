@@ -84,7 +84,7 @@
   function error(p) {
     const r = reading(p);
     if (!r) return FAILED(p) ? p.words : p.status === "skip" ? "skipped" : "not measured";
-    if (r.mark === "floor") return "at the floor, below " + p.floor.toExponential(1);
+    if (r.mark === "floor") return "at the floor, below " + r.floor.toExponential(1);
     return r.mark === "exact" ? "exact to the last bit" : r.text;
   }
   function facts(p) {
@@ -166,7 +166,7 @@
     const failed = points.filter((p) => FAILED(p) || (reading(p) && reading(p).mark === "not finite"));
     if (!drawn.length) return null;
     const marked = drawn.filter((p) => reading(p).mark !== "value"), lowest = Math.min(...drawn.map((p) => reading(p).shown));
-    const floor = Math.max(...(marked.length ? marked : drawn).map((p) => p.floor));
+    const floor = Math.max(...(marked.length ? marked : drawn).map((p) => reading(p).floor));
     const height = (p) => (reading(p).mark === "value" ? reading(p).shown : floor);
     const x = bounds(drawn.map((p) => p[cost.column])), y = bounds(drawn.map(height).concat(marked.length || lowest < 100 * floor ? [floor] : []));
     const low = marked.length ? y[0] - 0.06 * (y[1] - y[0]) : y[0];
@@ -247,7 +247,7 @@
   /* table */
   const COLUMNS = [
     ["case", (p) => p.case], ["sampler", (p) => p.sampler], ["steps", (p) => p.steps, brief], ["estimator", (p) => p.estimator], ["status", (p) => p.status],
-    ["error", (p) => (reading(p) ? (reading(p).mark === "exact" ? 0 : reading(p).mark === "not finite" ? Infinity : reading(p).shown) : null), (v, p) => (reading(p) ? (reading(p).mark === "floor" ? "≤ " + p.floor.toExponential(1) : reading(p).text) : "")],
+    ["error", (p) => (reading(p) ? (reading(p).mark === "exact" ? 0 : reading(p).mark === "not finite" ? Infinity : reading(p).shown) : null), (v, p) => (reading(p) ? (reading(p).mark === "floor" ? "≤ " + reading(p).floor.toExponential(1) : reading(p).text) : "")],
     ["against", (p) => (reading(p) ? against(p) : "")],
     ["bias", (p) => p["bias_" + state.target], (v, p) => (v == null ? "" : short(v) + " ± " + short(p["std_error_" + state.target]))],
     ["time (s)", (p) => p.time_s, brief], ["peak (MiB)", (p) => (finite(p.peak_bytes) ? p.peak_bytes / MIB : null), brief], ["NFE fwd", (p) => p.nfe_forward, brief], ["NFE bwd", (p) => p.nfe_backward, brief],

@@ -1,0 +1,66 @@
+"""The right answers of a problem, each with how it was made, how far it can be trusted, and its digest."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradbench.diffusion.wiener import LEVELS
+from gradbench.estimators.problem import Gradients, Problem
+from gradbench.measure.error import flatten, relative_error
+
+ROUNDING = 1e-12  # float64 rounding of a closed form, of a transposed chain and of a fine solve, relative to the norm
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest."""
+
+    grads: Gradients
+    method: str
+    tol: float
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the gradients rounded to 9 digits of each one's largest entry, 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for target, gradient in self.grads.items():
+            values = flatten(gradient).numpy()
+            exponent = np.floor(np.log10(np.abs(values).max())) if values.any() else 0.0
+            digest.update(target.encode() + (np.round(values / 10.0 ** (exponent - 8)) + 0.0).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def references(problem: Problem, flow_method: str | None) -> dict[str, Reference]:
+    """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow."""
+    found: dict[str, Reference] = {}
+    stochastic = problem.sampler.traits["stochastic"]
+    flow = problem.flow_gradient()
+    if flow is not None and stochastic:
+        coarse = problem.path_gradient(LEVELS - 1)
+        tol = max(relative_error(coarse[t], flow[t]) for t in flow)  # type: ignore[index, arg-type]
+        found["flow"] = Reference(flow, f"exact reverse SDE on a path of 2^{LEVELS} cells", tol)
+    elif flow is not None:
+        found["flow"] = Reference(flow, flow_method or "the case's own", ROUNDING)
+    sampler = problem.sampler_gradient()
+    if sampler is not None:
+        method = "transposed chain in float64 on the cell's rounded values"
+        found["sampler"] = Reference(sampler, method, ROUNDING)
+    expected = problem.expected_gradient() if stochastic else sampler
+    if expected is not None:
+        method = "moments of the affine chain" if stochastic else "the chain's own, without noise"
+        found["expected"] = Reference(expected, method, ROUNDING)
+    return found
+
+
+def columns(found: dict[str, Reference]) -> dict[str, Any]:
+    """The columns of a row that speak of its references."""
+    digest = hashlib.sha256("".join(f"{kind}:{r.digest}" for kind, r in found.items()).encode())
+    return {
+        "reference_method": "; ".join(f"{kind}: {r.method}" for kind, r in found.items()),
+        "reference_tol": max(r.tol for r in found.values()),
+        "reference_digest": digest.hexdigest()[:16],
+        "reference_dtype": "float64",
+        **{f"{kind}_tol": r.tol for kind, r in found.items()},
+    }
