@@ -53,3 +53,8 @@ def test_checkpoint_against_backprop(benchmark, problem):
 
 def test_keyed_noise_of_a_thousand_latents(benchmark):
     benchmark(lambda: [draw(0, k, (1, 4, 64, 64)) for k in range(1000)])
+
+
+def test_the_flow_gradient_of_a_product_mixture_in_100_dimensions(benchmark):
+    problem = gradbench.case("product-mixture", dim=100, batch=64).problem(steps=2)
+    benchmark(problem.flow_gradient)
