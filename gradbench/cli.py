@@ -67,8 +67,10 @@ def _cases_option(function: Any) -> Any:
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
 @click.option("--timeout", default="10m", show_default=True, metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
+@click.option("--memory", metavar="SIZE", help="A cell's limit of host memory over the idle worker: 4GiB, 500MB.")
 @click.option("--threads", default=1, show_default=True, metavar="N", help="Threads of a worker.")
 @click.option("--rerun", default="missing", show_default=True, metavar="WHAT", help="missing, failed or all.")
+@click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @_cases_option
@@ -107,6 +109,26 @@ def env(as_json: bool) -> None:
     from gradbench.bench.commands import env_command
 
     env_command(as_json)
+
+
+@cli.command()
+@click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def status(folder: Path, as_json: bool) -> None:
+    """Tell what of a plan is done, failed, missing or stale, and what to type."""
+    from gradbench.bench.status import status_command
+
+    status_command(folder, as_json)
+
+
+@cli.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The joined folder.")
+def merge(folders: tuple[Path, ...], out: Path) -> None:
+    """Join the rows of several folders, of one machine or many."""
+    from gradbench.bench.status import merge_command
+
+    merge_command(list(folders), out)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ import itertools
 import re
 from typing import Any
 
-_HEAD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_+.\-]*)(?:\[(?P<body>.*)\])?\Z", re.DOTALL)
+_HEAD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_+.:\-]*)(?:\[(?P<body>.*)\])?\Z", re.DOTALL)
 _WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
 
 

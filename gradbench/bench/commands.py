@@ -57,19 +57,30 @@ def parse_seconds(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def parse_bytes(text: str) -> int:
+    """`4GiB`, `500MB` or `1000000`, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?", text.strip())
+    if match is None or not float(match[1]):
+        raise ValueError(f"--memory must be a size like 4GiB or 500MB, got {text!r}")
+    unit = match[2] or ""
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** " kMGT".index(unit[:1] or " "))
+
+
 def run_command(options: dict[str, Any], line: str) -> int:
     """Plans, runs, stores, and shows what came of it; returns the exit code."""
     from gradbench.bench.engines import ENGINES
     from gradbench.bench.isolate import Limits
     from gradbench.bench.plan import make_plan
     from gradbench.bench.progress import Progress
-    from gradbench.bench.runner import RERUNS, Run, execute, pending
+    from gradbench.bench.runner import RERUNS, Interrupted, Run, execute, pending
     from gradbench.bench.store import Store
 
     checks.one_of("--rerun", options["rerun"], RERUNS)
     checks.one_of("engine", options["engine"], ENGINES)
-    limits = Limits(parse_seconds(options["timeout"]), checks.positive_integer("threads", options["threads"]))
     jobs = checks.positive_integer("jobs", options["jobs"])
+    memory = parse_bytes(options["memory"]) if options["memory"] else None
+    threads = checks.positive_integer("threads", options["threads"])
+    limits = Limits(parse_seconds(options["timeout"]), threads, memory)
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
     for device in {block.device for block in suite.blocks} - {"cpu"}:
@@ -78,19 +89,24 @@ def run_command(options: dict[str, Any], line: str) -> int:
         _show_plan(planned, options["as_json"])
         return OK
     store = Store(Path(options["out"]))
+    store.lock()
     todo = pending(planned, store.rows(), options["rerun"])
-    store.write_plan(planned, suite.name, line)
-    interrupted = False
+    store.write_plan(planned, suite.name, line, suite.expects)
+    engine = "inline" if options["pdb"] else options["engine"]
+    stopped: str | None = None
     with Progress(len(todo), len(planned) - len(todo)) as progress:
         try:
-            execute(todo, store, Run(suite.name, options["engine"], jobs, limits, options["rerun"]), progress.row)
-        except KeyboardInterrupt:
-            interrupted = True
+            how = Run(suite.name, engine, jobs, limits, debug=options["pdb"])
+            execute(todo, store, how, progress.row, store.attempts())
+        except (Interrupted, KeyboardInterrupt):
+            stopped = "interrupted"
+        except OSError as error:
+            stopped = f"a row could not be stored ({error.strerror})"
     keys = {item.key for item in planned}
     rows = [row for row in store.rows() if (row["cell_id"], row["replicate"]) in keys]
-    if interrupted:
-        print(f"interrupted: {len(rows)} of {len(planned)} cells have rows; go on with: {line}", file=sys.stderr)
-        return INTERRUPTED
+    if stopped is not None:
+        print(f"{stopped}: {len(rows)} of {len(planned)} cells have rows; go on with: {line}", file=sys.stderr)
+        return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
     if not rows:
         print("gradbench: nothing selected", file=sys.stderr)
         return NOTHING

@@ -24,10 +24,11 @@ LOG_TAIL = 64 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout in seconds, threads of the worker."""
+    """timeout in seconds, threads of the worker, memory in bytes over what the idle worker has, or None."""
 
     timeout: float = 600.0
     threads: int = 1
+    memory: int | None = None
 
 
 class Server:
@@ -51,7 +52,8 @@ class Server:
         self.channel.send(json.dumps({"cases": list(cases), "preload": list(preload)}).encode())
         if self.channel.recv(16) != b"ready":
             stderr = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
-            raise RuntimeError(f"the worker could not start: {' '.join(stderr.split()[-40:])}")
+            last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
+            raise RuntimeError(f"the worker could not start: {last}")
 
     def submit(self, request: dict[str, Any], descriptors: list[int]) -> None:
         """Sends a request with its pipe and its log."""
@@ -105,9 +107,14 @@ class Isolation:
     def _run(self, server: Server, cell: dict[str, Any], log: Path) -> dict[str, Any]:
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
-            server.submit({"cell": cell, "threads": self.limits.threads}, [write, output.fileno()])
-            os.close(write)
+            killed = _oom_kills()
+            request = {"cell": cell, "threads": self.limits.threads, "memory": self.limits.memory}
+            try:
+                server.submit(request, [write, output.fileno()])
+            finally:
+                os.close(write)
             said = self._listen(answer.fileno())
+            said["oom_killed"] = _oom_kills() > killed
             row = self._classify(said)
             if row["status"] in ("ok", "skip", "diverged") or output.seek(0, os.SEEK_END) == 0:
                 log.unlink(missing_ok=True)
@@ -149,6 +156,8 @@ class Isolation:
             return {"status": "lost", "phase": phase, "reason": "the worker's supervisor vanished"}
         if said["rc"] < 0:
             name = signal.Signals(-said["rc"]).name
+            if name == "SIGKILL" and said["oom_killed"]:
+                return {"status": "oom", "phase": phase, "reason": "killed by the system for memory (host)"}
             return {"status": "crash", "phase": phase, "reason": f"killed by {name}"}
         return {"status": "crash", "phase": phase, "reason": f"exit code {said['rc']} without a row"}
 
@@ -158,6 +167,15 @@ class Isolation:
             _kill_group(group)
         if self._server is not None:
             self._server.close()
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for memory in this control group; 0 where it does not say."""
+    try:
+        lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    except (OSError, StopIteration, ValueError):
+        return 0
 
 
 def _kill_group(group: int) -> None:

@@ -130,7 +130,7 @@ def preload(planned: Sequence[Planned]) -> list[str]:
     """The modules of the plan's cases and estimators, which a warm worker imports before it forks."""
     known = headers()
     cells = [item.cell for item in planned if item.skip is None]
-    estimators = [ESTIMATORS[name] for name in {cell["estimator"] for cell in cells}]
+    estimators = [ESTIMATORS.find(name) for name in {cell["estimator"] for cell in cells}]
     modules = {module for name in {cell["case"] for cell in cells} for module in known[name].PRELOAD}
     modules |= {module for entry in estimators for module in (entry.factory.partition(":")[0], *entry.requires)}
     return sorted(modules)

@@ -1,7 +1,11 @@
 """From a plan to rows: every cell that has none yet is run, and its row stored the moment it ends."""
 
+import contextlib
+import signal
+import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +23,10 @@ RERUNS = ("missing", "failed", "all")
 DONE = ("ok", "skip")
 
 
+class Interrupted(Exception):
+    """Ctrl-C: the cells that were running have their rows, the others were not started."""
+
+
 @dataclass(frozen=True)
 class Run:
     """How a plan is carried out."""
@@ -27,7 +35,7 @@ class Run:
     engine: str = "local"
     jobs: int = 1
     limits: Limits = Limits()
-    rerun: str = "missing"
+    debug: bool = False
 
 
 def pending(planned: Sequence[Planned], rows: Sequence[dict[str, Any]], rerun: str) -> list[Planned]:
@@ -40,41 +48,76 @@ def pending(planned: Sequence[Planned], rows: Sequence[dict[str, Any]], rerun: s
 
 
 def execute(
-    planned: Sequence[Planned], store: Store, run: Run, progress: Callable[[dict[str, Any]], None]
-) -> list[dict[str, Any]]:
-    """Runs the cells and returns their rows; `progress` is told of each. Ctrl-C ends it with what is there stored."""
+    planned: Sequence[Planned],
+    store: Store,
+    run: Run,
+    progress: Callable[[dict[str, Any]], None],
+    attempts: Counter[tuple[str, int]] | None = None,
+) -> None:
+    """Runs the cells, stores their rows one by one and tells `progress` of each.
+
+    attempts: how often each (cell_id, replicate) was run before; the row with the highest attempt counts, whatever the
+    clock says. Ctrl-C once lets running cells finish and raises `Interrupted`; twice stops them at once. A row that
+    cannot be stored raises `OSError` with the others on disk.
+    """
     run_id, fixed = uuid.uuid4().hex[:12], provenance()
     isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, store.folder / "logs")
-    rows: list[dict[str, Any]] = []
+    executor = make_executor(run.engine, run.jobs)
+    before = attempts or Counter()
 
     def work(item: Planned) -> dict[str, Any]:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        if item.skip is not None:
-            measured = {"status": "skip", "phase": "plan", "reason": item.skip}
-        elif run.engine == "inline":
-            from gradbench.bench.worker import run_cell
-
-            measured = run_cell(item.cell, lambda phase: None, run.limits.threads)
-        else:
-            measured = isolation.run_isolated(item.cell, item.replicate)
         identity = {"schema": SCHEMA, "run_id": run_id, "suite": run.suite, **item.cell, "replicate": item.replicate}
-        return {**identity, **fixed, "started_at": started, **measured}
+        identity["attempt"] = before[item.key] + 1
+        return {**identity, **fixed, "started_at": started, **_measure(item, run, isolation)}
 
-    executor = make_executor(run.engine, run.jobs)
     waiting: set[Future[dict[str, Any]]] = set()
     queue = iter(planned)
     try:
-        while True:
-            while len(waiting) < run.jobs and (item := next(queue, None)) is not None:
-                waiting.add(executor.submit(work, item))
-            if not waiting:
-                return rows
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                row = future.result()
-                store.append(row, fixed["machine_id"])
-                rows.append(row)
-                progress(row)
+        with _interrupts() as stopping:
+            while True:
+                while len(waiting) < run.jobs and not stopping.is_set() and (item := next(queue, None)) is not None:
+                    waiting.add(executor.submit(work, item))
+                if not waiting:
+                    break
+                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    row = future.result()
+                    store.append(row, fixed["machine_id"])
+                    progress(row)
+            if stopping.is_set():
+                raise Interrupted
     finally:
         isolation.close()
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
+    """The measured columns of one planned cell: a skip, or what its worker says."""
+    if item.skip is not None:
+        return {"status": "skip", "phase": "plan", "reason": item.skip}
+    if run.engine == "inline":
+        from gradbench.bench.worker import run_cell
+
+        return run_cell(item.cell, lambda phase: None, run.limits.threads, debug=run.debug)
+    return isolation.run_isolated(item.cell, item.replicate)
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second raises KeyboardInterrupt."""
+    stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+
+    def handle(signum: int, frame: Any) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -13,6 +13,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -77,6 +78,8 @@ def _work(request: dict[str, Any], answer: int) -> None:
 
     code = 1
     try:
+        if request["memory"]:
+            _limit_memory(request["memory"])
         row = run_cell(request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"])
         _say(answer, {"row": row})
         code = 0
@@ -84,6 +87,13 @@ def _work(request: dict[str, Any], answer: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _limit_memory(allowed: int) -> None:
+    """Lets this process allocate `allowed` bytes more than it has now; beyond that allocations fail."""
+    with open("/proc/self/status") as status:
+        now = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (now + allowed, now + allowed))
 
 
 def _die_with(server: int) -> None:

@@ -1,37 +1,21 @@
 """Rows on disk: one JSON line each, appended the moment a cell ends; one shard a writer.
 
 OUT/rows-<machine>-<pid>.jsonl, OUT/plan.json, OUT/logs/<cell_id>-<replicate>.txt; `rows.parquet` is built of them.
+One run at a time holds OUT/.lock.
 """
 
+import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from gradbench.bench.plan import IDENTITY, Planned
+from gradbench.bench.plan import Planned
+from gradbench.bench.schema import COLUMNS, SCHEMA, migrate
 
-SCHEMA = 1
-STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
-GRADIENT_TARGETS = ("x_T", "condition", "parameters")
-COLUMNS = (
-    *("schema", "cell_id", "run_id", "suite", *IDENTITY, "replicate", "status", "phase", "reason"),
-    *("time_s", "time_samples", "cpu_time_s", "calibration_s", "nfe_forward", "nfe_backward", "vjps"),
-    *("peak_bytes", "baseline_bytes", "reserved_bytes", "os_peak_bytes", "predicted_peak_bytes"),
-    *("state_bytes", "tape_bytes", "x0_drift"),
-    *(f"grad_norm_{t}" for t in GRADIENT_TARGETS),
-    *(
-        f"{kind}_{measure}_{t}"
-        for kind in ("flow", "sampler", "expected")
-        for measure in ("error", "cosine", "norm_ratio")
-        for t in GRADIENT_TARGETS
-    ),
-    *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in GRADIENT_TARGETS),
-    *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
-    *("flow_tol", "sampler_tol", "expected_tol"),
-    *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
-    *("threads", "load", "started_at"),
-)
+__all__ = ["COLUMNS", "SCHEMA", "Store", "latest", "read_rows", "write_parquet"]
 
 
 def complete(row: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +31,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock: IO[str] | None = None
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             probe = folder / f".write-{os.getpid()}"
@@ -55,47 +40,100 @@ class Store:
         except OSError as error:
             raise ValueError(f"--out {str(folder)!r} cannot be written to: {error.strerror}") from None
 
-    def write_plan(self, planned: Sequence[Planned], suite: str, command: str) -> None:
+    def lock(self) -> None:
+        """Makes this the one run that writes here, until the process ends; `ValueError` where another one does."""
+        self._lock = open(self.folder / ".lock", "a+")  # noqa: SIM115  held as long as the process lives
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
+            raise ValueError(
+                f"another run (process {holder}) is writing to {str(self.folder)!r}: wait for it"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def write_plan(self, planned: Sequence[Planned], suite: str, command: str, expects: Sequence[str] = ()) -> None:
         """plan.json: written first, so that a stranger sees what was to be done."""
         plan = {
             "schema": SCHEMA,
             "suite": suite,
             "command": command,
+            "expects": list(expects),
             "cells": [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned],
         }
         temporary = self.folder / f".plan-{os.getpid()}.json"
         temporary.write_text(json.dumps(plan))
         temporary.replace(self.folder / "plan.json")
 
-    def append(self, row: dict[str, Any], machine: str) -> None:
-        """One row, one line, one write, on disk when this returns."""
-        line = json.dumps(complete(row), allow_nan=True) + "\n"
-        shard = os.open(
-            self.folder / f"rows-{machine}-{os.getpid()}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
-        )
+    def plan(self) -> dict[str, Any] | None:
+        """plan.json, or None where there is none."""
         try:
-            os.write(shard, line.encode())
-            os.fsync(shard)
+            return json.loads((self.folder / "plan.json").read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ValueError(f"{self.folder / 'plan.json'} is not a plan: {error}") from None
+
+    def append(self, row: dict[str, Any], machine: str) -> None:
+        """One row, one line, on disk when this returns; a torn line of a full disk is ended before the next."""
+        line = json.dumps(complete(row), allow_nan=True).encode() + b"\n"
+        path = self.folder / f"rows-{machine}-{os.getpid()}.jsonl"
+        shard = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            before = os.fstat(shard).st_size
+            try:
+                if os.write(shard, line) != len(line):
+                    raise OSError(28, "No space left on device")
+                os.fsync(shard)
+            except OSError:
+                os.ftruncate(shard, before)
+                raise
         finally:
             os.close(shard)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows, the latest of each (cell_id, replicate) only, in the order in which they were started."""
-        latest: dict[tuple[str, int], dict[str, Any]] = {}
-        for row in sorted(read_rows(self.folder), key=lambda row: row["started_at"] or ""):
-            latest[row["cell_id"], row["replicate"]] = row
-        return list(latest.values())
+        """The row that counts of each (cell_id, replicate)."""
+        return latest(read_rows(self.folder))
+
+    def attempts(self) -> Counter[tuple[str, int]]:
+        """How often each (cell_id, replicate) was run."""
+        found: Counter[tuple[str, int]] = Counter()
+        for row in read_rows(self.folder):
+            key = row["cell_id"], row["replicate"]
+            found[key] = max(found[key], row.get("attempt") or 1)
+        return found
+
+
+def latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each (cell_id, replicate) the row of the highest attempt, by start among equals, in order of their starts."""
+
+    def order(row: dict[str, Any]) -> tuple[int, str]:
+        return row.get("attempt") or 1, row.get("started_at") or ""
+
+    kept: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        key = row["cell_id"], row["replicate"]
+        if key not in kept or order(row) >= order(kept[key]):
+            kept[key] = row
+    return sorted(kept.values(), key=lambda row: row.get("started_at") or "")
 
 
 def read_rows(folder: Path) -> Iterable[dict[str, Any]]:
-    """Every row of every shard; a torn last line, as a killed writer leaves it, is passed over."""
+    """Every row of every shard in today's schema, without its empty columns.
+
+    A torn last line, as a killed writer leaves it, is passed over; rows of older schemas are migrated.
+    """
     for shard in sorted(folder.glob("rows-*.jsonl")):
-        for line in shard.read_bytes().split(b"\n"):
-            if line:
+        with open(shard, "rb") as lines:
+            for line in lines:
                 try:
-                    yield json.loads(line)
+                    row = json.loads(line)
                 except ValueError:
                     continue
+                yield {name: value for name, value in migrate(row).items() if value is not None}
 
 
 def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -3,12 +3,14 @@
 import importlib
 import math
 import os
+import pdb
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradbench.bench.case import headers, make_case
 from gradbench.estimators.base import GradientEstimate
@@ -48,7 +50,9 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
         row["gpu"] = torch.cuda.get_device_name(device)
 
     phase("error")
+    before = [leaf.detach().clone() for leaf in (problem.x_T, *problem.leaves)]
     estimate = estimator(problem)
+    _check(problem, estimate, before)
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row
@@ -70,6 +74,22 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     row["os_peak_bytes"] = _os_peak()
     return row
+
+
+def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -> None:
+    """`ValueError` for gradients of targets not asked for, of other shapes than their leaves, and a changed problem."""
+    places = {"x_T": (problem.x_T,), "condition": (problem.condition,), "parameters": problem.parameters}
+    for target, gradient in estimate.grads.items():
+        if target not in problem.targets:
+            raise ValueError(f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}")
+        parts = gradient if isinstance(gradient, tuple) else (gradient,)
+        expected = [tuple(leaf.shape) for leaf in places[target] if leaf is not None]
+        if [tuple(part.shape) for part in parts] != expected:
+            raise ValueError(f"the gradient of {target} has shapes {[tuple(p.shape) for p in parts]}, not {expected}")
+    if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
+        raise ValueError(
+            "the estimator changed the problem: x_T, the condition or the parameters are others than before"
+        )
 
 
 def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
@@ -108,8 +128,10 @@ def _os_peak() -> int | None:
         return None
 
 
-def run_cell(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1) -> dict[str, Any]:
-    """`measure`, with every exception turned into a row that says where and why."""
+def run_cell(
+    cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1, debug: bool = False
+) -> dict[str, Any]:
+    """`measure`, with every exception turned into a row that says where and why; `debug` stops in pdb first."""
     at = "import"
 
     def note(name: str) -> None:
@@ -127,7 +149,11 @@ def run_cell(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 
     except MemoryError as failure:
         return {"status": "oom", "phase": at, "reason": _line(failure, "host")}
     except Exception as failure:
+        if "can't allocate memory" in str(failure):  # how torch's allocator on a CPU says it
+            return {"status": "oom", "phase": at, "reason": _line(failure, "host")}
         traceback.print_exc()
+        if debug:
+            pdb.post_mortem(failure.__traceback__)
         return {"status": "error", "phase": at, "reason": _line(failure, f"{time.time() - started:.1f} s in")}
 
 

@@ -73,6 +73,11 @@ class Problem:
         return {**self.sampler.traits, "steps": self.steps, **ends}
 
     @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """The condition, if there is one, and the parameters, whether their gradient is asked for or not."""
+        return (*(() if self.condition is None else (self.condition,)), *self.parameters)
+
+    @property
     def wrt(self) -> tuple[Tensor, ...]:
         """The leaves besides x_T whose gradient is asked for: the condition first, then the parameters."""
         condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()

@@ -138,12 +138,8 @@ def problems(draw, reach=3.0, batch=(1, 3), span_options=None, **options):
 
 def named(law, grads):
     """Gradients by leaf: x_T and those of LEAVES."""
-    return {"x_T": grads["x_T"], **dict(zip(LEAVES[law.name], (grads["condition"], *grads.get("parameters", ()))))}
-
-
-def flat(grads):
-    """All gradients in one vector."""
-    return torch.cat([g.flatten() for g in (grads["x_T"], grads["condition"], *grads.get("parameters", ()))])
+    leaves = (grads["condition"], *grads.get("parameters", ()))
+    return {"x_T": grads["x_T"], **dict(zip(LEAVES[law.name], leaves, strict=True))}
 
 
 def run(law, span, x_T, sampler="ddim", steps=8, objective="quadratic+sine"):

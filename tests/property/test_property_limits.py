@@ -19,9 +19,8 @@ def test_a_mixture_of_equal_components_is_the_gaussian(sampler, problem, count, 
     law = law.but(rotation=np.eye(dim))
     arrays_of = {k: v for k, v in law.arrays.items() if k != "rotation"}
     means, log_std = np.zeros((count, dim)), np.tile(law.arrays["log_std"], (count, 1))
-    mixture = Law(
-        "mixture", {**arrays_of, "means": means, "log_std": log_std, "logits": data.draw(arrays(count, -3, 3))}
-    )
+    logits = data.draw(arrays(count, -3, 3))
+    mixture = Law("mixture", {**arrays_of, "means": means, "log_std": log_std, "logits": logits})
     got, expected = run(mixture, span, x_T, sampler), run(law, span, x_T, sampler)
     tolerance = slack(law, span, x_T, sampler)
     agree({**got, "log_std": got["log_std"].sum(0)}, expected, tolerance)
@@ -29,7 +28,7 @@ def test_a_mixture_of_equal_components_is_the_gaussian(sampler, problem, count, 
     agree({"logits": got["logits"]}, {"logits": torch.zeros(count).double()}, 1e-12 * (1 + got["condition"].norm()))
 
 
-@examples(8)
+@examples(4)
 @given(problems(names=("gaussian",), log_std=(-1.5, 0.5)))
 def test_the_solved_flow_of_one_component_is_the_closed_form(problem):
     law, span, x_T = problem
@@ -62,13 +61,19 @@ def test_a_product_mixture_of_equal_components_is_the_gaussian(sampler, problem,
     agree({"condition": got["means"].sum(1)}, {"condition": got["condition"]}, tolerance)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "mixture", "product-mixture"])
-@pytest.mark.parametrize("sampler", ["flow", "ddim"])
+@pytest.mark.parametrize(
+    ("name", "sampler"),
+    [
+        ("gaussian", "flow"),
+        ("product-mixture", "flow"),
+        ("gaussian", "ddim"),
+        ("mixture", "ddim"),
+        ("product-mixture", "ddim"),
+    ],
+)
 @examples(15)
 @given(problems(names=("dirac",)), numbers(-14, -9))
 def test_a_narrow_law_is_a_point(name, sampler, problem, log_std):
-    if (name, sampler) == ("mixture", "flow"):
-        return  # solved, not closed: the other flows are
     law, span, x_T = problem
     dim = x_T.shape[1]
     shape = {"gaussian": (dim,), "mixture": (1, dim), "product-mixture": (dim, 1)}[name]
@@ -102,7 +107,9 @@ def test_a_law_much_wider_than_the_noise_is_carried_by_alpha_alone(name, problem
     x_0 = ratio * x_T
     cotangent = torch.from_numpy(law.arrays["weight"]) * (x_0 - torch.from_numpy(law.arrays["target"])) + torch.cos(x_0)
     reach = (1 + ratio) ** 2 * (10 + x_T.norm().item())
-    tolerance = 4 * (small + 1e-13) * reach * len(x_T)
+    # a transport by distribution functions knows u to the rounding of log F over its slope: some eps of a deviation
+    rounding = 1e-13 + (64 * 2.2e-16 * np.exp(log_std) if name == "product-mixture" else 0.0)
+    tolerance = 4 * (small + rounding) * reach * len(x_T)
     agree({"x_T": got["x_T"]}, {"x_T": ratio * cotangent}, tolerance)
     agree({"condition": got["condition"]}, {"condition": torch.zeros(dim).double()}, tolerance)
 

@@ -1,0 +1,92 @@
+"""The schema of a row: its columns, its number, and how older rows become today's. Old rows load for ever."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gradbench.bench.plan import IDENTITY
+
+SCHEMA = 2
+STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
+TARGETS = ("x_T", "condition", "parameters")
+KINDS = ("flow", "sampler", "expected")
+COLUMNS = (
+    *("schema", "cell_id", "run_id", "suite", *IDENTITY, "replicate", "attempt", "status", "phase", "reason"),
+    *("time_s", "time_samples", "cpu_time_s", "calibration_s", "nfe_forward", "nfe_backward", "vjps"),
+    *("peak_bytes", "baseline_bytes", "reserved_bytes", "os_peak_bytes", "predicted_peak_bytes"),
+    *("state_bytes", "tape_bytes", "x0_drift"),
+    *(f"grad_norm_{t}" for t in TARGETS),
+    *(f"{k}_{measure}_{t}" for k in KINDS for measure in ("error", "cosine", "norm_ratio") for t in TARGETS),
+    *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in TARGETS),
+    *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
+    *(f"{k}_tol" for k in KINDS),
+    *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
+    *("threads", "load", "started_at"),
+)
+
+
+def _one_to_two(row: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 gave each reference its own tolerance, and rows the number of their attempt."""
+    known = [k for k in KINDS if any(row.get(f"{k}_error_{t}") is not None for t in TARGETS)]
+    return {**row, "attempt": 1, **{f"{k}_tol": row.get("reference_tol") for k in known}}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_to_two}
+
+
+def migrate(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of any schema up to today's, in today's; `ValueError` for one from the future."""
+    number = row.get("schema") or 1
+    if number > SCHEMA:
+        raise ValueError(
+            f"a row has schema {number}, newer than {SCHEMA} of this gradbench: upgrade it to read the row"
+        )
+    while number < SCHEMA:
+        row = MIGRATIONS[number](row)
+        number += 1
+    return {**row, "schema": SCHEMA}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a row, as results/schema/ publishes it."""
+    whole = {
+        "schema",
+        "replicate",
+        "attempt",
+        "steps",
+        "seed",
+        "nfe_forward",
+        "nfe_backward",
+        "vjps",
+        "draws",
+        "threads",
+    }
+    objects = {"case_params", "sampler_params", "estimator_params"}
+    words = {
+        *("cell_id", "run_id", "suite", "case", "sampler", "estimator", "dtype", "device", "phase", "reason"),
+        *("reference_method", "reference_digest", "reference_dtype", "gradbench", "torch", "git_commit", "fingerprint"),
+        *("machine_id", "machine_class", "cpu", "gpu", "started_at"),
+    }
+
+    def kind(name: str) -> dict[str, Any]:
+        if name == "status":
+            return {"enum": list(STATUSES)}
+        if name == "targets":
+            return {"type": "array", "items": {"enum": list(TARGETS)}}
+        if name == "time_samples":
+            return {"type": ["array", "null"], "items": {"type": "number"}}
+        if name in objects:
+            return {"type": "object"}
+        if name in words:
+            return {"type": ["string", "null"]}
+        if name in whole or name.endswith("_bytes"):
+            return {"type": ["integer", "null"]}
+        return {"type": ["boolean", "null"]} if name == "git_dirty" else {"type": ["number", "null"]}
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"gradbench row, schema {SCHEMA}",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["schema", "cell_id", "replicate", "status", "started_at", *IDENTITY],
+        "properties": {name: kind(name) for name in COLUMNS},
+    }

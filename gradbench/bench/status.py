@@ -1,0 +1,90 @@
+"""What happened in a folder of rows, and what to type next. No torch."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gradbench.bench.runner import DONE
+from gradbench.bench.schema import STATUSES
+from gradbench.bench.store import Store, latest, read_rows, write_parquet
+from gradbench.measure.environment import fingerprint
+
+
+def summary(store: Store) -> dict[str, Any]:
+    """Planned, done, failed, missing and stale cells of a folder, and the reasons of the failures."""
+    plan = store.plan()
+    rows = {(row["cell_id"], row["replicate"]): row for row in store.rows()}
+    cells = [(c["cell_id"], c["replicate"]) for c in plan["cells"]] if plan else list(rows)
+    mine = [rows[key] for key in cells if key in rows]
+    expected = (*DONE, *(plan or {}).get("expects", ()))
+    failed = [row for row in mine if row["status"] not in expected]
+    return {
+        "folder": str(store.folder),
+        "suite": (plan or {}).get("suite"),
+        "command": (plan or {}).get("command"),
+        "planned": len(cells),
+        "done": len(mine) - len(failed),
+        "failed": len(failed),
+        "missing": len(cells) - len(mine),
+        "stale": sum(row.get("fingerprint") != fingerprint() for row in mine),
+        "statuses": {s: n for s in STATUSES if (n := sum(row["status"] == s for row in mine))},
+        "failures": [
+            {name: row.get(name) for name in ("cell_id", "replicate", "case", "estimator", "status", "phase", "reason")}
+            for row in failed
+        ],
+    }
+
+
+def status_command(folder: Path, as_json: bool) -> None:
+    """Tells a stranger what is there and what to type."""
+    if not folder.is_dir() or not (any(folder.glob("rows-*.jsonl")) or (folder / "plan.json").exists()):
+        raise ValueError(f"no rows and no plan in {str(folder)!r}: name a folder that `gradbench run --out` wrote")
+    store = Store(folder)
+    found = summary(store)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    print(f"{folder}: " + ", ".join(f"{found[name]} {name}" for name in ("planned", "done", "failed", "missing")))
+    print("  " + (", ".join(f"{n} {s}" for s, n in found["statuses"].items()) or "no rows yet"))
+    reasons = Counter((f["status"], f["phase"] or "", f["reason"] or "") for f in found["failures"])
+    for (status, phase, reason), count in reasons.most_common(10):
+        print(f"  {count} x {status} in {phase}: {reason}")
+    if found["failures"]:
+        first = "{cell_id}-{replicate}.txt".format(**found["failures"][0])
+        print(f"  log of the first: {folder / 'logs' / first}")
+    if found["stale"]:
+        print(f"  {found['stale']} rows were made by other code than this; measure them again with --rerun all")
+    if found["command"]:
+        if found["missing"]:
+            print(f"to go on:          {found['command']}")
+        if found["failed"]:
+            print(f"to try again:      {found['command']} --rerun failed")
+        print(f"to see the report: gradbench report {folder}")
+
+
+def merge_command(folders: list[Path], out: Path) -> None:
+    """Joins the rows of several folders, of one machine or many, into OUT; of a cell measured twice the last counts."""
+    from gradbench.bench.commands import write_outputs
+
+    for folder in folders:
+        if not any(folder.glob("rows-*.jsonl")):
+            raise ValueError(f"no rows in {str(folder)!r}: name folders that `gradbench run --out` wrote")
+    store = Store(out)
+    store.lock()
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for folder in [*folders, *([out] if any(out.glob("rows-*.jsonl")) else [])]:
+        for row in read_rows(folder):
+            kept.setdefault(row.get("machine_id") or "", []).append(row)
+    for machine, rows in kept.items():
+        lines = "".join(json.dumps(row) + "\n" for row in latest(rows))
+        temporary = out / f".merge-{machine}"
+        temporary.write_text(lines)
+        temporary.replace(out / f"rows-{machine}-merged.jsonl")
+    for shard in out.glob("rows-*.jsonl"):
+        if not shard.name.endswith("-merged.jsonl"):
+            shard.unlink()
+    everything = [row for rows in kept.values() for row in latest(rows)]
+    write_parquet(everything, out / "rows.parquet")
+    write_outputs(everything, out, "", show=False)
+    print(f"{len(everything)} rows of {len(kept)} machines from {len(folders)} folders: {out / 'rows.parquet'}")

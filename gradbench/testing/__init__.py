@@ -1,0 +1,1 @@
+"""For authors of estimators: faults that a run must survive."""
