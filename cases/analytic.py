@@ -14,6 +14,7 @@ PARAMS: dict[str, Any] = {
 }
 GRID = "uniform-t"
 DTYPE = "float64"
+DTYPES = ("float64", "float32")
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -26,16 +27,32 @@ def check(params: Mapping[str, Any]) -> None:
     checks.time_range(params["t_max"], params["t_min"], make_schedule(params["schedule"]).t_end)
 
 
+def sizes(arrays: Mapping[str, Any]) -> dict[str, int]:
+    """The dimension, and the number of components, that the given arrays have."""
+    from gradbench import checks
+
+    found = {}
+    for name in ("condition", "target", "weight"):
+        if name in arrays:
+            array = checks.array(name, arrays[name])
+            if array.ndim != 1:
+                raise ValueError(f"{name} must have shape (d,), got {tuple(array.shape)}")
+            found.setdefault("dim", array.numel())
+    if "logits" in arrays:
+        found["components"] = checks.array("logits", arrays["logits"]).shape[-1]
+    return found
+
+
 class Arrays:
     """The arrays of a problem: those given, and others drawn in a fixed order from numpy's default generator."""
 
     def __init__(self, given: Mapping[str, Any], seed: int, dim: int) -> None:
         import numpy as np
-        import torch
 
-        self.given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in given.items()}
-        vectors = [self.given[name] for name in ("condition", "target", "weight") if name in self.given]
-        self.dim = vectors[0].numel() if vectors else dim
+        from gradbench import checks
+
+        self.given = {name: checks.array(name, value) for name, value in given.items()}
+        self.dim = dim
         self.draw = np.random.default_rng([seed, self.dim])
 
     def pick(self, name: str, drawn: Any) -> Any:

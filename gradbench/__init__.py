@@ -16,10 +16,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gradbench.api import case, estimator, sample
     from gradbench.diffusion.chart import Chart
-    from gradbench.diffusion.denoiser import Denoiser, NetworkDenoiser, Prediction
+    from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
     from gradbench.diffusion.discrete import from_diffusers
-    from gradbench.diffusion.schedule import Schedule
+    from gradbench.diffusion.schedule import Schedule, make_schedule
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
+    from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem
     from gradbench.models.unet import unet_denoiser
     from gradbench.samplers.base import Interval, Rule
@@ -31,10 +32,14 @@ _HOMES = {
     "sample": "api",
     "Chart": "diffusion.chart",
     "Denoiser": "diffusion.denoiser",
+    "ExactPrediction": "diffusion.denoiser",
     "NetworkDenoiser": "diffusion.denoiser",
+    "NetworkPrediction": "diffusion.denoiser",
     "Prediction": "diffusion.denoiser",
     "Schedule": "diffusion.schedule",
     "from_diffusers": "diffusion.discrete",
+    "make_schedule": "diffusion.schedule",
+    "Differentiable": "estimators.pathwise",
     "GradientEstimate": "estimators.base",
     "GradientEstimator": "estimators.base",
     "Problem": "estimators.problem",
@@ -47,10 +52,13 @@ _HOMES = {
 __all__ = [
     "Chart",
     "Denoiser",
+    "Differentiable",
+    "ExactPrediction",
     "GradientEstimate",
     "GradientEstimator",
     "Interval",
     "NetworkDenoiser",
+    "NetworkPrediction",
     "Prediction",
     "Problem",
     "Rollout",
@@ -60,6 +68,7 @@ __all__ = [
     "case",
     "estimator",
     "from_diffusers",
+    "make_schedule",
     "sample",
     "unet_denoiser",
 ]

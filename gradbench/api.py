@@ -8,6 +8,7 @@ from torch import Tensor
 from gradbench import checks
 from gradbench.bench.case import Case, make_case
 from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.schedule import ends_of
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.leaves import refuse_unnamed
@@ -34,7 +35,7 @@ def sample(
     *,
     sampler: str = "ddim",
     steps: int = 50,
-    gradient: str = "checkpoint",
+    gradient: str | GradientEstimator = "checkpoint",
     wrt: Sequence[Tensor] = (),
     seed: int = 0,
     t_max: float = 1.0,
@@ -43,21 +44,28 @@ def sample(
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
-    sampler: a selector, `ddim[grid=leading]`. wrt: every tensor besides x_T whose gradient is wanted, leaf or not
-    (prompt embeddings, LoRA weights). noise: of stochastic samplers, (steps, b, *x), or `keyed` to draw it by key from
-    `seed`, or `nested` for one Wiener path that chains of other steps and samplers share. Raises `ValueError` where the
-    network reads trainable tensors that `wrt` does not name, whose gradient would be silently lost; for estimators that
-    are no differentiable sample; and for unknown names.
+    sampler: a selector, `ddim[grid=leading]`. gradient: a selector, or an estimator that is `Differentiable`. wrt:
+    every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
+    trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or
+    `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share. Raises `ValueError`
+    where `wrt` leaves a trainable tensor out, whose gradient would be silently lost; for estimators that are no
+    differentiable sample or cannot serve the sampler; and for unknown names.
     """
+    if not isinstance(denoiser, Denoiser):
+        raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+    if isinstance(wrt, Tensor) or not all(isinstance(leaf, Tensor) for leaf in wrt):
+        raise ValueError(f"wrt must be a list of tensors, got {type(wrt).__name__}")
+    checks.batch("x_T", x_T)
     spec = sampler_spec(sampler)
     checks.seed(seed)
-    method = make_estimator(gradient)
+    method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
-        raise ValueError(f"gradient {gradient!r} is no differentiable sample. Allowed: {', '.join(usable)}")
-    reason = method.supports({**spec.traits, "steps": steps})
+        raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
+    rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise)
+    ends = ends_of(denoiser.schedule, rollout.grid[0], rollout.grid[-1])
+    reason = method.supports({**spec.traits, "steps": steps, **ends})
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
-    rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise)
     refuse_unnamed(denoiser, wrt)
     return method.sample(rollout, x_T, [leaf for leaf in wrt if leaf.requires_grad])

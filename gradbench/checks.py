@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,13 +15,14 @@ def positive_integer(name: str, value: Any) -> int:
 
 
 def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
-    """A member of `allowed`; the message suggests the nearest name."""
+    """A member of `allowed`, True and 1 being different; the message suggests the nearest name."""
     choices = list(allowed)
-    if value in choices:
+    if any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
         return value
-    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {name} {value!r}{hint} Allowed: {', '.join(map(str, choices))}")
+    words = [choice for choice in choices if isinstance(choice, str)]
+    near = difflib.get_close_matches(value, words, n=1, cutoff=0.6) if isinstance(value, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    raise ValueError(f"unknown {name} {value!r}{hint} allowed: {', '.join(map(str, choices))}")
 
 
 def finite(name: str, value: Any) -> float:
@@ -79,12 +81,48 @@ def dtype(value: Any) -> Any:
     return getattr(torch, one_of("dtype", name, DTYPES))
 
 
+def device_name(value: Any) -> str:
+    """`cpu`, `cuda` or `cuda:1`, whether it exists here or not."""
+    if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        raise ValueError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
+    return value
+
+
+def batch(name: str, value: Any) -> Any:
+    """A floating tensor (b, *x) with b >= 1."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise ValueError(f"{name} must be a tensor (b, *x), got {type(value).__name__}")
+    if not value.is_floating_point() or value.ndim < 2 or len(value) < 1:
+        raise ValueError(
+            f"{name} must be a floating tensor (b, *x) with b >= 1, got {value.dtype} {tuple(value.shape)}"
+        )
+    return value
+
+
+def array(name: str, value: Any) -> Any:
+    """A float64 tensor of finite real numbers, from anything that holds them."""
+    import torch
+
+    try:
+        tensor = torch.as_tensor(value)
+        if tensor.is_complex():
+            raise ValueError("complex numbers")
+        tensor = tensor.detach().to(torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be an array of real numbers, got {str(value)[:60]!r} ({error})") from None
+    if tensor.numel() == 0 or not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} must be finite and not empty, got {tensor.tolist()!r:.80}")
+    return tensor
+
+
 def device(value: Any) -> Any:
     """A torch device that exists here: cpu, or cuda where there is one."""
     import torch
 
     name = str(value)
-    one_of("device", name.partition(":")[0], ("cpu", "cuda"))
+    device_name(name)
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(
             f"device {name!r} is not available here: torch {torch.__version__} sees no CUDA device; use cpu"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-FAILED, USAGE, SOME_FAILED, NOTHING, INTERRUPTED = 1, 2, 3, 4, 130
+USAGE, INTERRUPTED = 2, 130
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
         _fail(error.format_message())
     except ValueError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     else:
@@ -28,15 +30,20 @@ def _fail(message: str) -> None:
     sys.exit(USAGE)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="diffusion-gradbench", prog_name="gradbench")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Which estimator of the gradient through a diffusion sampler to use, measured."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def _cases_option(function: Any) -> Any:
     def added(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-        if value:
+        if value is not None:
             from gradbench.bench.case import add_folder
 
             add_folder(value)

@@ -15,15 +15,17 @@ _WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
     """Name and options of one selector; `ValueError` names the text and the grammar."""
-    match = _HEAD.match(text.strip())
+    match = _HEAD.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise _malformed(text)
     options: dict[str, Any] = {}
     for item in _split(text, match["body"] or ""):
         key, equals, value = item.partition("=")
         key = key.strip()
-        if not equals or not key.isidentifier() or key in options:
+        if not equals or not key.isidentifier():
             raise _malformed(text)
+        if key in options:
+            raise ValueError(f"selector {text!r} gives {key} twice: write {key}=[value,value] for both")
         options[key] = _value(text, value.strip())
     return match["name"], options
 
@@ -52,7 +54,10 @@ def _text(value: Any) -> str:
 
 def _value(text: str, value: str) -> Any:
     if value.startswith("[") and value.endswith("]"):
-        return [_value(text, item.strip()) for item in _split(text, value[1:-1])]
+        members = [_value(text, item.strip()) for item in _split(text, value[1:-1])]
+        if not members:
+            raise _malformed(text)
+        return members
     if value.endswith("]") and _HEAD.match(value):
         parse(value)  # an option may be a selector itself: schedule=vp-linear[beta_1=10]
         return value
@@ -86,5 +91,5 @@ def _split(text: str, body: str) -> list[str]:
     return items
 
 
-def _malformed(text: str) -> ValueError:
+def _malformed(text: Any) -> ValueError:
     return ValueError(f"malformed selector {text!r}: write name, name[option=value] or name[option=[value,value]]")

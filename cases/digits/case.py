@@ -20,6 +20,7 @@ PARAMS: dict[str, Any] = {
 ARRAYS = ("target",)
 GRID = "leading"
 DTYPE = "float32"
+DTYPES = ("float64", "float32", "bfloat16", "float16")
 NOISE = "keyed"
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("sampler", "expected")
@@ -45,7 +46,7 @@ def check(params: Mapping[str, Any]) -> None:
     checks.time_range(params["t_max"], params["t_min"])
     checks.one_of("label", params["label"], range(10))
     checks.finite("guidance", params["guidance"])
-    checks.positive_integer("rank", params["rank"])
+    checks.one_of("rank", params["rank"], range(1, 33))
     for name in WEIGHTS:
         verify(HERE, name)
 

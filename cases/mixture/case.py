@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import analytic
-from ..analytic import DTYPE, GRID, OBJECTIVES, Arrays, check, parts  # noqa: F401
+from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "mixture"
 SUMMARY = "a Gaussian mixture with a common shift; nonlinear score, flow gradients by a solve to 1e-12"
@@ -28,7 +28,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     from gradbench.estimators.fine import fine_flow
 
     a = Arrays(arrays, seed, params["dim"])
-    count = len(a.given["logits"]) if "logits" in a.given else params["components"]
+    count = params["components"]
     condition = a.normal("condition", a.dim, scale=0.3)
     means = a.normal("means", count, a.dim, scale=1.5)
     log_std = a.uniform("log_std", np.log(0.2), 0.0, count, a.dim)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import analytic
-from ..analytic import DTYPE, GRID, OBJECTIVES, Arrays, check, parts  # noqa: F401
+from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "product-mixture"
 SUMMARY = "a rotated product of one-dimensional mixtures; nonlinear score, exact flow by monotone transport"
@@ -28,7 +28,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     from gradbench.diffusion.transport import flow
 
     a = Arrays(arrays, seed, params["dim"])
-    count = a.given["logits"].shape[-1] if "logits" in a.given else params["components"]
+    count = params["components"]
     rotation = a.rotation()
     condition = a.normal("condition", a.dim, scale=0.3)
     means = a.normal("means", a.dim, count, scale=1.5)

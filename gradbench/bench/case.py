@@ -49,21 +49,59 @@ def folders() -> list[Path]:
 def add_folder(folder: Path | str) -> None:
     """Adds a folder of case folders; `ValueError` where there is none."""
     path = Path(folder).resolve()
-    if not path.is_dir():
-        raise ValueError(f"--cases must name a folder of case folders, got {str(folder)!r}")
+    if not str(folder) or not any(path.glob("*/case.py")) and not any(path.glob("suites/*.yaml")):
+        raise ValueError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
     if str(path) not in _package().__path__:
         _package().__path__.append(str(path))
 
 
+HEADER = (
+    "NAME",
+    "SUMMARY",
+    "CITATION",
+    "OBJECTIVES",
+    "PARAMS",
+    "ARRAYS",
+    "TARGETS",
+    "GRID",
+    "DTYPE",
+    "DTYPES",
+    "NOISE",
+)
+
+
 def headers() -> dict[str, Any]:
-    """The header of every case, by name; imports no torch."""
-    found = {}
+    """The header of every case, by name; imports no torch.
+
+    Raises `ValueError` for a case.py that cannot be imported or lacks a name, and for a case's name or folder's name
+    that is taken.
+    """
+    found: dict[str, Any] = {}
     for folder in folders():
         for file in sorted(folder.glob("*/case.py")):
             _package()
-            header = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
+            try:
+                header = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
+            except Exception as error:
+                raise ValueError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
+            lacking = [name for name in (*HEADER, "check", "build") if not hasattr(header, name)]
+            if lacking:
+                raise ValueError(f"case {file} lacks {', '.join(lacking)}")
+            if Path(str(header.__file__)).resolve() != file.resolve():
+                raise ValueError(f"case {file} lies in a folder whose name is taken by {header.__file__}: rename it")
+            if header.NAME in found:
+                raise ValueError(
+                    f"case {file} has the name {header.NAME!r} of {found[header.NAME].__file__}: rename it"
+                )
             found[header.NAME] = header
     return found
+
+
+def refuse_arrays(name: str, given: Mapping[str, Any]) -> None:
+    """`ValueError` for explicit arrays in a selector, which holds no arrays."""
+    known = headers()
+    header = known[checks.one_of("case", name, known)]
+    checks.options(f"case {name} in a selector", dict(given), header.PARAMS)
 
 
 @dataclass(frozen=True)
@@ -109,6 +147,7 @@ class Case:
         checks.seed(seed)
         chosen = check_targets(self.header.TARGETS if targets is None else targets)
         number = checks.dtype(dtype or self.header.DTYPE)
+        checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.header.DTYPES)
         place = checks.device(device)
         parts = self.header.build(self.params, self.arrays, seed)
         state_dtype = number if number.itemsize >= 4 else torch.float32
@@ -117,8 +156,9 @@ class Case:
         condition.data = condition.data.to(place, state_dtype)
         if x_T is None:
             x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts["shape"])))
-        x_T = torch.as_tensor(x_T).detach().to(place, state_dtype)
-        checks.shape("x_T", x_T.shape, (len(x_T), *parts["shape"]))
+        x_T = checks.array("x_T", x_T).to(place, state_dtype)
+        if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts["shape"]):
+            raise ValueError(f"x_T must have shape (b, {', '.join(map(str, parts['shape']))}), got {tuple(x_T.shape)}")
         return Problem(
             denoiser=denoiser,
             sampler=spec,
@@ -131,7 +171,7 @@ class Case:
             condition=condition,
             parameters=parts["parameters"],
             seed=seed,
-            noise=noise if isinstance(noise, str) else torch.as_tensor(noise).detach().to(place, state_dtype),
+            noise=noise if isinstance(noise, str) else checks.array("noise", noise).to(place, state_dtype),
             flow=parts.get("flow"),
         )
 
@@ -145,4 +185,15 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     checks.positive_integer("batch", params["batch"])
     checks.one_of("objective", params["objective"], header.OBJECTIVES)
     header.check(params)
-    return Case(header, params, {key: value for key, value in given.items() if key in header.ARRAYS})
+    arrays = {key: value for key, value in given.items() if key in header.ARRAYS}
+    if arrays and hasattr(header, "sizes"):
+        params = overlay_sizes(name, params, given, header.sizes(arrays))
+    return Case(header, params, arrays)
+
+
+def overlay_sizes(name: str, params: dict[str, Any], given: Mapping[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+    """The parameters with the sizes that the given arrays have; `ValueError` where a given one says otherwise."""
+    for key, size in sizes.items():
+        if key in given and given[key] != size:
+            raise ValueError(f"{key} of case {name} must be {size}, as its arrays have it, got {given[key]!r}")
+    return {**params, **sizes}

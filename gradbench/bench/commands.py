@@ -10,6 +10,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.case import headers
+from gradbench.bench.plan import MOST_CELLS
 from gradbench.bench.suite import Block, Suite, load_suite, suite_files
 from gradbench.command import command
 from gradbench.entry import Catalogue
@@ -45,7 +46,10 @@ def parse_seeds(text: str) -> list[int]:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if match is None:
             raise ValueError(f"--seeds must be a range like 0-4 or 0,3, got {text!r}")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high < low or high - low >= MOST_CELLS:
+            raise ValueError(f"--seeds must be a range like 0-4 of at most {MOST_CELLS:,} seeds, got {text!r}")
+        seeds += range(low, high + 1)
     return seeds
 
 
@@ -74,12 +78,13 @@ def run_command(options: dict[str, Any], line: str) -> int:
     from gradbench.bench.progress import Progress
     from gradbench.bench.runner import RERUNS, Interrupted, Run, execute, pending
     from gradbench.bench.store import Store
+    from gradbench.measure.environment import fingerprint
 
     checks.one_of("--rerun", options["rerun"], RERUNS)
     checks.one_of("engine", options["engine"], ENGINES)
     jobs = checks.positive_integer("jobs", options["jobs"])
     memory = parse_bytes(options["memory"]) if options["memory"] else None
-    threads = checks.positive_integer("threads", options["threads"])
+    threads = int(checks.in_range("threads", options["threads"], 1, 256))
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
@@ -88,9 +93,15 @@ def run_command(options: dict[str, Any], line: str) -> int:
     if options["dry_run"]:
         _show_plan(planned, options["as_json"])
         return OK
+    if not options["out"]:
+        raise ValueError("--out must name a folder, got ''")
     store = Store(Path(options["out"]))
     store.lock()
-    todo = pending(planned, store.rows(), options["rerun"])
+    earlier = store.rows()
+    todo = pending(planned, earlier, options["rerun"])
+    stale = sum(row.get("fingerprint") != fingerprint() for row in earlier)
+    if stale and options["rerun"] != "all":
+        print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
     engine = "inline" if options["pdb"] else options["engine"]
     stopped: str | None = None

@@ -12,9 +12,9 @@ from importlib import util
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import Case, headers, make_case
+from gradbench.bench.case import Case, headers, make_case, refuse_arrays
 from gradbench.bench.suite import Block
-from gradbench.diffusion.schedule import make_schedule
+from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import sampler_spec
@@ -33,6 +33,7 @@ IDENTITY = (
     "dtype",
     "device",
 )
+MOST_CELLS = 1_000_000
 TARGETS = ("x_T", "condition", "parameters")
 
 
@@ -65,6 +66,8 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
             for replicate in range(replicates):
                 item = Planned(cell, replicate, skip)
                 planned.setdefault(item.key, item)
+        if len(planned) > MOST_CELLS:
+            raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
     return list(planned.values())
 
 
@@ -78,7 +81,7 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
     ]
     steps = [checks.positive_integer("steps", value) for value in block.steps]
     seeds = [checks.seed(value) for value in block.seeds]
-    checks.one_of("device", block.device.partition(":")[0], ("cpu", "cuda"))
+    checks.device_name(block.device)
     if block.dtype is not None:
         checks.one_of("dtype", block.dtype, checks.DTYPES)
     targets = [name for name in TARGETS if name in block.targets]
@@ -86,6 +89,7 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
         checks.one_of("target", target, TARGETS)
     for text in block.cases:
         for case_name, case_given in expand(text):
+            refuse_arrays(case_name, case_given)
             case = make_case(case_name, case_given)
             for name, given in samplers:
                 spec = sampler_spec(render(name, given), case.header.GRID)
@@ -108,22 +112,26 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                             cell["cell_id"] = cell_id(cell)
                             traits = {**spec.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
                             traits |= _ends(case)
-                            yield cell, _skip(case.header.REQUIRES, entry, options, traits) or spec.refuses(traits)
+                            yield cell, _skip(case, entry, options, traits) or spec.refuses(traits)
 
 
-def _skip(case_requires: Sequence[str], entry: Entry, options: dict[str, Any], traits: dict[str, Any]) -> str | None:
-    missing = [name for name in (*case_requires, *entry.requires) if util.find_spec(name) is None]
+def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, Any]) -> str | None:
+    missing = [name for name in (*case.header.REQUIRES, *entry.requires) if util.find_spec(name) is None]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
+    if not traits["targets"]:
+        return f"the case has no such target; it has {', '.join(case.header.TARGETS)}"
+    if traits["dtype"] not in case.header.DTYPES:
+        return f"the case has no dtype {traits['dtype']}; it has {', '.join(case.header.DTYPES)}"
     return entry.refuses(options, traits)
 
 
 def _ends(case: Case) -> dict[str, Any]:
-    """alpha at t_max and sigma at t_min, by which a chart knows whether it can serve; of schedules named by a case."""
+    """The ends of the time range, by which a chart knows whether it can serve; of schedules named by a case."""
     if "schedule" not in case.params:
         return {}
     schedule = make_schedule(case.params["schedule"])
-    return {"alpha_T": schedule.alpha(case.params["t_max"]), "sigma_0": schedule.sigma(case.params["t_min"])}
+    return ends_of(schedule, case.params["t_max"], case.params["t_min"])
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:

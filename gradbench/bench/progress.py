@@ -67,7 +67,10 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
             if line["reason"]:
                 console.print(f"  {line['estimator']}: {line['status']}: {line['reason']}")
         console.print()
-    console.print("errors: relative L2 against the exact flow's gradient, or (s) the sampler's where no flow is known")
+    console.print(
+        "errors: relative L2 against the gradient of the exact flow (of a stochastic chain: of the exact reverse"
+    )
+    console.print("SDE on the same path), or (s) against the sampler's own where that is not known")
 
 
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")

@@ -7,6 +7,7 @@ One run at a time holds OUT/.lock.
 import fcntl
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -124,16 +125,30 @@ def latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def read_rows(folder: Path) -> Iterable[dict[str, Any]]:
     """Every row of every shard in today's schema, without its empty columns.
 
-    A torn last line, as a killed writer leaves it, is passed over; rows of older schemas are migrated.
+    A torn last line, as a killed writer leaves it, is passed over; other lines that are no rows are counted on stderr.
+    Rows of older schemas are migrated.
     """
-    for shard in sorted(folder.glob("rows-*.jsonl")):
+    for shard in sorted(path for path in folder.glob("rows-*.jsonl") if path.is_file()):
         with open(shard, "rb") as lines:
+            foreign = 0
             for line in lines:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                yield {name: value for name, value in migrate(row).items() if value is not None}
+                row = _row(line)
+                if row is not None:
+                    yield {name: value for name, value in migrate(row).items() if value is not None}
+                elif line.endswith(b"\n"):
+                    foreign += 1
+        if foreign:
+            print(f"{shard}: {foreign} lines are no rows and are passed over", file=sys.stderr)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row that a line holds, or None."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(row, dict) and isinstance(row.get("cell_id"), str)
+    return row if known and isinstance(row.get("replicate"), int) and isinstance(row.get("status"), str) else None
 
 
 def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:

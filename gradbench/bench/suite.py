@@ -43,15 +43,35 @@ def suite_files() -> dict[str, Path]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name; `ValueError` for an unknown name or for a key that suites do not have."""
+    """The suite of that name; `ValueError` for an unknown name and for a file that is no suite."""
     import yaml
 
     files = suite_files()
-    text = files[checks.one_of("suite", name, files)].read_text()
-    content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    checks.options(f"suite {name}", content, ("summary", "replicates", "expects", "blocks"))
-    blocks = []
-    for block in content.pop("blocks"):
-        checks.options(f"suite {name}", block, Block.__dataclass_fields__)
-        blocks.append(Block(**block))
-    return Suite(name, blocks=blocks, **content)
+    file = files[checks.one_of("suite", name, files)]
+    try:
+        content = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(f"suite {file} is no YAML: {error}") from None
+    fields = _mapping(f"suite {file}", content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
+    blocks = [_block(f"block {i} of suite {file}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
+    if not blocks:
+        raise ValueError(f"suite {file} must have a list of blocks")
+    return Suite(name, **{"summary": "", **fields}, blocks=blocks)
+
+
+def _mapping(owner: str, content: Any, kinds: dict[str, type]) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError(f"{owner} must be a mapping of {', '.join(kinds)}, got {str(content)[:40]!r}")
+    for key, value in checks.options(owner, content, kinds).items():
+        if not isinstance(value, kinds[key]):
+            raise ValueError(f"{key} of {owner} must be a {kinds[key].__name__}, got {str(value)[:40]!r}")
+    return dict(content)
+
+
+def _block(owner: str, content: Any) -> Block:
+    kinds = {name: str if name in ("dtype", "device") else list for name in Block.__dataclass_fields__}
+    fields = _mapping(owner, content, kinds)
+    lacking = [name for name in ("cases", "samplers", "estimators") if name not in fields]
+    if lacking:
+        raise ValueError(f"{owner} lacks {', '.join(lacking)}")
+    return Block(**fields)

@@ -115,6 +115,9 @@ def _references(cell: dict[str, Any], problem: Problem, estimate: GradientEstima
     found = reference.references(problem, make_case(cell["case"], cell["case_params"]).header.FLOW)
     row = reference.columns(found)
     for kind, answer in found.items():
+        one_path = problem.sampler.traits["stochastic"] and estimate.draws is None
+        if kind == "expected" and one_path:
+            continue  # the gradient on one path of noises is no estimate of the expectation to be ranked by
         row |= error.columns(kind, estimate.grads, answer.grads)
     return row
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench import checks
-from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedule import Schedule, make_schedule
 
 KINDS = ("eps", "x0", "v", "score")
 
@@ -124,7 +124,12 @@ class Denoiser(nn.Module, ABC):
     def forward(self, x: Tensor, t: float) -> Prediction:
         self.calls += 1
         with pure_autocast():
-            return self.predict(x, t)
+            prediction = self.predict(x, t)
+        if not isinstance(prediction, Prediction):
+            raise ValueError(
+                f"predict must return a Prediction, got {type(prediction).__name__}: see NetworkPrediction"
+            )
+        return prediction
 
     def field(self, x: Tensor, t: float, weights: tuple[float, float]) -> Tensor:
         """w_x0 x_0 + w_eps eps at (x, t), counted again when a cotangent is pulled back through it."""
@@ -153,7 +158,7 @@ class NetworkDenoiser(Denoiser):
     def __init__(
         self,
         network: nn.Module,
-        schedule: Schedule,
+        schedule: Schedule | str,
         *,
         kind: str = "eps",
         condition: Tensor | None = None,
@@ -161,7 +166,7 @@ class NetworkDenoiser(Denoiser):
         guidance: float = 1.0,
         batched: bool = False,
     ) -> None:
-        super().__init__(schedule)
+        super().__init__(make_schedule(schedule))
         self.network = network
         self.batched = batched
         self.kind = checks.one_of("prediction", kind, KINDS)

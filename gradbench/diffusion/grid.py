@@ -103,6 +103,10 @@ def _spacing(schedule: Schedule, steps: int) -> int:
 
 def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
     times = [(i + 1) / schedule.train_steps for i in indices]
+    if times[0] > schedule.t_end or any(a <= b for a, b in zip(times, times[1:], strict=False)):
+        raise ValueError(
+            f"steps must be fewer on this grid of {schedule.train_steps} discrete times, got {len(indices)}"
+        )
     if not t_min < times[-1]:
         raise ValueError(f"t_min must be less than the last time {times[-1]:g} of the grid, got {t_min!r}")
     return (*times, t_min)

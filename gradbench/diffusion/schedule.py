@@ -138,9 +138,8 @@ class ScaledLinear(VariancePreserving):
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
         a, b, half = self._line
-        cubed = -3 * b * log_alpha / half
-        root = math.cbrt(a**3 + cubed)
-        return cubed / (b * (root * root + root * a + a * a))
+        root = math.cbrt(a**3 - 3 * b * log_alpha / half)
+        return -3 * log_alpha / half / (root * root + root * a + a * a)
 
 
 @dataclass(frozen=True)
@@ -182,8 +181,11 @@ class Cosine(VariancePreserving):
         return super().log_snr(t) if self.alpha(t) else -math.inf
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
-        u = math.acos(math.exp(log_alpha) * math.cos(self._angle(0.0)))
-        return max(0.0, u * 2 / math.pi * (1 + self.s) - self.s)
+        # cos u = alpha cos u_0, with sin u free of the cancellation near t = 0
+        first = self._angle(0.0)
+        sine = math.sqrt(math.sin(first) ** 2 - math.expm1(2 * log_alpha) * math.cos(first) ** 2)
+        u = math.atan2(sine, math.exp(log_alpha) * math.cos(first))
+        return max(0.0, (u - first) * 2 / math.pi * (1 + self.s))
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,11 @@ class Rectified(Schedule):
         return (small if log_snr > 0 else 1.0) / (1 + small)
 
 
+def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, float]:
+    """What charts ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end."""
+    return {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
+
+
 SCHEDULES: dict[str, Any] = {
     "vp-linear": VPLinear,
     "scaled-linear": ScaledLinear,
@@ -262,8 +269,12 @@ def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
     if isinstance(schedule, Mapping):
         constants = dict(schedule)
         name = constants.pop("name", None)
-    else:
+    elif isinstance(schedule, str):
         name, constants = parse(schedule)
+    else:
+        raise ValueError(
+            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got {schedule!r}"
+        )
     make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]
     checks.options(f"schedule {name}", constants, make.__dataclass_fields__)
     for key, value in constants.items():

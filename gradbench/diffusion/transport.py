@@ -59,7 +59,14 @@ def invert(log_p: Tensor, upper: Tensor, components: Components, iterations: int
     value = log_tail(u, components, upper)
     slope = torch.exp(log_density(u, components) - value)
     rounding = 4 * torch.finfo(u.dtype).eps * (1 + value.abs())
-    return u, ((value - log_p).abs() + rounding) / slope
+    bound = ((value - log_p).abs() + rounding) / slope
+    for _ in range(80):  # a slope that changes within the bound (between far modes) makes it larger
+        below = sign * (log_tail(u - bound, components, upper) - log_p) <= -rounding
+        above = sign * (log_tail(u + bound, components, upper) - log_p) >= rounding
+        if (below & above).all():
+            break
+        bound = torch.where(below & above, bound, 2 * bound)
+    return u, bound
 
 
 def transport(u: Tensor, first: Components, last: Components) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,17 @@
 """One Wiener path for every number of steps and every clock.
 
-The path is held as 2^LEVELS normal draws, one a cell of log-SNR between the ends of the time range. A step of a chain
-in an SDE chart sees the cells between its two times (rounded to cell boundaries) through the chart's own measure,
+The path is held as 2^levels normal draws, one a cell of log-SNR between the ends of the time range. A grid's times
+split cells: parts of widths w_i (of a cell of width 1 with draw xi) are independent given that they add up,
 
-    z = sum_j q_j^(1/2) xi_j / (sum_j q_j)^(1/2),      q_j = int over cell j of g^2 / kappa^2 dt,
+    d_i = w_i^(1/2) g_i + w_i (xi - sum_k w_k^(1/2) g_k),      g_i drawn by the key of the cell,
+
+so that every part is normal of its own width. A step of a chain in an SDE chart sees its parts through the chart's
+measure,
+
+    z = sum_j (q_j / w_j)^(1/2) d_j / (sum_j q_j)^(1/2),      q_j = int over part j of g^2 / kappa^2 dt,
 
 which is standard normal and independent from step to step. Chains with N = 20 and N = 40 steps, in different charts,
-so share their path, up to the size of a cell.
+share their path up to what happens inside one cell.
 """
 
 import math
@@ -19,18 +24,7 @@ from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart
 
 LEVELS = 12
-PATH = 0x9E37  # the step under which the cells of a path are keyed, apart from the steps of chains
-
-
-def cell_times(schedule: Schedule, t_max: float, t_min: float, levels: int = LEVELS) -> list[float]:
-    """The 2^levels + 1 decreasing times between cells, uniform in log-SNR; `ValueError` where that is infinite."""
-    first, last = schedule.log_snr(t_max), schedule.log_snr(t_min)
-    if not (math.isfinite(first) and math.isfinite(last)):
-        raise ValueError(
-            f"a Wiener path needs finite log-SNR at both ends, got {first:g} at {t_max:g}, {last:g} at {t_min:g}"
-        )
-    n = 2**levels
-    return [t_max, *(schedule.t_of_log_snr(first + (last - first) * j / n) for j in range(1, n)), t_min]
+PATH, SPLIT = 0x9E37, 0x9E38  # the steps under which cells and their splits are keyed, apart from those of chains
 
 
 def cell_normals(seed: int, shape: Sequence[int], levels: int = LEVELS) -> np.ndarray:
@@ -41,20 +35,50 @@ def cell_normals(seed: int, shape: Sequence[int], levels: int = LEVELS) -> np.nd
     return cells
 
 
-def step_normals(chart: SDEChart, grid: Sequence[float], seed: int, shape: Sequence[int]) -> np.ndarray:
-    """The normal draw of every step of a grid, (N, b, *x), as the chart sees the path.
+def path(
+    schedule: Schedule, grid: Sequence[float], seed: int, shape: Sequence[int], levels: int = LEVELS
+) -> tuple[list[float], np.ndarray]:
+    """The path resolved into its cells, split at the grid's times: P + 1 decreasing times, draws (P, b, *x).
 
-    Raises `ValueError` where a step is shorter than a cell, so that it would see no noise of its own.
+    Raises `ValueError` where log-SNR is infinite at an end of the grid.
     """
-    times = cell_times(chart.schedule, grid[0], grid[-1])
-    cells = cell_normals(seed, shape)
-    first, last = chart.schedule.log_snr(grid[0]), chart.schedule.log_snr(grid[-1])
-    ends = [round((chart.schedule.log_snr(t) - first) / (last - first) * len(cells)) for t in grid]
+    first, last = schedule.log_snr(grid[0]), schedule.log_snr(grid[-1])
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise ValueError(
+            f"a Wiener path needs finite log-SNR at both ends, got {first:g} and {last:g}: use noise=keyed"
+        )
+    n = 2**levels
+    inner = sorted(n * (schedule.log_snr(t) - first) / (last - first) for t in grid[1:-1])
+    places = {round(s, 9): t for s, t in zip(inner, grid[1:-1], strict=True)}
+    marks = sorted({*map(float, range(n + 1)), *places})
+    times = [
+        grid[0],
+        *(places.get(s) or schedule.t_of_log_snr(first + (last - first) * s / n) for s in marks[1:-1]),
+        grid[-1],
+    ]
+    cells, parts = cell_normals(seed, shape, levels), []
+    splits: dict[int, list[float]] = {}
+    for low, high in zip(marks, marks[1:], strict=False):
+        splits.setdefault(min(int(low), n - 1), []).append(high - low)
+    for cell, widths in splits.items():
+        parts.append(cells[cell][None] if len(widths) == 1 else _split(cells[cell], widths, seed, cell, levels))
+    return times, np.concatenate(parts)
+
+
+def _split(xi: np.ndarray, widths: Sequence[float], seed: int, cell: int, levels: int) -> np.ndarray:
+    """The normalised draws d_i / w_i^(1/2) of the parts of one cell."""
+    roots = np.sqrt(np.array(widths)).reshape(-1, *[1] * xi.ndim)
+    own = draw(seed, SPLIT + (cell << levels), (len(widths), *xi.shape))
+    return own + roots * (xi - (roots * own).sum(0))
+
+
+def step_normals(chart: SDEChart, grid: Sequence[float], seed: int, shape: Sequence[int]) -> np.ndarray:
+    """The normal draw of every step of a grid, (N, b, *x), as the chart sees the path."""
+    times, normals = path(chart.schedule, grid, seed, shape)
+    ends = {t: j for j, t in enumerate(times)}
     rows = []
-    for k, (low, high) in enumerate(zip(ends, ends[1:], strict=False)):
-        if low >= high:
-            raise ValueError(f"step {k} of {len(grid) - 1} is shorter than a cell of the Wiener path: use noise=keyed")
+    for t0, t1 in zip(grid, grid[1:], strict=False):
+        low, high = ends[t0], ends[t1]
         measure = np.array([chart.variance(times[j], times[j + 1]) for j in range(low, high)])
-        weights = np.sqrt(measure / measure.sum())
-        rows.append(np.tensordot(weights, cells[low:high], 1))
+        rows.append(np.tensordot(np.sqrt(measure / measure.sum()), normals[low:high], 1))
     return np.stack(rows)

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators import support
-from gradbench.estimators.pathwise import Differentiable
+from gradbench.estimators.pathwise import Differentiable, FirstOrder
 from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
@@ -62,7 +62,7 @@ class TorchdiffeqAdjoint(Differentiable):
             adjoint_params=tuple(wrt),
             adjoint_options=backward,
         )
-        return solution[-1] * chart.kappa(grid[-1])
+        return FirstOrder.apply(solution[-1] * chart.kappa(grid[-1]))  # type: ignore[return-value]
 
 
 def _nodes(clock: Tensor) -> Any:

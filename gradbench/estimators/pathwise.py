@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
@@ -28,6 +27,9 @@ class Differentiable(GradientEstimator):
         """x_0 (b, *x), whose backward pass is this estimator, with respect to x_T (b, *x) and the tensors `wrt`."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
+        reason = self.supports(problem.traits)
+        if reason:
+            raise ValueError(f"this estimator cannot serve the problem: {reason}")
         denoiser = problem.denoiser
         calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
 
@@ -71,6 +73,28 @@ class Pathwise(Differentiable):
         return _Chain.apply(rollout, self.recovery, self.pullback, x_T, *wrt)  # type: ignore[return-value]
 
 
+def refuse_second_order() -> None:
+    """RuntimeError in a backward pass that is itself being recorded (create_graph=True), as a second derivative needs.
+
+    torch's own once_differentiable lets `autograd.grad` pass silently by, with the chain's part of the answer missing.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError("this gradient has no second derivative: use gradient='backprop' where create_graph=True")
+
+
+class FirstOrder(torch.autograd.Function):
+    """The identity, whose backward pass refuses to be recorded."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> Tensor:  # type: ignore[override]
+        refuse_second_order()
+        return cotangent
+
+
 class _Chain(torch.autograd.Function):
     """The chain as one node of the tape. Forward: the recovery runs it. Backward: the pullback sweeps over it."""
 
@@ -84,8 +108,8 @@ class _Chain(torch.autograd.Function):
         return rollout.finish(trajectory.last).clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        refuse_second_order()
         x_T, *saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[4:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]

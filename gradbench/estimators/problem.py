@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
-from gradbench.diffusion.wiener import LEVELS, cell_normals, cell_times
+from gradbench.diffusion.schedule import ends_of
+from gradbench.diffusion.wiener import LEVELS, path
 from gradbench.samplers.catalogue import SamplerSpec
 from gradbench.samplers.rollout import Rollout
 
@@ -20,6 +21,8 @@ Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L 
 
 def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
     """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
+    if not isinstance(targets, Sequence):
+        raise ValueError(f"targets must be names of {', '.join(available)}, got {targets!r}")
     given = (targets,) if isinstance(targets, str) else tuple(targets)
     for name in given:
         checks.one_of("target", name, available)
@@ -68,8 +71,7 @@ class Problem:
     @property
     def traits(self) -> dict[str, object]:
         """What an estimator's `supports` is told: the sampler's traits, its steps and the ends of the time range."""
-        schedule, grid = self.denoiser.schedule, self.rollout.grid
-        ends = {"alpha_T": schedule.alpha(grid[0]), "sigma_0": schedule.sigma(grid[-1])}
+        ends = ends_of(self.denoiser.schedule, self.rollout.grid[0], self.rollout.grid[-1])
         return {**self.sampler.traits, "steps": self.steps, **ends}
 
     @property
@@ -133,9 +135,9 @@ class Problem:
         on_nested = isinstance(self.noise, str) and self.noise == "nested"
         if not (on_nested and self.sampler.solves_reverse_sde and hasattr(self.denoiser, "on_path")):
             return None
-        exact, ends = self.to(torch.float64), (self.rollout.grid[0], self.rollout.grid[-1])
-        times = cell_times(self.denoiser.schedule, *ends, levels)
-        normals = torch.from_numpy(cell_normals(self.seed, tuple(self.x_T.shape), levels)).to(exact.x_T.device)
+        exact = self.to(torch.float64)
+        times, draws = path(self.denoiser.schedule, self.rollout.grid, self.seed, tuple(self.x_T.shape), levels)
+        normals = torch.from_numpy(draws).to(exact.x_T.device)
         return exact.differentiate(lambda x_T: exact.denoiser.on_path(x_T, times, normals))[0]  # type: ignore
 
     def sampler_gradient(self) -> Gradients | None:

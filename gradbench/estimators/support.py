@@ -53,7 +53,7 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     chart = options.get("chart", "noise")
     if traits["stochastic"] and chart not in SDE_TWINS:
         return f"the reverse SDE has no {chart} chart: use one of {', '.join(SDE_TWINS)}"
-    reason = refuses(chart, traits.get("alpha_T", 1.0), traits.get("sigma_0", 1.0))
+    reason = refuses(chart, traits)
     if reason:
         return reason
     if chart == "data" and traits.get("sigma_0", 1.0) <= 0:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 from gradbench.diffusion.grid import GRIDS, Grid, make_grid
-from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedule import Schedule, ends_of
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Catalogue, Entry
 from gradbench.selector import parse
@@ -180,8 +180,8 @@ class SamplerSpec:
         return made(**options) if options else made
 
     def refuses(self, traits: Mapping[str, Any]) -> str | None:
-        """Why this sampler cannot run between the ends alpha_T and sigma_0 that the traits tell, or None."""
-        return refuses(self.chart, traits.get("alpha_T", 1.0), traits.get("sigma_0", 1.0))
+        """Why this sampler cannot run between the ends that the traits tell, or None."""
+        return refuses(self.chart, traits)
 
     def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""
@@ -191,9 +191,8 @@ class SamplerSpec:
         from gradbench.diffusion.wiener import step_normals
 
         if isinstance(noise, torch.Tensor):
-            checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
             return RecordedNoise(noise.to(x_T.device, x_T.dtype))
-        if checks.one_of("noise", noise, NOISES) == "keyed":
+        if noise == "keyed":
             return KeyedNoise(seed, tuple(x_T.shape), x_T.dtype, x_T.device)
         rows = step_normals(SDE_CHARTS[self.sde_chart](schedule), grid, seed, tuple(x_T.shape))
         return RecordedNoise(torch.from_numpy(rows).to(x_T.device, x_T.dtype))
@@ -216,9 +215,13 @@ class SamplerSpec:
 
         schedule = denoiser.schedule
         grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
-        reason = self.refuses({"alpha_T": schedule.alpha(grid[0]), "sigma_0": schedule.sigma(grid[-1])})
+        reason = self.refuses(ends_of(schedule, grid[0], grid[-1]))
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
+        if isinstance(noise, str):
+            checks.one_of("noise", noise, NOISES)
+        else:
+            checks.shape("noise", noise.shape, (steps, *x_T.shape))
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
         return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
 

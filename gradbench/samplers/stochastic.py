@@ -53,7 +53,10 @@ class EulerSDE(StochasticRule):
 class DDIMEta(StochasticRule):
     """DDIM's family in the noise chart: eta = 0 is the ODE, eta = 1 is DDPM with the posterior variance.
 
-        mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,   s = eta (sigma_1/sigma_0) sqrt(1 - alpha_0^2/alpha_1^2)
+        mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1)))
+
+    with the log-SNR lambda: for variance-preserving schedules the paper's
+    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2).
 
     References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16.
     """
@@ -65,7 +68,7 @@ class DDIMEta(StochasticRule):
     def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
         schedule, t0, t1 = interval.chart.schedule, interval.t0, interval.t1
         ratio, sigma_0, sigma_1 = interval.ratio(), schedule.sigma(t0), schedule.sigma(t1)
-        std = self.eta * sigma_1 / sigma_0 * math.sqrt(1 - 1 / ratio**2)
+        std = self.eta * sigma_1 * math.sqrt(-math.expm1(2 * (schedule.log_snr(t0) - schedule.log_snr(t1))))
         eps = field(t0, state[0])
         length = math.sqrt(sigma_1**2 - std**2) - ratio * sigma_0
         return (torch.add(interval.carry(state[0]), eps, alpha=length),), std

@@ -20,6 +20,7 @@ PARAMS = {"how": "raise", "t_max": 1.0, "t_min": 0.001, "batch": 1, "objective":
 ARRAYS = ()
 GRID = "uniform-t"
 DTYPE = "float64"
+DTYPES = ("float64",)
 NOISE = "keyed"
 TARGETS = ("x_T",)
 REFERENCES = ()

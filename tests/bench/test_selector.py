@@ -23,7 +23,12 @@ def test_lists_are_multiplied_out():
     assert expand("a[b=[1,2],c=x]") == [("a", {"b": 1, "c": "x"}), ("a", {"b": 2, "c": "x"})]
 
 
-@pytest.mark.parametrize("text", ["", "a[", "a]", "a[b]", "a[b=]", "a[=1]", "a[b=1,b=2]", "a[b=1]]", "[b=1]", "a b"])
+@pytest.mark.parametrize("text", ["", "a[", "a]", "a[b]", "a[b=]", "a[=1]", "a[b=[]]", "a[b=1]]", "[b=1]", "a b"])
 def test_a_malformed_selector_is_named_with_the_grammar(text):
     with pytest.raises(ValueError, match="malformed selector .*name\\[option=value\\]"):
         parse(text)
+
+
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(ValueError, match="gives b twice: write b="):
+        parse("a[b=1,b=2]")

@@ -55,7 +55,7 @@ def test_samples_and_gradients_equal_diffusers(spacing, steps, last_alpha_one):
     expected = theirs(scheduler, network, x_T, steps)
     denoiser = NetworkDenoiser(network, from_diffusers(scheduler))
     t_min = 0.0 if last_alpha_one else 0.001
-    got = sampler_spec(f"ddim[grid={spacing}]").rollout(denoiser, steps, 1.0, t_min, x_T, 0, None).sample(x_T)
+    got = sampler_spec(f"ddim[grid={spacing}]").rollout(denoiser, steps, 1.0, t_min, x_T, 0, "keyed").sample(x_T)
     assert torch.allclose(got, expected, rtol=1e-12, atol=1e-13)
     leaves = (x_T, network.weight)
     mine, others = (torch.autograd.grad((y**2).sum(), leaves) for y in (got, expected))

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from gradbench.diffusion.chart import CHARTS, Chart, refuses
-from gradbench.diffusion.schedule import SCHEDULES, make_schedule
+from gradbench.diffusion.schedule import SCHEDULES, ends_of, make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, SDEChart, make_chart
 
 PAIRS = [(chart, schedule) for chart in (*CHARTS, *SDE_CHARTS) for schedule in SCHEDULES]
@@ -46,12 +46,12 @@ def test_reach_is_the_scaled_clock(name, schedule):
 def test_a_step_to_sigma_zero_is_finite(name):
     chart = make_chart(name, make_schedule("vp-linear"))
     assert math.isfinite(chart.reach(0.1, 0.0)) and math.isfinite(chart.ratio(0.1, 0.0))
-    assert refuses(name, 0.01, 0.0) is None
+    assert refuses(name, ends_of(chart.schedule, 1.0, 0.0)) is None
 
 
 @pytest.mark.parametrize("name", ["time", "log-snr"])
 def test_a_chart_without_a_value_at_sigma_zero_names_the_one_that_has(name):
-    assert "angle" in refuses(name, 0.01, 0.0)
+    assert "angle" in refuses(name, ends_of(make_schedule("vp-linear"), 1.0, 0.0))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -67,9 +67,13 @@ def test_spread_is_the_noise_that_the_sde_adds(name, schedule):
     assert chart.spread(t0, t1) == pytest.approx(chart.kappa(t1) * math.sqrt(total), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["noise", "time", "log-snr", "noise-sde"])
+@pytest.mark.parametrize("name", ["noise", "log-snr", "noise-sde", "time-sde"])
 def test_a_chart_without_a_value_at_alpha_zero_names_the_one_that_has(name):
-    assert "angle" in refuses(name, 0.0, 0.1)
+    assert "angle" in refuses(name, ends_of(make_schedule("cosine"), 1.0, 0.1))
+
+
+def test_the_time_chart_serves_rectified_flow_through_both_ends():
+    assert refuses("time", ends_of(make_schedule("rectified"), 1.0, 0.0)) is None
 
 
 def test_the_noise_chart_is_eps_itself():

@@ -75,7 +75,7 @@ def test_arrays_of_the_law_may_be_given():
         ({"sampler": "rk4[chart=nois]"}, "did you mean 'noise'"),
         ({"sampler": "rk4[grid=uniform]"}, "unknown grid 'uniform'"),
         ({"sampler": "rk4[chart"}, "malformed selector 'rk4\\[chart'"),
-        ({"x_T": np.ones((2, 4))}, r"x_T must have shape \(2, 5\), got \(2, 4\)"),
+        ({"x_T": np.ones((2, 4))}, r"x_T must have shape \(b, 5\), got \(2, 4\)"),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_is_allowed(gaussian, given, message):

@@ -75,3 +75,12 @@ def test_no_gradient_asked_for_gives_a_plain_sample(parts):
 def test_an_unknown_estimator_is_named_with_the_nearest(parts):
     with pytest.raises(ValueError, match="did you mean 'checkpoint'"):
         gradbench.sample(parts[2], torch.randn(2, 4), gradient="checkpoin")
+
+
+@pytest.mark.parametrize("gradient", ["checkpoint", "adjoint-dpm", "torchdiffeq-adjoint"])
+def test_a_second_derivative_is_refused(parts, gradient):
+    network, condition, denoiser = parts
+    x_T = torch.randn(2, 4).requires_grad_()
+    x_0 = gradbench.sample(denoiser, x_T, steps=3, gradient=gradient, wrt=[condition, *network.parameters()])
+    with pytest.raises(RuntimeError, match="no second derivative: use gradient='backprop'"):
+        torch.autograd.grad(x_0.square().sum() + x_T.pow(3).sum(), x_T, create_graph=True)

@@ -21,7 +21,7 @@ from gradbench.samplers.rollout import Rollout
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-@examples(15)
+@examples(10)
 @given(problems(names=("gaussian", "product-mixture")))
 def test_the_converged_chain_has_the_gradient_of_the_flow_in_every_chart(chart, problem):
     law, span, x_T = problem

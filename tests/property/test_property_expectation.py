@@ -107,3 +107,12 @@ def test_noise_only_adds_to_a_quadratic(problem, eta):
     own = law.problem(span, x_T, f"ddim[eta={eta}]", 8, "quadratic")
     _, mean, _, value = own.expectation()
     assert value >= own.objective(mean).sum().item()
+
+
+@examples(20)
+@given(problems(names=("gaussian",), span_options={"names": ("ve", "rectified")}))
+def test_ddpm_is_the_data_charts_euler_rule_on_the_reverse_sde_of_every_schedule(problem):
+    law, span, x_T = problem
+    one, two = (law.problem(span, x_T, s, 8, "quadratic").expectation() for s in ("ddpm", "sde-dpm++1"))
+    assert (one[1] - two[1]).abs().max().item() <= 1e-11 * (1 + x_T.abs().max().item())
+    assert (one[2] - two[2]).abs().max().item() <= 1e-11 * (1 + two[2].diagonal().max().item())

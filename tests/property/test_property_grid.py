@@ -64,3 +64,14 @@ def test_t_of_log_snr_is_the_inverse_up_to_conditioning(schedule, place):
     slope = made.dalpha(t) / made.alpha(t) - made.dsigma(t) / made.sigma(t)
     allowed = 8 * 2.2e-16 * (t + (1 + abs(value)) / abs(slope))
     assert abs(made.t_of_log_snr(value) - t) <= allowed
+
+
+def test_a_constant_scaled_linear_schedule_has_an_inverse():
+    made = make_schedule("scaled-linear[beta_start=0.01,beta_end=0.01]")
+    assert made.t_of_log_snr(made.log_snr(0.5)) == pytest.approx(0.5, rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["linspace", "leading"])
+def test_a_grid_that_would_repeat_or_overstep_its_discrete_times_is_refused(name):
+    with pytest.raises(ValueError, match="steps must be fewer on this grid of 1000 discrete times, got 1000"):
+        make_grid(name, make_schedule("scaled-linear"), 1000, 1.0, 0.0005)

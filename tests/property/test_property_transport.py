@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import examples, laws, numbers, spans
+from strategies import Law, Span, examples, laws, numbers, spans
 
-from gradbench.diffusion.transport import flow, log_density, log_tail, transport
+from gradbench.diffusion.transport import flow, flow_with_bound, log_density, log_tail, transport
 
 EPS = torch.finfo(torch.float64).eps
 hard = laws(names=("product-mixture",), log_std=(-5, 1), means=(-6, 6))
@@ -107,3 +107,12 @@ def test_the_slope_of_transport_is_the_ratio_of_densities(crossing):
     assert torch.isfinite(expected[sure]).all() and (slope[sure] > 0).all()
     error = (slope / expected - 1).abs()[sure]
     assert (error <= 1e-9 + 4 * (step * steep)[sure]).all(), error.max()
+
+
+def test_the_bound_holds_on_the_separatrix_of_a_symmetric_law():
+    zero, log_std = np.zeros((1, 2)), np.full((1, 2), np.log(0.2))
+    law = Law("product-mixture", {"condition": np.zeros(1), "means": np.array([[-10.0, 10.0]]), "log_std": log_std})
+    law = law.but(logits=zero, rotation=np.eye(1), target=np.zeros(1), weight=np.ones(1))
+    denoiser = law.problem(Span("vp-linear", 1.0, 0.01), np.zeros((1, 1))).denoiser
+    image, bound = flow_with_bound(denoiser, torch.zeros(1, 1).double(), 1.0, 0.01)
+    assert image.abs().item() <= bound
