@@ -4,6 +4,7 @@ Entries are read by `list`, `show` and the plan, none of which imports torch; `E
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,5 +65,12 @@ class Catalogue(dict[str, Entry]):
     def find(self, name: str) -> Entry:
         """The entry of that name; `module:factory` names code of one's own, which takes no options."""
         if ":" in name:
+            module = name.partition(":")[0]
+            try:
+                found = importlib.util.find_spec(module) is not None
+            except (ImportError, ValueError):
+                found = False
+            if not found:
+                raise ValueError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
             return Entry(name, "code of the user's own", name, citation="the user's own")
         return self[checks.one_of(self.kind, name, self)]

@@ -34,9 +34,11 @@ class Limits:
 class Server:
     """A warm server process and the socket to it."""
 
-    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int) -> None:
+    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int, gpu: str | None = None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
@@ -71,6 +73,41 @@ class Server:
             self.process.stderr.close()
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs of this machine by the names that CUDA_VISIBLE_DEVICES takes, without importing torch."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name.strip() for name in given.split(",") if name.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
+
+
+class GpuSlots:
+    """One cell a GPU: `take` waits for a free one, or for the one named by its place, `give` frees it."""
+
+    def __init__(self, gpus: Sequence[str]) -> None:
+        self._gpus = list(gpus) or ["0"]
+        self._free, self._changed = set(self._gpus), threading.Condition()
+
+    def take(self, place: str = "") -> str:
+        """A GPU, now this cell's alone."""
+        wanted = {self._gpus[int(place)]} if place else set(self._gpus)
+        with self._changed:
+            self._changed.wait_for(lambda: wanted & self._free)
+            gpu = min(wanted & self._free, key=self._gpus.index)
+            self._free.discard(gpu)
+            return gpu
+
+    def give(self, gpu: str) -> None:
+        """The GPU is free again."""
+        with self._changed:
+            self._free.add(gpu)
+            self._changed.notify_all()
+
+
 @dataclass
 class Isolation:
     """Runs cells in processes of their own. `close` ends what is left."""
@@ -82,6 +119,7 @@ class Isolation:
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=set)
+    _gpus: "GpuSlots" = field(default_factory=lambda: GpuSlots(visible_gpus()))
 
     def warm(self) -> Server:
         """The shared server, started when first needed."""
@@ -96,13 +134,22 @@ class Isolation:
         try:
             if cell["device"] == "cpu":
                 return self._run(self.warm(), cell, log)
-            server = Server(self.cases, self.preload, self.limits.threads)
-            try:
-                return self._run(server, cell, log)
-            finally:
-                server.close()
+            return self._run_on_gpu(cell, log)
         except Exception as failure:
             return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
+
+    def _run_on_gpu(self, cell: dict[str, Any], log: Path) -> dict[str, Any]:
+        """One cell on a GPU of its own: a free one, or the one that the cell names, in a fresh process."""
+        named = cell["device"].partition(":")[2]
+        gpu = self._gpus.take(named)
+        try:
+            server = Server(self.cases, self.preload, self.limits.threads, gpu)
+            try:
+                return self._run(server, {**cell, "device": "cuda"}, log)
+            finally:
+                server.close()
+        finally:
+            self._gpus.give(gpu)
 
     def _run(self, server: Server, cell: dict[str, Any], log: Path) -> dict[str, Any]:
         read, write = os.pipe()

@@ -141,3 +141,31 @@ def test_the_server_ends_when_its_parent_does(cases):
             return
         time.sleep(0.1)
     raise AssertionError("the server is still there")
+
+
+def test_one_cell_has_a_gpu_at_a_time():
+    import threading
+
+    from gradbench.bench.isolate import GpuSlots
+
+    slots, log, lock = GpuSlots(["3", "5"]), [], threading.Lock()
+
+    def use(place):
+        gpu = slots.take(place)
+        with lock:
+            log.append(("take", gpu))
+        time.sleep(0.02)
+        with lock:
+            log.append(("give", gpu))
+        slots.give(gpu)
+
+    threads = [threading.Thread(target=use, args=(place,)) for place in ("", "", "1", "", "0", "1")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for gpu in ("3", "5"):
+        assert [what for what, which in log if which == gpu][::2] == ["take"] * (
+            len([1 for _, g in log if g == gpu]) // 2
+        )
+    assert len(log) == 12

@@ -71,6 +71,18 @@ WRONG = [
     (("run", "-c", "gaussian", "--jobs", "0"), "jobs must be an integer >= 1, got 0"),
     (("run", "-c", "gaussian", "--engine", "magic"), "unknown engine 'magic'"),
     (("run", "-c", "gaussian", "--rerun", "some"), "unknown --rerun 'some'"),
+    (("run", "-c", "gaussian", "--seeds", "3-1"), "--seeds must be a range like 0-4"),
+    (("run", "-c", "gaussian", "--seeds", "0-99999999"), "at most 1,000,000 seeds"),
+    (("run", "-c", "gaussian[condition=3]"), "unknown option of case gaussian in a selector 'condition'"),
+    (("run", "-c", "gaussian[schedule=5]"), "schedule must be a name of"),
+    (("run", "-c", "gaussian[dim=[]]"), "malformed selector"),
+    (("run", "-c", "digits[label=true]"), "unknown label True"),
+    (("run", "-c", "gaussian", "--device", "cpu:7"), "unknown device 'cpu:7'; allowed: cpu, cuda, cuda:N"),
+    (("run", "-c", "gaussian", "--threads", "100000"), "threads must lie in [1, 256]"),
+    (("run", "-c", "gaussian", "--memory", "much"), "--memory must be a size like 4GiB"),
+    (("run", "-e", "nosuchmodule:Nothing", "-c", "gaussian"), "'nosuchmodule:Nothing' cannot be loaded"),
+    (("reference",), "reference needs --verify, --write or both"),
+    (("status", "/nowhere"), "no rows and no plan in '/nowhere'"),
     (("run", "--cases", "/nowhere"), "--cases must name a folder"),
     (("run", "--nonsense"), "No such option"),
     (("list", "things"), "unknown kind 'things'"),
@@ -142,3 +154,71 @@ def test_the_version_is_the_packages():
     import gradbench as package
 
     assert package.__version__ in gradbench("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("blocks: 5", "blocks of suite"),
+        ("blocks: [{cases: [gaussian]}]", "lacks samplers, estimators"),
+        ("blocks: [{cases: [gaussian], samplers: [ddim], estimators: [backprop], steps: 5}]", "steps of block 1"),
+        ("just words", "must be a mapping of"),
+        ("blocks: [", "is no YAML"),
+    ],
+)
+def test_a_broken_suite_is_one_line(tmp_path, text, message):
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "mine.yaml").write_text(text)
+    done = gradbench("run", "--cases", tmp_path, "--suite", "mine", "--dry-run")
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(", "cannot be imported: SyntaxError"),
+        ("import nosuchmodule", "cannot be imported: ModuleNotFoundError"),
+        ("NAME = 'mine'", "lacks SUMMARY"),
+    ],
+)
+def test_a_broken_case_is_one_line(tmp_path, text, message):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "case.py").write_text(text)
+    done = gradbench("list", "cases", "--cases", tmp_path)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_case_whose_name_is_taken_is_refused(tmp_path):
+    import shutil
+
+    from gradbench.bench.case import shipped_folder
+
+    shutil.copytree(shipped_folder() / "gaussian", tmp_path / "other")
+    done = gradbench("run", "--cases", tmp_path, "-c", "gaussian", "--dry-run")
+    assert done.returncode == 2 and "has the name 'gaussian' of" in done.stderr
+
+
+def test_lines_that_are_no_rows_are_counted_and_passed_over(finished):
+    out, _ = finished
+    shard = next(out.glob("rows-*.jsonl"))
+    before = shard.read_bytes()
+    shard.write_bytes(b'{"a": 1}\n' + before)
+    done = gradbench("report", out)
+    shard.write_bytes(before)
+    assert done.returncode == 0 and "1 lines are no rows and are passed over" in done.stderr
+
+
+def test_no_arguments_show_the_help():
+    done = gradbench()
+    assert done.returncode == 0 and "Usage: gradbench" in done.stdout
+
+
+def test_ones_own_estimator_runs_by_module_and_name(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from gradbench import Differentiable\n\n\nclass Mine(Differentiable):\n"
+        "    def sample(self, rollout, x_T, wrt):\n        return rollout.sample(x_T)\n"
+    )
+    words = ("run", "-c", "gaussian", "-e", "mine:Mine", "--steps", 3, "--out", tmp_path / "out", "--json")
+    done = gradbench(*words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    (row,) = json.loads(done.stdout)
+    assert row["status"] == "ok" and row["sampler_error_x_T"] == 0
