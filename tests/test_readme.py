@@ -27,7 +27,7 @@ def test_every_number_of_the_table_is_a_published_one():
     frame = pd.read_parquet(ROOT / source[0])
     lines = [line.strip("| ").split(" | ") for line in README.splitlines() if line.startswith("| `")]
     assert len(lines) >= 6
-    for name, x_T, condition, parameters, digits, memory in lines:
+    for name, nfe, x_T, condition, parameters, digits, memory in lines:
         estimator, _, params = name.strip("`").partition("[")
         mine = frame[frame["estimator"] == estimator]
         for option in filter(None, params.removesuffix("]").split(",")):
@@ -43,6 +43,7 @@ def test_every_number_of_the_table_is_a_published_one():
         ].iloc[0]
         for shown, target in ((x_T, "x_T"), (condition, "condition"), (parameters, "parameters")):
             assert shown == f"{analytic[f'flow_error_{target}']:.3f}", (name, target)
+        assert nfe == f"{analytic['nfe_forward']} + {analytic['nfe_backward']}"
         trained = mine[
             (mine["case"] == "digits")
             & (mine["steps"] == 20)
