@@ -11,7 +11,7 @@ install: .venv/installed
 
 # torch first and alone, so that nothing else chooses its build
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[train,test,lint,docs]'
 	touch $@
