@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import headers
+from gradbench.bench.case import folders, headers
 from gradbench.bench.plan import MOST_CELLS
 from gradbench.bench.suite import Block, Suite, load_suite, suite_files
 from gradbench.command import command
@@ -99,7 +99,8 @@ def run_command(options: dict[str, Any], line: str) -> int:
     store.lock()
     earlier = store.rows()
     todo = pending(planned, earlier, options["rerun"])
-    stale = sum(row.get("fingerprint") != fingerprint() for row in earlier)
+    today = fingerprint(tuple(folders()))
+    stale = sum(row.get("fingerprint") != today for row in earlier)
     if stale and options["rerun"] != "all":
         print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
@@ -207,7 +208,7 @@ def env_command(as_json: bool) -> None:
     """The provenance of a row made here."""
     from gradbench.measure.environment import environment
 
-    found = environment()
+    found = environment(tuple(folders()))
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -60,7 +60,7 @@ def execute(
     clock says. Ctrl-C once lets running cells finish and raises `Interrupted`; twice stops them at once. A row that
     cannot be stored raises `OSError` with the others on disk.
     """
-    run_id, fixed = uuid.uuid4().hex[:12], provenance()
+    run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
     isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, store.folder / "logs")
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from gradbench.bench.case import folders
 from gradbench.bench.runner import DONE
 from gradbench.bench.schema import STATUSES
 from gradbench.bench.store import Store, latest, read_rows, write_parquet
@@ -19,6 +20,7 @@ def summary(store: Store) -> dict[str, Any]:
     mine = [rows[key] for key in cells if key in rows]
     expected = (*DONE, *(plan or {}).get("expects", ()))
     failed = [row for row in mine if row["status"] not in expected]
+    today = fingerprint(tuple(folders()))
     return {
         "folder": str(store.folder),
         "suite": (plan or {}).get("suite"),
@@ -27,7 +29,7 @@ def summary(store: Store) -> dict[str, Any]:
         "done": len(mine) - len(failed),
         "failed": len(failed),
         "missing": len(cells) - len(mine),
-        "stale": sum(row.get("fingerprint") != fingerprint() for row in mine),
+        "stale": sum(row.get("fingerprint") != today for row in mine),
         "statuses": {s: n for s in STATUSES if (n := sum(row["status"] == s for row in mine))},
         "failures": [
             {name: row.get(name) for name in ("cell_id", "replicate", "case", "estimator", "status", "phase", "reason")}

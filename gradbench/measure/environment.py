@@ -49,19 +49,17 @@ def version(distribution: str) -> str | None:
 
 
 @cache
-def fingerprint() -> str:
-    """sha256 over the package's and the cases' source, 16 hexadecimal digits: the code that made a row."""
-    from gradbench.bench.case import folders
-
+def fingerprint(cases: tuple[Path, ...]) -> str:
+    """sha256 over the source of the package and of the folders of cases, 16 hexadecimal digits: what made a row."""
     digest = hashlib.sha256()
-    for folder in (Path(gradbench.__file__).parent, *folders()):
+    for folder in (Path(gradbench.__file__).parent, *cases):
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 @cache
-def provenance() -> dict[str, Any]:
+def provenance(cases: tuple[Path, ...]) -> dict[str, Any]:
     """The provenance columns that are the same for every row of a process; needs no torch."""
     cpu, memory = _cpu(), _memory_bytes()
     commit = _git("rev-parse", "HEAD")
@@ -71,7 +69,7 @@ def provenance() -> dict[str, Any]:
         "torch": version("torch"),
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(status),
-        "fingerprint": fingerprint(),
+        "fingerprint": fingerprint(cases),
         "machine_id": hashlib.sha256(f"gradbench-{uuid.getnode()}".encode()).hexdigest()[:12],
         "machine_class": f"{cpu}, {os.cpu_count()} threads, {round(memory / 2**30)} GiB",
         "cpu": cpu,
@@ -79,11 +77,11 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def environment() -> dict[str, Any]:
+def environment(cases: tuple[Path, ...]) -> dict[str, Any]:
     """What `gradbench env` shows: the provenance and the versions of what matters to a number."""
     names = ("numpy", "scipy", "diffusers", "transformers", "peft", "torchdiffeq", "torchsde", "safetensors")
     return {
-        **provenance(),
+        **provenance(cases),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
