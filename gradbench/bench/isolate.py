@@ -12,12 +12,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from gradbench.bench.case import folders
 
 LOG_TAIL = 64 * 1024
 
@@ -184,7 +187,8 @@ class Isolation:
                     break
                 *lines, buffer = (buffer + data).split(b"\n")
                 for line in lines:
-                    said |= json.loads(line)
+                    with contextlib.suppress(ValueError):  # half a line of a worker that died while writing it
+                        said |= json.loads(line)
                 if "pid" in said:
                     self._groups.add(said["pid"])
         finally:
@@ -234,3 +238,16 @@ def _keep_tail(log: Path) -> None:
     data = log.read_bytes()
     if len(data) > LOG_TAIL:
         log.write_bytes(data[-LOG_TAIL:])
+
+
+def run_isolated(cell: dict[str, Any], limits: Limits, logs: Path | None = None) -> dict[str, Any]:
+    """The row of one cell, in a process of its own that ends with it: what was measured, or how it died. Never raises.
+
+    cell: one of a plan. logs: where the tail of a failed worker's output is kept; a folder that goes away without it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        isolation = Isolation([str(path) for path in folders()], [], limits, logs or Path(folder))
+        try:
+            return isolation.run_isolated(cell, 0)
+        finally:
+            isolation.close()

@@ -68,6 +68,7 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
         _work(request, answer)
     threading.Thread(target=_die_with, args=(server,), daemon=True).start()
     _, status = os.waitpid(child, 0)
+    os.write(answer, b"\n")  # ends a line that the worker may have died in
     _say(answer, {"rc": os.waitstatus_to_exitcode(status)})
     os._exit(0)
 

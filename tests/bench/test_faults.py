@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from gradbench.bench.isolate import Isolation, Limits
+from gradbench.bench.isolate import Isolation, Limits, run_isolated
 from gradbench.bench.plan import make_plan
 from gradbench.bench.runner import Run, execute
 from gradbench.bench.store import Store, read_rows
@@ -84,3 +84,8 @@ def test_run_isolated_never_raises(tmp_path):
     isolation = Isolation([], ["nosuchmodule"], Limits(), tmp_path)
     row = isolation.run_isolated(plan()[0].cell, 0)
     assert row["status"] == "lost" and "No module named 'nosuchmodule'" in row["reason"]
+
+
+def test_one_cell_alone_is_one_row():
+    row = run_isolated(plan()[0].cell, Limits(timeout=60))
+    assert row["status"] == "ok" and row["peak_bytes"] > 0

@@ -169,3 +169,14 @@ def test_one_cell_has_a_gpu_at_a_time():
             len([1 for _, g in log if g == gpu]) // 2
         )
     assert len(log) == 12
+
+
+def test_a_worker_that_dies_while_writing_its_row_is_a_crash(tmp_path):
+    import os
+
+    isolation = Isolation([], [], Limits(timeout=5), tmp_path)
+    read, write = os.pipe()
+    os.write(write, b'{"phase": "memory"}\n{"row": {"status": "ok", "time_s\n{"rc": -9}\n')
+    said = {**isolation._listen(read), "oom_killed": False}
+    os.close(read), os.close(write)
+    assert isolation._classify(said) == {"status": "crash", "phase": "memory", "reason": "killed by SIGKILL"}
