@@ -78,6 +78,7 @@ def test_a_parent_killed_at_any_moment_loses_nothing(tmp_path, moment):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_parent_killed_at_100_random_moments_loses_nothing(tmp_path):
     draw = random.Random(0)
     for i in range(100):
@@ -278,6 +279,7 @@ def test_measured_rows_satisfy_the_published_schema():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_ten_thousand_cells_cost_the_same_from_the_first_to_the_last(tmp_path):
     words = ["run", "-c", "gaussian[dim=1,batch=1]", "-e", "backprop", "--steps", "1", "--target", "x_T"]
     words += ["--seeds", "0-9999", "--jobs", "2", "--out", str(tmp_path / "out")]
