@@ -76,9 +76,8 @@ def run_command(options: dict[str, Any], line: str) -> int:
     from gradbench.bench.isolate import Limits
     from gradbench.bench.plan import make_plan
     from gradbench.bench.progress import Progress
-    from gradbench.bench.runner import RERUNS, Interrupted, Run, execute, pending
+    from gradbench.bench.runner import RERUNS, Interrupted, Run, execute
     from gradbench.bench.store import Store
-    from gradbench.measure.environment import fingerprint
 
     checks.one_of("--rerun", options["rerun"], RERUNS)
     checks.one_of("engine", options["engine"], ENGINES)
@@ -97,12 +96,7 @@ def run_command(options: dict[str, Any], line: str) -> int:
         raise ValueError("--out must name a folder, got ''")
     store = Store(Path(options["out"]))
     store.lock()
-    earlier = store.rows()
-    todo = pending(planned, earlier, options["rerun"])
-    today = fingerprint(tuple(folders()))
-    stale = sum(row.get("fingerprint") != today for row in earlier)
-    if stale and options["rerun"] != "all":
-        print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
+    todo = _todo(planned, store.rows(), options["rerun"])
     store.write_plan(planned, suite.name, line, suite.expects)
     engine = "inline" if options["pdb"] else options["engine"]
     stopped: str | None = None
@@ -115,9 +109,10 @@ def run_command(options: dict[str, Any], line: str) -> int:
         except OSError as error:
             stopped = f"a row could not be stored ({error.strerror})"
     keys = {item.key for item in planned}
+    del planned, todo  # a long plan is as large as its rows
     rows = [row for row in store.rows() if (row["cell_id"], row["replicate"]) in keys]
     if stopped is not None:
-        print(f"{stopped}: {len(rows)} of {len(planned)} cells have rows; go on with: {line}", file=sys.stderr)
+        print(f"{stopped}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
         return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
     if not rows:
         print("gradbench: nothing selected", file=sys.stderr)
@@ -127,6 +122,18 @@ def run_command(options: dict[str, Any], line: str) -> int:
     write_outputs(rows, store.folder, line, show=not options["as_json"])
     failed = [row for row in rows if row["status"] not in ("ok", "skip", *suite.expects)]
     return SOME_FAILED if failed else OK
+
+
+def _todo(planned: list[Any], earlier: list[dict[str, Any]], rerun: str) -> list[Any]:
+    """What is left of a plan; says on stderr how many of the rows already there were made by other code."""
+    from gradbench.bench.runner import pending
+    from gradbench.measure.environment import fingerprint
+
+    today = fingerprint(tuple(folders()))
+    stale = sum(row.get("fingerprint") != today for row in earlier)
+    if stale and rerun != "all":
+        print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
+    return pending(planned, earlier, rerun)
 
 
 def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
