@@ -4,7 +4,6 @@ import importlib
 import math
 import os
 import pdb
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -142,7 +141,6 @@ def run_cell(
         at = name
         phase(name)
 
-    started = time.time()
     try:
         return measure(cell, note, threads)
     except Skip as reason:
@@ -157,12 +155,12 @@ def run_cell(
         traceback.print_exc()
         if debug:
             pdb.post_mortem(failure.__traceback__)
-        return {"status": "error", "phase": at, "reason": _line(failure, f"{time.time() - started:.1f} s in")}
+        return {"status": "error", "phase": at, "reason": _line(failure)}
 
 
-def _line(failure: BaseException, where: str) -> str:
+def _line(failure: BaseException, where: str = "") -> str:
     text = " ".join(str(failure).split())
-    return f"{type(failure).__name__}: {text[:400]} ({where})"
+    return f"{type(failure).__name__}: {text[:400]}" + (f" ({where})" if where else "")
 
 
 def preload(modules: list[str]) -> None:

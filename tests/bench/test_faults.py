@@ -13,7 +13,7 @@ from gradbench.bench.suite import Block
 
 FAULTS = [
     ("Raise", "error", "RuntimeError: raised on purpose"),
-    ("Hang", "timeout", "longer than 3 s"),
+    ("Hang", "timeout", "longer than 10 s"),
     ("Segfault", "crash", "killed by SIGSEGV"),
     ("Kill", "crash", "killed by SIGKILL"),
     ("HostMemory", "oom", "allocate memory"),
@@ -37,7 +37,7 @@ def finished(tmp_path_factory):
     """One run of all faults between two honest siblings, two at a time."""
     store = Store(tmp_path_factory.mktemp("faults"))
     planned = plan(*(name for name, *_ in FAULTS))
-    limits = Limits(timeout=3, memory=2 << 30)
+    limits = Limits(timeout=10, memory=512 << 20)
     execute(planned, store, Run("faults", jobs=2, limits=limits), lambda row: None)
     return planned, store
 
