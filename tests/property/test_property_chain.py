@@ -55,7 +55,8 @@ class Warped(Schedule):
         return (1 + 2 * self.a * s / self.t_end) / (1 + self.a)
 
     def s(self, t):
-        return 2 * (1 + self.a) * t / (1 + (1 + 4 * self.a * (1 + self.a) * t / self.t_end) ** 0.5)
+        root = (1 + 4 * self.a * (1 + self.a) * t / self.t_end) ** 0.5
+        return min(self.t_end, 2 * (1 + self.a) * t / (1 + root))  # rounding may step over the end
 
     def alpha(self, t):
         return self.base.alpha(self.t(t))
