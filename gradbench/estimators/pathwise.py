@@ -10,13 +10,16 @@ from torch import Tensor
 
 from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.binomial import Binomial
+from gradbench.estimators.inverted import Inverted
 from gradbench.estimators.problem import Problem
-from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
+from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
 from gradbench.estimators.recovery import Recovery, Resolved, Stored
+from gradbench.samplers.adaptive import Adaptive
 from gradbench.samplers.base import Rule
 from gradbench.samplers.multistep import AB2, TWO_M
 from gradbench.samplers.rollout import Rollout
-from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
+from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
 
 
 class Differentiable(GradientEstimator):
@@ -63,11 +66,12 @@ class Pathwise(Differentiable):
     pullback: Pullback
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
+        options = {"trajectory": self.recovery.name}
         if isinstance(self.pullback, ContinuousAdjoint):
-            trajectory = next(name for name, recovery in RECOVERIES.items() if recovery == self.recovery)
-            options = {"chart": self.pullback.chart, "trajectory": trajectory, "steps": self.pullback.steps}
-            return support.refuse_adjoint(options, traits)
-        return None
+            return support.refuse_adjoint(
+                {**options, "chart": self.pullback.chart, "steps": self.pullback.steps}, traits
+            )
+        return support.refuse_recovery(options, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         return _Chain.apply(rollout, self.recovery, self.pullback, x_T, *wrt)  # type: ignore[return-value]
@@ -103,9 +107,11 @@ class _Chain(torch.autograd.Function):
         ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, x_T: Tensor, *wrt: Tensor
     ) -> Tensor:
         trajectory = recovery.run(rollout, rollout.start(x_T))
-        ctx.rollout, ctx.pullback, ctx.trajectory = rollout, pullback, trajectory
+        with trajectory.ambient.record(rollout.steps):
+            x_0 = rollout.finish(trajectory.last)
+        ctx.pullback, ctx.trajectory, ctx.x_0 = pullback, trajectory, x_0
         ctx.save_for_backward(x_T, *wrt)  # saved so that a change in place before the backward pass is an error
-        return rollout.finish(trajectory.last).clone()
+        return x_0.clone()
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
@@ -113,41 +119,85 @@ class _Chain(torch.autograd.Function):
         x_T, *saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[4:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
-        grad_x_T, totals = ctx.pullback.sweep(ctx.rollout, ctx.trajectory, x_T, cotangent, wrt)
+        grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
         found = iter(totals)
         return None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
 
 
-RECOVERIES: dict[str, Recovery] = {"stored": Stored(), "resolved": Resolved()}
-RULES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "ab2": AB2, "2m": TWO_M}
+RULES: dict[str, Rule] = {
+    "euler": EULER,
+    "midpoint": MIDPOINT,
+    "heun": HEUN,
+    "rk4": RK4,
+    "ab2": AB2,
+    "2m": TWO_M,
+}
 
 
-def checkpoint() -> Pathwise:
+def checkpoint(offload: str | None = None) -> Pathwise:
     """Stored states and the exact transpose: one tape at a time, N more evaluations.
 
-    References: Griewank and Walther, 2000, Algorithm 799 (revolve), section 2; Chen et al., 2016, arXiv:1604.06174.
+    offload: `cpu` keeps the states in the host's memory. Of a Runge-Kutta rule it is what the symplectic adjoint
+    method computes, a partitioned Runge-Kutta method on the adjoint equation (Matsubara, Miyatake and Yaguchi, 2021,
+    arXiv:2102.09750). References: Griewank and Walther, 2000, Algorithm 799 (revolve), section 2; Chen et al., 2016,
+    arXiv:1604.06174.
     """
-    return Pathwise(Stored(), Transpose())
+    return Pathwise(Stored(offload), Transpose())
 
 
-def continuous_adjoint(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
-    """The continuous adjoint by any rule in any chart, on stored or on re-solved states, M <= N backward steps."""
-    return Pathwise(RECOVERIES[trajectory], ContinuousAdjoint(chart, RULES[rule], steps))
+def revolve(snapshots: int) -> Pathwise:
+    """Binomial checkpointing: `snapshots` states, the start among them, at the least number of steps taken again.
+
+    References: Griewank and Walther, 2000, Algorithm 799 (revolve), ACM TOMS 26.
+    """
+    return Pathwise(Binomial(snapshots), Transpose())
 
 
-def adjoint_dpm(chart: str, rule: str, trajectory: str, steps: int | None) -> Pathwise:
+def reversible() -> Pathwise:
+    """Each state from the next by the inverse of the sampler's step, then the exact transpose: no state is kept.
+
+    References: McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493.
+    """
+    return Pathwise(Inverted(), Transpose())
+
+
+def rule_of(name: str, rtol: float, atol: float) -> Rule:
+    """The rule that the option `rule` names; the tolerances are of the adaptive one."""
+    return Adaptive(DOPRI5, rtol, atol) if name == "dopri5" else RULES[name]
+
+
+def recovery_of(trajectory: str, snapshots: int = 5) -> Recovery:
+    """The recovery that the option `trajectory` names."""
+    return {"stored": Stored(), "resolved": Resolved(), "binomial": Binomial(snapshots), "inverted": Inverted()}[
+        trajectory
+    ]
+
+
+def continuous_adjoint(
+    chart: str, rule: str, trajectory: str, steps: int | None, snapshots: int, rtol: float, atol: float
+) -> Pathwise:
+    """The continuous adjoint by any rule in any chart, on any recovery of the states, in `steps` backward steps."""
+    return Pathwise(recovery_of(trajectory, snapshots), ContinuousAdjoint(chart, rule_of(rule, rtol, atol), steps))
+
+
+def adjoint_dpm(chart: str, rule: str, trajectory: str, steps: int | None, rtol: float, atol: float) -> Pathwise:
     """The continuous adjoint in the noise (or data) chart: dy/drho = eps, y = x/alpha, rho = sigma/alpha.
 
     References: Pan et al., 2024, AdjointDPM, arXiv:2307.10711, equations 9 to 12. `trajectory=resolved` is what the
     paper describes, `trajectory=stored` what its released code does.
     """
-    return continuous_adjoint(chart, rule, trajectory, steps)
+    return Pathwise(recovery_of(trajectory), ContinuousAdjoint(chart, rule_of(rule, rtol, atol), steps))
 
 
 def adjoint_deis(order: int, trajectory: str, steps: int | None) -> Pathwise:
-    """AdjointDEIS of order 1: a <- (alpha_t/alpha_s) a + (sigma_s/alpha_s^2)(e^h - 1) alpha_t^2 (d eps/dx)^T a.
+    """AdjointDEIS: with V = alpha_t^2 (d eps/dx)^T a, h = lambda_s - lambda_t, rho = (lambda_t - lambda_r)/h,
 
-    It is Euler's rule on the adjoint equation of the noise chart, evaluated at the clean end t of each interval [t, s],
-    h = lambda_s - lambda_t. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
+        a <- (alpha_t/alpha_s) a + (sigma_s/alpha_s^2)(e^h - 1) D,   D = V (order 1),
+        D = (1 + 1/(2 rho)) V - V_before/(2 rho) (order 2).
+
+    Order 1 is Euler's rule on the adjoint equation of the noise chart, evaluated at the clean end t of each interval
+    [t, s]; order 2 the two-step rule in log-SNR, r the start of the step before; a re-solved state steps by DDIM in
+    both. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
     """
-    return continuous_adjoint("noise", "euler", trajectory, steps)
+    rule = EULER if order == 1 else StateByEuler(TWO_M)
+    return Pathwise(recovery_of(trajectory), ContinuousAdjoint("noise", rule, steps))

@@ -10,7 +10,7 @@ References: Chen et al., 2018, Neural ordinary differential equations, arXiv:180
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.recovery import Trajectory
-from gradbench.samplers.base import ChartField, Interval, Rule, State
-from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
+from gradbench.samplers.multistep import TwoStep
 
 
 class Totals:
@@ -44,9 +44,9 @@ class Pullback(ABC):
 
     @abstractmethod
     def sweep(
-        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """One backward pass."""
+        """One backward pass over the trajectory that led from x_T to x_0."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Transpose(Pullback):
     """Each step that was taken is taken again on a tape of its own, and transposed."""
 
     def sweep(
-        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
-        totals = Totals(wrt)
+        totals, rollout = Totals(wrt), trajectory.rollout
         carried: Sequence[Tensor | None] = (cotangent,)
         n = rollout.steps
-        with trajectory.ambient.replay():
+        with trajectory.ambient.replay(n):
             carried = _pull(lambda s: (rollout.finish(s),), trajectory.at(n), carried, totals)
         for k in reversed(range(n)):
             state = trajectory.at(k)
             with trajectory.ambient.replay(k):
-                carried = _pull(partial(rollout.step, k), state, carried, totals)
+                carried = _pull(partial(trajectory.step, k, wrt=wrt), state, carried, totals)
         with trajectory.ambient.replay():
             (result,) = _pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
         return (torch.zeros_like(x_T) if result is None else result), totals.values
@@ -89,10 +89,10 @@ def _pull(
 class ContinuousAdjoint(Pullback):
     """One step of `rule` in `chart` an interval of the backward grid, for the pair (x, a) and the shared gradients.
 
-    steps: the number M <= N of backward steps, the grid being the sampler's at indices round(j N / M); None for M = N.
-    It sees only times and positions, never a rule's history, and so works behind every sampler. Behind a stochastic
-    chain the equation is that of the reverse SDE on the same path: the drift of the chart's SDE twin, and no noise, for
-    the diffusion does not depend on x. References: Li et al., 2020, arXiv:2001.01328, section 3.
+    steps: the number M of backward steps, None for M = N; see `backward_grid`. It sees only times and positions, never
+    a rule's history, and so works behind every sampler. Behind a stochastic chain the equation is that of the reverse
+    SDE on the same path: the drift of the chart's SDE twin, and no noise, for the diffusion does not depend on x.
+    References: Li et al., 2020, arXiv:2001.01328, section 3.
     """
 
     chart: str
@@ -100,24 +100,41 @@ class ContinuousAdjoint(Pullback):
     steps: int | None = None
 
     def sweep(
-        self, rollout: Rollout, trajectory: Trajectory, x_T: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
-        totals, n, grid = Totals(wrt), rollout.steps, rollout.grid
-        name = self.chart if rollout.noise is None else f"{self.chart}-sde"
+        totals, rollout = Totals(wrt), trajectory.rollout
+        name = self.chart if self.chart.endswith("-sde") or rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
         field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
-        m = self.steps or n
-        indices = [round(j * n / m) for j in range(m, -1, -1)]
-        before = None
+        places = backward_grid(rollout.grid, self.steps or rollout.steps)
+        interval = None
         with trajectory.ambient.replay():
-            state = self.rule.start(field, (trajectory.at(n)[0], cotangent), grid[n])
-            for i, j in zip(indices, indices[1:], strict=False):
-                interval = AdjointInterval(chart, grid[i], grid[j], before, totals=totals)
+            trajectory.at(rollout.steps)
+            state = self.rule.start(field, (x_0, cotangent))
+            for (t, _), (s, k) in zip(places, places[1:], strict=False):
+                interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
                 (x, a), *history = self.rule.step(field, state, interval)
-                if j:
-                    x = trajectory.at(j, (x,))[0]
-                state, before = ((x, a), *history), chart.tau(grid[i])
-        return self.rule.finish(field, state, grid[0])[1], totals.values
+                if k:  # the state at a time of the sampler's grid; at the noisy end it is not needed
+                    x = trajectory.at(k, (x,))[0]
+                state = ((x, a), *history)
+        assert interval is not None
+        return self.rule.finish(field, state, interval)[1], totals.values
+
+
+def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | None]]:
+    """M + 1 times from the clean end to the noisy one, and the index of the sampler's grid where each is one of its own.
+
+    M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
+    """
+    n, places = len(grid) - 1, []
+    for j in range(steps, -1, -1):
+        if steps <= n or j * n % steps == 0:
+            k = round(j * n / steps)
+            places.append((grid[k], k))
+        else:
+            k = j * n // steps
+            places.append((grid[k] + (j * n / steps - k) * (grid[k + 1] - grid[k]), None))
+    return places
 
 
 @dataclass(frozen=True)
@@ -167,3 +184,28 @@ class AdjointInterval(Interval):
 
     def recall(self, slope: Any) -> Any:
         return slope[:2]
+
+    def part(self, c0: float, c1: float) -> "AdjointInterval":
+        own = None if self.totals is None else Totals(self.totals.wrt)
+        return replace(self, t0=self.time(c0), t1=self.time(c1), totals=own)
+
+    def accept(self, part: Interval) -> None:
+        if isinstance(part, AdjointInterval) and self.totals is not None and part.totals is not None:
+            self.totals.add(part.totals.values)
+
+
+@dataclass(frozen=True)
+class StateByEuler(Rule):
+    """An adjoint rule whose state steps by Euler's rule, from the slope that the adjoint's own evaluation gave.
+
+    For a rule of one evaluation a step, with the history (slope,).
+    """
+
+    base: TwoStep
+    order = 1
+    stages = 1
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        (_, a), slope = self.base.step(field, state, interval)
+        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.reach())
+        return (x, a), slope

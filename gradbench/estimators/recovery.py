@@ -4,7 +4,9 @@ A recovery runs the chain without a tape and returns a `Trajectory`, which is as
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,10 +16,15 @@ from gradbench.samplers.rollout import Rollout
 
 
 class Trajectory(ABC):
-    """The chain that was run. `last` is the state after its last step, `ambient` the circumstances of each step."""
+    """A chain that was run. `last` is the state after its last step, `ambient` the circumstances of each step."""
 
+    rollout: Rollout
     last: State
     ambient: Ambient
+
+    def step(self, k: int, state: State, wrt: Sequence[Tensor]) -> State:
+        """Step k from the state that `at` gave for it, on the tape that is being recorded."""
+        return self.rollout.step(k, state)
 
     @abstractmethod
     def at(self, k: int, proposal: State | None = None) -> State:
@@ -28,7 +35,9 @@ class Trajectory(ABC):
 
 
 class Recovery(ABC):
-    """Runs the chain from its start state, under `no_grad`, and keeps what it will need."""
+    """Runs the chain from its start state, under `no_grad`, and keeps what it will need; `name` is its option value."""
+
+    name: ClassVar[str]
 
     @abstractmethod
     def run(self, rollout: Rollout, state: State) -> Trajectory:
@@ -37,33 +46,47 @@ class Recovery(ABC):
 
 @dataclass
 class _Stored(Trajectory):
+    rollout: Rollout
     states: list[State]
+    last: State
     ambient: Ambient
 
-    @property
-    def last(self) -> State:  # type: ignore[override]
-        return self.states[-1]
-
     def at(self, k: int, proposal: State | None = None) -> State:
-        return self.states[k]
+        if k == self.rollout.steps:
+            return self.last
+        return tuple(s.to(self.last[0].device) for s in self.states[k])
 
 
 @dataclass(frozen=True)
 class Stored(Recovery):
-    """Every state is kept: N + 1 states, no tape, no extra evaluation."""
+    """Every state is kept: N + 1 states, no tape, no extra evaluation. offload: the device to keep them on, if another.
+
+    Where the chain runs on that device already, nothing is copied.
+    """
+
+    name = "stored"
+    offload: str | None = None
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient, states = Ambient(), [state]
+        ambient, states = Ambient(), []
         for k in range(rollout.steps):
+            states.append(tuple(s.to(self.offload) for s in state) if self.offload else state)
             with ambient.record(k):
-                states.append(rollout.step(k, states[-1]))
-        return _Stored(states, ambient)
+                state = rollout.step(k, state)
+        return _Stored(rollout, states, state, ambient)
+
+
+def last_state(rollout: Rollout, state: State, ambient: Ambient) -> State:
+    """The state after the last step, none kept on the way."""
+    for k in range(rollout.steps):
+        with ambient.record(k):
+            state = rollout.step(k, state)
+    return state
 
 
 @dataclass
 class _Resolved(Trajectory):
     rollout: Rollout
-    start: Tensor
     last: State
     ambient: Ambient
     _state: State = field(init=False)
@@ -92,9 +115,8 @@ class _Resolved(Trajectory):
 class Resolved(Recovery):
     """Only the last state is kept; the others are solved for backwards, and differ from those that were visited."""
 
+    name = "resolved"
+
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient, start = Ambient(), state[0]
-        for k in range(rollout.steps):
-            with ambient.record(k):
-                state = rollout.step(k, state)
-        return _Resolved(rollout, start, state, ambient)
+        ambient = Ambient()
+        return _Resolved(rollout, last_state(rollout, state, ambient), ambient)

@@ -6,9 +6,10 @@ from typing import Any
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 
-RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m")
+RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m", "dopri5")
 SDE_TWINS = ("time", "noise", "data")
-TRAJECTORIES = ("stored", "resolved")
+TRAJECTORIES = ("stored", "resolved", "binomial", "inverted")
+REVERSIBLE = ("reversible-heun", "edict", "bdia", "belm", "rex")
 FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 
@@ -21,23 +22,37 @@ def check_adjoint(options: Mapping[str, Any]) -> None:
             checks.one_of(name, options[name], values)
     if options.get("steps") is not None:
         checks.positive_integer("steps", options["steps"])
+    for name in ("rtol", "atol"):
+        if name in options:
+            checks.in_range(name, options[name], 1e-16, 1.0)
+    check_recovery(options)
+
+
+def check_recovery(options: Mapping[str, Any]) -> None:
+    """How states come back: the number of snapshots, and where they are kept."""
+    if "snapshots" in options:
+        checks.positive_integer("snapshots", options["snapshots"])
+    if options.get("offload") is not None:
+        checks.one_of("offload", options["offload"], ("cpu",))
 
 
 def check_adjoint_dpm(options: Mapping[str, Any]) -> None:
-    """AdjointDPM lives in the noise and in the data chart."""
+    """AdjointDPM lives in the noise and in the data chart, on stored or on re-solved states."""
     check_adjoint(options)
+    checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     checks.one_of("chart", options["chart"], ("noise", "data"))
 
 
 def check_adjoint_deis(options: Mapping[str, Any]) -> None:
-    """AdjointDEIS of order 1."""
+    """AdjointDEIS of the orders that are published, on stored or on re-solved states."""
     check_adjoint(options)
-    checks.one_of("order", options["order"], (1,))
+    checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
+    checks.one_of("order", options["order"], (1, 2))
 
 
 def check_torchdiffeq(options: Mapping[str, Any]) -> None:
     """Methods of torchdiffeq, None for the sampler's own."""
-    checks.one_of("trajectory", options["trajectory"], TRAJECTORIES)
+    checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     if options["method"] is not None:
         checks.one_of("method", options["method"], FIXED + ADAPTIVE)
     if options["chart"] is not None:
@@ -46,10 +61,26 @@ def check_torchdiffeq(options: Mapping[str, Any]) -> None:
         checks.in_range(name, options[name], 1e-16, 1.0)
 
 
-def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
-    """A continuous adjoint sees times and positions only; a stochastic chain has those only where they are stored."""
-    if traits["stochastic"] and options["trajectory"] != "stored":
+def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """Only a reversible sampler's states come back by its inverse; a stochastic chain cannot be solved backwards."""
+    trajectory = options["trajectory"]
+    if trajectory == "inverted" and not traits.get("reversible"):
+        return f"this sampler's steps have no inverse: use one of {', '.join(REVERSIBLE)}"
+    if traits["stochastic"] and trajectory == "resolved":
         return "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
+    return None
+
+
+def refuse_reversible(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """`reversible` is the inverted recovery."""
+    return refuse_recovery({"trajectory": "inverted"}, traits)
+
+
+def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """A continuous adjoint sees times and positions only, in a chart that reaches both ends of the range."""
+    reason = refuse_recovery(options, traits)
+    if reason:
+        return reason
     chart = options.get("chart", "noise")
     if traits["stochastic"] and chart not in SDE_TWINS:
         return f"the reverse SDE has no {chart} chart: use one of {', '.join(SDE_TWINS)}"
@@ -59,8 +90,11 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     if chart == "data" and traits.get("sigma_0", 1.0) <= 0:
         return "the adjoint in the data chart starts from 0 at sigma = 0, the clean end; the angle chart does not"
     steps = options.get("steps")
-    if steps is not None and steps > traits["steps"]:
-        return f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}"
+    if steps is not None and steps > traits["steps"] and options["trajectory"] != "resolved":
+        return (
+            f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}: states between its times are "
+            "known with trajectory=resolved only"
+        )
     return None
 
 
@@ -68,6 +102,6 @@ def refuse_torchdiffeq(options: Mapping[str, Any], traits: Mapping[str, Any]) ->
     """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
     if traits["stochastic"]:
         return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
-    if options["method"] is None and traits.get("multistep"):
-        return f"torchdiffeq has no variable-step multistep method: name one of {', '.join(FIXED + ADAPTIVE)}"
+    if options["method"] is None and not traits.get("runge_kutta"):
+        return f"torchdiffeq has no method of this sampler's kind: name one of {', '.join(FIXED + ADAPTIVE)}"
     return None

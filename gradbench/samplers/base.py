@@ -8,7 +8,7 @@ and the adjoint ODE, whose point is a pair.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.denoiser import Denoiser
 
-State = tuple[Tensor, ...]  # the point first; then a rule's history or coupled copies
+State = tuple[Tensor, ...]  # a point on the path first; then a rule's history or coupled copies
 Field = Callable[[float, Any], Any]  # (t, point) -> slope d(point)/dtau
 
 
@@ -25,15 +25,34 @@ Field = Callable[[float, Any], Any]  # (t, point) -> slope d(point)/dtau
 class Interval:
     """One step's stretch of time in a chart: Python floats, and the step's noise where the rule is stochastic.
 
-    t0, t1: its ends in the direction of travel. tau_before: the clock at the start of the previous interval, or None
-    in the first. noise: standard normal, (b, *x).
+    t0, t1: its ends in the direction of travel. t_before: the start of the previous interval, or None in the first.
+    noise: standard normal, (b, *x).
     """
 
     chart: Chart
     t0: float
     t1: float
-    tau_before: float | None = None
+    t_before: float | None = None
     noise: Tensor | None = None
+
+    @property
+    def before(self) -> "Interval":
+        """The previous interval, from t_before to t0."""
+        if self.t_before is None:
+            raise ValueError("the first interval has none before it: a rule with history starts with a step of its own")
+        return Interval(self.chart, self.t_before, self.t0)
+
+    @property
+    def reversed(self) -> "Interval":
+        """The same stretch from t1 to t0, without noise."""
+        return Interval(self.chart, self.t1, self.t0)
+
+    def part(self, c0: float, c1: float) -> "Interval":
+        """The stretch from tau_0 + c0 h to tau_0 + c1 h, for a rule that takes several steps in one interval."""
+        return replace(self, t0=self.time(c0), t1=self.time(c1))
+
+    def accept(self, part: "Interval") -> None:
+        """Said of a part whose step is kept."""
 
     @property
     def tau0(self) -> float:
@@ -79,7 +98,7 @@ class Rule(ABC):
     order: int
     stages: int
 
-    def start(self, field: Field, x: Any, t: float) -> tuple[Any, ...]:
+    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
         """The state at the noisy end, from x_T (b, *x)."""
         return (x,)
 
@@ -87,9 +106,24 @@ class Rule(ABC):
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
         """The state at the end of the interval."""
 
-    def finish(self, field: Field, state: tuple[Any, ...], t: float) -> Any:
-        """The sample, (b, *x), from the last state."""
+    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+        """The sample, (b, *x), from the last state and the last interval."""
         return state[0]
+
+
+class ReversibleRule(Rule):
+    """A rule whose step can be undone in closed form: inverse(step(state)) == state up to rounding.
+
+    An inverse evaluates the field where the step did, at the same points; where the step does so in two parts, the
+    inverse takes the parts in the opposite order. `parts` says how many there are: a backward pass that undoes a step
+    and then differentiates it so needs each evaluation once.
+    """
+
+    parts: int = 1
+
+    @abstractmethod
+    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        """The state at the start of the interval from that at its end."""
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,34 @@ NOISES = ("keyed", "nested")
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
 
 
+BASES = ("euler", "midpoint", "heun", "rk4")
+
+
 def _check(options: dict[str, Any]) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
+    checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
+
+
+def _check_reversible(options: dict[str, Any]) -> None:
+    for name in ("gamma", "p", "zeta"):
+        if name in options:
+            checks.in_range(name, options[name], 1e-6, 1.0)
+    if "rule" in options:
+        checks.one_of("rule", options["rule"], BASES)
+        checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
+        _check({"grid": options["grid"]})
+    else:
+        _check(options)
+
+
+def _refuse_rex(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    if options["chart"] in ("data", "data-sde") and traits.get("sigma_0", 1.0) <= 0:
+        return f"a reversible rule cannot step back from sigma = 0 in the {options['chart']} chart: raise t_min"
+    return None
 
 
 def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: int, stages: int, **chart: str) -> Entry:
@@ -43,20 +65,43 @@ def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: in
         f"gradbench.samplers.runge_kutta:{factory}",
         citation,
         defaults={**({"chart": chart["chart"]} if "chart" in chart else {}), "grid": None},
-        traits={"stochastic": False, "order": order, "stages": stages, "chart": chart.get("only")},
+        traits={
+            "stochastic": False,
+            "order": order,
+            "stages": stages,
+            "chart": chart.get("only"),
+            "runge_kutta": True,
+        },
         check=_check,
     )
 
 
-def _euler_sde(name: str, summary: str, place: str, chart: str) -> Entry:
+def _dpm_sde(name: str, summary: str, factory: str, place: str, chart: str, **traits: Any) -> Entry:
     return Entry(
         name,
         summary,
-        "gradbench.samplers.stochastic:EULER_SDE",
+        f"gradbench.samplers.stochastic:{factory}",
         f"Lu et al., 2022, arXiv:2211.01095, {place}",
         defaults={"grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": chart},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": chart, **traits},
         check=_check,
+    )
+
+
+def _reversible(
+    name: str, summary: str, factory: str, citation: str, order: int, stages: int = 1, **defaults: Any
+) -> Entry:
+    """A sampler in the noise chart unless `defaults` has a chart."""
+    chart = {} if "chart" in defaults else {"chart": "noise"}
+    return Entry(
+        name,
+        summary,
+        f"gradbench.samplers.reversible:{factory}",
+        citation,
+        defaults={**defaults, "grid": None},
+        traits={"stochastic": False, "order": order, "stages": stages, "reversible": True, **chart},
+        check=_check_reversible,
+        refuses=_refuse_rex if name == "rex" else lambda options, traits: None,
     )
 
 
@@ -68,7 +113,7 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.stochastic:ddim",
         "Song, Meng and Ermon, 2021, arXiv:2010.02502, equation 12",
         defaults={"eta": 0.0, "grid": None},
-        traits={"stochastic": False, "order": 1, "stages": 1, "chart": "noise"},
+        traits={"stochastic": False, "order": 1, "stages": 1, "chart": "noise", "runge_kutta": True},
         check=_check,
     ),
     _runge_kutta(
@@ -128,15 +173,23 @@ SAMPLERS = Catalogue(
     ),
     Entry(
         "ddpm",
-        "the ancestral chain: ddim with eta = 1",
-        "gradbench.samplers.stochastic:DDPM",
+        "the ancestral chain: ddim with eta = 1; variance=large has the forward process's noise",
+        "gradbench.samplers.stochastic:ddpm",
         "Ho, Jain and Abbeel, 2020, arXiv:2006.11239, equation 7",
-        defaults={"grid": None},
+        defaults={"variance": "small", "grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": "noise"},
         check=_check,
     ),
-    _euler_sde("sde-dpm1", "Euler's rule on the reverse SDE in the noise chart", "equation 17", "noise-sde"),
-    _euler_sde("sde-dpm++1", "Euler's rule on the reverse SDE in the data chart", "equation 18", "data-sde"),
+    _dpm_sde("sde-dpm1", "Euler's rule on the reverse SDE in the noise chart", "EULER_SDE", "equation 17", "noise-sde"),
+    _dpm_sde("sde-dpm++1", "Euler's rule on the reverse SDE in the data chart", "EULER_SDE", "equation 18", "data-sde"),
+    _dpm_sde(
+        "sde-dpm++2m",
+        "the two-step rule of dpm++2m on the reverse SDE in the data chart",
+        "TWO_M_SDE",
+        "equation 19",
+        "data-sde",
+        multistep=True,
+    ),
     Entry(
         "euler-maruyama",
         "Euler's rule on the reverse SDE in time",
@@ -145,6 +198,49 @@ SAMPLERS = Catalogue(
         defaults={"grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time-sde"},
         check=_check,
+    ),
+    _reversible(
+        "reversible-heun",
+        "Heun's rule with a second copy, reversible, in any chart",
+        "REVERSIBLE_HEUN",
+        "Kidger et al., 2021, arXiv:2105.13493",
+        order=2,
+        chart="noise",
+    ),
+    _reversible(
+        "edict",
+        "two coupled DDIM chains, reversible",
+        "EDICT",
+        "Wallace, Gokul and Naik, 2023, arXiv:2211.12446",
+        order=1,
+        stages=2,
+        p=0.93,
+    ),
+    _reversible(
+        "bdia",
+        "DDIM's two-step leapfrog in x, reversible",
+        "BDIA",
+        "Zhang, Lewis and Kleijn, 2023, arXiv:2307.10829",
+        order=1,
+        gamma=1.0,
+    ),
+    _reversible(
+        "belm",
+        "O-BELM: the two-step rule with the smallest local error, reversible",
+        "BELM_RULE",
+        "Wang et al., 2024, arXiv:2410.07273",
+        order=2,
+    ),
+    _reversible(
+        "rex",
+        "any one-step rule in any chart made reversible (McCallum-Foster), of the ODE or the reverse SDE",
+        "rex",
+        "Blasingame and Liu, 2025, arXiv:2502.08834; McCallum and Foster, 2024, arXiv:2410.11648",
+        order=1,
+        stages=2,
+        chart="data",
+        rule="euler",
+        zeta=0.999,
     ),
 )
 
@@ -169,8 +265,8 @@ class SamplerSpec:
     @property
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, and whether noise is drawn."""
-        noisy = self.entry.traits["stochastic"] or self.params.get("eta", 0.0) > 0
-        return {**self.entry.traits, "chart": self.chart, "stochastic": noisy}
+        noisy = self.entry.traits["stochastic"] or self.params.get("eta", 0.0) > 0 or self.chart in SDE_CHARTS
+        return {**self.entry.traits, "chart": self.chart, "stochastic": noisy, "grid": self.params["grid"]}
 
     @property
     def rule(self) -> "Rule":
@@ -181,7 +277,7 @@ class SamplerSpec:
 
     def refuses(self, traits: Mapping[str, Any]) -> str | None:
         """Why this sampler cannot run between the ends that the traits tell, or None."""
-        return refuses(self.chart, traits)
+        return refuses(self.chart, traits) or self.entry.refuses(self.params, traits)
 
     def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""

@@ -35,9 +35,7 @@ class TwoStep(Rule):
         return interval.add(end, -w, history[0]), slope
 
     def _weight(self, interval: Interval) -> float:
-        before, now, after = interval.tau_before, interval.tau0, interval.tau0 + interval.h
-        if before is None:
-            raise ValueError("a second step of a two-step rule needs the clock of the first one")
+        before, now, after = interval.before.tau0, interval.tau0, interval.tau0 + interval.h
         if self.logarithmic:
             before, now, after = (math.log(tau) if 0 < tau < math.inf else math.inf for tau in (before, now, after))
             if after == math.inf:  # the last step, to sigma = 0: no finite ratio, first order

@@ -34,13 +34,13 @@ class Rollout:
 
     def interval(self, k: int) -> Interval:
         """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1]."""
-        before = self.chart.tau(self.grid[k - 1]) if k else None
+        before = self.grid[k - 1] if k else None
         noise = self.noise(k) if self.noise is not None else None
         return Interval(self.chart, self.grid[k], self.grid[k + 1], before, noise)
 
     def start(self, x_T: Tensor) -> State:
         """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""
-        return self.rule.start(self.field, x_T, self.grid[0])
+        return self.rule.start(self.field, x_T)
 
     def step(self, k: int, state: State) -> State:
         """The state at grid[k + 1] from that at grid[k]."""
@@ -48,7 +48,7 @@ class Rollout:
 
     def finish(self, state: State) -> Tensor:
         """The sample x_0 (b, *x): the state at grid[N], with no last denoising step."""
-        return self.rule.finish(self.field, state, self.grid[-1])
+        return self.rule.finish(self.field, state, self.interval(self.steps - 1))
 
     def sample(self, x_T: Tensor) -> Tensor:
         """x_0 from x_T (b, *x) by the plain loop, on whatever tape is being recorded."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradbench.diffusion.sde_chart import SDEChart
 from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.multistep import TWO_M
 from gradbench.samplers.runge_kutta import EULER
 
 
@@ -37,16 +38,23 @@ class StochasticRule(Rule):
 
 
 @dataclass(frozen=True)
-class EulerSDE(StochasticRule):
-    """Euler's rule on the reverse SDE in an SDE chart: mean x kappa_1/kappa_0 + kappa_1 h F, std the chart's spread."""
+class Diffused(StochasticRule):
+    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's spread the std.
 
-    order = 1
-    stages = 1
+    Euler's so is Euler-Maruyama, SDE-DPM-Solver-1 or SDE-DPM-Solver++-1; the two-step rule in log tau in the data chart
+    is SDE-DPM-Solver++(2M). References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equations 17 to 19.
+    """
+
+    drift: Rule
+    order = 1  # strong order: additive noise
+
+    @property
+    def stages(self) -> int:  # type: ignore[override]
+        return self.drift.stages
 
     def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
         assert isinstance(interval.chart, SDEChart)
-        slope = field(interval.t0, state[0])
-        return (interval.add(interval.carry(state[0]), 1.0, slope),), interval.chart.spread(interval.t0, interval.t1)
+        return self.drift.step(field, state, interval), interval.chart.spread(interval.t0, interval.t1)
 
 
 @dataclass(frozen=True)
@@ -56,28 +64,36 @@ class DDIMEta(StochasticRule):
         mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1)))
 
     with the log-SNR lambda: for variance-preserving schedules the paper's
-    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2).
+    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has the standard deviation s, or with `large`
+    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))): the paper's sigma-hat.
 
-    References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16.
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16 and section 5.
     """
 
     eta: float
+    large: bool = False
     order = 1
     stages = 1
 
     def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
         schedule, t0, t1 = interval.chart.schedule, interval.t0, interval.t1
         ratio, sigma_0, sigma_1 = interval.ratio(), schedule.sigma(t0), schedule.sigma(t1)
-        std = self.eta * sigma_1 * math.sqrt(-math.expm1(2 * (schedule.log_snr(t0) - schedule.log_snr(t1))))
+        lost = math.sqrt(-math.expm1(2 * (schedule.log_snr(t0) - schedule.log_snr(t1))))
+        std = self.eta * sigma_1 * lost
         eps = field(t0, state[0])
         length = math.sqrt(sigma_1**2 - std**2) - ratio * sigma_0
-        return (torch.add(interval.carry(state[0]), eps, alpha=length),), std
+        return (torch.add(interval.carry(state[0]), eps, alpha=length),), sigma_0 * lost if self.large else std
 
 
-EULER_SDE = EulerSDE()
-DDPM = DDIMEta(1.0)
+EULER_SDE = Diffused(EULER)
+TWO_M_SDE = Diffused(TWO_M)
 
 
 def ddim(eta: float) -> Rule:
     """The rule of `ddim[eta]`: Euler's where no noise is drawn."""
     return DDIMEta(eta) if eta else EULER
+
+
+def ddpm(variance: str) -> Rule:
+    """The rule of `ddpm[variance=small|large]`."""
+    return DDIMEta(1.0, variance == "large")

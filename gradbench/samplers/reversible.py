@@ -1,0 +1,218 @@
+"""Reversible rules: samplers whose states can be had back from the last one, in closed form.
+
+In the chart's y = x / kappa and tau, with h = tau_{k+1} - tau_k and h_before = tau_k - tau_{k-1}.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gradbench.diffusion.sde_chart import SDEChart
+from gradbench.samplers.base import Field, Interval, ReversibleRule, Rule
+from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
+
+
+class TwoPoint(ReversibleRule):
+    """Explicit two-step rules that keep the point before: state (x_k, x_{k-1}); the first step is Euler's.
+
+    y_{k+1} = a y_{k-1} + (1 - a) y_k + (h + a h_before) F_k,
+
+    consistent for every a, reversible for every a != 0. a = 1 is the leapfrog rule, a = 0 Euler's.
+    """
+
+    stages = 1
+
+    @abstractmethod
+    def weight(self, interval: Interval) -> float:
+        """a, of the step over the interval."""
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        x, *history = state
+        slope = field(interval.t0, x)
+        if not history:
+            return interval.add(interval.carry(x), 1.0, slope), x
+        a, stretch = self._coefficients(interval)
+        both = a * interval.before.carry(history[0]) + (1 - a) * x
+        return interval.add(interval.carry(both), stretch, slope), x
+
+    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        end, x = state
+        if interval.t_before is None:
+            return (x,)
+        a, stretch = self._coefficients(interval)
+        back = interval.reversed
+        both = back.add(back.carry(end), stretch, field(interval.t0, x))
+        return x, interval.before.reversed.carry((both - (1 - a) * x) / a)
+
+    def _coefficients(self, interval: Interval) -> tuple[float, float]:
+        """a, and (h + a h_before) / h."""
+        a = self.weight(interval)
+        return a, 1 + a * interval.before.h / interval.h
+
+
+@dataclass(frozen=True)
+class BELM(TwoPoint):
+    """O-BELM in the noise chart: a = (h / h_before)^2, the choice with the smallest local error.
+
+    References: Wang et al., 2024, BELM, arXiv:2410.07273.
+    """
+
+    order = 2
+
+    def weight(self, interval: Interval) -> float:
+        return (interval.h / interval.before.h) ** 2
+
+
+@dataclass(frozen=True)
+class BDIA(TwoPoint):
+    """Bi-directional integration approximation in the noise chart: a = gamma alpha_{k-1} / alpha_{k+1}.
+
+    gamma = 1 is the leapfrog rule in x; rounding errors of the inverse grow like gamma^-N. References: Zhang, Lewis
+    and Kleijn, 2023, BDIA, arXiv:2307.10829.
+    """
+
+    gamma: float
+    order = 1
+
+    def weight(self, interval: Interval) -> float:
+        return self.gamma / interval.ratio() / interval.before.ratio()
+
+
+@dataclass(frozen=True)
+class EDICT(ReversibleRule):
+    """Exact diffusion inversion via coupled transformations: two copies (u, v), each stepped with the other's slope.
+
+        u~ = u + h F(t_k, v),  v~ = v + h F(t_k, u~);    u' = p u~ + (1 - p) v~,  v' = p v~ + (1 - p) u'.
+
+    u~ goes into F as it is in x, and the order of the copies does not alternate. Rounding errors of the inverse grow
+    like p^-2N. References: Wallace, Gokul and Naik, 2023, EDICT, arXiv:2211.12446.
+    """
+
+    p: float
+    order = 1
+    stages = 2
+    parts = 2
+
+    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+        return x, x
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        u, v = state
+        u = interval.add(interval.carry(u), 1.0, field(interval.t0, v))
+        v = interval.add(interval.carry(v), 1.0, field(interval.t0, u))
+        u = self.p * u + (1 - self.p) * v
+        return u, self.p * v + (1 - self.p) * u
+
+    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        u, v = state
+        v = (v - (1 - self.p) * u) / self.p
+        u = (u - (1 - self.p) * v) / self.p
+        back = interval.reversed
+        v = back.add(back.carry(v), 1.0, field(interval.t0, u))
+        return back.add(back.carry(u), 1.0, field(interval.t0, v)), v
+
+
+@dataclass(frozen=True)
+class ReversibleHeun(ReversibleRule):
+    """The reversible Heun rule,
+
+        z_{k+1} = 2 y_k - z_k + h F_k,   F_{k+1} = F(t_{k+1}, z_{k+1}),   y_{k+1} = y_k + (h / 2) (F_k + F_{k+1}),
+
+    held as (z_k, q_k) with q_k = y_k - (h_before / 2) F_k, the y before its last half step: so a step evaluates F at
+    its own start only, z_{k+1} = 2 q_{k+1} - z_k, and one evaluation undoes it.
+
+    References: Kidger et al., 2021, Efficient and accurate gradients for neural SDEs, arXiv:2105.13493.
+    """
+
+    order = 2
+    stages = 1
+
+    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+        return x, x
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        z, q = state
+        slope = field(interval.t0, z)
+        y = q if interval.t_before is None else interval.before.add(q, 0.5, slope)
+        q = interval.add(interval.carry(y), 0.5, slope)
+        return 2 * q - interval.carry(z), q
+
+    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        z, q = state
+        back = interval.reversed
+        z = back.carry(2 * q - z)
+        slope = field(interval.t0, z)
+        y = back.add(back.carry(q), 0.5, slope)
+        return z, y if interval.t_before is None else interval.before.add(y, -0.5, slope)
+
+    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+        z, q = state
+        return interval.add(q, 0.5, field(interval.t1, z))
+
+
+@dataclass(frozen=True)
+class McCallumFoster(ReversibleRule):
+    """Any one-step rule made reversible: with B_h(y) = y + Phi_h(y) the step of the base rule,
+
+        y_{k+1} = B_h(z_k) + zeta (y_k - z_k),      z_{k+1} = y_{k+1} + z_k - B_{-h}(y_{k+1}).
+
+    In a diffusion's chart that is Rex. In an SDE chart the base rule is driven by the slope W / h of the path, W its
+    increment over the interval, the same on the way back. Rounding errors of the inverse grow like zeta^-N; the region
+    of stability shrinks as zeta goes to 1.
+
+    References: McCallum and Foster, 2024, arXiv:2410.11648; Blasingame and Liu, 2025, Rex,
+    arXiv:2502.08834.
+    """
+
+    base: Rule
+    zeta: float
+    parts = 2
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        return self.base.order
+
+    @property
+    def stages(self) -> int:  # type: ignore[override]
+        return 2 * self.base.stages
+
+    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+        return x, x
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        y, z = state
+        driven, back = _driven(field, interval), interval.reversed
+        (there,) = self.base.step(driven, (z,), interval)
+        y = there + self.zeta * interval.carry(y - z)
+        (here,) = self.base.step(driven, (y,), back)
+        return y, y + interval.carry(z - here)
+
+    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        y, z = state
+        driven, back = _driven(field, interval), interval.reversed
+        (here,) = self.base.step(driven, (y,), back)
+        z = here + back.carry(z - y)
+        (there,) = self.base.step(driven, (z,), interval)
+        return z + back.carry(y - there) / self.zeta, z
+
+
+def _driven(field: Field, interval: Interval) -> Field:
+    """The field with the slope of the path added: F + W / h, W = (int g^2 / kappa^2 dt)^(1/2) times the noise."""
+    if interval.noise is None:
+        return field
+    assert isinstance(interval.chart, SDEChart)
+    deviation = interval.chart.variance(interval.t0, interval.t1) ** 0.5
+    push: Tensor = interval.noise * (deviation / interval.h)
+    return lambda t, x: field(t, x) + push
+
+
+BASES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4}
+BELM_RULE = BELM()
+REVERSIBLE_HEUN = ReversibleHeun()
+
+
+def rex(rule: str, zeta: float) -> Rule:
+    """The rule of `rex[rule=...,zeta=...]`."""
+    return McCallumFoster(BASES[rule], zeta)
