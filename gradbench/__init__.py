@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
     from gradbench.diffusion.discrete import from_diffusers
+    from gradbench.diffusion.scheduled import Scheduled
     from gradbench.diffusion.schedule import Schedule, make_schedule
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem
     from gradbench.models.unet import unet_denoiser
-    from gradbench.samplers.base import Interval, Rule
+    from gradbench.samplers.base import Interval, ReversibleRule, Rule
+    from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout
 
 _HOMES = {
@@ -37,6 +39,7 @@ _HOMES = {
     "NetworkPrediction": "diffusion.denoiser",
     "Prediction": "diffusion.denoiser",
     "Schedule": "diffusion.schedule",
+    "Scheduled": "diffusion.scheduled",
     "from_diffusers": "diffusion.discrete",
     "make_schedule": "diffusion.schedule",
     "Differentiable": "estimators.pathwise",
@@ -45,7 +48,11 @@ _HOMES = {
     "Problem": "estimators.problem",
     "unet_denoiser": "models.unet",
     "Interval": "samplers.base",
+    "ReversibleRule": "samplers.base",
     "Rule": "samplers.base",
+    "cycle_encode": "samplers.encoding",
+    "encode": "samplers.encoding",
+    "interpolate": "samplers.encoding",
     "Rollout": "samplers.rollout",
 }
 
@@ -61,13 +68,18 @@ __all__ = [
     "NetworkPrediction",
     "Prediction",
     "Problem",
+    "ReversibleRule",
     "Rollout",
     "Rule",
     "Schedule",
+    "Scheduled",
     "__version__",
     "case",
+    "cycle_encode",
+    "encode",
     "estimator",
     "from_diffusers",
+    "interpolate",
     "make_schedule",
     "sample",
     "unet_denoiser",

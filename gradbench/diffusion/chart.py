@@ -216,8 +216,8 @@ def refuses(name: str, ends: Mapping[str, Any]) -> str | None:
     """
     if ends.get("alpha_T", 1.0) <= 0 and name not in ("data", "angle", "time"):
         return f"the {name} chart has no value at alpha = 0, the noisy end; the angle chart has"
-    if name == "log-snr" and ends.get("sigma_0", 1.0) <= 0:
-        return "the log-snr chart has no value at sigma = 0, the clean end; the angle chart has"
+    if name in ("log-snr", "log-snr-sde") and ends.get("sigma_0", 1.0) <= 0:
+        return f"the {name} chart has no value at sigma = 0, the clean end; the angle chart has"
     if name in ("time", "time-sde") and not math.isfinite(ends.get("dsigma_0", 1.0)):
         return f"the {name} chart has no field at sigma = 0, the clean end; the angle chart has"
     return None

@@ -12,7 +12,7 @@ import math
 from abc import abstractmethod
 
 from gradbench import checks
-from gradbench.diffusion.chart import CHARTS, Chart, NoiseChart, TimeChart
+from gradbench.diffusion.chart import CHARTS, AngleChart, Chart, LogSNRChart, NoiseChart, TimeChart
 from gradbench.diffusion.schedule import Schedule
 
 
@@ -22,6 +22,11 @@ class SDEChart(Chart):
     def weights(self, t: float) -> tuple[float, float]:
         w_x0, w_eps = Chart.weights(self, t)
         return w_x0, w_eps + self.kappa(t) * self._wronskian(t) / self.schedule.alpha(t) / self.pace(t)
+
+    def diffusion(self, t: float) -> float:
+        """g / kappa: the diffusion of y in time, g^2 = 2 sigma W / alpha."""
+        s = self.schedule
+        return math.sqrt(2 * s.sigma(t) * self._wronskian(t) / s.alpha(t)) / self.kappa(t)
 
     @abstractmethod
     def variance(self, t0: float, t1: float) -> float:
@@ -98,7 +103,29 @@ class DataSDEChart(SDEChart):
         return -math.expm1(2 * (self.schedule.log_snr(t0) - self.schedule.log_snr(t1)))
 
 
-SDE_CHARTS: dict[str, type[SDEChart]] = {"time-sde": TimeSDEChart, "noise-sde": NoiseSDEChart, "data-sde": DataSDEChart}
+class _RadialSDEChart(SDEChart):
+    """kappa = r = hypot(alpha, sigma): int g^2 / r^2 dt = int 2 tan(phi) dphi, phi = atan2(sigma, alpha)."""
+
+    def variance(self, t0: float, t1: float) -> float:
+        s = self.schedule
+        return 2 * math.log(s.alpha(t1) / s.alpha(t0) * self.ratio(t1, t0))
+
+
+class AngleSDEChart(_RadialSDEChart, AngleChart):
+    """The angle chart's scale and clock: F = v + (r / alpha) eps_hat."""
+
+
+class LogSNRSDEChart(_RadialSDEChart, LogSNRChart):
+    """The log-SNR chart's scale and clock."""
+
+
+SDE_CHARTS: dict[str, type[SDEChart]] = {
+    "time-sde": TimeSDEChart,
+    "noise-sde": NoiseSDEChart,
+    "data-sde": DataSDEChart,
+    "angle-sde": AngleSDEChart,
+    "log-snr-sde": LogSNRSDEChart,
+}
 
 
 def make_chart(name: str, schedule: Schedule) -> Chart:

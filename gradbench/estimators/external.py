@@ -25,7 +25,8 @@ class TorchdiffeqAdjoint(Differentiable):
     method: a solver of torchdiffeq; None takes the sampler's own rule where torchdiffeq has it (its `rk4` is the 3/8
     rule, so that x_0 differs a little). chart: None takes the sampler's. trajectory: `stored` passes every time of the
     grid, so that all states are kept and put back; `resolved` passes the two ends, the memory-free solve of the paper.
-    The norm of adaptive backward solves leaves the parameters out (Kidger et al., 2021, arXiv:2009.09457).
+    norm: of adaptive backward solves; `seminorm` leaves the parameters out (Kidger et al., 2021, arXiv:2009.09457),
+    `rms` is torchdiffeq's own default. Raises `RuntimeError` where an adaptive solve finds the equation too stiff.
 
     References: Chen et al., 2018, arXiv:1806.07366, algorithm 1.
     """
@@ -33,6 +34,7 @@ class TorchdiffeqAdjoint(Differentiable):
     method: str | None
     chart: str | None
     trajectory: str
+    norm: str
     rtol: float
     atol: float
 
@@ -46,7 +48,7 @@ class TorchdiffeqAdjoint(Differentiable):
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
-        forward, backward = {}, {} if method in support.FIXED else {"norm": "seminorm"}
+        forward, backward = {}, {} if method in support.FIXED else {"norm": "seminorm"} if self.norm == "seminorm" else {}
         if method in support.FIXED and self.trajectory == "resolved":
             # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
             negated = -clock if clock[0] > clock[-1] else clock

@@ -133,7 +133,7 @@ class Problem:
     def path_gradient(self, levels: int = LEVELS) -> Gradients | None:
         """Gradient of L of the exact reverse SDE on this problem's Wiener path, resolved into 2^levels cells."""
         on_nested = isinstance(self.noise, str) and self.noise == "nested"
-        if not (on_nested and self.sampler.solves_reverse_sde and hasattr(self.denoiser, "on_path")):
+        if not (on_nested and self.sampler.traits["reverse_sde"] and hasattr(self.denoiser, "on_path")):
             return None
         exact = self.to(torch.float64)
         times, draws = path(self.denoiser.schedule, self.rollout.grid, self.seed, tuple(self.x_T.shape), levels)

@@ -103,7 +103,7 @@ class ContinuousAdjoint(Pullback):
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
         totals, rollout = Totals(wrt), trajectory.rollout
-        name = self.chart if self.chart.endswith("-sde") or rollout.noise is None else f"{self.chart}-sde"
+        name = self.chart if rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
         field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
         places = backward_grid(rollout.grid, self.steps or rollout.steps)

@@ -7,7 +7,6 @@ from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 
 RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m", "dopri5")
-SDE_TWINS = ("time", "noise", "data")
 TRAJECTORIES = ("stored", "resolved", "binomial", "inverted")
 REVERSIBLE = ("reversible-heun", "edict", "bdia", "belm", "rex")
 FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
@@ -57,8 +56,40 @@ def check_torchdiffeq(options: Mapping[str, Any]) -> None:
         checks.one_of("method", options["method"], FIXED + ADAPTIVE)
     if options["chart"] is not None:
         checks.one_of("chart", options["chart"], CHARTS)
+    checks.one_of("norm", options["norm"], ("seminorm", "rms"))
     for name in ("rtol", "atol"):
         checks.in_range(name, options[name], 1e-16, 1.0)
+
+
+PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver of its adjoint
+    "reversible_heun": ("stratonovich", "adjoint_reversible_heun"),
+    "midpoint": ("stratonovich", "midpoint"),
+    "euler": ("ito", "euler"),
+    "milstein": ("ito", "milstein"),
+}
+CLOCKS = ("uniform-t", "uniform-log-snr")  # grids that are uniform in a clock that torchsde can step in
+
+
+def check_torchsde(options: Mapping[str, Any]) -> None:
+    """Solvers of torchsde, and the chart that the SDE is written in."""
+    checks.one_of("method", options["method"], PAIRS)
+    checks.one_of("chart", options["chart"], CHARTS)
+
+
+def refuse_torchsde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """torchsde solves stochastic differential equations, in steps that are uniform in its clock."""
+    if not traits["stochastic"]:
+        return "torchsde solves stochastic differential equations: use a stochastic sampler"
+    if not traits["reverse_sde"]:
+        return OTHER_SDE
+    if traits["grid"] not in CLOCKS:
+        return f"torchsde steps uniformly in its clock: use grid={' or grid='.join(CLOCKS)}"
+    if traits.get("sigma_0", 1.0) <= 0:
+        return "the reverse SDE has no drift in this clock at sigma = 0, the clean end: raise t_min"
+    return refuses(f"{options['chart']}-sde", traits)
+
+
+OTHER_SDE = "with 0 < eta < 1 the chain converges to another equation than the reverse SDE: use eta=1 or eta=0"
 
 
 def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
@@ -81,10 +112,10 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     reason = refuse_recovery(options, traits)
     if reason:
         return reason
+    if traits["stochastic"] and not traits["reverse_sde"]:
+        return OTHER_SDE
     chart = options.get("chart", "noise")
-    if traits["stochastic"] and chart not in SDE_TWINS:
-        return f"the reverse SDE has no {chart} chart: use one of {', '.join(SDE_TWINS)}"
-    reason = refuses(chart, traits)
+    reason = refuses(f"{chart}-sde" if traits["stochastic"] else chart, traits)
     if reason:
         return reason
     if chart == "data" and traits.get("sigma_0", 1.0) <= 0:

@@ -264,9 +264,16 @@ class SamplerSpec:
 
     @property
     def traits(self) -> dict[str, Any]:
-        """What an estimator is told of it: the catalogue's traits, the chart, and whether noise is drawn."""
-        noisy = self.entry.traits["stochastic"] or self.params.get("eta", 0.0) > 0 or self.chart in SDE_CHARTS
-        return {**self.entry.traits, "chart": self.chart, "stochastic": noisy, "grid": self.params["grid"]}
+        """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
+
+        `reverse_sde`: whether the chain converges to the reverse SDE; with 0 < eta < 1 it goes to another one, of less
+        noise.
+        """
+        eta = self.params.get("eta", 1.0 if self.entry.traits["stochastic"] else 0.0)
+        noisy = eta > 0 or self.chart in SDE_CHARTS
+        reverse = noisy and eta in (0.0, 1.0)
+        grid = {"grid": self.params["grid"]}
+        return {**self.entry.traits, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
 
     @property
     def rule(self) -> "Rule":
@@ -297,11 +304,6 @@ class SamplerSpec:
     def sde_chart(self) -> str:
         """The chart in whose measure this sampler's noise sees a Wiener path; DDIM's family has that of ddpm."""
         return self.chart if self.chart in SDE_CHARTS else "data-sde"
-
-    @property
-    def solves_reverse_sde(self) -> bool:
-        """Whether the chain converges to the reverse SDE: with 0 < eta < 1 it goes to another one, of less noise."""
-        return self.traits["stochastic"] and self.params.get("eta", 1.0) == 1.0
 
     def rollout(
         self, denoiser: "Denoiser", steps: int, t_max: float, t_min: float, x_T: "Tensor", seed: int, noise: Any

@@ -1,0 +1,38 @@
+"""A condition that changes in time: one for each stretch of it."""
+
+import copy
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from gradbench.diffusion.denoiser import Denoiser, Prediction
+
+
+class Scheduled(Denoiser):
+    """A denoiser with the condition conditions[i] where edges[i - 1] >= t > edges[i], edges falling from noise to data.
+
+    conditions: (pieces, *condition), a leaf that the gradient reaches piece by piece. edges: pieces - 1 times. A sampler
+    that stands on an edge takes the piece below it. The gradient of a piece is what the adjoint gathers while t is
+    inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020, theorem
+    2.2, give for a time t is the sum over all pieces below t, that is of a shift of the condition there on. Raises
+    `ValueError` for edges that do not fall or do not fit.
+    """
+
+    def __init__(self, denoiser: Denoiser, conditions: Tensor, edges: Sequence[float]) -> None:
+        super().__init__(denoiser.schedule)
+        falling = all(a > b for a, b in zip(edges, list(edges)[1:], strict=False))
+        if len(edges) != len(conditions) - 1 or not falling:
+            raise ValueError(
+                f"edges must be {len(conditions) - 1} falling times between {len(conditions)} pieces, got {list(edges)}"
+            )
+        if not hasattr(denoiser, "condition"):
+            raise ValueError(f"the denoiser must have a condition, got {type(denoiser).__name__} without one")
+        self.affine = denoiser.affine
+        self.conditions, self.edges = conditions, tuple(edges)
+        self._base = copy.copy(denoiser)
+        self._base._parameters = {k: v for k, v in denoiser._parameters.items() if k != "condition"}
+
+    def predict(self, x: Tensor, t: float) -> Prediction:
+        piece = sum(t <= edge for edge in self.edges)
+        self._base.__dict__["condition"] = self.conditions[piece]
+        return self._base.predict(x, t)

@@ -1,0 +1,113 @@
+"""From data to noise: DDIM encoding, interpolation between noises, and cycle encoding into the noises of an SDE sampler.
+
+Each gives what `gradbench.sample` takes: x_T, or x_T and the step noises.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradbench import checks
+from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.noise import draw
+from gradbench.samplers.base import Interval
+from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.stochastic import StochasticRule
+
+CYCLE = 0x9E3A  # the steps under which the forward chain is keyed, apart from those of samplers and of Wiener paths
+
+
+def _rollout(denoiser: Denoiser, x_0: Tensor, sampler: str, steps: int, t_max: float, t_min: float) -> Rollout:
+    checks.batch("x_0", x_0)
+    return sampler_spec(sampler).rollout(denoiser, steps, t_max, t_min, x_0, 0, "keyed")
+
+
+@torch.no_grad()
+def encode(
+    denoiser: Denoiser,
+    x_0: Tensor,
+    *,
+    sampler: str = "ddim",
+    steps: int = 50,
+    t_max: float = 1.0,
+    t_min: float = 0.001,
+) -> Tensor:
+    """x_T (b, *x) from x_0 (b, *x), the state at t_min: the sampler's rule run over its own grid from end to start.
+
+    With `ddim` that is DDIM inversion. Sampling from the result gives x_0 back up to the errors of both solves, of the
+    rule's order in 1/steps. Raises `ValueError` for samplers that are no one-step ODE rule. References: Song, Meng and
+    Ermon, 2021, DDIM, arXiv:2010.02502, section 4.3 and equation 14.
+    """
+    spec = sampler_spec(sampler)
+    if spec.traits["stochastic"] or not spec.traits.get("runge_kutta"):
+        usable = [name for name, entry in SAMPLERS.items() if entry.traits.get("runge_kutta")]
+        raise ValueError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
+    rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
+    for k in reversed(range(steps)):
+        interval = rollout.interval(k)
+        state = rollout.rule.step(rollout.field, state, Interval(rollout.chart, interval.t1, interval.t0))
+    return state[0]
+
+
+def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    """Between two noises (b, *x) on the sphere: sin((1 - w) theta)/sin theta x + sin(w theta)/sin theta y, per sample.
+
+    theta is the angle between the two; weight w = 0 gives the first and 1 the second. Raises `ValueError` for shapes
+    that differ. References: Shoemake, 1985, SIGGRAPH 19; Song, Meng and Ermon, 2021, arXiv:2010.02502, appendix D.5.
+    """
+    checks.shape("second", second.shape, tuple(first.shape))
+    a, b = first.flatten(1), second.flatten(1)
+    cosine = torch.cosine_similarity(a, b).clamp(-1, 1)
+    theta = torch.arccos(cosine)[:, None]
+    sine = torch.sin(theta)
+    near = sine < 1e-6  # the two are parallel: on a line, as on the sphere
+    safe = torch.where(near, torch.ones_like(sine), sine)
+    one = torch.where(near, torch.full_like(sine, 1 - weight), torch.sin((1 - weight) * theta) / safe)
+    two = torch.where(near, torch.full_like(sine, weight), torch.sin(weight * theta) / safe)
+    return (one * a + two * b).reshape(first.shape)
+
+
+@torch.no_grad()
+def cycle_encode(
+    denoiser: Denoiser,
+    x_0: Tensor,
+    *,
+    sampler: str = "sde-dpm++1",
+    steps: int = 50,
+    seed: int = 0,
+    t_max: float = 1.0,
+    t_min: float = 0.001,
+) -> tuple[Tensor, Tensor]:
+    """x_T (b, *x) and the step noises (steps, b, *x) with which a stochastic sampler arrives at x_0 (b, *x) exactly.
+
+    A path is drawn from the forward process as one chain, from x_0, the state at t_min, up the grid,
+
+        x_k = (alpha_k/alpha_{k+1}) x_{k+1} + (sigma_k^2 - (alpha_k/alpha_{k+1})^2 sigma_{k+1}^2)^(1/2) xi_k,
+
+    and the noises are solved for from its transitions, z_k = (x_{k+1} - mean_k)/std_k. Because the chain is joint they
+    are nearly standard normal and independent, and become so as the grid is refined; drawing each x_k from its own
+    marginal, as published code does, gives noises whose variance grows with the number of steps. Raises `ValueError`
+    for samplers without a transition density. References: Wu and De la Torre, 2023, CycleDiffusion, arXiv:2210.05559.
+    """
+    rollout = _rollout(denoiser, x_0, sampler, steps, t_max, t_min)
+    rule, schedule, grid = rollout.rule, denoiser.schedule, rollout.grid
+    if not isinstance(rule, StochasticRule):
+        raise ValueError(f"cycle_encode needs a sampler whose every step draws noise, got {sampler!r}")
+    checks.seed(seed)
+    path = [x_0]
+    for k in reversed(range(steps)):
+        ratio = schedule.alpha(grid[k]) / schedule.alpha(grid[k + 1])
+        spread = math.sqrt(schedule.sigma(grid[k]) ** 2 - (ratio * schedule.sigma(grid[k + 1])) ** 2)
+        xi = torch.from_numpy(draw(seed, CYCLE + k, tuple(x_0.shape))).to(x_0.device, x_0.dtype)
+        path.append(ratio * path[-1] + spread * xi)
+    path.reverse()
+    state, noises = rollout.start(path[0]), []
+    for k in range(steps):
+        (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
+        if not std:
+            raise ValueError(f"step {k} of {sampler!r} draws no noise, and cannot be encoded: raise t_min above {t_min}")
+        noises.append((path[k + 1] - mean) / std)
+        state = (path[k + 1], *history)
+    return path[0], torch.stack(noises)
