@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
     from gradbench.diffusion.discrete import from_diffusers
-    from gradbench.diffusion.scheduled import Scheduled
     from gradbench.diffusion.schedule import Schedule, make_schedule
+    from gradbench.diffusion.scheduled import Scheduled
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem

@@ -11,9 +11,9 @@ from gradbench.diffusion.denoiser import Denoiser, Prediction
 class Scheduled(Denoiser):
     """A denoiser with the condition conditions[i] where edges[i - 1] >= t > edges[i], edges falling from noise to data.
 
-    conditions: (pieces, *condition), a leaf that the gradient reaches piece by piece. edges: pieces - 1 times. A sampler
-    that stands on an edge takes the piece below it. The gradient of a piece is what the adjoint gathers while t is
-    inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020, theorem
+    conditions: (pieces, *condition), a leaf that the gradient reaches piece by piece. edges: pieces - 1 times. A
+    sampler that stands on an edge takes the piece below it. The gradient of a piece is what the adjoint gathers while
+    t is inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020, theorem
     2.2, give for a time t is the sum over all pieces below t, that is of a shift of the condition there on. Raises
     `ValueError` for edges that do not fall or do not fit.
     """
@@ -34,5 +34,5 @@ class Scheduled(Denoiser):
 
     def predict(self, x: Tensor, t: float) -> Prediction:
         piece = sum(t <= edge for edge in self.edges)
-        self._base.__dict__["condition"] = self.conditions[piece]
+        vars(self._base)["condition"] = self.conditions[piece]
         return self._base.predict(x, t)

@@ -52,10 +52,14 @@ class _Binomial(Trajectory):
     ambient: Ambient
     kept: list[tuple[int, State]]
     last: State = ()
+    newest: State | None = None  # the state before the last step, until the backward pass has had it
 
     def at(self, k: int, proposal: State | None = None) -> State:
         if k == self.rollout.steps:
             return self.last
+        state, self.newest = self.newest, None
+        if state is not None and k == self.rollout.steps - 1:
+            return state
         while self.kept[-1][0] > k:
             self.kept.pop()
         return self.advance(k)
@@ -92,6 +96,7 @@ class Binomial(Recovery):
         for k in range(n):
             if k in marks:
                 trajectory.kept.append((k, state))
+            trajectory.newest = state
             with trajectory.ambient.record(k):
                 state = rollout.step(k, state)
         trajectory.last = state

@@ -109,9 +109,9 @@ def _path(noise: Noise, start: Tensor) -> Any:
     from torchsde import BaseBrownian
 
     class Path(BaseBrownian):
-        shape = tuple(start.shape)
-        dtype, device = start.dtype, start.device
-        levy_area_approximation = "none"
+        shape = tuple(start.shape)  # type: ignore[assignment]
+        dtype, device = start.dtype, start.device  # type: ignore[assignment]
+        levy_area_approximation = "none"  # type: ignore[assignment]
 
         def __call__(self, ta: Any, tb: Any = None, return_U: bool = False, return_A: bool = False) -> Tensor:
             k = round(float(ta))

@@ -1,7 +1,8 @@
 """The inverted recovery: each state is computed from the next one by the inverse of the step, and none is kept."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class _Memo:
     """The field, whose evaluations by an inverse are kept with their tapes for the step that follows it."""
 
     field: Field
-    made: list[_Evaluation] = field(default_factory=list)
+    made: list[_Evaluation] = dataclasses.field(default_factory=list)
 
     def record(self, t: float, x: Tensor) -> Tensor:
         """An evaluation of the inverse."""

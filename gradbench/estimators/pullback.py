@@ -122,7 +122,7 @@ class ContinuousAdjoint(Pullback):
 
 
 def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | None]]:
-    """M + 1 times from the clean end to the noisy one, and the index of the sampler's grid where each is one of its own.
+    """M + 1 times from the clean end to the noisy one, each with its index where it is one of the sampler's grid.
 
     M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
     """

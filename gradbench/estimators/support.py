@@ -123,8 +123,8 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     steps = options.get("steps")
     if steps is not None and steps > traits["steps"] and options["trajectory"] != "resolved":
         return (
-            f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}: states between its times are "
-            "known with trajectory=resolved only"
+            f"backward steps must be <= the sampler's {traits['steps']} steps, got {steps}: "
+            "states between its times are known with trajectory=resolved only"
         )
     return None
 

@@ -50,12 +50,14 @@ class Adaptive(Rule):
                 if done == 1.0:
                     return (point,)
             growth = 0.9 * error ** (-1 / self.base.order) if error else 5.0
-            size = (goal - done if error > 1 else size) * min(5.0, max(0.2, growth)) if math.isfinite(error) else size / 5
+            size = (
+                (goal - done if error > 1 else size) * min(5.0, max(0.2, growth)) if math.isfinite(error) else size / 5
+            )
             if size < 1e-10:
                 break
         raise RuntimeError(
-            f"the adaptive solve from t = {interval.t0:g} to {interval.t1:g} did not reach rtol {self.rtol:g} in {MOST} "
-            "steps of at least 1e-10 of the interval: the equation is too stiff for an explicit rule"
+            f"the adaptive solve from t = {interval.t0:g} to {interval.t1:g} did not reach rtol {self.rtol:g} in "
+            f"{MOST} steps of at least 1e-10 of the interval: the equation is too stiff for an explicit rule"
         )
 
     def _error(self, point: Any, end: Any, second: Any) -> float:

@@ -1,4 +1,4 @@
-"""From data to noise: DDIM encoding, interpolation between noises, and cycle encoding into the noises of an SDE sampler.
+"""From data to noise: DDIM encoding, interpolation between noises, and cycle encoding into an SDE sampler's noises.
 
 Each gives what `gradbench.sample` takes: x_T, or x_T and the step noises.
 """
@@ -107,7 +107,9 @@ def cycle_encode(
     for k in range(steps):
         (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
         if not std:
-            raise ValueError(f"step {k} of {sampler!r} draws no noise, and cannot be encoded: raise t_min above {t_min}")
+            raise ValueError(
+                f"step {k} of {sampler!r} draws no noise, and cannot be encoded: raise t_min above {t_min}"
+            )
         noises.append((path[k + 1] - mean) / std)
         state = (path[k + 1], *history)
     return path[0], torch.stack(noises)

@@ -41,9 +41,7 @@ class RungeKutta(Rule):
                 end = interval.add(interval.carry(point) if end is None else end, b, slope)
             slopes.append(interval.recall(slope))
             if self.embedded and self.embedded[i]:
-                second = interval.add(
-                    interval.carry(point) if second is None else second, self.embedded[i], slopes[-1]
-                )
+                second = interval.add(interval.carry(point) if second is None else second, self.embedded[i], slopes[-1])
         return end, second
 
 

@@ -19,6 +19,19 @@ COUNTS = [
     ("adjoint-deis[trajectory=resolved]", "ddim", (N, N, N)),
     ("adjoint-deis[steps=6]", "ddim", (N, 6, 6)),
     ("continuous-adjoint[steps=5]", "midpoint", (2 * N, 5, 5)),
+    ("revolve[snapshots=3]", "ddim", (N, 10 + N, N)),
+    ("reversible", "belm", (N, N, N)),
+    ("reversible", "bdia", (N, N, N)),
+    ("reversible", "edict", (2 * N, 2 * N, 2 * N)),
+    ("reversible", "reversible-heun", (N + 1, N + 1, N + 1)),
+    # the last evaluation of a rex chain moves only the copy that is not returned: no cotangent goes through it
+    ("reversible", "rex", (2 * N, 2 * N, 2 * N - 1)),
+    ("reversible", "rex[rule=rk4,chart=angle]", (8 * N, 8 * N, 8 * N - 4)),
+    ("adjoint-deis[order=2]", "ddim", (N, N, N)),
+    ("adjoint-deis[order=2,trajectory=resolved]", "ddim", (N, N, N)),
+    ("adjoint-deis[trajectory=resolved,steps=30]", "ddim", (N, 30, 30)),
+    ("adjoint-deis", "sde-dpm++1", (N, N, N)),
+    ("continuous-adjoint[rule=rk4,trajectory=resolved]", "rk4", (4 * N, 4 * N, 4 * N)),
     ("torchdiffeq-adjoint", "ddim", (N, N, N)),
     ("torchdiffeq-adjoint[trajectory=resolved]", "rk4", (4 * N, 4 * N, 4 * N)),
 ]
@@ -30,7 +43,7 @@ def test_evaluations_are_counted_in_the_denoiser(gaussian, estimator, sampler, e
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
-@pytest.mark.parametrize("estimator", ["backprop", "checkpoint", "adjoint-dpm", "adjoint-deis", "continuous-adjoint"])
+@pytest.mark.parametrize("estimator", ["backprop", "checkpoint", "revolve", "adjoint-dpm", "adjoint-deis", "continuous-adjoint"])
 def test_every_estimator_takes_the_one_step_of_the_rule(gaussian, estimator, monkeypatch):
     seen, step = [], RungeKutta.step
 

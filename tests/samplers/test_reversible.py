@@ -12,7 +12,15 @@ from gradbench.measure.error import relative_error
 from gradbench.samplers.base import Interval
 from gradbench.samplers.reversible import BASES, McCallumFoster, rex
 
-REVERSIBLE = ("reversible-heun", "edict", "bdia", "belm", "rex", "rex[rule=rk4,chart=angle]", "rex[rule=heun,chart=angle]")
+REVERSIBLE = (
+    "reversible-heun",
+    "edict",
+    "bdia",
+    "belm",
+    "rex",
+    "rex[rule=rk4,chart=angle]",
+    "rex[rule=heun,chart=angle]",
+)
 REX_SDE = ("rex[chart=log-snr-sde]", "rex[chart=time-sde,rule=midpoint]", "rex[chart=noise-sde,rule=heun]")
 
 
@@ -37,7 +45,9 @@ def test_the_inverse_leads_back_to_x_T(law, sampler, steps):
     assert round_trip(case.problem(sampler=sampler, steps=steps)) < 1e-10
 
 
-@pytest.mark.parametrize(("sampler", "base"), [("bdia[gamma=0.5]", 0.5), ("rex[zeta=0.5]", 0.5), ("rex[zeta=0.25]", 0.25)])
+@pytest.mark.parametrize(
+    ("sampler", "base"), [("bdia[gamma=0.5]", 0.5), ("rex[zeta=0.5]", 0.5), ("rex[zeta=0.25]", 0.25)]
+)
 def test_rounding_errors_of_the_inverse_grow_like_the_power_of_the_coupling(sampler, base):
     case = gradbench.case("gaussian", schedule="scaled-linear")
     errors = [round_trip(case.problem(sampler=sampler, steps=n)) for n in (10, 20, 30)]
