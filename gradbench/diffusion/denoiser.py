@@ -2,9 +2,10 @@
 
 A denoiser's answer is a `Prediction`, which gives x_0, eps, v or the score, whichever the network itself predicts:
 
-    x = alpha x_0 + sigma eps,    v = alpha eps - sigma x_0,    score = -eps / sigma.
+    x = alpha x_0 + sigma eps,    v = alpha eps - sigma x_0,    score = -eps / sigma,    flow = eps - x_0.
 
-References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, section 4 and appendix D (v).
+References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, section 4 and appendix D (v); Liu et al.,
+2023, arXiv:2209.03003, equation 1 (flow, the velocity of rectified flow).
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from gradbench import checks
 from gradbench.diffusion.schedule import Schedule, make_schedule
 
-KINDS = ("eps", "x0", "v", "score")
+KINDS = ("eps", "x0", "v", "score", "flow")
 
 
 class Prediction(ABC):
@@ -50,6 +51,11 @@ class Prediction(ABC):
         """grad log p_t(x) = -eps / sigma."""
         return self.combine(0.0, -1.0 / self.sigma)
 
+    @property
+    def flow(self) -> Tensor:
+        """eps - x_0, the velocity of rectified flow."""
+        return self.combine(-1.0, 1.0)
+
 
 class NetworkPrediction(Prediction):
     """One predicted tensor; x_0 and eps are affine in x and it, so that every combination is c_x x + c_value value."""
@@ -75,6 +81,7 @@ class NetworkPrediction(Prediction):
             "x0": lambda: (0.0, 1.0),
             "v": lambda: (alpha / square, -sigma / square),
             "score": lambda: (1 / alpha, sigma**2 / alpha),
+            "flow": lambda: (1 / (alpha + sigma), -sigma / (alpha + sigma)),
         }[self.kind]()
 
     def _eps(self) -> tuple[float, float]:
@@ -86,6 +93,7 @@ class NetworkPrediction(Prediction):
             "x0": lambda: (1 / sigma, -alpha / sigma),
             "v": lambda: (sigma / square, alpha / square),
             "score": lambda: (0.0, -sigma),
+            "flow": lambda: (1 / (alpha + sigma), alpha / (alpha + sigma)),
         }[self.kind]()
 
 

@@ -150,7 +150,7 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.multistep:AB2",
         "Zhang and Chen, 2023, DEIS, arXiv:2204.13902, section 3.4",
         defaults={"chart": "noise", "grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1, "multistep": True},
+        traits={"stochastic": False, "order": 2, "stages": 1},
         check=_check,
     ),
     Entry(
@@ -159,7 +159,7 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.multistep:TWO_M",
         "Lu et al., 2022, arXiv:2211.01095, algorithm 2",
         defaults={"grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1, "multistep": True, "chart": "data"},
+        traits={"stochastic": False, "order": 2, "stages": 1, "chart": "data"},
         check=_check,
     ),
     _runge_kutta(
@@ -188,7 +188,6 @@ SAMPLERS = Catalogue(
         "TWO_M_SDE",
         "equation 19",
         "data-sde",
-        multistep=True,
     ),
     Entry(
         "euler-maruyama",

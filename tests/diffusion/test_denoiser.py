@@ -9,7 +9,7 @@ from gradbench.diffusion.schedule import make_schedule
 ALPHA, SIGMA = 0.6, 0.8
 X0, EPS = torch.tensor([[0.3, -1.2]], dtype=torch.float64), torch.tensor([[1.1, 0.4]], dtype=torch.float64)
 X = ALPHA * X0 + SIGMA * EPS
-VALUES = {"eps": EPS, "x0": X0, "v": ALPHA * EPS - SIGMA * X0, "score": -EPS / SIGMA}
+VALUES = {"eps": EPS, "x0": X0, "v": ALPHA * EPS - SIGMA * X0, "score": -EPS / SIGMA, "flow": EPS - X0}
 
 
 @pytest.mark.parametrize("kind", KINDS)

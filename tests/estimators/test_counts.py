@@ -43,7 +43,9 @@ def test_evaluations_are_counted_in_the_denoiser(gaussian, estimator, sampler, e
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
-@pytest.mark.parametrize("estimator", ["backprop", "checkpoint", "revolve", "adjoint-dpm", "adjoint-deis", "continuous-adjoint"])
+@pytest.mark.parametrize(
+    "estimator", ["backprop", "checkpoint", "revolve", "adjoint-dpm", "adjoint-deis", "continuous-adjoint"]
+)
 def test_every_estimator_takes_the_one_step_of_the_rule(gaussian, estimator, monkeypatch):
     seen, step = [], RungeKutta.step
 
