@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run test test-all benchmark lint docs clean
+.PHONY: install run test test-all benchmark lint docs findings clean
 
 install: .venv/installed
 
@@ -35,6 +35,10 @@ lint: install
 
 docs: install
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+# The pages of docs/findings again, from random laws: about half an hour
+findings: install
+	$(BIN)/python -m studies
 
 clean:
 	rm -rf .venv site dist runs

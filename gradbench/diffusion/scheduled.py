@@ -13,9 +13,9 @@ class Scheduled(Denoiser):
 
     conditions: (pieces, *condition), a leaf that the gradient reaches piece by piece. edges: pieces - 1 times. A
     sampler that stands on an edge takes the piece below it. The gradient of a piece is what the adjoint gathers while
-    t is inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020, theorem
-    2.2, give for a time t is the sum over all pieces below t, that is of a shift of the condition there on. Raises
-    `ValueError` for edges that do not fall or do not fit.
+    t is inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020,
+    theorem 2.2, give for a time t is the sum over all pieces below t, that is of a shift of the condition there on.
+    Raises `ValueError` for edges that do not fall or do not fit.
     """
 
     def __init__(self, denoiser: Denoiser, conditions: Tensor, edges: Sequence[float]) -> None:

@@ -76,13 +76,13 @@ def _nodes(clock: Tensor) -> Any:
 
 
 class _Field(torch.nn.Module):
-    """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the time is held inside the range."""
+    """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the clock is held inside the range."""
 
     def __init__(self, field: ChartField, t_max: float, t_min: float) -> None:
         super().__init__()
-        self._field, self._range = field, (t_min, t_max)
+        self._field, self._range = field, sorted((field.chart.tau(t_min), field.chart.tau(t_max)))
 
     def forward(self, tau: Tensor, y: Tensor) -> Tensor:
         chart: Chart = self._field.chart
-        t = min(max(chart.t_of(tau.item()), self._range[0]), self._range[1])
+        t = chart.t_of(min(max(tau.item(), self._range[0]), self._range[1]))
         return self._field(t, y * chart.kappa(t))
