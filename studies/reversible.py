@@ -179,7 +179,7 @@ def _figure(folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     plt.rcParams.update({"svg.hashsalt": "gradbench", "svg.fonttype": "none", "font.size": 9})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.1))
     steps = (5, 10, 20, 40, 60, 80, 100)
     for label, sampler in {
         "O-BELM": "belm",
@@ -195,7 +195,7 @@ def _figure(folder: Path) -> None:
     left.set(
         xlabel="steps N", ylabel="round trip, relative", ylim=(1e-17, 1e3), title="inverting the last state (float64)"
     )
-    left.legend(fontsize=7, loc="upper left")
+    left.legend(fontsize=7, ncol=3, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     zetas = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999]
     for base in ("euler", "midpoint", "rk4"):
         right.plot(zetas, [_limit(base, z) for z in zetas], marker="o", ms=3, label=base)
