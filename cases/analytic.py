@@ -13,6 +13,7 @@ PARAMS: dict[str, Any] = {
     "objective": "quadratic+sine",
 }
 GRID = "uniform-t"
+DRAWS = 100_000
 DTYPE = "float64"
 DTYPES = ("float64", "float32")
 

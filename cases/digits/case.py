@@ -22,6 +22,7 @@ GRID = "leading"
 DTYPE = "float32"
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 NOISE = "keyed"
+DRAWS = 128
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("sampler", "expected")
 FLOW = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
+from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "dirac"
 SUMMARY = "a single data point; DDIM is exact in one step from any time"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
+from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "gaussian"
 SUMMARY = "a Gaussian law of any mean and covariance; flow gradients in closed form"

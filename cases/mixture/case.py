@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import analytic
-from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
+from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "mixture"
 SUMMARY = "a Gaussian mixture with a common shift; nonlinear score, flow gradients by a solve to 1e-12"

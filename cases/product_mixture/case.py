@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import analytic
-from ..analytic import DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
+from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
 
 NAME = "product-mixture"
 SUMMARY = "a rotated product of one-dimensional mixtures; nonlinear score, exact flow by monotone transport"

@@ -171,6 +171,7 @@ class Case:
             condition=condition,
             parameters=parts["parameters"],
             seed=seed,
+            draws=getattr(self.header, "DRAWS", 1024),
             noise=noise if isinstance(noise, str) else checks.array("noise", noise).to(place, state_dtype),
             flow=parts.get("flow"),
         )

@@ -25,11 +25,14 @@ class Noise(Protocol):
         ...
 
 
-def draw(seed: int, step: int, shape: Sequence[int]) -> np.ndarray:
-    """Standard normal draws of `shape` = (b, *x) in float64 for a seed >= 0 and a step >= -1."""
+def draw(seed: int, step: int, shape: Sequence[int], stream: Sequence[int] = ()) -> np.ndarray:
+    """Standard normal draws of `shape` = (b, *x) in float64 for a seed >= 0 and a step >= -1.
+
+    stream: further keys, for draws that are independent of those without them.
+    """
     blocks = []
     for block, first in enumerate(range(0, shape[0], BLOCK)):
-        key = np.random.SeedSequence(seed, spawn_key=(step + 1, block))
+        key = np.random.SeedSequence(seed, spawn_key=(step + 1, block, *stream))
         generator = np.random.Generator(np.random.SFC64(key))
         blocks.append(generator.standard_normal((min(BLOCK, shape[0] - first), *shape[1:])))
     return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
@@ -43,9 +46,10 @@ class KeyedNoise:
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    stream: tuple[int, ...] = ()
 
     def __call__(self, step: int) -> Tensor:
-        return torch.from_numpy(draw(self.seed, step, self.shape)).to(self.device, self.dtype)
+        return torch.from_numpy(draw(self.seed, step, self.shape, self.stream)).to(self.device, self.dtype)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,11 @@ class GradientEstimate:
     grads: gradients of L by target, in the order x_T (b, *x), condition, parameters (a tuple); a target is absent
     where it was not asked for or cannot be reached. x_0 (b, *x): the sample of this estimator's own forward pass.
     objective: L there. nfe_forward, nfe_backward: network evaluations of each pass, recomputation included, a guided
-    doubled batch counted once. vjps: evaluations that a cotangent was pulled back through. draws, std_error: of
-    stochastic estimators only.
+    doubled batch counted once. vjps: evaluations that a cotangent was pulled back through.
+
+    Of estimators that draw: the counts are those of one draw; draws is their number, std_error the standard error of
+    each component of the gradients, batch_means the means over equal consecutive parts of the draws, from which every
+    statistic is made; x_0 is the sample of the first draw and objective the mean.
     """
 
     grads: Gradients
@@ -29,6 +32,7 @@ class GradientEstimate:
     vjps: int
     draws: int | None = None
     std_error: Gradients | None = None
+    batch_means: list[Gradients] | None = None
 
 
 class GradientEstimator(ABC):

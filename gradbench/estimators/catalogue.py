@@ -10,6 +10,21 @@ if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
 
 _PATHWISE = "gradbench.estimators.pathwise:"
+_TRUNCATED = "gradbench.estimators.truncated:"
+
+
+def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> Entry:
+    return Entry(
+        name,
+        summary,
+        _TRUNCATED + name,
+        citation,
+        defaults={**defaults, "draws": None},
+        traits={"draws": True},
+        check=support.check_draws,
+        refuses=support.refuse_truncated,
+    )
+
 
 ESTIMATORS = Catalogue(
     "estimator",
@@ -114,6 +129,68 @@ ESTIMATORS = Catalogue(
         },
         check=support.check_adjoint,
         refuses=support.refuse_adjoint,
+    ),
+    _truncated(
+        "draft",
+        "backpropagation through the last k steps",
+        "Clark et al., 2024, DRaFT, arXiv:2309.17400",
+        k=1,
+    ),
+    Entry(
+        "draft-lv",
+        "the last step, with its noise drawn again n times",
+        "gradbench.estimators.draft_lv:DraftLV",
+        "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
+        defaults={"n": 2, "draws": None},
+        traits={"draws": True, "stochastic": True},
+        check=support.check_draws,
+    ),
+    _truncated(
+        "alignprop",
+        "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
+        "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
+        law="paper",
+    ),
+    _truncated(
+        "refl",
+        "the reward of x0_hat at one of the last states, one evaluation differentiated",
+        "Xu et al., 2023, ImageReward, arXiv:2304.05977",
+        window=None,
+    ),
+    _truncated(
+        "drtune",
+        "k spaced steps, the gradient stopped at every network input",
+        "Wu et al., 2024, DRTune, arXiv:2405.00760",
+        k=3,
+        early=0,
+    ),
+    _truncated("shortcut", "the graph of one random step, all others detached", "Dou et al., 2025, arXiv:2505.07477"),
+    Entry(
+        "reinforce",
+        "the score function of the chain's transitions",
+        "gradbench.estimators.score_function:Reinforce",
+        "Williams, 1992, Machine Learning 8; Kool et al., 2019",
+        defaults={"baseline": "loo", "draws": None},
+        traits={"draws": True, "stochastic": True},
+        check=support.check_draws,
+        refuses=support.refuse_score,
+    ),
+    Entry(
+        "ddpo",
+        "the clipped policy gradient over denoising steps",
+        "gradbench.estimators.ddpo:DDPO",
+        "Black et al., 2023, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
+        defaults={
+            "clip": 1e-4,
+            "advantage_clip": 5.0,
+            "statistics": "prompt",
+            "scale": "released",
+            "stale": 0.0,
+            "draws": None,
+        },
+        traits={"draws": True, "stochastic": True},
+        check=support.check_draws,
+        refuses=support.refuse_score,
     ),
 )
 

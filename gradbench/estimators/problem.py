@@ -37,7 +37,7 @@ class Problem:
 
     x_T (b, *x); condition and parameters are the leaves that the denoiser reads, shared by the batch, so that their
     gradients are sums over it. `flow`, where the exact flow is known, maps x_T to x_0 on a tape that reaches the same
-    leaves.
+    leaves. draws: how many an estimator that draws takes where it is not told.
     """
 
     denoiser: Denoiser
@@ -52,6 +52,7 @@ class Problem:
     parameters: tuple[Tensor, ...] = ()
     seed: int = 0
     noise: Tensor | str = "keyed"
+    draws: int = 1024
     flow: Callable[["Problem", Tensor], Tensor] | None = None
     rollout: Rollout = field(init=False)
 

@@ -60,20 +60,24 @@ class Transpose(Pullback):
         carried: Sequence[Tensor | None] = (cotangent,)
         n = rollout.steps
         with trajectory.ambient.replay(n):
-            carried = _pull(lambda s: (rollout.finish(s),), trajectory.at(n), carried, totals)
+            carried = pull(lambda s: (rollout.finish(s),), trajectory.at(n), carried, totals)
         for k in reversed(range(n)):
             state = trajectory.at(k)
             with trajectory.ambient.replay(k):
-                carried = _pull(partial(trajectory.step, k, wrt=wrt), state, carried, totals)
+                carried = pull(partial(trajectory.step, k, wrt=wrt), state, carried, totals)
         with trajectory.ambient.replay():
-            (result,) = _pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+            (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
         return (torch.zeros_like(x_T) if result is None else result), totals.values
 
 
-def _pull(
-    link: Callable[[State], State], state: State, cotangents: Sequence[Tensor | None], totals: Totals
+def pull(
+    link: Callable[[State], State],
+    state: State,
+    cotangents: Sequence[Tensor | None],
+    totals: Totals,
+    scale: float = 1.0,
 ) -> list[Tensor | None]:
-    """The cotangents of `state` from those of link(state); gradients of the shared leaves go to the totals."""
+    """The cotangents of `state` from those of link(state); `scale` times the shared leaves' gradients go to the totals."""
     with torch.enable_grad():
         inputs = tuple(s.detach().requires_grad_() for s in state)
         outputs = link(inputs)
@@ -81,7 +85,7 @@ def _pull(
     if not pairs:
         return [None] * len(inputs)
     grads = torch.autograd.grad([o for o, _ in pairs], [*inputs, *totals.wrt], [c for _, c in pairs], allow_unused=True)
-    totals.add(grads[len(inputs) :])
+    totals.add(grads[len(inputs) :], scale)
     return list(grads[: len(inputs)])
 
 

@@ -102,6 +102,49 @@ def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> st
     return None
 
 
+def refuse_score(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """Score functions speak of transitions' densities."""
+    if not traits["stochastic"]:
+        return "a deterministic sampler has no transition density: use a stochastic one, as ddim[eta=1]"
+    if traits.get("reversible"):
+        return "both copies of a reversible sampler move by one draw: its transitions have no density"
+    return None
+
+
+def check_draws(options: Mapping[str, Any]) -> None:
+    """Options of estimators that draw, by what each has."""
+    for name in ("draws", "k", "n", "window"):
+        if options.get(name) is not None:
+            checks.positive_integer(name, options[name])
+    allowed = {"law": ("paper", "released-v1", "released-v2", "unbiased"), "baseline": ("none", "mean", "loo")}
+    for name, values in allowed.items():
+        if options.get(name) is not None:
+            checks.one_of(name, options[name], values)
+    if options.get("early"):
+        checks.positive_integer("early", options["early"])
+    if options.get("baseline") == "loo" and options.get("draws") == 1:
+        raise ValueError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
+    for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0}.items():
+        if name in options:
+            checks.in_range(name, options[name], low, 1e6)
+    for name, values in {"statistics": ("prompt", "group"), "scale": ("released", "summed")}.items():
+        if name in options:
+            checks.one_of(name, options[name], values)
+
+
+def refuse_truncated(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """A law that asks for more steps than there are, or presumes a number of them."""
+    steps = traits["steps"]
+    for name in ("k", "window", "early"):
+        if options.get(name) is not None and options[name] > steps:
+            return f"{name} must be <= the sampler's {steps} steps, got {options[name]}"
+    if options.get("law") == "released-v2" and steps < 40:
+        return (
+            f"law=released-v2 cuts at int(N(42, 5)) and presumes 50 steps, which {steps} steps never reach: use paper"
+        )
+    return None
+
+
 def refuse_reversible(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
     """`reversible` is the inverted recovery."""
     return refuse_recovery({"trajectory": "inverted"}, traits)

@@ -24,6 +24,11 @@ class Quadratic(nn.Module):
         self.register_buffer("target", target)
         self.register_buffer("weight", weight)
 
+    @property
+    def quadratic(self) -> bool:
+        """Whether it is a polynomial of degree two."""
+        return not self.sine
+
     def expectation(self, mean: Tensor, variance: Tensor) -> Tensor:
         """E[objective(x)]_b for Gaussian x_b of mean (b, d) and variances (d).
 

@@ -18,8 +18,16 @@ class StochasticRule(Rule):
     """x_{k+1} = mean + std z, z the interval's noise, (b, *x)."""
 
     @abstractmethod
+    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        """The next state with the mean of its point in first place."""
+
+    @abstractmethod
+    def spread(self, interval: Interval) -> float:
+        """The standard deviation of the next point's noise; 0 where none is drawn."""
+
     def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
-        """The state with the mean of the next point in first place, and the standard deviation of its noise."""
+        """The next state with the mean of its point in first place, and the standard deviation of its noise."""
+        return self.mean(field, state, interval), self.spread(interval)
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
         (mean, *history), std = self.transition(field, state, interval)
@@ -52,9 +60,12 @@ class Diffused(StochasticRule):
     def stages(self) -> int:  # type: ignore[override]
         return self.drift.stages
 
-    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        return self.drift.step(field, state, interval)
+
+    def spread(self, interval: Interval) -> float:
         assert isinstance(interval.chart, SDEChart)
-        return self.drift.step(field, state, interval), interval.chart.spread(interval.t0, interval.t1)
+        return interval.chart.spread(interval.t0, interval.t1)
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,22 @@ class DDIMEta(StochasticRule):
     order = 1
     stages = 1
 
-    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
-        schedule, t0, t1 = interval.chart.schedule, interval.t0, interval.t1
-        ratio, sigma_0, sigma_1 = interval.ratio(), schedule.sigma(t0), schedule.sigma(t1)
-        lost = math.sqrt(-math.expm1(2 * (schedule.log_snr(t0) - schedule.log_snr(t1))))
-        std = self.eta * sigma_1 * lost
-        eps = field(t0, state[0])
-        length = math.sqrt(sigma_1**2 - std**2) - ratio * sigma_0
-        return (torch.add(interval.carry(state[0]), eps, alpha=length),), sigma_0 * lost if self.large else std
+    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        schedule = interval.chart.schedule
+        sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
+        std = self.eta * sigma_1 * self._lost(interval)
+        length = math.sqrt(sigma_1**2 - std**2) - interval.ratio() * sigma_0
+        return (torch.add(interval.carry(state[0]), field(interval.t0, state[0]), alpha=length),)
+
+    def spread(self, interval: Interval) -> float:
+        if self.large:
+            return interval.chart.schedule.sigma(interval.t0) * self._lost(interval)
+        return self.eta * interval.chart.schedule.sigma(interval.t1) * self._lost(interval)
+
+    def _lost(self, interval: Interval) -> float:
+        """sqrt(1 - exp(2 (lambda_0 - lambda_1)))."""
+        log_snr = interval.chart.schedule.log_snr
+        return math.sqrt(-math.expm1(2 * (log_snr(interval.t0) - log_snr(interval.t1))))
 
 
 EULER_SDE = Diffused(EULER)

@@ -1,0 +1,238 @@
+"""Truncated pathwise estimators: the transpose of a chain with some of its Jacobians left out, by a truncation law."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradbench.estimators import support
+from gradbench.estimators.ambient import Ambient
+from gradbench.estimators.drawn import Answer, Block, Drawn
+from gradbench.estimators.pathwise import Differentiable, refuse_second_order
+from gradbench.estimators.problem import Problem
+from gradbench.estimators.pullback import Totals, pull
+from gradbench.estimators.truncation import (
+    Law,
+    LastSteps,
+    NormalCut,
+    OneStepLeft,
+    PaperCut,
+    Plan,
+    Reweighted,
+    Shortcut,
+    SpacedSteps,
+    StepMask,
+)
+from gradbench.samplers.base import Field, State
+from gradbench.samplers.rollout import Rollout
+
+LAWS: dict[str, Law] = {
+    "paper": PaperCut(),
+    "released-v1": StepMask(),
+    "released-v2": NormalCut(),
+    "unbiased": Reweighted(),
+}
+
+
+@dataclass(frozen=True)
+class Truncated(Differentiable, Drawn):
+    """The gradient of a plan drawn from `law` for every sample; on a stochastic sampler the mean over `draws` draws.
+
+    The forward pass keeps no tape and only the states from the first active step on; each active step is then taken again
+    on a tape of its own. As a differentiable sample it draws its plan from torch's global generator.
+    """
+
+    law: Law
+    draws: int | None = None
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_truncated({"law": self.law.name, **vars(self.law)}, traits)
+
+    def __call__(self, problem: Problem) -> Any:
+        drawing = problem.rollout.noise is not None or self.law.random
+        return (Drawn if drawing else Differentiable).__call__(self, problem)
+
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        random = np.random.default_rng(int(torch.randint(1 << 62, ())))
+        return truncate(rollout, self.law.plan(rollout.steps, len(x_T), random), x_T, wrt)
+
+    def block(self, block: Block) -> Answer:
+        problem, denoiser = block.problem, block.problem.denoiser
+        calls = denoiser.calls
+        plan = self.law.plan(block.rollout.steps, len(block.x_T), block.random)
+        x_T = block.x_T.requires_grad_("x_T" in problem.targets)
+        with torch.enable_grad():
+            x_0 = truncate(block.rollout, plan, x_T, problem.wrt)
+            forward = denoiser.calls - calls
+            value = problem.objective(x_0).sum()
+        inputs = [x_T, *problem.wrt]
+        used = [leaf for leaf in inputs if leaf.requires_grad]
+        found = iter(torch.autograd.grad(value, used, allow_unused=True) if value.requires_grad else [None] * len(used))
+        grads = [next(found) if leaf.requires_grad else None for leaf in inputs]
+        return Answer(grads[0], grads[1:], x_0, value.item(), forward)
+
+
+def truncate(rollout: Rollout, plan: Plan, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+    """x_0 (n, *x) of the plan's stops, whose backward pass is the plan's."""
+    return _Truncated.apply(rollout, plan, x_T, *[leaf for leaf in wrt if leaf.requires_grad])  # type: ignore
+
+
+class _Truncated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rollout: Rollout, plan: Plan, x_T: Tensor, *wrt: Tensor) -> Tensor:
+        ambient, state, n = Ambient(), rollout.start(x_T), rollout.steps
+        first = min(plan.first, int(plan.stop.min()))
+        stops, kept = sorted(set(plan.stop.tolist())), {}
+        x_0 = torch.zeros_like(x_T)
+        for k in range(n + 1):
+            if k >= first:
+                kept[k] = state
+            if k in stops and k < n:
+                with ambient.replay(k):
+                    x_0 = torch.where(_mask(plan.stop == k, x_0), _guess(rollout, plan, k, state, x_0), x_0)
+            if k == stops[-1]:
+                break
+            with ambient.record(k):
+                state = rollout.step(k, state)
+        if n in stops:
+            with ambient.record(n):
+                x_0 = torch.where(_mask(plan.stop == n, x_0), rollout.finish(state), x_0)
+        ctx.rollout, ctx.plan, ctx.kept, ctx.ambient = rollout, plan, kept, ambient
+        ctx.save_for_backward(x_T, *wrt)
+        return x_0
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        refuse_second_order()
+        rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
+        totals, carried = Totals(wrt), [None]
+        for k in range(int(plan.stop.max()), -1, -1):
+            state = ctx.kept.get(k)
+            if k < rollout.steps and carried[0] is not None:
+                carried = _step_back(ctx, k, state, carried, totals)
+            here = plan.stop == k
+            if here.any():
+                added = _from_end(ctx, k, state, cotangent * _mask(here, cotangent), totals)
+                carried = added if carried[0] is None else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
+            if k and not plan.alive[:k].any() and not (plan.stop < k).any():
+                return None, None, None, *totals.values  # cut: x_T is not reached
+        with ctx.ambient.replay():
+            (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+        return None, None, None if result is None else plan.scale_x_T * result, *totals.values
+
+
+def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals: Totals) -> list[Any]:
+    """Cotangents before step k from those after it, by the plan's field."""
+    rollout, plan = ctx.rollout, ctx.plan
+    alive = plan.alive[k]
+    if not alive.any():
+        return [None] * len(carried)
+    carried = [c if c is None or alive.all() else c * _mask(alive, c) for c in carried]
+    if state is None:  # before the first active step only the linear part acts, and no field is read
+        state = tuple(torch.zeros_like(c) for c in carried)
+    link = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
+    with ctx.ambient.replay(k):
+        return pull(link, state, carried, totals, float(plan.scale[k]))
+
+
+def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> list[Any]:
+    """Cotangents of the state at k from those of the samples that stop there."""
+    rollout, plan = ctx.rollout, ctx.plan
+    with ctx.ambient.replay(k):
+        if k == rollout.steps:
+            return pull(lambda s: (rollout.finish(s),), state, [cotangent], totals)
+        return pull(lambda s: (_guess(rollout, plan, k, s, cotangent),), state, [cotangent], totals)
+
+
+def _guess(rollout: Rollout, plan: Plan, k: int, state: State, like: Tensor) -> Tensor:
+    """x0_hat = (x - sigma eps) / alpha at the state of index k."""
+    denoiser, t = rollout.denoiser, rollout.grid[k]
+    alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
+    if not torch.is_grad_enabled():
+        return torch.add(state[0], denoiser.field(state[0], t, (0.0, 1.0)), alpha=-sigma) / alpha
+    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone=True)
+    return torch.add(state[0], field(t, state[0]), alpha=-sigma) / alpha
+
+
+def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
+    """The chart's field with eps_hat as the plan differentiates it, F = w_x0 (x - sigma eps)/alpha + w_eps eps.
+
+    What is detached is eps, in every chart, as published codes have it: the linear part is that of x0_hat too.
+    """
+    denoiser, chart = rollout.denoiser, rollout.field.chart
+    weight = plan.active[k]
+    if plan.through and (weight == 1).all():
+        return rollout.field
+    eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone=rollout.rule.stages == 1)
+
+    def field(t: float, x: Tensor) -> Tensor:
+        alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
+        w_x0, w_eps = chart.weights(t)
+        if not w_x0:
+            return w_eps * eps_hat(t, x)
+        return (w_x0 / alpha) * x + (w_eps - w_x0 * sigma / alpha) * eps_hat(t, x)
+
+    return field
+
+
+def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
+    """The field of step k as the plan differentiates it.
+
+    alone: whether nothing but this value's gradient is asked for, so that detached samples need not be evaluated; a rule
+    of several stages evaluates later ones at points that the values of the first decide.
+    """
+    weight = plan.active[k]
+
+    def planned(t: float, x: Tensor) -> Tensor:
+        source = x if plan.through else x.detach()
+        if (weight == 1).all():
+            return field(t, source)
+        if not weight.any():
+            return torch.zeros_like(x)
+        if not alone:
+            value, kept = field(t, source), _mask(weight, x).to(x)
+            return value * kept + value.detach() * (1 - kept)
+        rows = torch.from_numpy(np.flatnonzero(weight)).to(x.device)
+        share = torch.from_numpy(weight[weight > 0]).to(x).reshape(-1, *[1] * (x.ndim - 1))
+        value = field(t, source[rows])
+        return torch.zeros_like(x).index_add(0, rows, value * share)
+
+    return planned
+
+
+def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
+    """A row mask (n) as a tensor that broadcasts over samples."""
+    return torch.from_numpy(rows).to(like.device).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+def draft(k: int, draws: int | None) -> Truncated:
+    """DRaFT-K: backpropagation through the last k steps; k = N is the full gradient."""
+    return Truncated(LastSteps(k), draws)
+
+
+def alignprop(law: str, draws: int | None) -> Truncated:
+    """AlignProp with one of the truncation laws that are in circulation, or the reweighted one without bias."""
+    return Truncated(LAWS[law], draws)
+
+
+def refl(window: int | None, draws: int | None) -> Truncated:
+    """ReFL: one evaluation at one of the last `window` states."""
+    return Truncated(OneStepLeft(window), draws)
+
+
+def drtune(k: int, early: int, draws: int | None) -> Truncated:
+    """DRTune: k spaced steps, the gradient stopped at every network input."""
+    return Truncated(SpacedSteps(k, early), draws)
+
+
+def shortcut(draws: int | None) -> Truncated:
+    """SDO: the graph of one step."""
+    return Truncated(Shortcut(), draws)

@@ -1,0 +1,230 @@
+"""Truncation laws: which steps of a chain contribute to a gradient, for each sample, and where its reward is looked at.
+
+Step k = 0 is the noisiest, N - 1 the cleanest. With lambda = dL/dx_0 carried back over the steps by C_k in place of their
+Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
+
+    g = sum_k w_k (dF_k/d theta)^T C_{k+1}^T ... C_{N-1}^T lambda,     C_k in {J_k, A_k, 0},
+
+A_k being the step's linear part: the gradient is stopped at the network's input (A_k and w_k = 1), at its output (A_k and
+w_k = 0), or altogether (0).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to each of n samples.
+
+    active (N, n): the weight of step k's network evaluation in the gradient, 0 where its output is detached; between 0
+    and 1 it is the expectation over a random mask. alive (N, n): False where the cotangent is cut before step k. through:
+    whether the cotangent also passes through the network's input (J) or around it (A). stop (n): N, or the index of the
+    state whose x0_hat is the sample. scale (N): a factor on what the shared leaves gather at step k; scale_x_T on the
+    gradient of x_T.
+    """
+
+    active: np.ndarray
+    alive: np.ndarray
+    stop: np.ndarray
+    scale: np.ndarray
+    through: bool = True
+    scale_x_T: float = 1.0
+
+    @property
+    def first(self) -> int:
+        """The first step whose state is needed: from there on the network is asked for its gradient."""
+        used = (self.active * self.alive).any(1)
+        return int(np.argmax(used)) if used.any() else len(used)
+
+
+class Law(ABC):
+    """Draws a plan a sample. `random` says whether two draws can differ; `name` is the option value, if it has one."""
+
+    random = True
+    name: str | None = None
+
+    @abstractmethod
+    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+        """Plans of `samples` samples of a chain of N = `steps` steps."""
+
+    @abstractmethod
+    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
+        """Every plan of one sample with its probability, from which expectations are made."""
+
+
+def _plan(active: np.ndarray, alive: np.ndarray, **options: object) -> Plan:
+    steps, samples = active.shape
+    defaults = {"stop": np.full(samples, steps), "scale": np.ones(steps)}
+    return Plan(active.astype(float), alive, **{**defaults, **options})  # type: ignore[arg-type]
+
+
+class _OneNumber(Law):
+    """A law that draws one number a sample, uniformly from `values`, and builds its plan from that."""
+
+    @abstractmethod
+    def values(self, steps: int) -> np.ndarray:
+        """The numbers that can be drawn."""
+
+    @abstractmethod
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        """The plan of samples that drew these numbers."""
+
+    def weights(self, steps: int) -> np.ndarray:
+        """Their probabilities."""
+        count = len(self.values(steps))
+        return np.full(count, 1 / count)
+
+    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+        return self.build(steps, random.choice(self.values(steps), samples, p=self.weights(steps)))
+
+    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
+        for value, weight in zip(self.values(steps), self.weights(steps), strict=True):
+            yield float(weight), self.build(steps, np.array([value]))
+
+
+@dataclass(frozen=True)
+class LastSteps(_OneNumber):
+    """DRaFT-K: the last k steps. References: Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3."""
+
+    k: int
+    random = False
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.array([self.k])
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        kept = np.arange(steps)[:, None] >= steps - drawn
+        return _plan(kept, kept)
+
+
+class PaperCut(_OneNumber):
+    """AlignProp as its paper has it: K uniform in 0..N, the last K steps.
+
+    References: Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739, section 4.
+    """
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.arange(steps + 1)
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        kept = np.arange(steps)[:, None] >= steps - drawn
+        return _plan(kept, kept)
+
+
+class StepMask(Law):
+    """AlignProp's first released code, and TRL's: u uniform in 0..N anew at every step k, its network output detached
+    where k < u. No truncation: the cotangent goes on around detached steps, and half of all steps are active.
+    """
+
+    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+        drawn = random.integers(0, steps + 1, (steps, samples))
+        return _plan(np.arange(steps)[:, None] >= drawn, np.full((steps, samples), True))
+
+    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
+        # the masks are independent, and the gradient is linear in each: their expectations stand for them
+        yield 1.0, _plan(((np.arange(steps) + 1) / (steps + 1))[:, None], np.full((steps, 1), True))
+
+
+class NormalCut(_OneNumber):
+    """AlignProp's second released code: tau = int(N(42, 5)), drawn again until 1 <= tau < N, steps before tau cut.
+
+    It presumes 50 steps; with 20 it would be drawn again for ever.
+    """
+
+    name = "released-v2"
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.arange(1, steps)
+
+    def weights(self, steps: int) -> np.ndarray:
+        from scipy.stats import norm
+
+        tau = self.values(steps)
+        mass = norm.cdf(tau + 1, 42, 5) - norm.cdf(tau, 42, 5)
+        return mass / mass.sum()
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        kept = np.arange(steps)[:, None] >= drawn
+        return _plan(kept, kept)
+
+
+class Reweighted(_OneNumber):
+    """AlignProp's truncation without bias: tau uniform in 0..N-1, and step k weighted by 1 / P(tau <= k) = N / (k + 1)."""
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.arange(steps)
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        kept = np.arange(steps)[:, None] >= drawn
+        return _plan(kept, kept, scale=steps / (np.arange(steps) + 1.0), scale_x_T=float(steps))
+
+
+@dataclass(frozen=True)
+class OneStepLeft(_OneNumber):
+    """ReFL: the reward of x0_hat at one time drawn from the last `window` states, one network evaluation active.
+
+    References: Xu et al., 2023, ImageReward, arXiv:2304.05977, algorithm 1; the released code draws from the last 10 of
+    40 steps, and None is that quarter.
+    """
+
+    window: int | None = None
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.arange(steps - (self.window or max(1, steps // 4)), steps)
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        at = np.arange(steps)[:, None] == drawn
+        return _plan(at, np.zeros_like(at), stop=drawn)
+
+
+@dataclass(frozen=True)
+class SpacedSteps(Law):
+    """DRTune: k steps, floor(N/k) apart, from a random offset at which all of them fit, the gradient stopped at every
+    network input.
+
+    early: the sample is x0_hat at one of the last `early` states, drawn uniformly; 0 for the chain's own end.
+    References: Wu et al., 2024, DRTune, arXiv:2405.00760, algorithm 1.
+    """
+
+    k: int
+    early: int = 0
+
+    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+        offset = random.integers(0, self._offsets(steps), samples)
+        stop = steps - random.integers(1, self.early + 1, samples) if self.early else np.full(samples, steps)
+        return self._build(steps, offset, stop)
+
+    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
+        offsets = range(self._offsets(steps))
+        stops = range(steps - self.early, steps) if self.early else [steps]
+        for offset in offsets:
+            for stop in stops:
+                yield 1 / (len(offsets) * len(stops)), self._build(steps, np.array([offset]), np.array([stop]))
+
+    def _offsets(self, steps: int) -> int:
+        return steps - (self.k - 1) * (steps // self.k)
+
+    def _build(self, steps: int, offset: np.ndarray, stop: np.ndarray) -> Plan:
+        k, stride = np.arange(steps)[:, None], steps // self.k
+        place = k - offset
+        active = (place >= 0) & (place % stride == 0) & (place < self.k * stride)
+        return _plan(active & (k <= stop), k < stop, stop=stop, through=False)
+
+
+@dataclass(frozen=True)
+class Shortcut(_OneNumber):
+    """SDO: the graph of one step is kept, drawn uniformly; at all others the network's output is detached.
+
+    References: Dou et al., 2025, You only look one step, arXiv:2505.07477 (after its abstract).
+    """
+
+    def values(self, steps: int) -> np.ndarray:
+        return np.arange(steps)
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        at = np.arange(steps)[:, None] == drawn
+        return _plan(at, np.full_like(at, True))

@@ -1,0 +1,43 @@
+"""The scalar problem that published truncations are judged by: eps = theta w(t) x, r = -(x_0 - 1)^2.
+
+Linear betas from 1e-4 to 0.02 over 1,000 steps, 20 trailing steps, last alpha 1, data variance 0.3. The expectation is over
+x_T too: everything is quadratic in x_T, and x_T = +-1 has the moments of the normal law that such a function sees.
+"""
+
+import torch
+from torch import nn
+
+from gradbench import Problem
+from gradbench.diffusion.denoiser import Denoiser, NetworkPrediction
+from gradbench.diffusion.discrete import Discrete
+from gradbench.samplers.catalogue import sampler_spec
+
+
+class Linear(Denoiser):
+    affine = True
+
+    def __init__(self):
+        betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+        super().__init__(Discrete(tuple(torch.cumprod(1 - betas, 0).tolist())))
+        self.theta = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def predict(self, x, t):
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        return NetworkPrediction("eps", self.theta * (sigma / (0.3 * alpha**2 + sigma**2)) * x, x, alpha, sigma)
+
+
+class Square(nn.Module):
+    quadratic = True
+
+    def forward(self, x):
+        return ((x - 1) ** 2).flatten(1).sum(1)
+
+    def expectation(self, mean, variance):
+        return ((mean - 1) ** 2 + variance).flatten(1).sum(1)
+
+
+def oracle(eta, steps=20, seed=0):
+    law = Linear()
+    x_T = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    spec = sampler_spec(f"ddim[eta={eta},grid=trailing]")
+    return Problem(law, spec, steps, 1.0, 0.0, x_T, Square(), ("parameters",), None, (law.theta,), seed=seed)
