@@ -70,7 +70,10 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     console.print(
         "errors: relative L2 against the gradient of the exact flow (of a stochastic chain: of the exact reverse"
     )
-    console.print("SDE on the same path), or (s) against the sampler's own where that is not known")
+    console.print(
+        "SDE on the same path), or (s) against the sampler's own where that is not known; of estimators that draw (e)"
+    )
+    console.print("against the expected gradient, their own spread included")
 
 
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
@@ -89,7 +92,7 @@ def _numbers(line: dict[str, Any]) -> list[str]:
 
 
 def _error(line: dict[str, Any], target: str) -> str:
-    for kind, mark in (("flow", ""), ("sampler", "s")):
+    for kind, mark in (("flow", ""), ("sampler", "s"), ("expected", "e")):
         value = line.get(f"{kind}_error_{target}")
         if value is not None:
             floor = line.get(f"{kind}_tol") or 0.0

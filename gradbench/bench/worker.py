@@ -14,8 +14,9 @@ from torch import Tensor
 from gradbench.bench.case import headers, make_case
 from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.catalogue import make_estimator
+from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
-from gradbench.measure import error, reference
+from gradbench.measure import bias, error, reference
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.selector import render
 
@@ -59,7 +60,8 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
 
     phase("time")
     row["calibration_s"] = calibrate()
-    timing = time_calls(lambda: estimator(problem), device)
+    drawn = isinstance(estimator, Drawn)
+    timing = time_calls(lambda: estimator(problem), device, repeats=1 if drawn else 3)
     row |= {
         "time_s": sorted(timing.samples)[len(timing.samples) // 2],
         "time_samples": timing.samples,
@@ -67,7 +69,8 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
     }
 
     phase("memory")
-    memory = peak_memory(lambda: estimator(problem), held_tensors(problem), device)
+    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
     row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline, "reserved_bytes": memory.reserved}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
@@ -104,19 +107,21 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
         "nfe_backward": estimate.nfe_backward,
         "vjps": estimate.vjps,
         "draws": estimate.draws,
-        "x0_drift": error.relative_error(estimate.x_0, plain),
+        "x0_drift": error.relative_error(estimate.x_0, plain) if estimate.draws is None else None,
         **{f"grad_norm_{name}": norm for name, norm in norms.items()},
     }
 
 
 def _references(cell: dict[str, Any], problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    found = reference.references(problem, make_case(cell["case"], cell["case_params"]).header.FLOW)
-    row = reference.columns(found)
+    flow = make_case(cell["case"], cell["case_params"]).header.FLOW
+    found = reference.references(problem, flow, estimate.draws)
+    row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     for kind, answer in found.items():
-        one_path = problem.sampler.traits["stochastic"] and estimate.draws is None
-        if kind == "expected" and one_path:
-            continue  # the gradient on one path of noises is no estimate of the expectation to be ranked by
+        # the gradient on one path of noises is no estimate of the expectation, nor the expectation one of a path's
+        stochastic = problem.sampler.traits["stochastic"]
+        if stochastic and (kind == "expected") == (estimate.draws is None):
+            continue
         row |= error.columns(kind, estimate.grads, answer.grads)
     return row
 

@@ -7,7 +7,7 @@ with noise of its own key (seed, step, block), so that any block can be made aga
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,9 +52,14 @@ class Answer:
 
 
 class Drawn(GradientEstimator):
-    """An estimator by draws; `draws` is None for the problem's own number."""
+    """An estimator by draws; `draws` is None for the problem's own number, `fewest` the least that it can do with."""
 
+    fewest: ClassVar[int] = 1
     draws: int | None
+
+    def smallest(self) -> "Drawn":
+        """This estimator with the fewest draws, side by side: what its memory is measured on."""
+        return replace(self, draws=self.fewest)  # type: ignore[type-var]
 
     @abstractmethod
     def block(self, block: Block) -> Answer:
@@ -73,6 +78,7 @@ class Drawn(GradientEstimator):
             value += answer.value / (count * size)
             if not index:
                 forward, x_0 = answer.forward, answer.x_0[: len(problem.x_T)].detach()
+        means = complete(means)
         return GradientEstimate(
             combine(means, lambda parts: parts.mean(0)),
             x_0,
@@ -87,8 +93,10 @@ class Drawn(GradientEstimator):
 
 
 def layout(draws: int, elements: int) -> tuple[int, int]:
-    """Number and size of the blocks: at least BLOCKS where there are as many draws, each of about ELEMENTS at most."""
-    count = min(draws, max(BLOCKS, -(-draws * elements // ELEMENTS)))
+    """Number and size of the blocks: at least BLOCKS of two draws where there are as many, of about ELEMENTS at most."""
+    least = min(max(1, draws // 2), max(BLOCKS, -(-draws * elements // ELEMENTS)))
+    whole = (count for count in range(least, 2 * least) if draws % count == 0)
+    count = next(whole, least)  # equal blocks where they come out even, else a few draws more
     return count, -(-draws // count)
 
 
@@ -111,11 +119,19 @@ def mean_of(problem: Problem, answer: Answer, size: int) -> Gradients:
 
 def combine(means: list[Gradients], function: Any) -> Gradients:
     """A function of the stack of batch means, for every tensor of the gradients."""
-    found: Gradients = {}
-    for target, example in means[0].items():
-        if isinstance(example, tuple):
-            columns = zip(*(m[target] for m in means), strict=True)
-            found[target] = tuple(function(torch.stack(column)) for column in columns)
-        else:
-            found[target] = function(torch.stack([m[target] for m in means]))  # type: ignore[arg-type]
-    return found
+    return {
+        target: tuple(function(torch.stack(column)) for column in zip(*(m[target] for m in means), strict=True))
+        if isinstance(example, tuple)
+        else function(torch.stack([m[target] for m in means]))  # type: ignore[arg-type]
+        for target, example in means[0].items()
+    }
+
+
+def complete(means: list[Gradients]) -> list[Gradients]:
+    """The same targets in every part: one that a part's draws did not reach has the gradient zero there."""
+    examples = {target: gradient for mean in reversed(means) for target, gradient in mean.items()}
+    zeros: Gradients = {
+        target: tuple(map(torch.zeros_like, g)) if isinstance(g, tuple) else torch.zeros_like(g)
+        for target, g in examples.items()
+    }
+    return [{target: mean.get(target, zero) for target, zero in zeros.items()} for mean in means]

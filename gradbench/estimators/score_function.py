@@ -29,6 +29,8 @@ class ScoreFunction(Drawn):
     States are stored without a tape, and each transition is taken again on a tape of its own.
     """
 
+    fewest = 2
+
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         return support.refuse_score({}, traits)
 

@@ -1,12 +1,14 @@
 """The right answers of a problem, each with how it was made, how far it can be trusted, and its digest."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from gradbench.diffusion.wiener import LEVELS
+from gradbench.estimators.drawn import combine
 from gradbench.estimators.problem import Gradients, Problem
 from gradbench.measure.error import flatten, relative_error
 
@@ -15,11 +17,15 @@ ROUNDING = 1e-12  # float64 rounding of a closed form, of a transposed chain and
 
 @dataclass(frozen=True)
 class Reference:
-    """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest."""
+    """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest.
+
+    spread: of a reference by draws, the standard error along itself, relative, by target.
+    """
 
     grads: Gradients
     method: str
     tol: float
+    spread: dict[str, float] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -32,8 +38,35 @@ class Reference:
         return digest.hexdigest()[:16]
 
 
-def references(problem: Problem, flow_method: str | None) -> dict[str, Reference]:
-    """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow."""
+def by_draws(problem: Problem, draws: int) -> Reference:
+    """The expected gradient by the mean of the chain's exact pathwise gradients, over noises of a key of its own.
+
+    The tolerance is the relative difference that two halves of the draws leave in their mean.
+    """
+    from gradbench.estimators.truncated import draft
+
+    exact = replace(problem, seed=problem.seed + 0x5EED, noise="keyed")
+    estimate = draft(problem.steps, draws)(exact)
+    assert estimate.batch_means is not None
+    half, found, spread = len(estimate.batch_means) // 2, estimate.grads, {}
+    first, last = (combine(part, lambda p: p.mean(0)) for part in _halves(estimate.batch_means, half))
+    for target, gradient in found.items():
+        g = flatten(gradient).double()
+        along = torch.stack([flatten(m[target]).double() for m in estimate.batch_means]) @ g / (g @ g)
+        spread[target] = along.std().item() / len(estimate.batch_means) ** 0.5
+    tol = max(relative_error(last[t], first[t]) / 2 for t in found)  # type: ignore[arg-type]
+    return Reference(found, f"mean of {estimate.draws} pathwise gradients of their own noises", tol, spread)
+
+
+def _halves(means: list[Gradients], half: int) -> tuple[list[Gradients], list[Gradients]]:
+    return means[:half], means[half:]
+
+
+def references(problem: Problem, flow_method: str | None, draws: int | None = None) -> dict[str, Reference]:
+    """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
+
+    draws: of an estimator that draws; where the expected gradient has no exact form it is then made by as many.
+    """
     found: dict[str, Reference] = {}
     stochastic = problem.sampler.traits["stochastic"]
     flow = problem.flow_gradient()
@@ -51,6 +84,8 @@ def references(problem: Problem, flow_method: str | None) -> dict[str, Reference
     if expected is not None:
         method = "moments of the affine chain" if stochastic else "the chain's own, without noise"
         found["expected"] = Reference(expected, method, ROUNDING)
+    elif draws is not None:
+        found["expected"] = by_draws(problem, draws)
     return found
 
 
