@@ -248,9 +248,12 @@ class Rectified(Schedule):
         return (small if log_snr > 0 else 1.0) / (1 + small)
 
 
-def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, float]:
-    """What charts ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end."""
-    return {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
+def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, Any]:
+    """What charts and samplers ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end, and
+    the schedule's name.
+    """
+    ends = {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
+    return {**ends, "schedule": schedule.name}
 
 
 SCHEDULES: dict[str, Any] = {

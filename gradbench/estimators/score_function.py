@@ -4,15 +4,16 @@ With x_{k+1} = mean_k + std_k z_k, grad log p(x_{k+1} | x_k) = (d mean_k/d theta
 
     d E[L] / d theta = E[ sum_k A (d mean_k/d theta)^T z_k / std_k ],      A = L(x_0) - baseline.
 
-A chain's last steps that draw no noise have no density; L is differentiated through them with x held fixed before,
-which keeps the estimate unbiased. References: Williams, 1992, Machine Learning 8 (REINFORCE).
+A step that draws no noise has no density; what follows it is differentiated through it, and at the end of the chain L
+itself, which keeps the estimate unbiased. References: Williams, 1992, Machine Learning 8 (REINFORCE).
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,9 +41,13 @@ class ScoreFunction(Drawn):
 
     def score(self, block: Block, k: int, states: list[State], advantages: Tensor) -> Tensor:
         """std_k times the cotangent of step k's mean: A z of every sample."""
-        z = block.rollout.interval(k).noise
-        assert z is not None
+        assert block.rollout.noise is not None
+        z = block.rollout.noise(k)
         return _per_sample(advantages, z) * z
+
+    def pathwise(self, block: Block) -> np.ndarray:
+        """(N, n): where a sample's step passes on the cotangent of what follows, its noise held fixed, with no score."""
+        return np.full((block.rollout.steps, len(block.x_T)), False)
 
     def run(self, block: Block) -> tuple[list[State], Tensor]:
         """The states of the chain, and x_0."""
@@ -60,25 +65,33 @@ class ScoreFunction(Drawn):
             forward = problem.denoiser.calls - calls
             values = block.value(x_0)
             advantages = self.advantage(values, block.size)
-        totals, carried, tail = Totals(problem.wrt), None, True
+        totals, carried = Totals(problem.wrt), None
+        silent, pathwise = replace(rollout, noise=None), self.pathwise(block)
         for k in reversed(range(rollout.steps)):
-            interval = rollout.interval(k)
+            interval = silent.interval(k)
             std = rule.spread(interval)
-            if tail and carried is None and std == 0.0:
+            through = np.full(len(x_0), True) if std == 0.0 else pathwise[k]
+            if through.any() and carried is None:
                 carried = self._from_end(block, states[-1])
-            if std:
-                # what stands behind a draw is held fixed; only a rule's history reaches over it
-                tail, history = False, carried[1:] if carried else [None] * (len(states[k + 1]) - 1)
-                carried = [self.score(block, k, states, advantages) / std, *history]
-            if carried is not None:
-                carried = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], carried, totals)
+            # what stands behind a draw is held fixed; only a rule's history reaches over it
+            history = carried[1:] if carried else [None] * (len(states[k + 1]) - 1)
+            if through.all():
+                assert carried is not None
+                point = carried[0]
+            else:
+                point = self.score(block, k, states, advantages) / std
+                if through.any() and carried is not None:
+                    point = torch.where(
+                        _per_sample(torch.from_numpy(through).to(point.device), point), carried[0], point
+                    )
+            carried = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], [point, *history], totals)
         x_T = None
         if "x_T" in problem.targets and carried is not None:
             (x_T,) = pull(lambda s: rollout.start(*s), (block.x_T,), carried, Totals([]))
         return Answer(x_T, totals.values, x_0, values.sum().item(), forward)
 
     def _from_end(self, block: Block, state: State) -> list[Any]:
-        """Cotangents of L itself at the last state, for the steps after the last draw."""
+        """Cotangents of L itself at the last state."""
         with torch.enable_grad():
             inputs = tuple(s.detach().requires_grad_() for s in state)
             value = block.value(block.rollout.finish(inputs)).sum()

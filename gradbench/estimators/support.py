@@ -111,9 +111,18 @@ def refuse_score(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str |
     return None
 
 
+def refuse_matching(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """Adjoint matching regresses the mean of a transition."""
+    return refuse_score(options, traits) or (
+        "adjoint matching is for samplers whose state is one point" if traits.get("multistep") else None
+    )
+
+
 def check_draws(options: Mapping[str, Any]) -> None:
     """Options of estimators that draw, by what each has."""
-    for name in ("draws", "k", "n", "window"):
+    if "index" in options:
+        checks.one_of("index", options["index"], ("end", "start"))
+    for name in ("draws", "k", "n", "window", "h"):
         if options.get(name) is not None:
             checks.positive_integer(name, options[name])
     allowed = {"law": ("paper", "released-v1", "released-v2", "unbiased"), "baseline": ("none", "mean", "loo")}
@@ -124,7 +133,7 @@ def check_draws(options: Mapping[str, Any]) -> None:
         checks.positive_integer("early", options["early"])
     if options.get("baseline") == "loo" and options.get("draws") == 1:
         raise ValueError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
-    for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0}.items():
+    for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0, "c": 1e-12}.items():
         if name in options:
             checks.in_range(name, options[name], low, 1e6)
     for name, values in {"statistics": ("prompt", "group"), "scale": ("released", "summed")}.items():

@@ -34,6 +34,7 @@ def _check(options: dict[str, Any]) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
+    checks.in_range("a", options.get("a", 1.0), 1e-6, 10.0)
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
@@ -49,6 +50,12 @@ def _check_reversible(options: dict[str, Any]) -> None:
         _check({"grid": options["grid"]})
     else:
         _check(options)
+
+
+def _refuse_flow_sde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    if traits.get("schedule", "rectified") != "rectified":
+        return f"flow-sde samples rectified flow: use schedule=rectified, got {traits['schedule']}"
+    return None
 
 
 def _refuse_rex(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
@@ -188,6 +195,7 @@ SAMPLERS = Catalogue(
         "TWO_M_SDE",
         "equation 19",
         "data-sde",
+        multistep=True,
     ),
     Entry(
         "euler-maruyama",
@@ -197,6 +205,16 @@ SAMPLERS = Catalogue(
         defaults={"grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time-sde"},
         check=_check,
+    ),
+    Entry(
+        "flow-sde",
+        "the stochastic sampler of rectified flow that policy gradients use, with the flow's marginals",
+        "gradbench.samplers.stochastic:FlowSDE",
+        "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
+        defaults={"a": 0.7, "grid": None},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time", "reverse_sde": False},
+        check=_check,
+        refuses=_refuse_flow_sde,
     ),
     _reversible(
         "reversible-heun",
@@ -270,7 +288,7 @@ class SamplerSpec:
         """
         eta = self.params.get("eta", 1.0 if self.entry.traits["stochastic"] else 0.0)
         noisy = eta > 0 or self.chart in SDE_CHARTS
-        reverse = noisy and eta in (0.0, 1.0)
+        reverse = noisy and eta in (0.0, 1.0) and self.entry.traits.get("reverse_sde", True)
         grid = {"grid": self.params["grid"]}
         return {**self.entry.traits, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
 

@@ -104,6 +104,32 @@ class DDIMEta(StochasticRule):
         return math.sqrt(-math.expm1(2 * (log_snr(interval.t0) - log_snr(interval.t1))))
 
 
+@dataclass(frozen=True)
+class FlowSDE(StochasticRule):
+    """The stochastic sampler of rectified flow that has the flow's marginals, in time, with v = eps_hat - x0_hat,
+
+        mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2),
+
+    t = 1 in s replaced by the next time. References: Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, equation 12.
+    """
+
+    a: float
+    order = 1
+    stages = 1
+
+    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        t, dt, square = interval.t0, interval.h, self._level(interval) ** 2
+        v = field(t, state[0])
+        return (torch.add(state[0] * (1 + square * dt / (2 * t)), v, alpha=(1 + square * (1 - t) / (2 * t)) * dt),)
+
+    def spread(self, interval: Interval) -> float:
+        return self._level(interval) * math.sqrt(-interval.h)
+
+    def _level(self, interval: Interval) -> float:
+        t = interval.t0 if interval.t0 < 1 else interval.t1
+        return self.a * math.sqrt(t / (1 - t))
+
+
 EULER_SDE = Diffused(EULER)
 TWO_M_SDE = Diffused(TWO_M)
 

@@ -1,0 +1,32 @@
+"""The half-order estimator: score functions, with a short sub-chain of each draw differentiated through."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradbench.estimators.drawn import Block
+from gradbench.estimators.score_function import Reinforce
+
+
+@dataclass(frozen=True)
+class RecursiveLikelihoodRatio(Reinforce):
+    """RLR: the last step by the gradient of L, a sub-chain of h steps by the score of the step after it, the others by
+    their own scores,
+
+        (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum_{i not in it} A grad log f(z_i),
+
+    the place j uniform over all that fit. Unbiased for every h; h = 0 is `reinforce` with a pathwise last step.
+
+    References: Ren et al., 2025, Half-order fine-tuning for diffusion model, arXiv:2502.00639.
+    """
+
+    baseline: str | None = "loo"
+    draws: int | None = None
+    h: int = 3
+
+    def pathwise(self, block: Block) -> np.ndarray:
+        steps, samples = block.rollout.steps, len(block.x_T)
+        length = min(self.h, steps - 2)
+        place = block.random.integers(length, steps - 1, samples) if steps > 1 else np.zeros(samples, int)
+        k = np.arange(steps)[:, None]
+        return ((k >= place - length) & (k < place)) | (k == steps - 1)
