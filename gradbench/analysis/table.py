@@ -5,7 +5,7 @@ from typing import Any
 from gradbench.analysis.cells import REFERENCES, TARGETS, Cell, cells
 
 ERRORS = tuple(f"{reference}_error_{target}" for reference in REFERENCES for target in TARGETS)
-BIASES = tuple(f"{column}_{target}" for target in TARGETS for column in ("bias", "std_error"))
+BIASES = tuple(f"{column}_{target}" for target in TARGETS for column in ("bias", "std_error", "snr"))
 TOLERANCES = tuple(f"{reference}_tol" for reference in REFERENCES)
 COSTS = ("nfe_forward", "nfe_backward", "vjps", "time_s", "peak_bytes", "x0_drift")
 COLUMNS = ("case", "sampler", "steps", "estimator", "status", *ERRORS, *BIASES, *COSTS, "reason")

@@ -60,8 +60,9 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
 
     phase("time")
     row["calibration_s"] = calibrate()
-    drawn = isinstance(estimator, Drawn)
-    timing = time_calls(lambda: estimator(problem), device, repeats=1 if drawn else 3)
+    # of an estimator that draws, cost is that of one draw by itself, as its network evaluations are
+    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    timing = time_calls(lambda: single(problem), device)
     row |= {
         "time_s": sorted(timing.samples)[len(timing.samples) // 2],
         "time_samples": timing.samples,
@@ -69,7 +70,6 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
     }
 
     phase("memory")
-    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
     row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline, "reserved_bytes": memory.reserved}
     if device.type != "cuda":

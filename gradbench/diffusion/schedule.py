@@ -249,8 +249,8 @@ class Rectified(Schedule):
 
 
 def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, Any]:
-    """What charts and samplers ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end, and
-    the schedule's name.
+    """What charts and samplers ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end,
+    and the schedule's name.
     """
     ends = {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
     return {**ends, "schedule": schedule.name}

@@ -36,9 +36,10 @@ def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Te
 class AdjointMatching(Drawn):
     """The gradient of the adjoint-matching loss at the base model: sum over steps of |(mean - base)/s + s a|^2 / 2.
 
-    There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes that
-    of its `start`. Away from the base model the loss pulls towards the law tilted by exp(-L), not towards the least L.
-    For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861, equations 33 and 37.
+    There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes
+    that of its `start`. Away from the base model the loss pulls towards the law tilted by exp(-L), not towards the
+    least L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861, equations 33
+    and 37.
     """
 
     index: str

@@ -1,8 +1,9 @@
 """The exact expectation of a truncated estimate, where the chain is affine and the objective quadratic.
 
-Of such a chain the estimate is a quadratic function of its n noises, whose mean over the standard normal law is that over
-the 2n points +-sqrt(n) e_i (Stroud, 1971, Approximate calculation of multiple integrals: the degree-3 rule of the normal
-weight). Random plans are averaged over their law; independent masks of steps enter linearly, by their expectations.
+Of such a chain the estimate is a quadratic function of its n noises, whose mean over the standard normal law is that
+over the 2n points +-sqrt(n) e_i (Stroud, 1971, Approximate calculation of multiple integrals: the degree-3 rule of the
+normal weight). Random plans are averaged over their law; independent masks of steps enter linearly, by their
+expectations.
 """
 
 from collections.abc import Iterator

@@ -13,16 +13,17 @@ from gradbench.samplers.stochastic import StochasticRule
 
 @dataclass(frozen=True)
 class DDPO(ScoreFunction):
-    """With the reward r = -L, the ratio of a step rho = exp(lp - lp_old) and its log-probability averaged over D numbers,
+    """With the reward r = -L, the ratio of a step rho = exp(lp - lp_old) and its log-probability averaged over D
+    numbers,
 
         loss = mean over samples and steps of max(-A rho, -A clip(rho, 1 - clip, 1 + clip)).
 
     A = (r - mean)/(std + 1e-6) by the statistics of the prompt (all draws of a block, the condition being one), or with
     `statistics=group` (Flow-GRPO) less the mean of the draws of the same x_T and over the std of all; |A| <=
     advantage_clip. scale: `released` is the gradient of that loss, which the mean over D, the mean over steps and the
-    division by std make (D N std) times smaller than the gradient of E[L]; `summed` undoes the three. stale: the samples
-    come from leaves moved by this much, relative to their size, in a random direction of the block: 0 is the first
-    update after sampling, where rho = 1 and nothing is clipped.
+    division by std make (D N std) times smaller than the gradient of E[L]; `summed` undoes the three. stale: the
+    samples come from leaves moved by this much, relative to their size, in a random direction of the block: 0 is the
+    first update after sampling, where rho = 1 and nothing is clipped.
 
     References: Black et al., 2023, DDPO, arXiv:2305.13301, equations 4 and 5; Liu et al., 2025, Flow-GRPO,
     arXiv:2505.05470, equations 4 and 5.

@@ -14,10 +14,10 @@ class DraftLV(Drawn):
 
         x_{N-1} = (alpha_{N-1}/alpha_N) x_N + (sigma_{N-1}^2 - (alpha_{N-1}/alpha_N)^2 sigma_N^2)^(1/2) e,
 
-    x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. To alpha = 1
-    that is x_{N-1} = alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning rate.
-    The law of x_{N-1} is not the sampler's, so that n = 1 is not draft[k=1]. x_T is not reached. For rules whose state is
-    one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3.
+    x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. To alpha =
+    1 that is x_{N-1} = alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning
+    rate. The law of x_{N-1} is not the sampler's, so that n = 1 is not draft[k=1]. x_T is not reached. For rules whose
+    state is one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3.
     """
 
     n: int

@@ -1,7 +1,7 @@
 """Estimators that draw: the mean of a gradient estimate over many draws of the chain's noise, and its statistics.
 
-The draws are cut into equal blocks of at least `BLOCKS`. A block is one chain whose batch is the problem's x_T repeated,
-with noise of its own key (seed, step, block), so that any block can be made again alone.
+The draws are cut into equal blocks of at least `BLOCKS`. A block is one chain whose batch is the problem's x_T
+repeated, with noise of its own key (seed, step, block), so that any block can be made again alone.
 """
 
 from abc import abstractmethod
@@ -70,7 +70,7 @@ class Drawn(GradientEstimator):
         if reason:
             raise ValueError(f"this estimator cannot serve the problem: {reason}")
         count, size = layout(self.draws or problem.draws, problem.x_T.numel())
-        denoiser, means, value = problem.denoiser, [], 0.0
+        denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled
         for index in range(count):
             answer = self.block(make_block(problem, index, size))
@@ -93,7 +93,7 @@ class Drawn(GradientEstimator):
 
 
 def layout(draws: int, elements: int) -> tuple[int, int]:
-    """Number and size of the blocks: at least BLOCKS of two draws where there are as many, of about ELEMENTS at most."""
+    """Number and size of the blocks: BLOCKS of two draws and more where there are as many, of about ELEMENTS at most."""
     least = min(max(1, draws // 2), max(BLOCKS, -(-draws * elements // ELEMENTS)))
     whole = (count for count in range(least, 2 * least) if draws % count == 0)
     count = next(whole, least)  # equal blocks where they come out even, else a few draws more

@@ -13,7 +13,7 @@ class RecursiveLikelihoodRatio(Reinforce):
     """RLR: the last step by the gradient of L, a sub-chain of h steps by the score of the step after it, the others by
     their own scores,
 
-        (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum_{i not in it} A grad log f(z_i),
+        (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum of A grad log f(z_i),
 
     the place j uniform over all that fit. Unbiased for every h; h = 0 is `reinforce` with a pathwise last step.
 

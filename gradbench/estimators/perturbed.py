@@ -156,7 +156,7 @@ class ForwardGradient(Perturbed):
 
 @dataclass(frozen=True)
 class FiniteDifferences(GradientEstimator):
-    """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) in every coordinate: 2 chains a number. A last resort."""
+    """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) for every i: 2 chains a number. A last resort."""
 
     c: float
 

@@ -77,7 +77,7 @@ def pull(
     totals: Totals,
     scale: float = 1.0,
 ) -> list[Tensor | None]:
-    """The cotangents of `state` from those of link(state); `scale` times the shared leaves' gradients go to the totals."""
+    """The cotangents of `state` from those of link(state); the shared leaves' gradients go to the totals, scaled."""
     with torch.enable_grad():
         inputs = tuple(s.detach().requires_grad_() for s in state)
         outputs = link(inputs)

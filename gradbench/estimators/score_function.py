@@ -46,7 +46,7 @@ class ScoreFunction(Drawn):
         return _per_sample(advantages, z) * z
 
     def pathwise(self, block: Block) -> np.ndarray:
-        """(N, n): where a sample's step passes on the cotangent of what follows, its noise held fixed, with no score."""
+        """(N, n): where a sample's step passes on the cotangent of what follows, its noise held fixed."""
         return np.full((block.rollout.steps, len(block.x_T)), False)
 
     def run(self, block: Block) -> tuple[list[State], Tensor]:
@@ -65,7 +65,7 @@ class ScoreFunction(Drawn):
             forward = problem.denoiser.calls - calls
             values = block.value(x_0)
             advantages = self.advantage(values, block.size)
-        totals, carried = Totals(problem.wrt), None
+        totals, carried = Totals(problem.wrt), None  # of the state behind the step at hand
         silent, pathwise = replace(rollout, noise=None), self.pathwise(block)
         for k in reversed(range(rollout.steps)):
             interval = silent.interval(k)
@@ -81,9 +81,8 @@ class ScoreFunction(Drawn):
             else:
                 point = self.score(block, k, states, advantages) / std
                 if through.any() and carried is not None:
-                    point = torch.where(
-                        _per_sample(torch.from_numpy(through).to(point.device), point), carried[0], point
-                    )
+                    passed = _per_sample(torch.from_numpy(through).to(point), point)
+                    point = passed * carried[0] + (1 - passed) * point  # type: ignore[operator]
             carried = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], [point, *history], totals)
         x_T = None
         if "x_T" in problem.targets and carried is not None:

@@ -16,8 +16,8 @@ from gradbench.estimators.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import Totals, pull
 from gradbench.estimators.truncation import (
-    Law,
     LastSteps,
+    Law,
     NormalCut,
     OneStepLeft,
     PaperCut,
@@ -42,8 +42,8 @@ LAWS: dict[str, Law] = {
 class Truncated(Differentiable, Drawn):
     """The gradient of a plan drawn from `law` for every sample; on a stochastic sampler the mean over `draws` draws.
 
-    The forward pass keeps no tape and only the states from the first active step on; each active step is then taken again
-    on a tape of its own. As a differentiable sample it draws its plan from torch's global generator.
+    The forward pass keeps no tape and only the states from the first active step on; each active step is then taken
+    again on a tape of its own. As a differentiable sample it draws its plan from torch's global generator.
     """
 
     law: Law
@@ -182,8 +182,8 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
 def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
     """The field of step k as the plan differentiates it.
 
-    alone: whether nothing but this value's gradient is asked for, so that detached samples need not be evaluated; a rule
-    of several stages evaluates later ones at points that the values of the first decide.
+    alone: whether nothing but this value's gradient is asked for, so that detached samples need not be evaluated; a
+    rule of several stages evaluates later ones at points that the values of the first decide.
     """
     weight = plan.active[k]
 

@@ -1,12 +1,12 @@
 """Truncation laws: which steps of a chain contribute to a gradient, for each sample, and where its reward is looked at.
 
-Step k = 0 is the noisiest, N - 1 the cleanest. With lambda = dL/dx_0 carried back over the steps by C_k in place of their
-Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
+Step k = 0 is the noisiest, N - 1 the cleanest. With lambda = dL/dx_0 carried back over the steps by C_k in place of
+their Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
 
     g = sum_k w_k (dF_k/d theta)^T C_{k+1}^T ... C_{N-1}^T lambda,     C_k in {J_k, A_k, 0},
 
-A_k being the step's linear part: the gradient is stopped at the network's input (A_k and w_k = 1), at its output (A_k and
-w_k = 0), or altogether (0).
+A_k being the step's linear part: the gradient is stopped at the network's input (A_k and w_k = 1), at its output (A_k
+and w_k = 0), or altogether (0).
 """
 
 from abc import ABC, abstractmethod
@@ -21,10 +21,10 @@ class Plan:
     """What happens to each of n samples.
 
     active (N, n): the weight of step k's network evaluation in the gradient, 0 where its output is detached; between 0
-    and 1 it is the expectation over a random mask. alive (N, n): False where the cotangent is cut before step k. through:
-    whether the cotangent also passes through the network's input (J) or around it (A). stop (n): N, or the index of the
-    state whose x0_hat is the sample. scale (N): a factor on what the shared leaves gather at step k; scale_x_T on the
-    gradient of x_T.
+    and 1 it is the expectation over a random mask. alive (N, n): False where the cotangent is cut before step k.
+    through: whether the cotangent also passes through the network's input (J) or around it (A). stop (n): N, or the
+    index of the state whose x0_hat is the sample. scale (N): a factor on what the shared leaves gather at step k;
+    scale_x_T on the gradient of x_T.
     """
 
     active: np.ndarray
@@ -37,7 +37,7 @@ class Plan:
     @property
     def first(self) -> int:
         """The first step whose state is needed: from there on the network is asked for its gradient."""
-        used = (self.active * self.alive).any(1)
+        used = np.asarray((self.active * self.alive).any(1))
         return int(np.argmax(used)) if used.any() else len(used)
 
 
@@ -153,7 +153,7 @@ class NormalCut(_OneNumber):
 
 
 class Reweighted(_OneNumber):
-    """AlignProp's truncation without bias: tau uniform in 0..N-1, and step k weighted by 1 / P(tau <= k) = N / (k + 1)."""
+    """AlignProp's cut without bias: tau uniform in 0..N-1, step k weighted by 1 / P(tau <= k) = N / (k + 1)."""
 
     def values(self, steps: int) -> np.ndarray:
         return np.arange(steps)

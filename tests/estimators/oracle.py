@@ -1,7 +1,7 @@
 """The scalar problem that published truncations are judged by: eps = theta w(t) x, r = -(x_0 - 1)^2.
 
-Linear betas from 1e-4 to 0.02 over 1,000 steps, 20 trailing steps, last alpha 1, data variance 0.3. The expectation is over
-x_T too: everything is quadratic in x_T, and x_T = +-1 has the moments of the normal law that such a function sees.
+Linear betas from 1e-4 to 0.02 over 1,000 steps, 20 trailing steps, last alpha 1, data variance 0.3. The expectation is
+over x_T too: everything is quadratic in x_T, and x_T = +-1 has the moments of the normal law that such a function sees.
 """
 
 import torch

@@ -31,7 +31,9 @@ def test_it_costs_one_sweep_for_the_adjoint_and_one_for_the_regression():
 
 
 def test_the_matched_control_samples_the_tilted_law():
-    """One dimension, L = w (x - y)^2 / 2: base law times exp(-L), a Gaussian, by regression of -s a on x_k, step by step."""
+    """One dimension, L = w (x - y)^2 / 2: base law times exp(-L), a Gaussian, by regression of -s a on x_k, step by
+    step.
+    """
     steps, n = 400, 40_000
     arrays = {"condition": [0.5], "log_std": [-0.2], "rotation": [[1.0]], "target": [2.0], "weight": [3.0]}
     arrays = {name: torch.tensor(value).double() for name, value in arrays.items()}

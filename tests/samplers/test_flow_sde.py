@@ -34,7 +34,7 @@ def test_the_marginals_are_kept_at_first_order(level):
 
 def test_it_is_the_published_transition():
     problem = gradbench.case("gaussian", schedule="rectified", t_max=1.0, t_min=0.01).problem(
-        sampler="flow-sde", steps=5
+        sampler="flow-sde", steps=5, noise="keyed"
     )
     rollout, x = problem.rollout, problem.x_T
     for k in (0, 2):

@@ -96,6 +96,8 @@
       ["peak memory", finite(p.peak_bytes) ? short(p.peak_bytes / MIB, 4) + " MiB" : finite(p.predicted_peak_bytes) ? "predicted " + short(p.predicted_peak_bytes / MIB, 4) + " MiB" : ""],
       ["NFE forward + backward", p.nfe == null ? "" : short(p.nfe_forward) + " + " + short(p.nfe_backward)],
       ["VJPs", short(p.vjps)],
+      ["bias, " + state.target, finite(p["bias_" + state.target]) ? short(p["bias_" + state.target]) + " ± " + short(p["std_error_" + state.target]) : ""],
+      ["signal-to-noise ratio of one draw", short(p["snr_" + state.target])],
       ["x_0 drift", short(p.x0_drift)],
       ["rows", p.n_ok + " of " + p.n + " ended well" + (p.status === "ok" ? "" : "; " + p.words)],
       ["reason", p.reason],
@@ -199,6 +201,22 @@
     const notes = grey.map((part) => ({ x: Math.log10(part.x[0]), y: Math.log10(part.y[0]), xanchor: "left", yanchor: "top", showarrow: false, text: { state_bytes: "one state", tape_bytes: "one-step tape" }[part.name], font: { size: 10, color: css("--muted") } }));
     return [[...grey, ...lines, edges], { xaxis: axis("steps N", x, power, steps.map((n) => [n, n])), yaxis: axis("peak memory (MiB)", y), annotations: notes }];
   }
+  /* bias against noise: the spread of the estimate that a thousand network evaluations buy */
+  function biasNoise(panel, points) {
+    const of = (p, name) => p[name + "_" + state.target], work = 1000;
+    const drawn = points.filter((p) => finite(of(p, "snr")) && of(p, "snr") > 0 && finite(of(p, "bias")) && p.nfe > 0);
+    if (!drawn.length) return null;
+    const noise = (p) => Math.sqrt(p.nfe / work) / of(p, "snr"), seen = (p) => Math.abs(of(p, "bias")) > 2 * of(p, "std_error");
+    const height = (p) => Math.max(seen(p) ? Math.abs(of(p, "bias")) : 2 * of(p, "std_error"), 1e-12);
+    const x = bounds(drawn.map(noise)), y = bounds(drawn.map(height));
+    const traces = grouped(drawn).map(([estimator, list]) => {
+      const one = line(estimator, list, list.map(noise), list.map(height), list.map((p) => (seen(p) ? "" : "-open")), new Set());
+      const high = list.map((p) => (seen(p) ? 2 * of(p, "std_error") : 0)), low = list.map((p) => (seen(p) ? Math.min(2 * of(p, "std_error"), 0.9 * height(p)) : 0));
+      return { ...one, mode: "markers", error_y: { type: "data", array: high, arrayminus: low, symmetric: false, thickness: 1, width: 3, color: colour(estimator) } };
+    });
+    const title = "spread of the estimate for " + work + " network evaluations, relative";
+    return [traces, { xaxis: axis(title, x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
+  }
   function draw(node, figure) {
     if (!figure) {
       node.replaceChildren(make("p", { class: "none" }, "Nothing was measured here against the " + (state.reference === BEST ? "exact" : state.reference) + " gradient for " + state.target + "."));
@@ -227,6 +245,7 @@
       const title = data.filters.filter((key) => ["case", "sampler"].includes(key) || values(key).length > 1).map((key) => (key === "sampler" ? panel.sampler_label : panel[key])).filter(Boolean).join(" · ");
       const plots = make("div", { class: "plots" });
       const kinds = [...Object.keys(COSTS).map((key) => [COSTS[key].caption, () => workPrecision(panel, points, key)]), ["memory against steps", () => memory(panel, points)]];
+      if (points.some((p) => TARGETS.some((target) => finite(p["snr_" + target])))) kinds.push(["bias against noise", () => biasNoise(panel, points)]);
       for (const [caption, build] of kinds) {
         const node = make("div", { class: "plot", role: "img", "aria-label": caption + ", " + title + "; the table below holds the numbers" });
         plots.append(make("figure", {}, make("figcaption", {}, caption), node));
