@@ -93,7 +93,7 @@ class Drawn(GradientEstimator):
 
 
 def layout(draws: int, elements: int) -> tuple[int, int]:
-    """Number and size of the blocks: BLOCKS of two draws and more where there are as many, of about ELEMENTS at most."""
+    """Number and size of the blocks: BLOCKS of two draws or more where there are as many, ELEMENTS at most each."""
     least = min(max(1, draws // 2), max(BLOCKS, -(-draws * elements // ELEMENTS)))
     whole = (count for count in range(least, 2 * least) if draws % count == 0)
     count = next(whole, least)  # equal blocks where they come out even, else a few draws more

@@ -84,12 +84,11 @@ class Perturbed(Drawn):
                 slope = torch.stack(slopes)
             else:
                 slope = torch.func.vmap(one, in_dims=(None if noise is None else 0, *[0] * len(along)))(noise, *along)
-            forward = problem.denoiser.calls - calls
-            if isinstance(problem.denoiser, NetworkDenoiser):
-                forward //= size
+            made = problem.denoiser.calls - calls
+            forward = made // size if isinstance(problem.denoiser, NetworkDenoiser) else made
             first = replace(problem.rollout, noise=None if noise is None else RecordedNoise(noise[0]))
             x_0 = first.sample(problem.x_T)
-            problem.denoiser.calls -= problem.rollout.steps * problem.rollout.rule.stages
+            problem.denoiser.calls = calls + forward  # those of one draw: neither its neighbours' nor those for x_0
             objective = size * problem.objective(x_0).sum().item()
         grads = [torch.einsum("m,m...->m...", slope, a) for a in along]
         x_T = grads[0].flatten(0, 1) if wanted else None

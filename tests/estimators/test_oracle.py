@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from oracle import oracle
 
 import gradbench
 from gradbench.estimators.cubature import expectation
 from gradbench.estimators.drawn import make_block
 from gradbench.measure.error import flatten
+from studies.oracle import oracle
 
 DRAWS = 200_000
 # bias in percent at eta = 1 and at eta = 0

@@ -66,6 +66,11 @@ def test_forward_mode_goes_through_attention(digits):
     assert estimate.grads.keys() == exact.keys()
 
 
+def test_a_networks_draws_are_counted_one_by_one_too(digits):
+    estimate = gradbench.estimator("spsa", draws=6)(digits.problem(sampler="ddim", steps=2))
+    assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == (4, 0, 0)
+
+
 def test_a_networks_condition_is_moved_too(digits):
     problem = digits.problem(sampler="ddim", steps=2, targets=("condition",), dtype="float64")
     flat = problem.condition.numel()

@@ -14,6 +14,8 @@ from gradbench.samplers.catalogue import sampler_spec
 
 
 class Linear(Denoiser):
+    """eps = theta w(t) x, w = sigma / (0.3 alpha^2 + sigma^2): the exact prediction at theta = 1."""
+
     affine = True
 
     def __init__(self):
@@ -27,6 +29,8 @@ class Linear(Denoiser):
 
 
 class Square(nn.Module):
+    """(x - 1)^2, the negative reward."""
+
     quadratic = True
 
     def forward(self, x):
@@ -36,7 +40,8 @@ class Square(nn.Module):
         return ((mean - 1) ** 2 + variance).flatten(1).sum(1)
 
 
-def oracle(eta, steps=20, seed=0):
+def oracle(eta: float, steps: int = 20, seed: int = 0) -> Problem:
+    """The problem of d/d theta; one draw is the pair of both x_T."""
     law = Linear()
     x_T = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     spec = sampler_spec(f"ddim[eta={eta},grid=trailing]")
