@@ -67,13 +67,9 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
             if line["reason"]:
                 console.print(f"  {line['estimator']}: {line['status']}: {line['reason']}")
         console.print()
-    console.print(
-        "errors: relative L2 against the gradient of the exact flow (of a stochastic chain: of the exact reverse"
-    )
-    console.print(
-        "SDE on the same path), or (s) against the sampler's own where that is not known; of estimators that draw (e)"
-    )
-    console.print("against the expected gradient, their own spread included")
+    console.print("errors: relative L2 against the gradient of the exact flow (of a stochastic chain: of the exact")
+    console.print("reverse SDE on the same path), or (s) against the sampler's own where that is not known; of")
+    console.print("estimators that draw (e) against the expected gradient, their own spread included")
 
 
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")

@@ -16,7 +16,7 @@ from gradbench.report.command import command
 from gradbench.report.coverage import status_of
 
 FILTERS = ("case", "sampler", "dtype", "device", "machine_class", "targets")
-COSTS = {"time": "time_s", "nfe": "nfe", "memory": "peak_bytes"}
+COSTS = {"time": "total_time", "nfe": "total_nfe", "memory": "peak_bytes"}
 Point = dict[str, Any]
 
 
@@ -45,10 +45,15 @@ def panels(found: list[Point]) -> list[dict[str, Any]]:
 def _point(cell: Cell) -> Point:
     line = table_line(cell)
     forward, backward = line["nfe_forward"], line["nfe_backward"]
+    nfe = None if forward is None and backward is None else (forward or 0) + (backward or 0)
+    draws = cell.median("draws") or 1
     readings = {f"{k} {t}": reading for k in REFERENCES for t in TARGETS if (reading := read(cell, k, t))}
     return line | {
         "sampler_name": text(cell.rows[0].get("sampler")),
-        "nfe": None if forward is None and backward is None else (forward or 0) + (backward or 0),
+        "nfe": nfe,
+        # a row's cost is that of one draw, its error that of the mean of them all, made one by one
+        "total_nfe": None if nfe is None else nfe * draws,
+        "total_time": None if line["time_s"] is None else line["time_s"] * draws,
         "state_bytes": cell.median("state_bytes"),
         "tape_bytes": cell.median("tape_bytes"),
         "predicted_peak_bytes": cell.median("predicted_peak_bytes"),

@@ -9,8 +9,8 @@
   const MIB = 1048576;
   const NAMES = { machine_class: "machine", targets: "measured together" };
   const COSTS = {
-    time: { column: "time_s", title: "time of one gradient", caption: "error against time", unit: (v) => duration(v) },
-    nfe: { column: "nfe", title: "network evaluations (NFE), both passes", caption: "error against network evaluations", unit: (v) => power(v) },
+    time: { column: "total_time", title: "time of the gradient, all draws", caption: "error against time", unit: (v) => duration(v) },
+    nfe: { column: "total_nfe", title: "network evaluations (NFE), all draws", caption: "error against network evaluations", unit: (v) => power(v) },
   };
   const state = { hidden: new Set(), sort: null, up: true };
   let drawing = 0, drawn = Promise.resolve();
@@ -214,7 +214,7 @@
       const high = list.map((p) => (seen(p) ? 2 * of(p, "std_error") : 0)), low = list.map((p) => (seen(p) ? Math.min(2 * of(p, "std_error"), 0.9 * height(p)) : 0));
       return { ...one, mode: "markers", error_y: { type: "data", array: high, arrayminus: low, symmetric: false, thickness: 1, width: 3, color: colour(estimator) } };
     });
-    const title = "spread of the estimate for " + work + " network evaluations, relative";
+    const title = "relative spread at " + work + " evaluations";
     return [traces, { xaxis: axis(title, x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
   }
   function draw(node, figure) {
