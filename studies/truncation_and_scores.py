@@ -149,7 +149,7 @@ def _figure(found: dict[str, list[dict[str, Any]]], folder: Path) -> None:
         error = statistics.median(r["std_error_parameters"] for r in rows)
         seen = bias > 2 * error
         colour = colours[index % 20]
-        marker = "osD^v<>Ph*"[index % 10]
+        marker = "osD^v<>Ph*Xp"[index % 12]
         place = max(bias, 2 * error)
         axes.plot(noise, place, marker, color=colour, mfc=colour if seen else "none", ms=7, label=method, ls="none")
     axes.set(

@@ -80,6 +80,17 @@ def test_revolve_on_the_digits_network(digits, sampler):
     assert difference(digits.problem(sampler=sampler, steps=5, dtype="float64"), "revolve[snapshots=2]") < 1e-12
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ["checkpoint", "revolve[snapshots=2]", "reversible"])
+@pytest.mark.parametrize("sampler", [s for s in EVERY if s != "flow-sde"])
+def test_every_discrete_estimator_on_the_digits_network(digits, sampler, estimator):
+    problem = digits.problem(sampler=sampler, steps=3, dtype="float64")
+    if estimator == "reversible" and not problem.traits.get("reversible"):
+        assert gradbench.estimator(estimator).supports(problem.traits)
+        return
+    assert difference(problem, estimator) < 1e-12
+
+
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "sde-dpm++2m"])
 def test_reversible_refuses_samplers_without_an_inverse(gaussian, sampler):
     with pytest.raises(ValueError, match="no inverse: use one of reversible-heun, edict, bdia, belm, rex"):
