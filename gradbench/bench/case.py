@@ -130,19 +130,26 @@ class Case:
     ) -> "Problem":
         """The problem of differentiating the objective through `sampler` with `steps` steps.
 
-        targets: of x_T, condition and parameters; None for all. dtype: float64, float32, or bfloat16 or float16 for
-        the network with the state in float32; None for the case's own. x_T (b, *x) is drawn by key from `seed` where
-        it is not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path that chains of other
-        steps and samplers share; None for the case's own. Raises `ValueError` for what it cannot serve.
+        targets: of x_T, condition and parameters; None for all. dtype: float64, float32, or bfloat16 or float16 for the
+        network with the state in float32; None for the case's own. x_T (b, *x) is drawn by key from `seed` where it is
+        not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path that chains of other steps
+        and samplers share; None for the case's own, `keyed` where a path would need an infinite log-SNR. Raises
+        `ValueError` for what it cannot serve.
         """
         import torch
 
         from gradbench.diffusion.noise import INITIAL, draw
+        from gradbench.diffusion.schedule import make_schedule
         from gradbench.estimators.problem import Problem, check_targets
         from gradbench.samplers.catalogue import sampler_spec
 
         spec = sampler_spec(sampler, self.header.GRID)
-        noise = self.header.NOISE if noise is None else noise
+        if noise is None:
+            schedule = make_schedule(self.params["schedule"]) if "schedule" in self.params else None
+            ends = (self.params["t_max"], self.params["t_min"])
+            # a path needs a finite log-SNR at both ends
+            whole = schedule is None or schedule.alpha(ends[0]) > 0 and schedule.sigma(ends[1]) > 0
+            noise = self.header.NOISE if whole else "keyed"
         checks.positive_integer("steps", steps)
         checks.seed(seed)
         chosen = check_targets(self.header.TARGETS if targets is None else targets)

@@ -53,6 +53,8 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
     before = [leaf.detach().clone() for leaf in (problem.x_T, *problem.leaves)]
     estimate = estimator(problem)
     _check(problem, estimate, before)
+    if not estimate.grads:
+        raise Skip(f"{cell['estimator']} does not reach {' or '.join(problem.targets)} here: nothing to measure")
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row

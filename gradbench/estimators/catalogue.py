@@ -144,6 +144,7 @@ ESTIMATORS = Catalogue(
         defaults={"n": 2, "draws": None},
         traits={"draws": True, "stochastic": True},
         check=support.check_draws,
+        refuses=support.refuse_draft_lv,
     ),
     _truncated(
         "alignprop",
@@ -200,7 +201,7 @@ ESTIMATORS = Catalogue(
         defaults={"h": 3, "baseline": "loo", "draws": None},
         traits={"draws": True, "stochastic": True},
         check=support.check_draws,
-        refuses=support.refuse_score,
+        refuses=support.refuse_rlr,
     ),
     Entry(
         "adjoint-matching",

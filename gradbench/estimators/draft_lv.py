@@ -1,10 +1,13 @@
 """DRaFT-LV: the last step of the chain, with its noise drawn again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from gradbench.diffusion.noise import KeyedNoise
+from gradbench.estimators import support
 from gradbench.estimators.drawn import STREAM, Answer, Block, Drawn
 
 
@@ -22,6 +25,9 @@ class DraftLV(Drawn):
 
     n: int
     draws: int | None = None
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_draft_lv({}, traits)
 
     def block(self, block: Block) -> Answer:
         problem, rollout = block.problem, block.rollout

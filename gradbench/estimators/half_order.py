@@ -1,9 +1,12 @@
 """The half-order estimator: score functions, with a short sub-chain of each draw differentiated through."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from gradbench.estimators import support
 from gradbench.estimators.drawn import Block
 from gradbench.estimators.score_function import Reinforce
 
@@ -15,7 +18,7 @@ class RecursiveLikelihoodRatio(Reinforce):
 
         (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum of A grad log f(z_i),
 
-    the place j uniform over all that fit. Unbiased for every h; h = 0 is `reinforce` with a pathwise last step.
+    the place j uniform over all that fit. Unbiased for every h.
 
     References: Ren et al., 2025, Half-order fine-tuning for diffusion model, arXiv:2502.00639.
     """
@@ -24,9 +27,11 @@ class RecursiveLikelihoodRatio(Reinforce):
     draws: int | None = None
     h: int = 3
 
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_rlr({"h": self.h}, traits)
+
     def pathwise(self, block: Block) -> np.ndarray:
         steps, samples = block.rollout.steps, len(block.x_T)
-        length = min(self.h, steps - 2)
-        place = block.random.integers(length, steps - 1, samples) if steps > 1 else np.zeros(samples, int)
+        place = block.random.integers(self.h, steps - 1, samples)
         k = np.arange(steps)[:, None]
-        return ((k >= place - length) & (k < place)) | (k == steps - 1)
+        return ((k >= place - self.h) & (k < place)) | (k == steps - 1)

@@ -89,7 +89,10 @@ def refuse_torchsde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> st
     return refuses(f"{options['chart']}-sde", traits)
 
 
-OTHER_SDE = "with 0 < eta < 1 the chain converges to another equation than the reverse SDE: use eta=1 or eta=0"
+OTHER_SDE = (
+    "this chain converges to another equation than the reverse SDE (as ddim does with 0 < eta < 1): "
+    "use ddpm, sde-dpm1, sde-dpm++1 or euler-maruyama"
+)
 
 
 def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
@@ -109,6 +112,19 @@ def refuse_score(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str |
     if traits.get("reversible"):
         return "both copies of a reversible sampler move by one draw: its transitions have no density"
     return None
+
+
+def refuse_draft_lv(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """DRaFT-LV noises a sample again, and starts its last step from one point."""
+    return "draft-lv starts from one point: this sampler carries two copies" if traits.get("reversible") else None
+
+
+def refuse_rlr(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
+    """The half-order sub-chain lies between the first step and the last."""
+    most = max(traits["steps"] - 2, 0)
+    if options["h"] > most:
+        return f"h must be <= {most}, the sampler's {traits['steps']} steps less two, got {options['h']}"
+    return refuse_score(options, traits)
 
 
 def refuse_matching(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:

@@ -86,9 +86,10 @@ class _Truncated(torch.autograd.Function):
     def forward(ctx: Any, rollout: Rollout, plan: Plan, x_T: Tensor, *wrt: Tensor) -> Tensor:
         ambient, state, n = Ambient(), rollout.start(x_T), rollout.steps
         first = min(plan.first, int(plan.stop.min()))
-        stops, kept = sorted(set(plan.stop.tolist())), {}
+        stops, kept, parts = sorted(set(plan.stop.tolist())), {}, []
         x_0 = torch.zeros_like(x_T)
         for k in range(n + 1):
+            parts.append(len(state))
             if k >= first:
                 kept[k] = state
             if k in stops and k < n:
@@ -101,7 +102,7 @@ class _Truncated(torch.autograd.Function):
         if n in stops:
             with ambient.record(n):
                 x_0 = torch.where(_mask(plan.stop == n, x_0), rollout.finish(state), x_0)
-        ctx.rollout, ctx.plan, ctx.kept, ctx.ambient = rollout, plan, kept, ambient
+        ctx.rollout, ctx.plan, ctx.kept, ctx.parts, ctx.ambient = rollout, plan, kept, parts, ambient
         ctx.save_for_backward(x_T, *wrt)
         return x_0
 
@@ -112,12 +113,13 @@ class _Truncated(torch.autograd.Function):
         totals, carried = Totals(wrt), [None]
         for k in range(int(plan.stop.max()), -1, -1):
             state = ctx.kept.get(k)
-            if k < rollout.steps and carried[0] is not None:
+            if k < rollout.steps and any(c is not None for c in carried):
                 carried = _step_back(ctx, k, state, carried, totals)
             here = plan.stop == k
             if here.any():
                 added = _from_end(ctx, k, state, cotangent * _mask(here, cotangent), totals)
-                carried = added if carried[0] is None else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
+                none = all(c is None for c in carried)
+                carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
             if k and not plan.alive[:k].any() and not (plan.stop < k).any():
                 return None, None, None, *totals.values  # cut: x_T is not reached
         with ctx.ambient.replay():
@@ -133,10 +135,13 @@ def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals
         return [None] * len(carried)
     carried = [c if c is None or alive.all() else c * _mask(alive, c) for c in carried]
     if state is None:  # before the first active step only the linear part acts, and no field is read
-        state = tuple(torch.zeros_like(c) for c in carried)
+        like = next(c for c in carried if c is not None)
+        before: State = (torch.zeros_like(like),) * ctx.parts[k]
+    else:
+        before = state
     link = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
     with ctx.ambient.replay(k):
-        return pull(link, state, carried, totals, float(plan.scale[k]))
+        return pull(link, before, carried, totals, float(plan.scale[k]))
 
 
 def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> list[Any]:
@@ -144,7 +149,9 @@ def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals)
     rollout, plan = ctx.rollout, ctx.plan
     with ctx.ambient.replay(k):
         if k == rollout.steps:
-            return pull(lambda s: (rollout.finish(s),), state, [cotangent], totals)
+            # a rule that evaluates the field once more to finish does so as in its last step
+            field, interval = _of_eps(rollout, plan, k - 1), rollout.interval(k - 1)
+            return pull(lambda s: (rollout.rule.finish(field, s, interval),), state, [cotangent], totals)
         return pull(lambda s: (_guess(rollout, plan, k, s, cotangent),), state, [cotangent], totals)
 
 

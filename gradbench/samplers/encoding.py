@@ -20,6 +20,8 @@ CYCLE = 0x9E3A  # the steps under which the forward chain is keyed, apart from t
 
 
 def _rollout(denoiser: Denoiser, x_0: Tensor, sampler: str, steps: int, t_max: float, t_min: float) -> Rollout:
+    if not isinstance(denoiser, Denoiser):
+        raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     checks.batch("x_0", x_0)
     return sampler_spec(sampler).rollout(denoiser, steps, t_max, t_min, x_0, 0, "keyed")
 
@@ -55,11 +57,17 @@ def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
     """Between two noises (b, *x) on the sphere: sin((1 - w) theta)/sin theta x + sin(w theta)/sin theta y, per sample.
 
     theta is the angle between the two; weight w = 0 gives the first and 1 the second. Raises `ValueError` for shapes
-    that differ. References: Shoemake, 1985, SIGGRAPH 19; Song, Meng and Ermon, 2021, arXiv:2010.02502, appendix D.5.
+    that differ, for a weight that is no finite number, and for opposite noises, between which there is no one way.
+    References: Shoemake, 1985, SIGGRAPH 19; Song, Meng and Ermon, 2021, arXiv:2010.02502, appendix D.5.
     """
+    checks.batch("first", first)
+    checks.batch("second", second)
     checks.shape("second", second.shape, tuple(first.shape))
+    checks.finite("weight", weight)
     a, b = first.flatten(1), second.flatten(1)
     cosine = torch.cosine_similarity(a, b).clamp(-1, 1)
+    if (cosine <= -1 + 8 * torch.finfo(cosine.dtype).eps).any():
+        raise ValueError("first and second must not be opposite: there is no one way between them on the sphere")
     theta = torch.arccos(cosine)[:, None]
     sine = torch.sin(theta)
     near = sine < 1e-6  # the two are parallel: on a line, as on the sphere

@@ -33,7 +33,7 @@ class StochasticRule(Rule):
         (mean, *history), std = self.transition(field, state, interval)
         if interval.noise is None:
             raise ValueError("a stochastic step needs the noise of its interval, got None")
-        return torch.add(mean, interval.noise, alpha=std), *history
+        return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward mode, torch 2.13
 
     def log_prob(self, field: Field, state: tuple[Any, ...], interval: Interval, point: Tensor) -> Tensor:
         """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
