@@ -38,8 +38,7 @@ class AdjointMatching(Drawn):
 
     There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes
     that of its `start`. Away from the base model the loss pulls towards the law tilted by exp(-L), not towards the
-    least L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861, equations 33
-    and 37.
+    least L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861.
     """
 
     index: str

@@ -25,8 +25,8 @@ class DDPO(ScoreFunction):
     samples come from leaves moved by this much, relative to their size, in a random direction of the block: 0 is the
     first update after sampling, where rho = 1 and nothing is clipped.
 
-    References: Black et al., 2023, DDPO, arXiv:2305.13301, equations 4 and 5; Liu et al., 2025, Flow-GRPO,
-    arXiv:2505.05470, equations 4 and 5.
+    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO,
+    arXiv:2505.05470.
     """
 
     clip: float

@@ -20,7 +20,7 @@ class DraftLV(Drawn):
     x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. To alpha =
     1 that is x_{N-1} = alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning
     rate. The law of x_{N-1} is not the sampler's, so that n = 1 is not draft[k=1]. x_T is not reached. For rules whose
-    state is one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3.
+    state is one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400.
     """
 
     n: int

@@ -27,7 +27,7 @@ class TorchsdeAdjoint(Differentiable):
     chart being the equation as it is written in papers; with `euler` and a uniform-t grid it gives the chain of
     `euler-maruyama`. Evaluations are counted as torchsde makes them, its checks included.
 
-    References: Kidger et al., 2021, arXiv:2105.13493, algorithms 1 and 2; Li et al., 2020, arXiv:2001.01328.
+    References: Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328.
     """
 
     method: str

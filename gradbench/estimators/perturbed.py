@@ -111,7 +111,7 @@ def _moved(point: Sequence[Tensor], along: Sequence[Tensor], by: float) -> list[
 class SPSA(Perturbed):
     """(L(p + c d) - L(p - c d)) / (2c) d with signs d = +-1 at random, both sides on the same noises.
 
-    References: Spall, 1992, IEEE Transactions on Automatic Control 37, equation 2.2.
+    References: Spall, 1992, IEEE Transactions on Automatic Control 37.
     """
 
     c: float
@@ -130,7 +130,7 @@ class SPSA(Perturbed):
 class EvolutionStrategies(SPSA):
     """The same with normal directions: antithetic evolution strategies of spread c.
 
-    References: Salimans et al., 2017, arXiv:1703.03864, algorithm 1 with mirrored sampling.
+    References: Salimans et al., 2017, arXiv:1703.03864 (mirrored sampling).
     """
 
     def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
@@ -141,7 +141,7 @@ class EvolutionStrategies(SPSA):
 class ForwardGradient(Perturbed):
     """(grad L . d) d with a normal direction, the slope by forward-mode differentiation: no tape at all.
 
-    References: Baydin et al., 2022, Gradients without backpropagation, arXiv:2202.08587, equation 1.
+    References: Baydin et al., 2022, Gradients without backpropagation, arXiv:2202.08587.
     """
 
     draws: int | None = None

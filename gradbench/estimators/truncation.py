@@ -88,7 +88,7 @@ class _OneNumber(Law):
 
 @dataclass(frozen=True)
 class LastSteps(_OneNumber):
-    """DRaFT-K: the last k steps. References: Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3."""
+    """DRaFT-K: the last k steps. References: Clark et al., 2024, DRaFT, arXiv:2309.17400."""
 
     k: int
     random = False
@@ -104,7 +104,7 @@ class LastSteps(_OneNumber):
 class PaperCut(_OneNumber):
     """AlignProp as its paper has it: K uniform in 0..N, the last K steps.
 
-    References: Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739, section 4.
+    References: Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.
     """
 
     def values(self, steps: int) -> np.ndarray:
@@ -167,7 +167,7 @@ class Reweighted(_OneNumber):
 class OneStepLeft(_OneNumber):
     """ReFL: the reward of x0_hat at one time drawn from the last `window` states, one network evaluation active.
 
-    References: Xu et al., 2023, ImageReward, arXiv:2304.05977, algorithm 1; the released code draws from the last 10 of
+    References: Xu et al., 2023, ImageReward, arXiv:2304.05977; the released code draws from the last 10 of
     40 steps, and None is that quarter.
     """
 
@@ -187,7 +187,7 @@ class SpacedSteps(Law):
     network input.
 
     early: the sample is x0_hat at one of the last `early` states, drawn uniformly; 0 for the chain's own end.
-    References: Wu et al., 2024, DRTune, arXiv:2405.00760, algorithm 1.
+    References: Wu et al., 2024, DRTune, arXiv:2405.00760.
     """
 
     k: int

@@ -110,7 +110,7 @@ class FlowSDE(StochasticRule):
 
         mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2),
 
-    t = 1 in s replaced by the next time. References: Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, equation 12.
+    t = 1 in s replaced by the next time. References: Liu et al., 2025, Flow-GRPO, arXiv:2505.05470.
     """
 
     a: float

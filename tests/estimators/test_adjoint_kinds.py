@@ -74,7 +74,7 @@ def test_states_between_the_grids_times_are_known_where_they_are_resolved_only(g
 def conjugate(problem, rule: RungeKutta):
     """dL/dx_T by the symplectic partner of a tableau: A*_ij = b_j - b_j A_ji / b_i, on the recomputed stages.
 
-    Matsubara, Miyatake and Yaguchi, 2021, arXiv:2102.09750, equation 8; b_i != 0, in the chart's y.
+    Matsubara, Miyatake and Yaguchi, 2021, arXiv:2102.09750; b_i != 0, in the chart's y.
     """
     rollout, grid = problem.rollout, problem.rollout.grid
     chart, field = rollout.chart, rollout.field
