@@ -113,3 +113,31 @@ def test_a_backward_pass_can_be_taken_twice(gaussian):
         x_0 = gradbench.estimator(name).sample(problem.rollout, x_T, problem.wrt)
         first, second = (torch.autograd.grad(x_0.sum(), x_T, retain_graph=True)[0] for _ in range(2))
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("gradient", ["reversible", "revolve[snapshots=2]"])
+@pytest.mark.parametrize(("dropout", "autocast"), [(0.3, False), (0.0, True)])
+def test_states_that_come_back_see_the_same_dropout_and_autocast(gradient, dropout, autocast):
+    network = DropoutNetwork(dropout).train()
+    condition = torch.full((6,), 0.1, requires_grad=True)
+    denoiser = NetworkDenoiser(network, make_schedule("scaled-linear"), condition=condition)
+    leaves, grads = [condition, *network.parameters()], []
+    for name in ("backprop", gradient):
+        torch.manual_seed(5)
+        x_T = torch.randn(3, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            x_0 = gradbench.sample(denoiser, x_T, sampler="belm", steps=6, gradient=name, wrt=leaves)
+        grads.append(torch.autograd.grad((x_0**2).sum(), [x_T, *leaves]))
+    tolerance = 3e-2 if autocast and gradient == "reversible" else 1e-4  # a rounded state may round the network apart
+    assert all(relative_error(b, a) < tolerance for a, b in zip(*grads, strict=True))
+
+
+def test_an_inverse_that_would_draw_in_another_order_says_so():
+    network = DropoutNetwork(0.3).train()
+    denoiser = NetworkDenoiser(network, make_schedule("scaled-linear"), condition=torch.full((6,), 0.1))
+    x_T = torch.randn(3, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    x_0 = gradbench.sample(
+        denoiser, x_T, sampler="edict", steps=4, gradient="reversible", wrt=list(network.parameters())
+    )
+    with pytest.raises(ValueError, match="another order"):
+        x_0.sum().backward()
