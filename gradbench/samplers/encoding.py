@@ -95,9 +95,10 @@ def cycle_encode(
         x_k = (alpha_k/alpha_{k+1}) x_{k+1} + (sigma_k^2 - (alpha_k/alpha_{k+1})^2 sigma_{k+1}^2)^(1/2) xi_k,
 
     and the noises are solved for from its transitions, z_k = (x_{k+1} - mean_k)/std_k. Because the chain is joint they
-    are nearly standard normal and independent, and become so as the grid is refined; drawing each x_k from its own
-    marginal, as published code does, gives noises whose variance grows with the number of steps. Raises `ValueError`
-    for samplers without a transition density. References: Wu and De la Torre, 2023, CycleDiffusion, arXiv:2210.05559.
+    become standard normal and independent as the steps of log-SNR become small (a long last step has a large one);
+    drawing each x_k from its own marginal, as published code does, gives noises whose variance grows with the number of
+    steps. Raises `ValueError` for samplers without a transition density. References: Wu and De la Torre, 2023,
+    CycleDiffusion, arXiv:2210.05559.
     """
     rollout = _rollout(denoiser, x_0, sampler, steps, t_max, t_min)
     rule, schedule, grid = rollout.rule, denoiser.schedule, rollout.grid
