@@ -62,13 +62,15 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
 
     phase("time")
     row["calibration_s"] = calibrate()
-    # of an estimator that draws, cost is that of one draw by itself, as its network evaluations are
+    # of an estimator that draws, time is that of one draw, as its network evaluations are, measured on the fewest
     single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    share = estimator.fewest if isinstance(estimator, Drawn) else 1
     timing = time_calls(lambda: single(problem), device)
+    samples = [seconds / share for seconds in timing.samples]
     row |= {
-        "time_s": sorted(timing.samples)[len(timing.samples) // 2],
-        "time_samples": timing.samples,
-        "cpu_time_s": timing.cpu,
+        "time_s": sorted(samples)[len(samples) // 2],
+        "time_samples": samples,
+        "cpu_time_s": timing.cpu / share,
     }
 
     phase("memory")

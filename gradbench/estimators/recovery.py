@@ -11,7 +11,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gradbench.estimators.ambient import Ambient
-from gradbench.samplers.base import Interval, State
+from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 
 
@@ -105,10 +105,9 @@ class _Resolved(Trajectory):
 
     def _back(self, k: int, state: State) -> State:
         """The state before step k by the chain's own rule, run from grid[k + 1] to grid[k]."""
-        rollout, grid = self.rollout, self.rollout.grid
-        interval = Interval(rollout.chart, grid[k + 1], grid[k])
+        rollout = self.rollout
         with self.ambient.replay(k):
-            return rollout.rule.step(rollout.field, state, interval)
+            return rollout.rule.step(rollout.field, state, rollout.interval(k).reversed)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class _Truncated(torch.autograd.Function):
                 kept[k] = state
             if k in stops and k < n:
                 with ambient.replay(k):
-                    x_0 = torch.where(_mask(plan.stop == k, x_0), _guess(rollout, plan, k, state, x_0), x_0)
+                    x_0 = torch.where(_mask(plan.stop == k, x_0), _guess(rollout, plan, k, state), x_0)
             if k == stops[-1]:
                 break
             with ambient.record(k):
@@ -152,10 +152,10 @@ def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals)
             # a rule that evaluates the field once more to finish does so as in its last step
             field, interval = _of_eps(rollout, plan, k - 1), rollout.interval(k - 1)
             return pull(lambda s: (rollout.rule.finish(field, s, interval),), state, [cotangent], totals)
-        return pull(lambda s: (_guess(rollout, plan, k, s, cotangent),), state, [cotangent], totals)
+        return pull(lambda s: (_guess(rollout, plan, k, s),), state, [cotangent], totals)
 
 
-def _guess(rollout: Rollout, plan: Plan, k: int, state: State, like: Tensor) -> Tensor:
+def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
     """x0_hat = (x - sigma eps) / alpha at the state of index k."""
     denoiser, t = rollout.denoiser, rollout.grid[k]
     alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
@@ -168,17 +168,22 @@ def _guess(rollout: Rollout, plan: Plan, k: int, state: State, like: Tensor) -> 
 def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
     """The chart's field with eps_hat as the plan differentiates it, F = w_x0 (x - sigma eps)/alpha + w_eps eps.
 
-    What is detached is eps, in every chart, as published codes have it: the linear part is that of x0_hat too.
+    What is detached is eps, in every chart, as published codes have it: the linear part is that of x0_hat too. At
+    alpha = 0, where x0_hat is no function of eps, it is F itself.
     """
     denoiser, chart = rollout.denoiser, rollout.field.chart
     weight = plan.active[k]
     if plan.through and (weight == 1).all():
         return rollout.field
-    eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone=rollout.rule.stages == 1)
+    alone = rollout.rule.stages == 1
+    eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone)
+    whole = _planned(rollout.field, plan, k, alone)
 
     def field(t: float, x: Tensor) -> Tensor:
         alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
         w_x0, w_eps = chart.weights(t)
+        if alpha == 0:
+            return whole(t, x)
         if not w_x0:
             return w_eps * eps_hat(t, x)
         return (w_x0 / alpha) * x + (w_eps - w_x0 * sigma / alpha) * eps_hat(t, x)

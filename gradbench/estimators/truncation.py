@@ -11,7 +11,7 @@ and w_k = 0), or altogether (0).
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,33 +86,33 @@ class _OneNumber(Law):
             yield float(weight), self.build(steps, np.array([value]))
 
 
+class _Cut(_OneNumber):
+    """The chain cut before step tau, the number drawn: from there on every step contributes."""
+
+    def build(self, steps: int, drawn: np.ndarray) -> Plan:
+        kept = np.arange(steps)[:, None] >= drawn
+        return _plan(kept, kept)
+
+
 @dataclass(frozen=True)
-class LastSteps(_OneNumber):
+class LastSteps(_Cut):
     """DRaFT-K: the last k steps. References: Clark et al., 2024, DRaFT, arXiv:2309.17400."""
 
     k: int
     random = False
 
     def values(self, steps: int) -> np.ndarray:
-        return np.array([self.k])
-
-    def build(self, steps: int, drawn: np.ndarray) -> Plan:
-        kept = np.arange(steps)[:, None] >= steps - drawn
-        return _plan(kept, kept)
+        return np.array([steps - self.k])
 
 
-class PaperCut(_OneNumber):
+class PaperCut(_Cut):
     """AlignProp as its paper has it: K uniform in 0..N, the last K steps.
 
     References: Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.
     """
 
     def values(self, steps: int) -> np.ndarray:
-        return np.arange(steps + 1)
-
-    def build(self, steps: int, drawn: np.ndarray) -> Plan:
-        kept = np.arange(steps)[:, None] >= steps - drawn
-        return _plan(kept, kept)
+        return steps - np.arange(steps + 1)
 
 
 class StepMask(Law):
@@ -129,7 +129,7 @@ class StepMask(Law):
         yield 1.0, _plan(((np.arange(steps) + 1) / (steps + 1))[:, None], np.full((steps, 1), True))
 
 
-class NormalCut(_OneNumber):
+class NormalCut(_Cut):
     """AlignProp's second released code: tau = int(N(42, 5)), drawn again until 1 <= tau < N, steps before tau cut.
 
     It presumes 50 steps; with 20 it would be drawn again for ever.
@@ -147,20 +147,16 @@ class NormalCut(_OneNumber):
         mass = norm.cdf(tau + 1, 42, 5) - norm.cdf(tau, 42, 5)
         return mass / mass.sum()
 
-    def build(self, steps: int, drawn: np.ndarray) -> Plan:
-        kept = np.arange(steps)[:, None] >= drawn
-        return _plan(kept, kept)
 
-
-class Reweighted(_OneNumber):
+class Reweighted(_Cut):
     """AlignProp's cut without bias: tau uniform in 0..N-1, step k weighted by 1 / P(tau <= k) = N / (k + 1)."""
 
     def values(self, steps: int) -> np.ndarray:
         return np.arange(steps)
 
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
-        kept = np.arange(steps)[:, None] >= drawn
-        return _plan(kept, kept, scale=steps / (np.arange(steps) + 1.0), scale_x_T=float(steps))
+        scale = steps / (np.arange(steps) + 1.0)
+        return replace(super().build(steps, drawn), scale=scale, scale_x_T=float(steps))
 
 
 @dataclass(frozen=True)

@@ -45,21 +45,19 @@ def by_draws(problem: Problem, draws: int) -> Reference:
     """
     from gradbench.estimators.truncated import draft
 
-    exact = replace(problem, seed=problem.seed + 0x5EED, noise="keyed")
+    exact = replace(problem.to(torch.float64), seed=problem.seed + 0x5EED, noise="keyed")
     estimate = draft(problem.steps, draws)(exact)
     assert estimate.batch_means is not None
     half, found, spread = len(estimate.batch_means) // 2, estimate.grads, {}
-    first, last = (combine(part, lambda p: p.mean(0)) for part in _halves(estimate.batch_means, half))
+    first, last = (
+        combine(part, lambda p: p.mean(0)) for part in (estimate.batch_means[:half], estimate.batch_means[half:])
+    )
     for target, gradient in found.items():
         g = flatten(gradient).double()
         along = torch.stack([flatten(m[target]).double() for m in estimate.batch_means]) @ g / (g @ g)
         spread[target] = along.std().item() / len(estimate.batch_means) ** 0.5
     tol = max(relative_error(last[t], first[t]) / 2 for t in found)  # type: ignore[arg-type]
     return Reference(found, f"mean of {estimate.draws} pathwise gradients of their own noises", tol, spread)
-
-
-def _halves(means: list[Gradients], half: int) -> tuple[list[Gradients], list[Gradients]]:
-    return means[:half], means[half:]
 
 
 def references(problem: Problem, flow_method: str | None, draws: int | None = None) -> dict[str, Reference]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.noise import draw
-from gradbench.samplers.base import Interval
 from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.stochastic import StochasticRule
@@ -48,8 +47,7 @@ def encode(
         raise ValueError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
     rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
     for k in reversed(range(steps)):
-        interval = rollout.interval(k)
-        state = rollout.rule.step(rollout.field, state, Interval(rollout.chart, interval.t1, interval.t0))
+        state = rollout.rule.step(rollout.field, state, rollout.interval(k).reversed)
     return state[0]
 
 

@@ -8,6 +8,7 @@ from gradbench.bench.worker import run_cell
 from gradbench.estimators.truncated import Truncated
 from gradbench.estimators.truncation import LastSteps
 from gradbench.measure.cost import held_tensors, peak_memory
+from gradbench.measure.reference import by_draws
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim[eta=1]", "sde-dpm++2m", "euler-maruyama"])
@@ -105,3 +106,16 @@ def test_interpolation_says_what_it_cannot_do(second, weight, words):
     a = torch.ones(2, 3)
     with pytest.raises(ValueError, match=words):
         gradbench.interpolate(a, second * a, weight)
+
+
+@pytest.mark.parametrize("gradient", ["alignprop[law=released-v1]", "drtune[k=2]", "shortcut"])
+@pytest.mark.parametrize("sampler", ["flow-euler", "dpm++2m"])
+def test_truncations_start_from_alpha_zero(sampler, gradient):
+    problem = gradbench.case("gaussian", schedule="rectified", dim=2, batch=1).problem(sampler=sampler, steps=4)
+    estimate = gradbench.estimator(gradient, draws=8)(problem)
+    assert torch.isfinite(torch.cat([g.flatten() for g in (estimate.grads["x_T"], estimate.grads["condition"])])).all()
+
+
+def test_a_reference_by_draws_is_made_in_float64_as_its_column_says():
+    problem = gradbench.case("mixture", dim=2).problem(sampler="ddpm", steps=3, dtype="float32")
+    assert by_draws(problem, 8).grads["x_T"].dtype == torch.float64
