@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem
-    from gradbench.models.unet import unet_denoiser
+    from gradbench.models.network import diffusers_denoiser
     from gradbench.samplers.base import Interval, ReversibleRule, Rule
     from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout
@@ -46,7 +46,7 @@ _HOMES = {
     "GradientEstimate": "estimators.base",
     "GradientEstimator": "estimators.base",
     "Problem": "estimators.problem",
-    "unet_denoiser": "models.unet",
+    "diffusers_denoiser": "models.network",
     "Interval": "samplers.base",
     "ReversibleRule": "samplers.base",
     "Rule": "samplers.base",
@@ -82,7 +82,7 @@ __all__ = [
     "interpolate",
     "make_schedule",
     "sample",
-    "unet_denoiser",
+    "diffusers_denoiser",
 ]
 
 

@@ -35,6 +35,7 @@ def sample(
     *,
     sampler: str = "ddim",
     steps: int = 50,
+    grid: Sequence[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
     wrt: Sequence[Tensor] = (),
     seed: int = 0,
@@ -44,7 +45,8 @@ def sample(
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
-    sampler: a selector, `ddim[grid=leading]`. gradient: a selector, or an estimator that is `Differentiable`. wrt:
+    sampler: a selector, `ddim[grid=leading]`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
+    them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt:
     every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
     trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or
     `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share. Raises `ValueError`
@@ -62,9 +64,9 @@ def sample(
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
-    rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise)
+    rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
     ends = ends_of(denoiser.schedule, rollout.grid[0], rollout.grid[-1])
-    reason = method.supports({**spec.traits, "steps": steps, **ends})
+    reason = method.supports({**spec.traits, "steps": rollout.steps, **ends})
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     refuse_unnamed(denoiser, wrt)

@@ -75,7 +75,7 @@ def _cases_option(function: Any) -> Any:
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
 @click.option("--timeout", default="10m", show_default=True, metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
 @click.option("--memory", metavar="SIZE", help="A cell's limit of host memory over the idle worker: 4GiB, 500MB.")
-@click.option("--threads", default=1, show_default=True, metavar="N", help="Threads of a worker.")
+@click.option("--threads", type=int, metavar="N", help="Threads of a worker; by default 1, all for full-size networks.")
 @click.option("--rerun", default="missing", show_default=True, metavar="WHAT", help="missing, failed or all.")
 @click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")

@@ -33,7 +33,7 @@ PRELOAD = (
     "peft",
     "scipy.interpolate",
     "gradbench.models.lora",
-    "gradbench.models.unet",
+    "gradbench.models.network",
 )
 HERE = Path(__file__).parent
 WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
@@ -62,7 +62,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
     from gradbench import checks
     from gradbench.models.lora import add_lora
-    from gradbench.models.unet import unet_denoiser
+    from gradbench.models.network import diffusers_denoiser
     from gradbench.models.weights import load_weights
     from gradbench.objectives.classifier import ClassLogProbability
     from gradbench.objectives.quadratic import Quadratic
@@ -75,7 +75,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     model.eval().requires_grad_(False)
     lora = add_lora(model.unet, params["rank"], seed)
     tokens = model.tokens(torch.tensor([label, NULL_CLASS]))
-    denoiser = unet_denoiser(
+    denoiser = diffusers_denoiser(
         model.unet,
         scheduler(),
         condition=tokens[0].clone(),

@@ -2,7 +2,9 @@
 
 A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRAYS (explicit arrays that it takes),
 TARGETS, GRID, DTYPE and NOISE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions)
-and PRELOAD (modules that a warm worker imports beforehand). check(params) raises `ValueError` for values it cannot
+and PRELOAD (modules that a warm worker imports beforehand). It may name SUMS (objectives may be weighted sums),
+REFERENCE_DTYPE (float64 where it does not), THREADS (of a worker: 1 where it does not, 0 for all cores), and
+weights(params), what every row says of a network's weights. check(params) raises `ValueError` for values it cannot
 take. build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known,
 flow. Folders are those that ship with gradbench and those that `add_folder` adds.
 """
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.entry import overlay
+from gradbench.objectives.sums import parse_sum
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +158,8 @@ class Case:
         chosen = check_targets(self.header.TARGETS if targets is None else targets)
         number = checks.dtype(dtype or self.header.DTYPE)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.header.DTYPES)
-        place = checks.device(device)
+        # for shapes alone nothing is moved: a parameter would be another one behind it, as between CPU and GPU it is not
+        place = None if device == "meta" else checks.device(device)
         parts = self.header.build(self.params, self.arrays, seed)
         state_dtype = number if number.itemsize >= 4 else torch.float32
         denoiser = parts["denoiser"].to(place, number)
@@ -173,7 +177,7 @@ class Case:
             t_max=self.params["t_max"],
             t_min=self.params["t_min"],
             x_T=x_T,
-            objective=parts["objective"].to(place, state_dtype),
+            objective=_in_parts(parts["objective"].to(place, state_dtype), number),
             targets=chosen,
             condition=condition,
             parameters=parts["parameters"],
@@ -181,7 +185,15 @@ class Case:
             draws=getattr(self.header, "DRAWS", 1024),
             noise=noise if isinstance(noise, str) else checks.array("noise", noise).to(place, state_dtype),
             flow=parts.get("flow"),
+            reference_dtype=checks.dtype(getattr(self.header, "REFERENCE_DTYPE", "float64")),
         )
+
+
+def _in_parts(objective: Any, dtype: "torch.dtype") -> Any:
+    """An objective in the state's precision, the decoder that it looks through in the network's."""
+    if hasattr(objective, "decode"):
+        objective.decode.to(dtype)
+    return objective
 
 
 def make_case(name: str, given: Mapping[str, Any]) -> Case:
@@ -191,7 +203,10 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
     params = overlay(f"case {name}", header.PARAMS, {k: v for k, v in given.items() if k not in header.ARRAYS})
     checks.positive_integer("batch", params["batch"])
-    checks.one_of("objective", params["objective"], header.OBJECTIVES)
+    if getattr(header, "SUMS", False):
+        parse_sum(params["objective"], header.OBJECTIVES)
+    else:
+        checks.one_of("objective", params["objective"], header.OBJECTIVES)
     header.check(params)
     arrays = {key: value for key, value in given.items() if key in header.ARRAYS}
     if arrays and hasattr(header, "sizes"):

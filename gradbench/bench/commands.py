@@ -83,7 +83,9 @@ def run_command(options: dict[str, Any], line: str) -> int:
     checks.one_of("engine", options["engine"], ENGINES)
     jobs = checks.positive_integer("jobs", options["jobs"])
     memory = parse_bytes(options["memory"]) if options["memory"] else None
-    threads = int(checks.in_range("threads", options["threads"], 1, 256))
+    threads = options["threads"]
+    if threads is not None:
+        threads = int(checks.in_range("threads", threads, 1, 256))
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)

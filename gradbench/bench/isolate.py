@@ -27,19 +27,21 @@ LOG_TAIL = 64 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout in seconds, threads of the worker, memory in bytes over what the idle worker has, or None."""
+    """timeout in seconds, threads of the worker (None for the case's own), memory in bytes over what the idle worker has,
+    or None.
+    """
 
     timeout: float = 600.0
-    threads: int = 1
+    threads: int | None = None
     memory: int | None = None
 
 
 class Server:
     """A warm server process and the socket to it."""
 
-    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int, gpu: str | None = None) -> None:
+    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None, gpu: str | None = None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         self.process = subprocess.Popen(
@@ -113,12 +115,13 @@ class GpuSlots:
 
 @dataclass
 class Isolation:
-    """Runs cells in processes of their own. `close` ends what is left."""
+    """Runs cells in processes of their own. `close` ends what is left. keep: a folder for kept references, or None."""
 
     cases: list[str]
     preload: list[str]
     limits: Limits
     logs: Path
+    keep: str | None = None
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=set)
@@ -158,7 +161,8 @@ class Isolation:
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
-            request = {"cell": cell, "threads": self.limits.threads, "memory": self.limits.memory}
+            limits = {"threads": self.limits.threads, "memory": self.limits.memory}
+            request = {"cell": cell, "keep": self.keep, **limits}
             try:
                 server.submit(request, [write, output.fileno()])
             finally:

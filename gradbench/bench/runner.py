@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import folders
+from gradbench.bench.case import folders, headers
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
@@ -61,7 +61,9 @@ def execute(
     cannot be stored raises `OSError` with the others on disk.
     """
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
-    isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, store.folder / "logs")
+    logs, keep = store.folder / "logs", str(store.folder.resolve() / "references")
+    isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, keep)
+    known = headers()
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
 
@@ -69,6 +71,8 @@ def execute(
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         identity = {"schema": SCHEMA, "run_id": run_id, "suite": run.suite, **item.cell, "replicate": item.replicate}
         identity["attempt"] = before[item.key] + 1
+        if hasattr(known[item.cell["case"]], "weights"):
+            identity["weights"] = known[item.cell["case"]].weights(item.cell["case_params"])
         return {**identity, **fixed, "started_at": started, **_measure(item, run, isolation)}
 
     waiting: set[Future[dict[str, Any]]] = set()
@@ -99,7 +103,7 @@ def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
     if run.engine == "inline":
         from gradbench.bench.worker import run_cell
 
-        return run_cell(item.cell, lambda phase: None, run.limits.threads, debug=run.debug)
+        return run_cell(item.cell, lambda phase: None, run.limits.threads, isolation.keep, run.debug)
     return isolation.run_isolated(item.cell, item.replicate)
 
 

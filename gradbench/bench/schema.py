@@ -5,22 +5,23 @@ from typing import Any
 
 from gradbench.bench.plan import IDENTITY
 
-SCHEMA = 2
+SCHEMA = 3
 STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
 TARGETS = ("x_T", "condition", "parameters")
 KINDS = ("flow", "sampler", "expected")
 COLUMNS = (
     *("schema", "cell_id", "run_id", "suite", *IDENTITY, "replicate", "attempt", "status", "phase", "reason"),
     *("time_s", "time_samples", "cpu_time_s", "calibration_s", "nfe_forward", "nfe_backward", "vjps"),
-    *("peak_bytes", "baseline_bytes", "reserved_bytes", "os_peak_bytes", "predicted_peak_bytes"),
+    *("peak_bytes", "baseline_bytes", "reserved_bytes", "device_bytes", "os_peak_bytes", "predicted_peak_bytes"),
     *("state_bytes", "tape_bytes", "x0_drift"),
     *(f"grad_norm_{t}" for t in TARGETS),
     *(f"{k}_{measure}_{t}" for k in KINDS for measure in ("error", "cosine", "norm_ratio") for t in TARGETS),
+    *(f"{measure}_{t}" for measure in ("method_error", "rounding_error") for t in TARGETS),
     *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in TARGETS),
     *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
     *(f"{k}_tol" for k in KINDS),
     *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
-    *("threads", "load", "started_at"),
+    *("weights", "tf32", "attention", "threads", "load", "started_at"),
 )
 
 
@@ -30,7 +31,12 @@ def _one_to_two(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "attempt": 1, **{f"{k}_tol": row.get("reference_tol") for k in known}}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_to_two}
+def _two_to_three(row: dict[str, Any]) -> dict[str, Any]:
+    """Schema 3 added columns only: weights, tf32, attention, device_bytes, method_error_T, rounding_error_T."""
+    return row
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_to_two, 2: _two_to_three}
 
 
 def migrate(row: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def json_schema() -> dict[str, Any]:
     words = {
         *("cell_id", "run_id", "suite", "case", "sampler", "estimator", "dtype", "device", "phase", "reason"),
         *("reference_method", "reference_digest", "reference_dtype", "gradbench", "torch", "git_commit", "fingerprint"),
-        *("machine_id", "machine_class", "cpu", "gpu", "started_at"),
+        *("machine_id", "machine_class", "cpu", "gpu", "weights", "attention", "started_at"),
     }
 
     def kind(name: str) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def json_schema() -> dict[str, Any]:
             return {"type": ["string", "null"]}
         if name in whole or name.endswith("_bytes"):
             return {"type": ["integer", "null"]}
-        return {"type": ["boolean", "null"]} if name == "git_dirty" else {"type": ["number", "null"]}
+        return {"type": ["boolean", "null"]} if name in ("git_dirty", "tf32") else {"type": ["number", "null"]}
 
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -2,7 +2,7 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request a message from its socket, `{"cell", "threads"}` with two file descriptors: a pipe for the
+It reads one JSON request a message from its socket, `{"cell", "threads", "memory", "keep"}` with two file descriptors: a pipe for the
 answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and waits for it, so that a worker
 may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}.
 End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
@@ -81,7 +81,9 @@ def _work(request: dict[str, Any], answer: int) -> None:
     try:
         if request["memory"]:
             _limit_memory(request["memory"])
-        row = run_cell(request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"])
+        row = run_cell(
+            request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"], request["keep"]
+        )
         _say(answer, {"row": row})
         code = 0
     finally:

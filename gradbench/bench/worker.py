@@ -6,18 +6,23 @@ import os
 import pdb
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradbench.bench.case import headers, make_case
-from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.catalogue import make_estimator
+from gradbench import checks
+from gradbench.bench.case import folders, headers, make_case
+from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
 from gradbench.measure import bias, error, reference
+from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
+from gradbench.measure.environment import fingerprint
+from gradbench.measure.kept import problem_key
 from gradbench.selector import render
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
@@ -27,25 +32,36 @@ class Skip(Exception):
     """What only a built problem shows: the reason why this cell has no number."""
 
 
-def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1) -> dict[str, Any]:
-    """The measured columns of one cell; `phase` is told what begins. Raises what goes wrong, `Skip` for a skip row."""
-    torch.set_num_threads(threads)
-    phase("build")
+def build(cell: dict[str, Any], device: str | None = None) -> tuple[Problem, GradientEstimator]:
+    """The problem of a cell, on the cell's device or another one, and its estimator."""
     problem = make_case(cell["case"], cell["case_params"]).problem(
         sampler=render(cell["sampler"], cell["sampler_params"]),
         steps=cell["steps"],
         seed=cell["seed"],
         targets=cell["targets"],
         dtype=cell["dtype"],
-        device=cell["device"],
+        device=device or cell["device"],
     )
-    estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
+    return problem, make_estimator(render(cell["estimator"], cell["estimator_params"]))
+
+
+def measure(
+    cell: dict[str, Any], phase: Callable[[str], None], threads: int | None = None, keep: str | None = None
+) -> dict[str, Any]:
+    """The measured columns of one cell; `phase` is told what begins. Raises what goes wrong, `Skip` for a skip row.
+
+    threads: None for the case's own number. keep: a folder for references of full-size networks, or None.
+    """
+    torch.set_num_threads(threads or _threads(cell["case"]))
+    phase("build")
+    problem, estimator = build(cell)
     traits = {**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}}
     reason = estimator.supports(traits)
     if reason:
         raise Skip(reason)
     row: dict[str, Any] = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
     device = problem.x_T.device
+    row |= arithmetic(problem.denoiser, device)
     if device.type == "cuda":
         row["gpu"] = torch.cuda.get_device_name(device)
 
@@ -58,7 +74,7 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row
-    row |= _references(cell, problem, estimate)
+    row |= _references(cell, problem, estimator, estimate, keep)
 
     phase("time")
     row["calibration_s"] = calibrate()
@@ -75,7 +91,8 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
 
     phase("memory")
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
-    row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline, "reserved_bytes": memory.reserved}
+    row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
+    row |= {"reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     row["os_peak_bytes"] = _os_peak()
@@ -116,11 +133,25 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def _references(cell: dict[str, Any], problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
+def _threads(case: str) -> int:
+    return getattr(headers()[case], "THREADS", 1) or os.cpu_count() or 1
+
+
+def _references(
+    cell: dict[str, Any], problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, keep: str | None
+) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    flow = make_case(cell["case"], cell["case_params"]).header.FLOW
-    found = reference.references(problem, flow, estimate.draws)
+    place = None
+    if keep is not None and problem.reference_dtype != torch.float64:
+        place = Path(keep) / f"{problem_key(cell, fingerprint(tuple(folders())))}.safetensors"
+    found = reference.references(problem, headers()[cell["case"]].FLOW, estimate.draws, place)
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
+    if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
+        exact = found["sampler"].grads
+        # an exact estimator in the reference's precision is the reference itself
+        same = ESTIMATORS.find(cell["estimator"]).traits.get("exact")
+        method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
+        row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
         # the gradient on one path of noises is no estimate of the expectation, nor the expectation one of a path's
         stochastic = problem.sampler.traits["stochastic"]
@@ -140,7 +171,11 @@ def _os_peak() -> int | None:
 
 
 def run_cell(
-    cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1, debug: bool = False
+    cell: dict[str, Any],
+    phase: Callable[[str], None],
+    threads: int | None = None,
+    keep: str | None = None,
+    debug: bool = False,
 ) -> dict[str, Any]:
     """`measure`, with every exception turned into a row that says where and why; `debug` stops in pdb first."""
     at = "import"
@@ -151,7 +186,7 @@ def run_cell(
         phase(name)
 
     try:
-        return measure(cell, note, threads)
+        return measure(cell, note, threads, keep)
     except Skip as reason:
         return {"status": "skip", "phase": at, "reason": str(reason)}
     except torch.OutOfMemoryError as failure:

@@ -10,10 +10,12 @@ References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, s
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from gradbench import checks
 from gradbench.diffusion.schedule import Schedule, make_schedule
@@ -153,14 +155,15 @@ class Denoiser(nn.Module, ABC):
 class NetworkDenoiser(Denoiser):
     """A network with a time input, a condition shared by the batch, and classifier-free guidance.
 
-    network(x, time, condition) -> (b, *x), of any `kind` of KINDS; time = train_steps t - 1, the index that networks
-    of a discrete schedule are trained on. With guidance w != 1 both predictions come from one doubled batch,
+    network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS; time = schedule.index(t), what networks of
+    this schedule are trained on. With guidance w != 1 both predictions come from one doubled batch,
 
         out = out_null + w (out_condition - out_null)
 
     (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
-    shared by the batch, or with `batched` has a leading axis of 1 or b. The state stays in its own dtype, the network
-    in its own.
+    shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
+    told, as pooled embeddings: tensors with a leading axis of 1 in mappings of any depth, which no gradient is asked
+    of. The state stays in its own dtype, the network in its own.
     """
 
     def __init__(
@@ -173,9 +176,12 @@ class NetworkDenoiser(Denoiser):
         null_condition: Tensor | None = None,
         guidance: float = 1.0,
         batched: bool = False,
+        extra: Mapping[str, Any] | None = None,
+        null_extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(make_schedule(schedule))
         self.network = network
+        self.extra, self.null_extra = dict(extra or {}), dict(null_extra or extra or {})
         self.batched = batched
         self.kind = checks.one_of("prediction", kind, KINDS)
         self.guidance = checks.finite("guidance", guidance)
@@ -186,26 +192,38 @@ class NetworkDenoiser(Denoiser):
 
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        out = self._network(x, self.schedule.train_steps * t - 1).to(x.dtype)
+        out = self._network(x, self.schedule.index(t)).to(x.dtype)
         return NetworkPrediction(self.kind, out, x, alpha, sigma)
 
     def _network(self, x: Tensor, time: float) -> Tensor:
         dtype = next((p.dtype for p in self.network.parameters()), x.dtype)
         batch = x.shape[0]
         at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
-        inputs = x.to(dtype)
+        inputs, extra = x.to(dtype), _told(self.extra, batch, dtype, x.device)
         if self.condition is None:
-            return self.network(inputs, at, None)
+            return self.network(inputs, at, None, **extra)
         condition = self._expand(self.condition, batch, dtype)
         if self.guidance == 1.0 or self.null_condition is None:
-            return self.network(inputs, at, condition)
+            return self.network(inputs, at, condition, **extra)
         both = torch.cat([self._expand(self.null_condition, batch, dtype), condition])
-        null, conditional = self.network(torch.cat([inputs, inputs]), at, both).chunk(2)
+        null_extra = _told(self.null_extra, batch, dtype, x.device)
+        told = tree_map(lambda *pair: torch.cat(pair), null_extra, extra)
+        null, conditional = self.network(torch.cat([inputs, inputs]), at, both, **told).chunk(2)
         return null + self.guidance * (conditional - null)
 
     def _expand(self, condition: Tensor, batch: int, dtype: torch.dtype) -> Tensor:
         own = condition.shape[1:] if self.batched else condition.shape
         return condition.to(dtype).expand(batch, *own)
+
+
+def _told(extra: Mapping[str, Any], batch: int, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """What else the network is told, for every sample of a batch; whole numbers keep their type."""
+
+    def expand(tensor: Tensor) -> Tensor:
+        moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+        return moved.expand(batch, *tensor.shape[1:])
+
+    return tree_map(expand, dict(extra))
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
 """Schedules given as a table of cumulated alphas, and those of diffusers' schedulers, continuous in t."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from gradbench.diffusion.schedule import VariancePreserving
+from gradbench.diffusion.grid import Grid
+from gradbench.diffusion.schedule import Rectified, Schedule, VariancePreserving
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,31 @@ class Discrete(VariancePreserving):
         return brentq(lambda t: self.log_alpha(t) - log_alpha, 0.0, 1.0, xtol=1e-15, rtol=1e-15)  # type: ignore
 
 
-def from_diffusers(scheduler: Any) -> Discrete:
+def is_flow(scheduler: Any) -> bool:
+    """Whether it is a scheduler of rectified flow, which has sigmas and no table of alphas."""
+    return "FlowMatch" in type(scheduler).__name__
+
+
+def from_diffusers(scheduler: Any) -> Schedule:
     """The schedule of a diffusers scheduler (or of a mapping with `alphas_cumprod`), continuous in t.
 
-    The table is taken as it stands: diffusers computes it in float32, 6e-8 off the exact product; put a float64 table
-    in its place first where that matters.
+    A table is taken as it stands: diffusers computes it in float32, 6e-8 off the exact product; put a float64 table
+    in its place first where that matters. Flow matching is `rectified`, whatever the scheduler's shift: that is one of
+    the grid (`grid_of`).
 
     Raises `ValueError` for `clip_sample=True` or `thresholding=True`: a clipped step is another map, and its gradient
     is zero wherever the clip binds, which no estimator here can see; and for a schedule with alpha = 0 at its noisy
-    end (`rescale_betas_zero_snr`), where the logarithm has no value.
+    end (`rescale_betas_zero_snr`), where the logarithm has no value; and for schedulers that scale a network's input
+    and output themselves (EDM, consistency models), whose network is no plain one of (x, t).
     """
     config: Mapping[str, Any] = getattr(scheduler, "config", {})
+    if is_flow(scheduler):
+        return Rectified(train_steps=config["num_train_timesteps"])
+    if not isinstance(scheduler, Mapping) and not hasattr(scheduler, "alphas_cumprod"):
+        raise ValueError(
+            f"scheduler {type(scheduler).__name__} has no alphas_cumprod: allowed are schedulers of a table of alphas "
+            "(DDIM, DDPM, DPM-Solver, Euler, PNDM, UniPC ...) and of flow matching"
+        )
     for refused in ("clip_sample", "thresholding"):
         if config.get(refused):
             raise ValueError(f"the scheduler has {refused}=True, which cuts gradients off: allowed is {refused}=False")
@@ -70,3 +86,25 @@ def from_diffusers(scheduler: Any) -> Discrete:
     if len(values) < 2 or not all(1 > a > b > 0 for a, b in zip(values, values[1:], strict=False)):
         raise ValueError(f"alphas_cumprod must decrease strictly inside (0, 1), got {values[:2]}..{values[-2:]}")
     return Discrete(values, steps_offset=int(config.get("steps_offset", 0)))
+
+
+def grid_of(scheduler: Any, steps: int) -> Grid:
+    """The times of a diffusers scheduler for N `steps`, with the end of its last step: N + 1 or fewer, decreasing.
+
+    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps to
+    alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). A time that a
+    scheduler visits twice, as those with several stages do, is one. The scheduler is left as it was. Raises
+    `ValueError` for times that do not decrease.
+    """
+    own = copy.deepcopy(scheduler)
+    own.set_timesteps(steps)
+    if is_flow(scheduler):
+        times = [float(sigma) for sigma in own.sigmas]
+    else:
+        n, config = len(own.alphas_cumprod), own.config
+        to_one = config.get("set_alpha_to_one", config.get("final_sigmas_type", "zero") == "zero")
+        times = [(float(index) + 1) / n for index in own.timesteps] + [0.0 if to_one else 1 / n]
+    grid = tuple(t for k, t in enumerate(times) if not k or t != times[k - 1])
+    if any(a <= b for a, b in zip(grid, grid[1:], strict=False)):
+        raise ValueError(f"the times of {type(scheduler).__name__} with {steps} steps do not decrease: {times[:4]}...")
+    return grid

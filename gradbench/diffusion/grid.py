@@ -6,7 +6,7 @@ choose their own first time and end at t_min.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gradbench import checks
 from gradbench.diffusion.schedule import Schedule
@@ -110,6 +110,14 @@ def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
     if not t_min < times[-1]:
         raise ValueError(f"t_min must be less than the last time {times[-1]:g} of the grid, got {t_min!r}")
     return (*times, t_min)
+
+
+def check_grid(grid: Sequence[float], schedule: Schedule) -> Grid:
+    """Times given one by one; `ValueError` for fewer than two, and where they do not decrease in [0, t_end]."""
+    times = tuple(checks.in_range("time of the grid", float(t), 0.0, schedule.t_end) for t in grid)
+    if len(times) < 2 or any(a <= b for a, b in zip(times, times[1:], strict=False)):
+        raise ValueError(f"grid must hold at least 2 decreasing times, got {list(times)!r:.80}")
+    return times
 
 
 GRIDS: dict[str, Callable[[Schedule, int, float, float], Grid]] = {

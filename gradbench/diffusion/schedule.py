@@ -48,6 +48,10 @@ class Schedule(ABC):
     def t_of_log_snr(self, log_snr: float) -> float:
         """The inverse of `log_snr`."""
 
+    def index(self, t: float) -> float:
+        """What networks of this schedule are told of the time: train_steps t - 1, the index in the discrete table."""
+        return self.train_steps * t - 1
+
 
 class VariancePreserving(Schedule):
     """alpha^2 + sigma^2 = 1: everything follows from log alpha, its derivative and its inverse."""
@@ -221,10 +225,15 @@ class VarianceExploding(Schedule):
 class Rectified(Schedule):
     """alpha = 1 - t, sigma = t: rectified flow, the straight path of flow matching.
 
-    References: Liu et al., 2023, arXiv:2209.03003, equation 1; Lipman et al., 2023, arXiv:2210.02747, equation 20.
+    Networks are told train_steps t. References: Liu et al., 2023, arXiv:2209.03003, equation 1; Lipman et al., 2023,
+    arXiv:2210.02747, equation 20.
     """
 
+    train_steps: int = 1000
     name = "rectified"
+
+    def index(self, t: float) -> float:
+        return self.train_steps * t
 
     def alpha(self, t: float) -> float:
         return 1.0 - t

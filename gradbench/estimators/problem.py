@@ -3,9 +3,11 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
@@ -37,7 +39,8 @@ class Problem:
 
     x_T (b, *x); condition and parameters are the leaves that the denoiser reads, shared by the batch, so that their
     gradients are sums over it. `flow`, where the exact flow is known, maps x_T to x_0 on a tape that reaches the same
-    leaves. draws: how many an estimator that draws takes where it is not told.
+    leaves. draws: how many an estimator that draws takes where it is not told. reference_dtype: what references are
+    computed in; float32 for networks that float64 would take too long or too much memory for.
     """
 
     denoiser: Denoiser
@@ -54,6 +57,7 @@ class Problem:
     noise: Tensor | str = "keyed"
     draws: int = 1024
     flow: Callable[["Problem", Tensor], Tensor] | None = None
+    reference_dtype: torch.dtype = torch.float64
     rollout: Rollout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,11 +145,13 @@ class Problem:
         normals = torch.from_numpy(draws).to(exact.x_T.device)
         return exact.differentiate(lambda x_T: exact.denoiser.on_path(x_T, times, normals))[0]  # type: ignore
 
-    def sampler_gradient(self) -> Gradients | None:
-        """Gradient of L of the chain that is run, at its noises, in float64 on this problem's own rounded values."""
+    def sampler_gradient(self) -> Gradients:
+        """Gradient of L of the chain that is run, at its noises, on this problem's own rounded values upcast to
+        `reference_dtype`.
+        """
         from gradbench.estimators.catalogue import make_estimator
 
-        return make_estimator("checkpoint")(self.to(torch.float64)).grads
+        return make_estimator("checkpoint")(self.to(self.reference_dtype)).grads
 
     def expected_gradient(self, of: str = "sampler") -> Gradients | None:
         """Gradient of E[L] over the step noises at this x_T, in float64; None where it is not known.
@@ -180,17 +186,22 @@ class Problem:
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """A copy whose values are this problem's, rounded as they are, in another floating type."""
-        memo: dict[int, object] = {}
-        parts = {
-            name: copy.deepcopy(getattr(self, name), memo)
-            for name in ("denoiser", "objective", "condition", "parameters")
-        }
-        for part in parts.values():
-            if isinstance(part, torch.nn.Module):
-                part.to(dtype)
-        if isinstance(parts["condition"], Tensor):
-            parts["condition"].data = parts["condition"].data.to(dtype)
         noise, own = self.noise, self.rollout.noise
         if own is not None:
             noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype)
-        return replace(self, **parts, x_T=self.x_T.to(dtype), noise=noise)
+        return self.mapped(lambda t: t.to(dtype) if t.is_floating_point() else t, noise)
+
+    def mapped(self, change: Callable[[Tensor], Tensor], noise: Tensor | str) -> "Problem":
+        """A copy with change(tensor) in place of every tensor of the network, the objective and the leaves; what was
+        shared stays shared.
+        """
+        modules = [part for part in (self.denoiser, self.objective) if isinstance(part, nn.Module)]
+        held = [leaf for m in modules for part in m.modules() for leaf in tree_leaves(vars(part))]
+        memo: dict[int, Any] = {}
+        for tensor in (*held, self.x_T, *self.leaves):
+            if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                new = change(tensor.detach())
+                new = nn.Parameter(new, False) if isinstance(tensor, nn.Parameter) else new
+                memo[id(tensor)] = new.requires_grad_(tensor.requires_grad)
+        names = ("denoiser", "objective", "condition", "parameters", "x_T")
+        return replace(self, **{name: copy.deepcopy(getattr(self, name), memo) for name in names}, noise=noise)

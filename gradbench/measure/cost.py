@@ -22,19 +22,38 @@ class Timing:
     cpu: float
 
 
+LONG = 10.0  # seconds: a call that takes longer is timed once
+
+
 def time_calls(call: Callable[[], Any], device: torch.device, repeats: int = 3, budget: float = 0.3) -> Timing:
-    """At least `repeats` calls, more (up to 20) while they take less than `budget` seconds in all; no warm-up."""
+    """At least `repeats` calls, more (up to 20) while they take less than `budget` seconds in all, one that is `LONG`.
+
+    No warm-up: the error pass was one. On CUDA a call is timed by a pair of events on its stream.
+    """
+    seconds = _seconds_cuda if device.type == "cuda" else _seconds
     samples: list[float] = []
     cpu = time.process_time()
     while len(samples) < repeats or (sum(samples) < budget and len(samples) < 20):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        samples.append(time.perf_counter() - start)
+        samples.append(seconds(call, device))
+        if samples[0] > LONG:
+            break
     return Timing(samples, (time.process_time() - cpu) / len(samples))
+
+
+def _seconds(call: Callable[[], Any], device: torch.device) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _seconds_cuda(call: Callable[[], Any], device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record(torch.cuda.current_stream(device))
+    call()
+    end.record(torch.cuda.current_stream(device))
+    torch.cuda.synchronize(device)
+    return start.elapsed_time(end) / 1000
 
 
 def calibrate(size: int = 384, repeats: int = 7) -> float:
@@ -50,11 +69,14 @@ def calibrate(size: int = 384, repeats: int = 7) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the reserved peak."""
+    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the allocator's reserved peak
+    and what the whole device then holds, libraries and context included.
+    """
 
     peak: int
     baseline: int
     reserved: int | None = None
+    on_device: int | None = None
 
 
 def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.device) -> Memory:
@@ -71,7 +93,8 @@ def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.d
     call()
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - before
-    return Memory(peak, before, torch.cuda.max_memory_reserved(device))
+    free, total = torch.cuda.mem_get_info(device)  # the allocator gives nothing back before it is asked to
+    return Memory(peak, before, torch.cuda.max_memory_reserved(device), total - free)
 
 
 def held_tensors(problem: Problem) -> list[Tensor]:

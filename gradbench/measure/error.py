@@ -40,6 +40,24 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
     return flatten(got).norm().item() / norm if norm else math.nan
 
 
+def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
+    """What of an error is the method's and what is rounding: method_error_T and rounding_error_T, relative to |expected|.
+
+        method_error = |method - expected| / |expected|,    rounding_error = |got - method| / |expected|
+
+    got: the estimate in the cell's precision. method: the same estimator's in the reference's. The two bound the whole
+    error from both sides, |a - b| <= error <= a + b; where the first is below the second, precision is what limits.
+    """
+    found: dict[str, float] = {}
+    for target in expected:
+        if target in got and target in method:
+            g, m, e = (flatten(part[target]) for part in (got, method, expected))
+            norm = e.norm().item() or math.nan
+            found[f"method_error_{target}"] = (m - e).norm().item() / norm
+            found[f"rounding_error_{target}"] = (g - m).norm().item() / norm
+    return found
+
+
 def columns(kind: str, got: Mapping[str, Any], expected: Mapping[str, Any] | None) -> dict[str, float]:
     """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have."""
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}

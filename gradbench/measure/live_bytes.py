@@ -41,6 +41,11 @@ class LiveBytes(TorchDispatchMode):
         if self._collecting:
             gc.enable()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No compiler is ever here to be kept out; asking at every operation takes as long as counting."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs the operation and counts the storages of its results."""
         result = func(*args, **(kwargs or {}))

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,24 @@ from gradbench.diffusion.wiener import LEVELS
 from gradbench.estimators.drawn import combine
 from gradbench.estimators.problem import Gradients, Problem
 from gradbench.measure.error import flatten, relative_error
+from gradbench.measure.kept import kept
 
 ROUNDING = 1e-12  # float64 rounding of a closed form, of a transposed chain and of a fine solve, relative to the norm
+ROUNDING_32 = 1e-5  # the same of a transposed chain in float32: 2e-6 on digits, measured against float64
 
 
 @dataclass(frozen=True)
 class Reference:
     """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest.
 
-    spread: of a reference by draws, the standard error along itself, relative, by target.
+    spread: of a reference by draws, the standard error along itself, relative, by target. dtype: what it was made in.
     """
 
     grads: Gradients
     method: str
     tol: float
     spread: dict[str, float] = field(default_factory=dict)
+    dtype: str = "float64"
 
     @property
     def digest(self) -> str:
@@ -45,7 +49,7 @@ def by_draws(problem: Problem, draws: int) -> Reference:
     """
     from gradbench.estimators.truncated import draft
 
-    exact = replace(problem.to(torch.float64), seed=problem.seed + 0x5EED, noise="keyed")
+    exact = replace(problem.to(problem.reference_dtype), seed=problem.seed + 0x5EED, noise="keyed")
     estimate = draft(problem.steps, draws)(exact)
     assert estimate.batch_means is not None
     half, found, spread = len(estimate.batch_means) // 2, estimate.grads, {}
@@ -57,13 +61,21 @@ def by_draws(problem: Problem, draws: int) -> Reference:
         along = torch.stack([flatten(m[target]).double() for m in estimate.batch_means]) @ g / (g @ g)
         spread[target] = along.std().item() / len(estimate.batch_means) ** 0.5
     tol = max(relative_error(last[t], first[t]) / 2 for t in found)  # type: ignore[arg-type]
-    return Reference(found, f"mean of {estimate.draws} pathwise gradients of their own noises", tol, spread)
+    method = f"mean of {estimate.draws} pathwise gradients of their own noises"
+    return Reference(found, method, tol, spread, _name(problem.reference_dtype))
 
 
-def references(problem: Problem, flow_method: str | None, draws: int | None = None) -> dict[str, Reference]:
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def references(
+    problem: Problem, flow_method: str | None, draws: int | None = None, keep: Path | None = None
+) -> dict[str, Reference]:
     """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
 
-    draws: of an estimator that draws; where the expected gradient has no exact form it is then made by as many.
+    draws: of an estimator that draws; where the expected gradient has no exact form it is then made by as many. keep:
+    the file that the sampler's reference is kept in, or None.
     """
     found: dict[str, Reference] = {}
     stochastic = problem.sampler.traits["stochastic"]
@@ -74,14 +86,15 @@ def references(problem: Problem, flow_method: str | None, draws: int | None = No
         found["flow"] = Reference(flow, f"exact reverse SDE on a path of 2^{LEVELS} cells", tol)
     elif flow is not None:
         found["flow"] = Reference(flow, flow_method or "the case's own", ROUNDING)
-    sampler = problem.sampler_gradient()
-    if sampler is not None:
-        method = "transposed chain in float64 on the cell's rounded values"
-        found["sampler"] = Reference(sampler, method, ROUNDING)
+    sampler = kept(keep, problem.sampler_gradient)
+    name = _name(problem.reference_dtype)
+    method = f"transposed chain in {name} on the cell's rounded values"
+    tol = ROUNDING if name == "float64" else ROUNDING_32
+    found["sampler"] = Reference(sampler, method, tol, dtype=name)
     expected = problem.expected_gradient() if stochastic else sampler
     if expected is not None:
         method = "moments of the affine chain" if stochastic else "the chain's own, without noise"
-        found["expected"] = Reference(expected, method, ROUNDING)
+        found["expected"] = Reference(expected, method, ROUNDING if stochastic else tol, dtype=name)
     elif draws is not None:
         found["expected"] = by_draws(problem, draws)
     return found
@@ -94,6 +107,6 @@ def columns(found: dict[str, Reference]) -> dict[str, Any]:
         "reference_method": "; ".join(f"{kind}: {r.method}" for kind, r in found.items()),
         "reference_tol": max(r.tol for r in found.values()),
         "reference_digest": digest.hexdigest()[:16],
-        "reference_dtype": "float64",
+        "reference_dtype": min((r.dtype for r in found.values()), key=("float32", "float64").index),
         **{f"{kind}_tol": r.tol for kind, r in found.items()},
     }

@@ -3,13 +3,13 @@
 A sampler is a chart, a rule and a grid. `chart` and `grid` are its parameters; a grid of None means the case's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
-from gradbench.diffusion.grid import GRIDS, Grid, make_grid
+from gradbench.diffusion.grid import GRIDS, Grid, check_grid, make_grid
 from gradbench.diffusion.schedule import Schedule, ends_of
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Catalogue, Entry
@@ -323,20 +323,33 @@ class SamplerSpec:
         return self.chart if self.chart in SDE_CHARTS else "data-sde"
 
     def rollout(
-        self, denoiser: "Denoiser", steps: int, t_max: float, t_min: float, x_T: "Tensor", seed: int, noise: Any
+        self,
+        denoiser: "Denoiser",
+        steps: int,
+        t_max: float,
+        t_min: float,
+        x_T: "Tensor",
+        seed: int,
+        noise: Any,
+        times: Sequence[float] | None = None,
     ) -> "Rollout":
-        """The chain of `steps` steps from t_max to t_min; `ValueError` where the chart has no value on the way."""
+        """The chain of `steps` steps from t_max to t_min, or over the `times` given in their place; `ValueError` where
+        the chart has no value on the way.
+        """
         from gradbench.samplers.rollout import Rollout
 
         schedule = denoiser.schedule
-        grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
+        if times is None:
+            grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
+        else:
+            grid = check_grid(times, schedule)
         reason = self.refuses(ends_of(schedule, grid[0], grid[-1]))
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
         if isinstance(noise, str):
             checks.one_of("noise", noise, NOISES)
         else:
-            checks.shape("noise", noise.shape, (steps, *x_T.shape))
+            checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
         return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
 

@@ -125,7 +125,7 @@ def test_flow_match_euler():
     network, x_T = SmallNetwork(), normals(3, 6).requires_grad_()
     x = x_T
     for t in scheduler.timesteps:
-        x = scheduler.step(network(x, t.double() - 1, None), t, x).prev_sample
+        x = scheduler.step(network(x, t.double(), None), t, x).prev_sample
     denoiser = NetworkDenoiser(network, make_schedule("rectified"), kind="flow")
     got = chain("flow-euler", denoiser, scheduler.sigmas.double().tolist()).sample(x_T)
     compare(network, x_T, got, x, FLOAT32)

@@ -1,0 +1,39 @@
+"""Stable Diffusion with every part of it tiny: what the whole one does, in seconds on a CPU."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import stable_diffusion as shared
+from ..stable_diffusion import (  # noqa: F401
+    ARRAYS,
+    CITATION,
+    DRAWS,
+    DTYPE,
+    FLOW,
+    GRID,
+    NOISE,
+    PRELOAD,
+    REFERENCES,
+    REQUIRES,
+    SUMS,
+    TARGETS,
+    weights,
+)
+
+NAME = "sd-tiny"
+SUMMARY = f"every part of Stable Diffusion, tiny: guided U-Net with LoRA, decoder, text encoder; {shared.RANDOM}"
+OBJECTIVES = shared.objectives()
+PARAMS: dict[str, Any] = {**shared.PARAMS, "latent": 8}
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Every parameter, the latent's side a multiple of 2."""
+    shared.check(params, 2)
+
+
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The parts of the tiny pipeline."""
+    from gradbench.models.stable_diffusion import TINY
+
+    return shared.parts(TINY, params, seed)

@@ -1,0 +1,125 @@
+"""What the cases of Stable Diffusion have in common: their header and how a problem is built from the pipeline's parts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RANDOM = "random weights unless weights=PATH_OR_HUB_ID"
+CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Hu et al., 2022, arXiv:2106.09685 (LoRA)"
+PROMPTS = (
+    "a photo of a cat",
+    "a photo of a dog",
+    "an astronaut riding a horse",
+    "a watercolour of mountains at dawn",
+)
+PARAMS: dict[str, Any] = {
+    "weights": None,
+    "prompt": 0,
+    "latent": 64,
+    "guidance": 7.5,
+    "rank": 4,
+    "inner_checkpointing": False,
+    "decoder_checkpointing": True,
+    "compile": False,
+    "t_max": 1.0,
+    "t_min": 0.001,
+    "batch": 1,
+    "objective": "target-latent",
+}
+ARRAYS: tuple[str, ...] = ()
+GRID = "leading"
+DTYPE = "float32"
+NOISE = "keyed"
+DRAWS = 32
+TARGETS = ("x_T", "condition", "parameters")
+REFERENCES = ("sampler", "expected")
+FLOW = None
+REQUIRES = ("diffusers", "peft", "transformers")
+SUMS = True  # objectives may be weighted sums, 0.5*jpeg-size+style
+PRELOAD = (
+    "diffusers.models.unets.unet_2d_condition",
+    "diffusers.models.autoencoders.autoencoder_kl",
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    "diffusers.schedulers.scheduling_ddim",
+    "transformers.models.clip.modeling_clip",
+    "transformers.models.clip.tokenization_clip",
+    "peft",
+    "scipy.interpolate",
+    "gradbench.models.pretrained",
+    "gradbench.models.pipeline",
+    "gradbench.models.lora",
+)
+SEED_OF_PARTS = 0  # of random weights and of targets: the same in every cell
+
+
+def objectives() -> tuple[str, ...]:
+    """The names of objectives on latents and on images."""
+    from gradbench.objectives.catalogue import OBJECTIVES
+
+    return tuple(OBJECTIVES)
+
+
+def weights(params: Mapping[str, Any]) -> str:
+    """What every row, figure and page says of the weights."""
+    if params["weights"] is None:
+        return f"random weights (seed {SEED_OF_PARTS})"
+    return f"weights of {params['weights']}"
+
+
+def check(params: Mapping[str, Any], multiple: int) -> None:
+    """Every parameter; the latent's side must be a multiple of what the U-Net halves it to."""
+    from gradbench import checks
+
+    checks.time_range(params["t_max"], params["t_min"])
+    checks.one_of("prompt", params["prompt"], range(len(PROMPTS)))
+    checks.finite("guidance", params["guidance"])
+    checks.one_of("rank", params["rank"], range(1, 129))
+    side = checks.positive_integer("latent", params["latent"])
+    if side % multiple:
+        raise ValueError(f"latent must be a multiple of {multiple}, got {side}")
+    for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
+        checks.one_of(name, params[name], (True, False))
+    if params["weights"] is not None and not isinstance(params["weights"], str):
+        raise ValueError(f"weights must be a folder or a hub's id, got {params['weights']!r}")
+
+
+def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What `build` returns: the guided U-Net with LoRA weights drawn by the seed, the prompt's embedding, the objective.
+
+    Without `weights` the networks' are random, by a seed of their own that is always the same.
+    """
+    from gradbench.models.lora import add_lora
+    from gradbench.models.pipeline import from_pipeline
+    from gradbench.models.pretrained import load_pipeline
+    from gradbench.models.stable_diffusion import random_pipeline
+    from gradbench.objectives.catalogue import make_objective
+    from gradbench.objectives.decoded import Decoded
+
+    if params["weights"] is None:
+        pipe = random_pipeline(architecture, SEED_OF_PARTS)
+    else:
+        pipe = load_pipeline(params["weights"], architecture)
+    side = params["latent"] * 2 ** (len(architecture.vae["block_out_channels"]) - 1)
+    found = from_pipeline(
+        pipe,
+        prompt=PROMPTS[params["prompt"]],
+        guidance=params["guidance"],
+        height=side,
+        width=side,
+        inner_checkpointing=params["inner_checkpointing"],
+        decoder_checkpointing=params["decoder_checkpointing"],
+        compile=params["compile"],
+    )
+    lora = add_lora(pipe.unet, params["rank"], seed)
+    objective = make_objective(params["objective"], found.shape, SEED_OF_PARTS, image_shape=(3, side, side))
+    if objective.image is not None:
+        assert found.decoder is not None
+        whole = Decoded(found.decoder, objective.image, objective.latent)
+    else:
+        whole = objective.latent
+    return {
+        "denoiser": found.denoiser,
+        "objective": whole,
+        "condition": found.denoiser.condition,
+        "parameters": lora,
+        "shape": found.shape,
+    }

@@ -1,0 +1,128 @@
+"""Network evaluations as four numbers: a chain of any length is predicted from one evaluation of each kind.
+
+An evaluation changes the bytes that live outside it only by what it leaves: its output, its tape, its gradients. So its
+course inside, measured once from the bytes that live when it begins, is what it adds to the peak wherever it stands.
+"""
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradbench.measure.live_bytes import LiveBytes
+
+
+@dataclass(frozen=True)
+class Course:
+    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it keeps
+    for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that pass
+    over what lives when the output's cotangent has come. output: shape and dtype.
+    """
+
+    forward: int
+    tape: int
+    kept: tuple[bool, ...]
+    backward: int
+    output: tuple[torch.Size, torch.dtype]
+
+
+class _Bytes:
+    """Bytes that live as long as this object does, without a tensor."""
+
+    def __init__(self, counter: LiveBytes, size: int) -> None:
+        counter.live += size
+        counter.peak = max(counter.peak, counter.live)
+        weakref.finalize(self, _release, counter, size)
+
+
+def _release(counter: LiveBytes, size: int) -> None:
+    counter.live -= size
+
+
+class Composed(nn.Module):
+    """A network whose evaluations have the bytes of the network's, told to `counter`, and none of its operations.
+
+    courses: those known so far, by the kind of the evaluation: its inputs' shapes, and what asks for a gradient.
+    """
+
+    def __init__(self, network: nn.Module, courses: dict[Any, Course]) -> None:
+        super().__init__()
+        self.network, self.courses = network, courses
+        self.counter: LiveBytes | None = None
+
+    def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
+        """What the network returns, without numbers."""
+        assert self.counter is not None
+        inputs = [x] if condition is None else [x, condition]
+        leaves = [p for p in self.network.parameters() if p.requires_grad]
+        taped = torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *leaves))
+        kind = (taped, bool(leaves), *((t.shape, t.stride(), t.dtype, t.requires_grad) for t in inputs))
+        if kind not in self.courses:
+            before = self.counter.peak
+            self.courses[kind] = self._measure(taped, inputs, time, leaves, extra)
+            self.counter.peak = before
+        course = self.courses[kind]
+        if taped:
+            return _Evaluation.apply(self.counter, course, len(inputs), *inputs, *leaves)  # type: ignore[return-value]
+        _Bytes(self.counter, course.forward)
+        return torch.empty(course.output[0], dtype=course.output[1])
+
+    def _measure(
+        self, taped: bool, inputs: Sequence[Tensor], time: Tensor, leaves: Sequence[Tensor], extra: dict[str, Any]
+    ) -> Course:
+        counter = self.counter
+        assert counter is not None
+        own = [t.detach().requires_grad_(t.requires_grad and taped) for t in inputs]
+        given = [_fresh(t) for t in own]  # no leaves, so that the tape alone decides whether they live on
+        start = counter.live
+        counter.peak = start
+        out = self.network(given[0], time, *given[1:], **extra)
+        forward, size = counter.peak - start, out.untyped_storage().nbytes()
+        sizes = [t.untyped_storage().nbytes() for t in given]
+        held = [weakref.ref(t.untyped_storage()) for t in given]
+        del given
+        kept = tuple(ref() is not None for ref in held)
+        if not taped:
+            return Course(forward, 0, kept, 0, (out.shape, out.dtype))
+        lost = sum(size for size, alive in zip(sizes, kept, strict=True) if not alive)
+        tape = counter.live - (start - lost) - size
+        begun: list[int] = []
+
+        def begin(_: Tensor) -> None:
+            begun.append(counter.live)
+            counter.peak = counter.live
+
+        out.register_hook(begin)
+        end = out * 1.0  # so that the engine owns the output's cotangent, as it does in a chain
+        result = out.shape, out.dtype
+        del out
+        wanted = [t for t in (*own, *leaves) if t.requires_grad]
+        torch.autograd.grad(end, wanted, torch.ones_like(end), allow_unused=True)
+        return Course(forward, tape, kept, counter.peak - begun[0], result)
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    """The tensor in a storage of its own; what is expanded in it is expanded there."""
+    once = tuple(slice(1) if stride == 0 else slice(None) for stride in tensor.stride())
+    return (tensor[once] * 1.0).expand(tensor.shape)
+
+
+class _Evaluation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, counter: LiveBytes, course: Course, count: int, *tensors: Tensor) -> Tensor:
+        _Bytes(counter, course.forward)
+        ctx.counter, ctx.course, ctx.tape = counter, course, _Bytes(counter, course.tape)
+        ctx.kept = [t for t, keep in zip(tensors[:count], course.kept, strict=True) if keep]
+        ctx.likes = [(t.shape, t.dtype) for t in tensors]
+        return torch.empty(course.output[0], dtype=course.output[1])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        _Bytes(ctx.counter, ctx.course.backward)
+        ctx.tape = ctx.kept = None
+        needed = ctx.needs_input_grad[3:]
+        grads = (torch.empty(s, dtype=d) if n else None for (s, d), n in zip(ctx.likes, needed, strict=True))
+        return None, None, None, *grads

@@ -1,0 +1,43 @@
+"""References that are kept in a folder: of a full-size network one takes as long as the cell that it judges."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradbench.estimators.problem import Gradients
+
+NOT_OF_THE_PROBLEM = ("estimator", "estimator_params", "cell_id")
+
+
+def problem_key(cell: Mapping[str, Any], fingerprint: str) -> str:
+    """16 hexadecimal digits for a cell's problem, the same for every estimator, and for the code that made it."""
+    own = {name: value for name, value in cell.items() if name not in NOT_OF_THE_PROBLEM}
+    canonical = json.dumps([own, fingerprint], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:
+    """The gradients of that file, in safetensors; made and written where it is not there. None: nothing is kept."""
+    if path is None:
+        return make()
+    from safetensors.torch import load_file, save_file
+
+    if path.exists():
+        found, grads = load_file(path), {}
+        for name in sorted(found):
+            target, _, place = name.partition(".")
+            grads[target] = (*grads.get(target, ()), found[name]) if place else found[name]
+        return grads
+    grads = make()
+    tensors = {}
+    for target, gradient in grads.items():
+        named = enumerate(gradient) if isinstance(gradient, tuple) else [(None, gradient)]
+        tensors |= {target if i is None else f"{target}.{i:05d}": g.contiguous().cpu() for i, g in named}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    save_file(tensors, partial)
+    partial.replace(path)
+    return grads

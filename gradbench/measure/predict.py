@@ -1,0 +1,149 @@
+"""Peak memory without running: the estimate is carried out on tensors of shapes alone, while their bytes are counted.
+
+Under FakeTensorMode every operation makes a tensor of the right shape, type and storage size without memory or work. The
+bytes that `LiveBytes` counts there are those of a real run on a CPU; kernels' own workspaces are unseen in both.
+"""
+
+import gc
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import _disable_current_modes
+
+from gradbench.estimators.base import GradientEstimator
+from gradbench.estimators.drawn import Drawn
+from gradbench.estimators.problem import Problem
+from gradbench.diffusion.denoiser import NetworkDenoiser
+from gradbench.measure.composed import Composed, Course
+from gradbench.measure.cost import held_tensors, parts
+from gradbench.measure.live_bytes import LiveBytes
+
+TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, held against the third
+CPU = torch.device("cpu")
+aten = torch.ops.aten
+Courses = dict[Any, Course]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Bytes. peak: over the baseline, at `steps`. baseline: weights and inputs. slope: the peak's growth a step.
+
+    how: `run at N steps`, or `affine in steps, from A and B, checked at C`. state, tape: one state of the chain, one
+    step's tape. objective: the peak of the objective and its gradient alone, the decoder's where there is one.
+    gradients: of all targets.
+    """
+
+    steps: int
+    peak: int
+    baseline: int
+    slope: float
+    how: str
+    state: int
+    tape: int
+    objective: int
+    gradients: int
+
+
+class Unpredictable(Exception):
+    """Why no prediction can be made."""
+
+
+class FakeBytes(LiveBytes):
+    """`LiveBytes` over fake tensors, with an answer for those who ask what number one is: equal, not a number, or 0.
+
+    Estimators report such numbers; where one decides by them what to do, its bytes are those of that decision.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is aten.equal.default:
+            return _natively(func, args) if _real(args) else True
+        if func is aten._local_scalar_dense.default:
+            return _natively(func, args) if _real(args) else math.nan if args[0].is_floating_point() else 0
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+def _real(args: Any) -> bool:
+    return not any(isinstance(arg, FakeTensor) for arg in args)
+
+
+def _natively(func: Any, args: Any) -> Any:
+    with _disable_current_modes():
+        return func(*args)
+
+
+@contextmanager
+def faked(problem: Problem) -> Iterator[Problem]:
+    """The problem on fake tensors that claim to be on a CPU, inside the mode that serves them."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+
+        def fake(tensor: Tensor) -> Tensor:
+            return FakeTensor(mode, tensor.to("meta"), CPU)
+
+        with _disable_current_modes():
+            made = problem.mapped(fake, problem.noise)
+        yield made
+
+
+def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | None = None) -> tuple[int, int]:
+    """Peak over the baseline, and the baseline, of one estimate of this problem, in bytes.
+
+    courses: those of network evaluations, from which the chain is composed; None to carry out every operation.
+    """
+    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    with faked(problem) as made, FakeBytes(held_tensors(made)) as counted:
+        if courses is not None and isinstance(made.denoiser, NetworkDenoiser):
+            made.denoiser.network = network = Composed(made.denoiser.network, courses)
+            network.counter = counted
+        single(made)
+    return counted.peak - counted.baseline, counted.baseline
+
+
+def predict(make: Callable[[int], Problem], estimator: GradientEstimator, steps: int) -> Prediction:
+    """The peak of an estimate at `steps` steps.
+
+    make: the problem with a number of steps. A chain of more than 12 steps is not run: the peak is affine in the number
+    of steps where two short runs say what a third is to the byte; where they do not the whole chain is run. Raises
+    `Unpredictable` for an estimator whose course depends on values, as that of an adaptive solver does.
+    """
+    gc.collect()
+    try:
+        peak, baseline, slope, how = _peak(make, estimator, steps)
+    except DataDependentOutputException as error:
+        raise Unpredictable(f"its course depends on values, which shapes do not have: {error}") from None
+    problem = make(2)
+    with faked(problem) as made:
+        state, tape = parts(made)
+        objective, gradients = _objective(made)
+    return Prediction(steps, peak, baseline, slope, how, state, tape, objective, gradients)
+
+
+def _peak(make: Callable[[int], Problem], estimator: GradientEstimator, steps: int) -> tuple[int, int, float, str]:
+    for first, second, third in TRIOS:
+        if steps <= third:
+            break
+        try:
+            (a, base), (b, _), (c, _) = (peak_at(make(n), estimator) for n in (first, second, third))
+        except ValueError:  # fewer steps than the method needs
+            continue
+        if (b - a) * (third - second) == (c - b) * (second - first):
+            slope = (b - a) / (second - first)
+            how = f"affine in steps, from {first} and {second}, checked at {third}"
+            return round(b + slope * (steps - second)), base, slope, how
+    peak, base = peak_at(make(steps), estimator)
+    return peak, base, float("nan"), f"run at {steps} steps"
+
+
+def _objective(problem: Problem) -> tuple[int, int]:
+    """Peak of the objective's value and gradient at a sample, and the bytes of the gradients asked for."""
+    x_0 = torch.zeros_like(problem.x_T)
+    with FakeBytes([*held_tensors(problem), x_0]) as counted, torch.enable_grad():
+        x = x_0.requires_grad_()
+        torch.autograd.grad(problem.objective(x).sum(), x)
+    asked = [*problem.wrt, *([problem.x_T] if "x_T" in problem.targets else [])]
+    return counted.peak - counted.baseline, sum(leaf.numel() * leaf.element_size() for leaf in asked)

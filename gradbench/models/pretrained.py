@@ -1,0 +1,131 @@
+"""Stable Diffusion from a folder or a hub, in safetensors only, with everything checked that would be found out late."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradbench.models import skeleton
+from gradbench.models.stable_diffusion import Architecture, check_counts
+
+
+def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
+    """The `StableDiffusionPipeline` of a folder that `save_pretrained` wrote, or of a hub's id.
+
+    Only safetensors are read; a pickle runs code. Parts that gradients do not need (safety checker, feature extractor)
+    are left out. Inside `skeleton` only configurations are read. With HF_HUB_OFFLINE=1 nothing is fetched. Raises
+    `ValueError`, one line, for what cannot be read (a missing folder, file or shard, pickles only), for another class of
+    network than Stable Diffusion's, for missing, unexpected or misshapen weights, for weights that are not finite, and
+    where `architecture` is given and the networks have other sizes.
+    """
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+    from transformers import CLIPTextModel
+
+    if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
+        raise ValueError(f"weights {source!r} are no folder; allowed: one that save_pretrained wrote, or a hub's id")
+    classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    networks = {name: _load(made, source, name) for name, made in classes.items()}
+    if architecture is not None:
+        check_counts(networks, architecture, repr(source))
+    return StableDiffusionPipeline(
+        **networks,
+        tokenizer=_tokenizer(source),
+        scheduler=_scheduler(source),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _load(made: Any, source: str, name: str) -> nn.Module:
+    """One network, checked."""
+    config = _config(made, source, name)
+    written = config.get("_class_name") or next(iter(config.get("architectures") or []), made.__name__)
+    if written != made.__name__:
+        raise ValueError(f"weights {source!r} hold a {written} as {name}, not a {made.__name__}")
+    if skeleton.in_skeleton():
+        with skeleton.device():
+            network = made.from_config(config) if hasattr(made, "from_config") else made(made.config_class(**config))
+        return network.eval().requires_grad_(False)
+    _refuse_missing_files(Path(source) / name)
+    try:
+        network, info = made.from_pretrained(source, subfolder=name, use_safetensors=True, output_loading_info=True)
+    except Exception as error:
+        raise ValueError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        found = [str(key) for key in _keys(info, problem)]
+        if found:
+            kind = problem.replace("_", " ")
+            raise ValueError(f"weights {source!r} do not fit their {name}: {len(found)} {kind}, as {found[0]:.80}")
+    broken = [key for key, tensor in network.state_dict().items() if not _finite(tensor)]
+    if broken:
+        raise ValueError(f"weights {source!r} are not finite: {len(broken)} tensors of {name}, as {broken[0]}")
+    return network.eval().requires_grad_(False)
+
+
+def _config(made: Any, source: str, name: str) -> dict[str, Any]:
+    """The configuration as it is written; `ValueError` where there is none."""
+    try:
+        if hasattr(made, "load_config"):
+            return dict(made.load_config(source, subfolder=name))
+        found, _ = made.config_class.get_config_dict(source, subfolder=name)
+        if not found:
+            raise OSError(f"no {name}/config.json")
+        return dict(found)
+    except Exception as error:
+        raise ValueError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
+
+
+def _refuse_missing_files(folder: Path) -> None:
+    """`ValueError` for a folder of pickles only, and for a shard that the index names and that is not there."""
+    if not folder.is_dir():
+        return
+    files = sorted(path.name for path in folder.iterdir())
+    pickles = [name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    if pickles and not any(name.endswith(".safetensors") for name in files):
+        raise ValueError(f"weights {str(folder)!r} are pickles ({pickles[0]}), which run code: convert to safetensors")
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            named = set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError):
+            raise ValueError(f"weights {str(index)!r} are no index of shards") from None
+        missing = sorted(named - set(files))
+        if missing:
+            raise ValueError(f"weights {str(folder)!r} lack {len(missing)} of {len(named)} shards, as {missing[0]}")
+
+
+def _keys(info: Mapping[str, Any], problem: str) -> list[Any]:
+    """transformers tells position_ids of old checkpoints as unexpected: they are no weights."""
+    return [key for key in info.get(problem) or () if not str(key).endswith("position_ids")]
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _tokenizer(source: str) -> Any:
+    from transformers import CLIPTokenizer
+
+    try:
+        return CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
+    except Exception as error:
+        raise ValueError(f"weights {source!r} cannot be read: tokenizer: {_line(error)}") from None
+
+
+def _scheduler(source: str) -> Any:
+    """The scheduler as DDIM's: the same table of alphas whatever its kind; our samplers read nothing else of it."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    try:
+        return DDIMScheduler.from_pretrained(source, subfolder="scheduler")
+    except Exception as error:
+        raise ValueError(f"weights {source!r} cannot be read: scheduler: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
