@@ -79,8 +79,8 @@ class JPEGSize(nn.Module):
         bits(z) = u^4/(1 + u^4) (a + c log2(1 + z^2)/2),   u = 2 z,
 
     where the first factor, a half at |z| = 1/2, stands for "rounds to something else than zero", and
-    8 size = 8 HEADER + 6 bits a luminance block + 4 a chrominance block + sum_z bits(z), where the code of T.81's
-    tables K.3 to K.6 for an empty block is exact. (a, c) = BITS is the least-squares fit of the relative error at
+    8000 objective = 8 HEADER + 6 bits a luminance block + 4 a chrominance block + sum_z bits(z), where an empty block's
+    code by T.81's tables K.3 to K.6 is exact. (a, c) = BITS is the least-squares fit of the relative error at
     quality 95 on 80 crops of one photograph, blurred, noisy and flattened to various degrees, and on 60 synthetic
     images; `tests/objectives/test_jpeg_fit.py` makes it again.
 
