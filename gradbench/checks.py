@@ -101,6 +101,14 @@ def batch(name: str, value: Any) -> Any:
     return value
 
 
+def images(name: str, value: Any, least: int = 1) -> Any:
+    """A floating tensor (b, 3, h, w) with b >= 1 and both sides of at least `least` pixels."""
+    batch(name, value)
+    if value.ndim != 4 or value.shape[1] != 3 or min(value.shape[2:]) < least:
+        raise ValueError(f"{name} must be images (b, 3, h, w) with h, w >= {least}, got {tuple(value.shape)}")
+    return value
+
+
 def array(name: str, value: Any) -> Any:
     """A float64 tensor of finite real numbers, from anything that holds them."""
     import torch

@@ -1,0 +1,122 @@
+"""The objectives of image models by name, as plain data; no import of torch until one is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradbench import checks
+from gradbench.entry import Entry
+from gradbench.objectives.sums import parse_sum
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGE, LATENT = "image", "latent"
+
+
+@dataclass(frozen=True)
+class ObjectiveSpec(Entry):
+    """An entry whose factory makes the module.
+
+    on: what the objective judges, `image` (b, 3, h, w) with values in [0, 1] or `latent` (b, c, h, w). takes: which of
+    shape, seed and target the factory is called with.
+    """
+
+    on: str = IMAGE
+    takes: tuple[str, ...] = ()
+
+
+_AIMED = ("shape", "seed", "target")
+
+OBJECTIVES: dict[str, ObjectiveSpec] = {
+    spec.name: spec
+    for spec in (
+        ObjectiveSpec(
+            "jpeg-size",
+            "kilobytes of the image's JPEG file at quality 95, estimated smoothly",
+            "gradbench.objectives.jpeg:JPEGSize",
+            "Black et al., 2023, arXiv:2305.13301; Reich et al., 2024, arXiv:2309.06978",
+        ),
+        ObjectiveSpec(
+            "colourfulness",
+            "how far colours lie from grey, and how far from each other, on the scale of 0 to 255",
+            "gradbench.objectives.colourfulness:Colourfulness",
+            "Hasler and Suesstrunk, 2003, Proc. SPIE 5007",
+        ),
+        ObjectiveSpec(
+            "target-image",
+            "half the squared distance to an image",
+            "gradbench.objectives.pattern:target_image",
+            "textbook",
+            takes=_AIMED,
+        ),
+        ObjectiveSpec(
+            "target-latent",
+            "half the squared distance to a latent",
+            "gradbench.objectives.pattern:target_latent",
+            "textbook",
+            on=LATENT,
+            takes=_AIMED,
+        ),
+        ObjectiveSpec(
+            "style",
+            "distance of the Gram matrices of random features to those of a texture",
+            "gradbench.objectives.style:textured",
+            "Gatys et al., 2016, arXiv:1508.06576; Ustyuzhaninov et al., 2016, arXiv:1606.00021",
+            takes=_AIMED,
+        ),
+        ObjectiveSpec(
+            "scorer",
+            "a small smooth network with random weights: a nonlinear reward without a meaning",
+            "gradbench.objectives.scorer:RandomScorer",
+            "random weights of this project",
+            takes=("seed",),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """The parts of a sum by what they judge; None where the sum has no such term."""
+
+    latent: "nn.Module | None"
+    image: "nn.Module | None"
+
+
+def make_objective(
+    text: str,
+    shape: tuple[int, int, int],
+    seed: int,
+    image_shape: tuple[int, int, int] | None = None,
+    targets: "Mapping[str, Tensor] | None" = None,
+) -> Objectives:
+    """The objective, or the weighted sum of objectives (`parse_sum`), that a text names.
+
+    shape: (c, h, w) of x. image_shape: that of the images which x decodes to, by default x's own. targets: by the name
+    of an objective, the image or latent that it aims at; where none is given it is a fixed pattern drawn by the seed.
+    One term of weight 1 is that objective itself. `ValueError` for a malformed text, for a target that no term takes
+    and for one of another shape.
+    """
+    terms = parse_sum(text, OBJECTIVES)
+    aimed = [name for _, name in terms if "target" in OBJECTIVES[name].takes]
+    for name in targets or {}:
+        checks.one_of("target", name, aimed or ["(none)"])
+
+    def make(name: str) -> "nn.Module":
+        spec = OBJECTIVES[name]
+        own = shape if spec.on == LATENT else image_shape or shape
+        given = {"shape": own, "seed": seed, "target": (targets or {}).get(name)}
+        return spec.load()(**{key: given[key] for key in spec.takes})
+
+    def joined(on: str) -> "nn.Module | None":
+        parts = [(weight, make(name)) for weight, name in terms if OBJECTIVES[name].on == on]
+        if len(parts) == 1 and parts[0][0] == 1.0:
+            return parts[0][1]
+        if not parts:
+            return None
+        from gradbench.objectives.weighted import WeightedSum
+
+        return WeightedSum(parts)
+
+    return Objectives(latent=joined(LATENT), image=joined(IMAGE))

@@ -1,0 +1,37 @@
+"""The grammar of weighted sums, `0.5*jpeg-size + 2*colourfulness - style`."""
+
+import re
+from collections.abc import Iterable
+
+from gradbench import checks
+
+
+def parse_sum(text: str, allowed: Iterable[str]) -> list[tuple[float, str]]:
+    """The pairs (weight, name) of a sum in the order written; a text that is an allowed name is that name alone.
+
+    A term is a name, or number*name, and terms are joined by + and -, which may stand before the first one too. Names
+    may hold signs: the longest allowed name that a sign or the end follows is taken. `ValueError` in one line, with
+    the allowed names, where the text is anything else or a weight is not finite.
+    """
+    names = list(allowed)
+    if text in names:
+        return [(1.0, text)]
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    term = re.compile(
+        rf"\s*(?P<sign>[+-]?)\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?"
+        rf"(?P<name>{longest_first})\s*(?=[+-]|\Z)"
+    )
+    terms: list[tuple[float, str]] = []
+    place = 0
+    while not terms or place < len(text):
+        match = term.match(text, place) if isinstance(text, str) else None
+        if match is None:
+            rest = f" at {text[place:].strip()!r}" if terms else ""
+            raise ValueError(
+                f"malformed objective {text!r}{rest}: write name, or a sum such as 0.5*name-2*name; "
+                f"allowed names: {', '.join(names)}"
+            )
+        number = checks.finite(f"weight in {text!r}", float(match["number"] or 1))
+        terms.append((-number if match["sign"] == "-" else number, match["name"]))
+        place = match.end()
+    return terms
