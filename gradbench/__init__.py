@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from gradbench.api import case, estimator, sample
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
-    from gradbench.diffusion.discrete import from_diffusers
+    from gradbench.diffusion.discrete import from_diffusers, grid_of
     from gradbench.diffusion.schedule import Schedule, make_schedule
     from gradbench.diffusion.scheduled import Scheduled
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem
+    from gradbench.models.decoder import LatentDecoder
     from gradbench.models.network import diffusers_denoiser
+    from gradbench.models.pipeline import from_pipeline
     from gradbench.samplers.base import Interval, ReversibleRule, Rule
     from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout
@@ -41,12 +43,15 @@ _HOMES = {
     "Schedule": "diffusion.schedule",
     "Scheduled": "diffusion.scheduled",
     "from_diffusers": "diffusion.discrete",
+    "grid_of": "diffusion.discrete",
     "make_schedule": "diffusion.schedule",
     "Differentiable": "estimators.pathwise",
     "GradientEstimate": "estimators.base",
     "GradientEstimator": "estimators.base",
     "Problem": "estimators.problem",
     "diffusers_denoiser": "models.network",
+    "from_pipeline": "models.pipeline",
+    "LatentDecoder": "models.decoder",
     "Interval": "samplers.base",
     "ReversibleRule": "samplers.base",
     "Rule": "samplers.base",
@@ -64,6 +69,7 @@ __all__ = [
     "GradientEstimate",
     "GradientEstimator",
     "Interval",
+    "LatentDecoder",
     "NetworkDenoiser",
     "NetworkPrediction",
     "Prediction",
@@ -79,6 +85,8 @@ __all__ = [
     "encode",
     "estimator",
     "from_diffusers",
+    "from_pipeline",
+    "grid_of",
     "interpolate",
     "make_schedule",
     "sample",

@@ -59,17 +59,33 @@ def _cases_option(function: Any) -> Any:
     )(function)
 
 
+_CELLS = (
+    click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable."),
+    click.option(
+        "-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4], or all."
+    ),
+    click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t]."),
+    click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
+    click.option(
+        "--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable."
+    ),
+    click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16."),
+    click.option("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
+)
+
+
+def _cell_options(function: Any) -> Any:
+    for option in reversed(_CELLS):
+        function = option(function)
+    return function
+
+
 @cli.command()
 @click.option("--suite", metavar="NAME", help="A suite; the options below replace parts of it.")
-@click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable.")
-@click.option("-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4].")
-@click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t].")
-@click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable.")
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable.")
+@_cell_options
 @click.option("--seeds", metavar="RANGE", help="0-4 or 0,3.")
 @click.option("--replicates", type=int, metavar="N", help="Processes a cell.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.")
-@click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16.")
 @click.option("--out", default="runs/latest", show_default=True, metavar="DIR", help="Where rows and report go.")
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
@@ -86,6 +102,24 @@ def run(**options: Any) -> int:
     from gradbench.bench.commands import run_command
 
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
+
+
+@cli.command()
+@_cell_options
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_cases_option
+def predict(as_json: bool, **options: Any) -> int:
+    """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
+    from gradbench.bench.commands import block_of, with_weights
+    from gradbench.bench.predictions import predict_command
+    from gradbench.bench.suite import Block
+
+    if not options["cases"]:
+        raise ValueError("predict needs a case: -c sd15, -c digits ...")
+    given = block_of(options)
+    block = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50]).override(given)
+    (block,) = with_weights([block], options["weights"])
+    return predict_command(block, as_json)
 
 
 @cli.command("list")

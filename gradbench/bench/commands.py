@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gradbench.command import command
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.selector import parse, render
 
 KINDS = ("cases", "estimators", "samplers", "suites")
 OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
@@ -23,12 +25,7 @@ OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
 
 def selection(options: dict[str, Any]) -> Suite:
     """The suite that the options name, its parts replaced by those that they give; without one, these alone."""
-    given = {
-        **{name: list(options[name]) for name in ("cases", "samplers", "estimators", "steps", "targets")},
-        "seeds": parse_seeds(options["seeds"]) if options["seeds"] is not None else None,
-        "dtype": options["dtype"],
-        "device": options["device"],
-    }
+    given = block_of(options)
     if options["suite"] is None and not any(given[name] for name in ("cases", "samplers", "estimators")):
         options = {**options, "suite": "smoke"}
     if options["suite"] is not None:
@@ -36,7 +33,35 @@ def selection(options: dict[str, Any]) -> Suite:
     else:
         suite = Suite("selection", "", [Block(["gaussian"], ["ddim"], list(ESTIMATORS))])
     replicates = suite.replicates if options["replicates"] is None else options["replicates"]
-    return Suite(suite.name, suite.summary, [b.override(given) for b in suite.blocks], replicates, suite.expects)
+    blocks = with_weights([b.override(given) for b in suite.blocks], options["weights"])
+    return Suite(suite.name, suite.summary, blocks, replicates, suite.expects)
+
+
+def block_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The lists of cells that options give; `-e all` is every estimator of the catalogue."""
+    given = {name: list(options[name]) for name in ("cases", "samplers", "estimators", "steps", "targets")}
+    if given["estimators"] == ["all"]:
+        given["estimators"] = list(ESTIMATORS)
+    seeds = parse_seeds(options["seeds"]) if options.get("seeds") is not None else None
+    return {**given, "seeds": seeds, "dtype": options["dtype"], "device": options.get("device")}
+
+
+def with_weights(blocks: list[Block], weights: str | None) -> list[Block]:
+    """The blocks with those weights in every case that can load some; `ValueError` where none can."""
+    if weights is None:
+        return blocks
+    if not weights or any(mark in weights for mark in "[]=\"',"):
+        raise ValueError(f"--weights must be a folder or a hub's id without any of []=\"', got {weights!r}")
+    known = headers()
+    taking = [name for name, header in known.items() if "weights" in header.PARAMS]
+
+    def loaded(text: str) -> str:
+        name, given = parse(text)
+        return render(name, {**given, "weights": weights}) if name in taking else text
+
+    if not any(parse(text)[0] in taking for block in blocks for text in block.cases):
+        raise ValueError(f"--weights needs a case that loads weights: {', '.join(taking)}")
+    return [replace(block, cases=[loaded(text) for text in block.cases]) for block in blocks]
 
 
 def parse_seeds(text: str) -> list[int]:

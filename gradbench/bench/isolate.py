@@ -39,7 +39,9 @@ class Limits:
 class Server:
     """A warm server process and the socket to it."""
 
-    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None, gpu: str | None = None) -> None:
+    def __init__(
+        self, cases: Sequence[str], preload: Sequence[str], threads: int | None, gpu: str | None = None
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
         if gpu is not None:
@@ -170,11 +172,24 @@ class Isolation:
             said = self._listen(answer.fileno())
             said["oom_killed"] = _oom_kills() > killed
             row = self._classify(said)
+            if row["status"] == "oom":
+                row |= self._predicted(server, cell)
             if row["status"] in ("ok", "skip", "diverged") or output.seek(0, os.SEEK_END) == 0:
                 log.unlink(missing_ok=True)
             else:
                 _keep_tail(log)
         return row
+
+    def _predicted(self, server: Server, cell: dict[str, Any]) -> dict[str, Any]:
+        """What a cell that ran out of memory would have needed, from shapes alone, in another process."""
+        read, write = os.pipe()
+        with open(read, "rb", buffering=0) as answer, open(os.devnull, "wb") as nowhere:
+            request = {"cell": cell, "threads": 1, "memory": None, "keep": None, "predict": True}
+            try:
+                server.submit(request, [write, nowhere.fileno()])
+            finally:
+                os.close(write)
+            return self._listen(answer.fileno()).get("row", {})
 
     def _listen(self, descriptor: int) -> dict[str, Any]:
         """Everything the worker says, until it has ended or its time is up; then its group is killed."""

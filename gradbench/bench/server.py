@@ -2,7 +2,7 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request a message from its socket, `{"cell", "threads", "memory", "keep"}` with two file descriptors: a pipe for the
+It reads one JSON request a message from its socket, `{"cell", "threads", "memory", "keep", "predict"}` with two file descriptors: a pipe for the
 answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and waits for it, so that a worker
 may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}.
 End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
@@ -74,16 +74,20 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
 
 
 def _work(request: dict[str, Any], answer: int) -> None:
-    """Measures the cell and says its row. Never returns."""
-    from gradbench.bench.worker import run_cell
+    """Measures the cell, or predicts its memory, and says its row. Never returns."""
+    from gradbench.bench.worker import predict_cell, run_cell
 
     code = 1
     try:
         if request["memory"]:
             _limit_memory(request["memory"])
-        row = run_cell(
-            request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"], request["keep"]
-        )
+        if request.get("predict"):
+            found = predict_cell(request["cell"])
+            row = {"predicted_peak_bytes": None if isinstance(found, str) else found.peak}
+        else:
+            row = run_cell(
+                request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"], request["keep"]
+            )
         _say(answer, {"row": row})
         code = 0
     finally:

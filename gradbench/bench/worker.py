@@ -23,6 +23,8 @@ from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint
 from gradbench.measure.kept import problem_key
+from gradbench.measure.predict import Courses, Prediction, Unpredictable, predict
+from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
@@ -131,6 +133,21 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
         "x0_drift": error.relative_error(estimate.x_0, plain) if estimate.draws is None else None,
         **{f"grad_norm_{name}": norm for name, norm in norms.items()},
     }
+
+
+def predict_cell(cell: dict[str, Any], courses: Courses | None = None) -> Prediction | str:
+    """The peak memory of a cell without running it, or why there is none. courses: of earlier cells of its network."""
+    with skeleton():
+        header, params = headers()[cell["case"]], cell["case_params"]
+        compiled = {"compile": False} if "compile" in header.PARAMS else {}
+        own = {**cell, "case_params": {**params, **compiled}}
+        try:
+            problem, estimator = build(own, "meta")
+            reason = estimator.supports({**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}})
+            made = lambda steps: build({**own, "steps": steps}, "meta")[0]  # noqa: E731
+            return reason or predict(made, estimator, cell["steps"], courses)
+        except (Unpredictable, ValueError) as failure:
+            return str(failure)
 
 
 def _threads(case: str) -> int:

@@ -246,7 +246,7 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.perturbed:FiniteDifferences",
         "Euler, 1755, Institutiones calculi differentialis",
         defaults={"c": 1e-4},
-        traits={"stochastic": True},
+        traits={"stochastic": True, "coordinates": True},
         check=support.check_draws,
     ),
 )

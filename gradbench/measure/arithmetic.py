@@ -14,6 +14,8 @@ def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
     """
     processors = {type(m.processor).__name__ for m in network.modules() if hasattr(m, "processor")}
     switches = torch.backends.cuda
-    kernels = [name for name in ("flash", "mem_efficient", "math", "cudnn") if getattr(switches, f"{name}_sdp_enabled")()]
+    kernels = [
+        name for name in ("flash", "mem_efficient", "math", "cudnn") if getattr(switches, f"{name}_sdp_enabled")()
+    ]
     chosen = f"{', '.join(sorted(processors))}; sdpa: {', '.join(kernels)}" if processors else None
     return {"tf32": switches.matmul.allow_tf32 if device.type == "cuda" else None, "attention": chosen}

@@ -16,14 +16,15 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
-from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.measure.composed import Composed, Course
 from gradbench.measure.cost import held_tensors, parts
 from gradbench.measure.live_bytes import LiveBytes
 
+CHECK = 2  # steps of the whole run that a composed one is held against
 TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, held against the third
 CPU = torch.device("cpu")
 aten = torch.ops.aten
@@ -34,9 +35,9 @@ Courses = dict[Any, Course]
 class Prediction:
     """Bytes. peak: over the baseline, at `steps`. baseline: weights and inputs. slope: the peak's growth a step.
 
-    how: `run at N steps`, or `affine in steps, from A and B, checked at C`. state, tape: one state of the chain, one
-    step's tape. objective: the peak of the objective and its gradient alone, the decoder's where there is one.
-    gradients: of all targets.
+    how: in words, whether the chain was composed of its network evaluations or the peak extrapolated, and what that was
+    checked against. state, tape: one state of the chain, one step's tape. objective: the peak of the objective and its
+    gradient alone, the decoder's where there is one. gradients: of all targets.
     """
 
     steps: int
@@ -104,39 +105,60 @@ def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | N
     return counted.peak - counted.baseline, counted.baseline
 
 
-def predict(make: Callable[[int], Problem], estimator: GradientEstimator, steps: int) -> Prediction:
+def predict(
+    make: Callable[[int], Problem], estimator: GradientEstimator, steps: int, courses: Courses | None = None
+) -> Prediction:
     """The peak of an estimate at `steps` steps.
 
-    make: the problem with a number of steps. A chain of more than 12 steps is not run: the peak is affine in the number
-    of steps where two short runs say what a third is to the byte; where they do not the whole chain is run. Raises
-    `Unpredictable` for an estimator whose course depends on values, as that of an adaptive solver does.
+    make: the problem with a number of steps. A short chain (`CHECK` steps, or the fewest that the method takes) is
+    carried out whole, and composed of its network evaluations: where both peaks are the same to the byte, so is the
+    chain of `steps` composed. Where they are not, the peak is affine in the number of steps if two short whole runs say
+    what a third is, to the byte. courses: kept between calls for the same network. Raises `Unpredictable` where neither
+    holds, and for an estimator whose course depends on values, as that of an adaptive solver does.
     """
     gc.collect()
+    known = {} if courses is None else courses
     try:
-        peak, baseline, slope, how = _peak(make, estimator, steps)
+        peak, baseline, slope, how = _composed(make, estimator, steps, known) or _affine(make, estimator, steps)
     except DataDependentOutputException as error:
         raise Unpredictable(f"its course depends on values, which shapes do not have: {error}") from None
-    problem = make(2)
-    with faked(problem) as made:
+    with faked(make(CHECK)) as made:
         state, tape = parts(made)
         objective, gradients = _objective(made)
     return Prediction(steps, peak, baseline, slope, how, state, tape, objective, gradients)
 
 
-def _peak(make: Callable[[int], Problem], estimator: GradientEstimator, steps: int) -> tuple[int, int, float, str]:
+Found = tuple[int, int, float, str]  # peak, baseline, slope, how
+
+
+def _composed(
+    make: Callable[[int], Problem], estimator: GradientEstimator, steps: int, courses: Courses
+) -> Found | None:
+    """None where a composed chain has another peak than a whole one."""
+    for few in (min(CHECK, steps), min(2 * CHECK + 1, steps)):
+        try:
+            whole, base = peak_at(make(few), estimator)
+        except ValueError:  # fewer steps than the method needs
+            continue
+        if peak_at(make(few), estimator, courses)[0] != whole:
+            return None
+        before, peak = (peak_at(make(n), estimator, courses)[0] for n in (max(few, steps - 1), steps))
+        how = f"composed of network evaluations, equal to a whole run at {few} steps"
+        return peak, base, float(peak - before), how
+    return None
+
+
+def _affine(make: Callable[[int], Problem], estimator: GradientEstimator, steps: int) -> Found:
     for first, second, third in TRIOS:
-        if steps <= third:
-            break
         try:
             (a, base), (b, _), (c, _) = (peak_at(make(n), estimator) for n in (first, second, third))
-        except ValueError:  # fewer steps than the method needs
+        except ValueError:
             continue
         if (b - a) * (third - second) == (c - b) * (second - first):
             slope = (b - a) / (second - first)
             how = f"affine in steps, from {first} and {second}, checked at {third}"
             return round(b + slope * (steps - second)), base, slope, how
-    peak, base = peak_at(make(steps), estimator)
-    return peak, base, float("nan"), f"run at {steps} steps"
+    raise Unpredictable("its peak is not affine in the number of steps, nor composed of its network evaluations")
 
 
 def _objective(problem: Problem) -> tuple[int, int]:

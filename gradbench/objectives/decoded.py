@@ -7,8 +7,8 @@ class Decoded(nn.Module):
     """objective(x)_b = image(decode(x))_b + latent(x)_b, without the second term where there is no `latent`.
 
     decode: latents (b, c, h, w) -> images (b, 3, H, W), put in evaluation mode and frozen. It may have a precision of
-    its own: x is cast to that of its parameters, and its images to that of x before they are judged. Moving this
-    module to another dtype moves the decoder with it.
+    its own, as `LatentDecoder` does, where its images have that of x. Moving this module to another dtype moves the
+    decoder with it.
     """
 
     def __init__(self, decode: nn.Module, image: nn.Module, latent: nn.Module | None = None) -> None:
@@ -18,6 +18,5 @@ class Decoded(nn.Module):
         self.latent = latent
 
     def forward(self, x: Tensor) -> Tensor:
-        own = next(self.decode.parameters(), x).dtype
-        value = self.image(self.decode(x.to(own)).to(x.dtype))
+        value = self.image(self.decode(x))
         return value if self.latent is None else value + self.latent(x)

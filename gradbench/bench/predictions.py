@@ -1,0 +1,124 @@
+"""The verb `predict`: peak memory of cells that are not run, and the cards that hold them."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from gradbench.analysis.cards import CARDS, WORKSPACES, cards_for
+from gradbench.bench.case import headers
+from gradbench.bench.plan import Planned, make_plan
+from gradbench.bench.suite import Block
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.selector import render
+
+MIB = 2**20
+OK, NOTHING = 0, 4
+
+
+def predict_command(block: Block, as_json: bool) -> int:
+    """Predicts every cell of a block of cells, and shows a table a problem; returns the exit code."""
+    planned = make_plan([block], 1)
+    if not planned:
+        print("gradbench: nothing selected")
+        return NOTHING
+    started = time.monotonic()
+    rows = predictions(planned)
+    if as_json:
+        print(json.dumps(rows))
+        return OK
+    for problem in dict.fromkeys(_problem(row) for row in rows):
+        own = [row for row in rows if _problem(row) == problem]
+        weights = headers()[own[0]["case"]].weights(own[0]["case_params"]) if _has_weights(own[0]) else "no network"
+        print(f"\n{problem} ({weights})")
+        _show(own)
+    print(
+        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where weights "
+        f"and peak with {WORKSPACES:.0%} for workspaces are within: "
+        + ", ".join(f"{name} {usable / 2**30:g} GiB" for name, usable in CARDS.items())
+        + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."
+    )
+    return OK
+
+
+def predictions(planned: list[Planned]) -> list[dict[str, Any]]:
+    """One mapping a cell: its identity, `peak_bytes` and the other bytes, `how`, and `cards`; or the reason why not."""
+    from gradbench.bench.worker import predict_cell
+
+    rows, courses = [], {}
+    for item in planned:
+        # what decides the courses of network evaluations: the case and the precision
+        network = json.dumps([item.cell["case"], item.cell["case_params"], item.cell["dtype"], item.cell["targets"]])
+        reason = item.skip or _external(item.cell["estimator"])
+        row = dict(item.cell)
+        if reason is None:
+            found = predict_cell(item.cell, courses.setdefault(network, {}))
+            row |= {"reason": found} if isinstance(found, str) else _columns(found)
+        else:
+            row["reason"] = reason
+        rows.append(row)
+    return rows
+
+
+def _columns(found: Any) -> dict[str, Any]:
+    named = {f"{name}_bytes": value for name, value in asdict(found).items() if name not in ("steps", "how")}
+    cards = cards_for(found.baseline, found.peak)
+    return {**named, "how": found.how, "cards": [name for name, fits in cards.items() if fits]}
+
+
+def _external(estimator: str) -> str | None:
+    entry = ESTIMATORS.find(estimator)
+    if entry.requires:
+        return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
+    if entry.traits.get("coordinates"):
+        return "two chains a coordinate: as many as there are numbers"
+    return None
+
+
+def _has_weights(row: dict[str, Any]) -> bool:
+    return hasattr(headers()[row["case"]], "weights")
+
+
+def _problem(row: dict[str, Any]) -> str:
+    case = headers()[row["case"]]
+    given = {name: value for name, value in row["case_params"].items() if value != case.PARAMS[name]}
+    sampler = render(row["sampler"], {k: v for k, v in row["sampler_params"].items() if k not in ("grid",) and v})
+    targets = ", ".join(row["targets"])
+    return f"{render(row['case'], given)}, {sampler}, {row['steps']} steps, {row['dtype']}, gradient of {targets}"
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    done = [row for row in rows if "peak_bytes" in row]
+    if done:
+        first = done[0]
+        parts = ", ".join(
+            f"{what} {first[name] / MIB:,.1f}"
+            for what, name in (
+                ("weights and inputs", "baseline_bytes"),
+                ("one state", "state_bytes"),
+                ("one step's tape", "tape_bytes"),
+                ("objective alone", "objective_bytes"),
+                ("gradients", "gradients_bytes"),
+            )
+        )
+        print(f"MiB: {parts}")
+    names = {id(row): _estimator(row) for row in rows}
+    width = max(len(name) for name in names.values())
+    print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(CARDS)}")
+    for row in rows:
+        name = f"{names[id(row)]:<{width}}"
+        if "peak_bytes" not in row:
+            print(f"{name}  skipped: {row['reason']}")
+            continue
+        peak, slope = row["peak_bytes"], row["slope_bytes"]
+        cards = " ".join(f"{'yes' if card in row['cards'] else '-':>{len(card)}}" for card in CARDS)
+        total = (peak + row["baseline_bytes"]) / MIB
+        print(f"{name}  {peak / MIB:>10,.1f}  {slope / MIB:>9,.3f}  {total:>10,.1f}  {cards}")
+    for how in dict.fromkeys(row["how"] for row in done):
+        print(f"how: {how}: {', '.join(names[id(row)] for row in done if row['how'] == how)}")
+
+
+def _estimator(row: dict[str, Any]) -> str:
+    entry = ESTIMATORS.find(row["estimator"])
+    defaults = entry.defaults
+    return render(row["estimator"], {k: v for k, v in row["estimator_params"].items() if v != defaults.get(k)})
