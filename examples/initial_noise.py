@@ -1,8 +1,8 @@
 """Optimisation of the initial noise of Stable Diffusion by a differentiable reward: the weights stay as they are.
 
-    python examples/initial_noise.py                     # a tiny pipeline with random weights, seconds on a CPU
-    python examples/initial_noise.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out images
-    python examples/initial_noise.py --sampler edict --gradient reversible       # as DOODL does
+    python examples/initial_noise.py      # a tiny pipeline with random weights, seconds on a CPU
+    python examples/initial_noise.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out DIR
+    python examples/initial_noise.py --sampler edict --gradient reversible  # as DOODL does
 
 x_T climbs the reward by Adam, and after every update goes back to the norm it was drawn with: noise of other norms is
 nothing that the network was trained on. References: Wallace et al., 2023, DOODL, arXiv:2303.13703; Tang et al., 2024,
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from common import REWARDS, options, pipeline, update
 from torch import Tensor
 
 import gradbench
+from common import REWARDS, options, pipeline, update
 
 
 def norms(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """LoRA fine-tuning of Stable Diffusion by a differentiable reward, through the whole sampler.
 
-    python examples/lora_reward.py                       # a tiny pipeline with random weights, seconds on a CPU
-    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --lr 3e-4 --out lora
+    python examples/lora_reward.py        # a tiny pipeline with random weights, seconds on a CPU
+    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --lr 3e-4 --out DIR
 
 Every update accumulates the gradient of the mean reward over all prompts and initial noises, one image at a time.
 References: Clark et al., 2024, DRaFT, arXiv:2309.17400; Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.
@@ -10,11 +10,11 @@ References: Clark et al., 2024, DRaFT, arXiv:2309.17400; Prabhudesai et al., 202
 from collections.abc import Sequence
 
 import torch
-from common import REWARDS, options, pipeline, update
 from diffusers.training_utils import cast_training_params
 from peft import LoraConfig, get_peft_model_state_dict
 
 import gradbench
+from common import REWARDS, options, pipeline, update
 
 
 def main(argv: Sequence[str] | None = None) -> list[float]:
