@@ -1,4 +1,4 @@
-"""What the cases of Stable Diffusion have in common: their header and how a problem is built from the pipeline's parts."""
+"""What the cases of Stable Diffusion have in common: their header, and a problem from a pipeline's parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -83,7 +83,7 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
 
 
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What `build` returns: the guided U-Net with LoRA weights drawn by the seed, the prompt's embedding, the objective.
+    """What `build` returns: the guided U-Net with LoRA weights by the seed, the prompt's embedding, the objective.
 
     Without `weights` the networks' are random, by a seed of their own that is always the same.
     """

@@ -158,7 +158,7 @@ class Case:
         chosen = check_targets(self.header.TARGETS if targets is None else targets)
         number = checks.dtype(dtype or self.header.DTYPE)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.header.DTYPES)
-        # for shapes alone nothing is moved: a parameter would be another one behind it, as between CPU and GPU it is not
+        # for shapes alone nothing is moved: a parameter that goes to meta is another one there, unlike one on a GPU
         place = None if device == "meta" else checks.device(device)
         parts = self.header.build(self.params, self.arrays, seed)
         state_dtype = number if number.itemsize >= 4 else torch.float32
