@@ -33,8 +33,8 @@ def predict_command(block: Block, as_json: bool) -> int:
         print(f"\n{problem} ({weights})")
         _show(own)
     print(
-        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where weights "
-        f"and peak with {WORKSPACES:.0%} for workspaces are within: "
+        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where "
+        f"weights and peak with {WORKSPACES:.0%} for workspaces are within: "
         + ", ".join(f"{name} {usable / 2**30:g} GiB" for name, usable in CARDS.items())
         + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."
     )

@@ -91,9 +91,9 @@ def from_diffusers(scheduler: Any) -> Schedule:
 def grid_of(scheduler: Any, steps: int) -> Grid:
     """The times of a diffusers scheduler for N `steps`, with the end of its last step: N + 1 or fewer, decreasing.
 
-    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps to
-    alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). A time that a
-    scheduler visits twice, as those with several stages do, is one. The scheduler is left as it was. Raises
+    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps
+    to alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). A time that
+    a scheduler visits twice, as those with several stages do, is one. The scheduler is left as it was. Raises
     `ValueError` for times that do not decrease.
     """
     own = copy.deepcopy(scheduler)

@@ -41,7 +41,7 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
 
 
 def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
-    """What of an error is the method's and what is rounding: method_error_T and rounding_error_T, relative to |expected|.
+    """What of an error is the method's, method_error_T, and what is rounding, rounding_error_T, relative to |expected|.
 
         method_error = |method - expected| / |expected|,    rounding_error = |got - method| / |expected|
 

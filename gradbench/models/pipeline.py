@@ -1,7 +1,7 @@
 """A diffusers pipeline taken apart: its network as a denoiser, its prompt as a condition, its decoder and its grid.
 
-Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `step`, which keeps a history of its own, is
-ever called.
+Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `step`, which keeps a history of its own,
+is ever called.
 """
 
 from collections.abc import Sequence
