@@ -61,7 +61,7 @@ def objectives() -> tuple[str, ...]:
 def weights(params: Mapping[str, Any]) -> str:
     """What every row, figure and page says of the weights."""
     if params["weights"] is None:
-        return f"random weights (seed {SEED_OF_PARTS})"
+        return f"random weights, seed {SEED_OF_PARTS}"
     return f"weights of {params['weights']}"
 
 
