@@ -108,8 +108,7 @@ def style_for(estimator: str, options: Mapping[str, Any]) -> Style:
     """
     colour, marker = look(estimator)
     defaults = CATALOGUE[estimator].defaults if estimator in CATALOGUE else {}
-    given = {**defaults, **options}
-    fill = FILLS.get(given.get("trajectory"), "full")
+    fill = FILLS.get(str({**defaults, **options}.get("trajectory")), "full")
     other = {k: v for k, v in sorted(options.items()) if k not in ("trajectory", "draws") and v != defaults.get(k)}
     return Style(*COLOURS[colour], marker, "solid" if not other else "dash", _pattern(defaults, other), fill)
 
