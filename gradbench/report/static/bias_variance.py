@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gradbench.analysis.cells import TARGETS, Cell
+from gradbench.analysis.label import broken
 from gradbench.analysis.numbers import is_finite
 from gradbench.analysis.variance import Split, split
 from gradbench.report.static import canvas, pens, points
@@ -47,7 +48,7 @@ def _biases(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, A
         pens.bars(axes, styles[name].light, [s.bias], [place], span, True)
         pens.line(axes, styles[name], [s.bias], [place], name, **pens.look(styles[name]))
     axes.axvline(0.0, color=canvas.INK, linewidth=0.7, zorder=1)
-    axes.set_yticks(range(len(shown)), [canvas.broken(name, 30) for name in shown])
+    axes.set_yticks(range(len(shown)), [broken(name, 30) for name in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xscale("symlog", linthresh=0.1, linscale=1.0)
     largest = max(abs(s.bias) + 2 * s.std_error for _, s in shown.values())

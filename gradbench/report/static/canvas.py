@@ -2,7 +2,6 @@
 
 import functools
 import math
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -107,16 +106,6 @@ def log_axis(axes: Axes, which: str, form: Callable[[float], str] | None = None)
     axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= math.log10(tick) <= high]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, place: (form or plain)(value)))
-
-
-def broken(label: str, width: int) -> str:
-    """A selector in lines of about `width` letters, broken behind brackets and commas."""
-    lines = [""]
-    for word in re.split(r"(?<=[\[,])", label):
-        if lines[-1] and len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(lines)
 
 
 def plain(value: float) -> str:

@@ -10,6 +10,7 @@ from gradbench.analysis import memory
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.convergence import Power, fit_power
 from gradbench.analysis.costs import cost
+from gradbench.analysis.label import broken
 from gradbench.analysis.memory import Parts
 from gradbench.report.static import canvas, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
@@ -70,16 +71,18 @@ def memory_parts(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
             bottom = [low + size for low, size in zip(bottom, sizes, strict=True)]
         cards(axes, (parts for _, parts in members), scale)
         axes.set_xticks(list(places), [str(cell.steps) for cell, _ in members])
-        axes.set_title(canvas.broken(name, 26), fontsize=canvas.SMALL, loc="left")
+        axes.set_title(broken(name, 26), fontsize=canvas.SMALL, loc="left")
         axes.grid(False, axis="x")
     for axes in grid.flat[len(groups) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel(f"peak ({unit})")
-    for axes in grid.flat[max(len(groups) - len(grid[0]), 0) : len(groups)]:
-        axes.set_xlabel("steps N")
     handles = [Patch(facecolor=s, hatch=h, edgecolor="white", label=WORDS[p]) for p, (s, h) in SHADES.items()]
-    canvas.legend(figure, handles, "Peak memory over weights and inputs; each frame has a scale of its own.")
+    canvas.legend(
+        figure,
+        handles,
+        "Peak memory over weights and inputs by steps N of the sampler; each frame has a scale of its own.",
+    )
     return figure, _table(found, {})
 
 

@@ -13,9 +13,9 @@ from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
 from gradbench.report.style import Style
 
 LABELS = {
-    "time": "time of the gradient, all draws",
-    "nfe": "network evaluations (NFE), all draws",
-    "vjps": "evaluations pulled back (VJPs), all draws",
+    "time": "time of the gradient",
+    "nfe": "network evaluations (NFE)",
+    "vjps": "evaluations pulled back (VJPs)",
     "memory": "peak memory over weights and inputs ({unit})",
 }
 
@@ -39,13 +39,14 @@ def work_precision(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     lost = {name: sum(cell.estimator == name for cell in points.failed(found)) for name in styles}
     words = {name: name + (f" ({lost[name]} failed)" if lost[name] else "") for name in styles}
     handles: dict[str, Line2D] = {}
+    drawn = ", all draws" if any(point.cell.median("draws") for point in measured) else ""
     for axes, kind in zip(grid.flat, COSTS, strict=True):
         part = tables[kind]
         if part.empty:
             continue
         scale, unit = canvas.byte_unit(part.value.max()) if kind == "memory" else (1.0, "")
         handles |= _draw(axes, part, styles, words, scale)
-        axes.set_xlabel(LABELS[kind].format(unit=unit))
+        axes.set_xlabel(LABELS[kind].format(unit=unit) + (drawn if kind != "memory" else ""))
         canvas.log_axis(axes, "x", canvas.duration if kind == "time" else None)
     band, note = pens.floor(grid.flat, points.bound(measured), min(point.error.low for point in measured))
     for axes in grid[:, 0]:

@@ -67,7 +67,7 @@ def _first(group: list[Panel], kind: Kind, ask: Ask, formats: Sequence[str], out
     reasons: dict[str, None] = {}
     for panel in group:
         try:
-            figure, table = kind.draw(panel.rows, replace(ask, title=panel.title))
+            figure, table = kind.load()(panel.rows, replace(ask, title=panel.title))
         except NoData as reason:
             reasons[str(reason)] = None
             continue
