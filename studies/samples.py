@@ -61,10 +61,13 @@ def _figure(found: dict[tuple[str, float], Tensor], scores: dict[tuple[str, floa
             axes, images = grid[i, j], found[sampler, guidance][:SHOWN, 0]
             strip = torch.nn.functional.pad(images, (0, 1), value=-1.0).permute(1, 0, 2).flatten(1)[:, :-1]
             axes.imshow(strip, cmap="gray_r", vmin=-1, vmax=1, interpolation="nearest")
+            axes.grid(False)
             axes.set_xticks([])
             axes.set_yticks([3.5] if j == 0 else [], [sampler] if j == 0 else [])
             axes.tick_params(length=0)
-            axes.set_xlabel(f"log-probability {number(scores[sampler, guidance][0])}", fontsize=canvas.SMALL, labelpad=2)
+            axes.set_xlabel(
+                f"log-probability {number(scores[sampler, guidance][0])}", fontsize=canvas.SMALL, labelpad=2
+            )
             axes.spines[:].set_visible(False)
             if i == 0:
                 axes.set_title(f"guidance {guidance:g}", fontsize=canvas.SMALL)

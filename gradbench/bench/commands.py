@@ -149,7 +149,7 @@ def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
 def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
     """The table in the terminal, rows.parquet and report.html."""
     from gradbench.bench.store import write_parquet
-    from gradbench.bench.table import show_table
+    from gradbench.report.terminal import show_table
     from gradbench.report.html import write_report
 
     if show:

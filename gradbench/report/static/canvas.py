@@ -79,7 +79,7 @@ def legend(figure: Figure, handles: Sequence[Any], note: str = "") -> None:
     labels = [str(handle.get_label()) for handle in handles]
     width, height = figure.get_size_inches()
     columns = max(1, min(len(labels), int(width / (LETTER * max(map(len, labels), default=0) + 0.62))))
-    lines = textwrap.wrap(note, int(width / LETTER))
+    lines = textwrap.wrap(note, int(width / (1.08 * LETTER)))
     figure.set_size_inches(width, height + LEGEND_ROW * (math.ceil(len(labels) / columns) + len(lines)) + 0.1)
     drawn = figure.legend(
         handles=handles, loc="outside lower left", ncols=columns, title="\n".join(lines), alignment="left",

@@ -56,6 +56,7 @@ def profiles(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
         axes.set_xlim(1.0, end)
         canvas.log_axis(axes, "x")
         axes.set_ylim(-0.03, 1.03)
+        axes.set_yticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     grid[0, 0].set_ylabel("share of problems solved")
     canvas.legend(figure, [handles[name] for name in styles if name in handles], f"{words} {WARNING}")
     return figure, pd.concat(tables, ignore_index=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.analysis.panel import Panel, panels
+from gradbench.report.environment import random_weights
 from gradbench.report.static.canvas import FORMATS, save
 from gradbench.report.static.catalogue import KINDS, Kind
 from gradbench.report.static.points import DEFAULT, Ask, NoData
@@ -66,16 +67,19 @@ def _first(group: list[Panel], kind: Kind, ask: Ask, formats: Sequence[str], out
     """The first panel of a group that has data, written."""
     reasons: dict[str, None] = {}
     for panel in group:
+        title = panel.title
+        if title and random_weights(panel.rows) and not panel.rows[0].get("weights"):
+            title += ", random weights"
         try:
-            figure, table = kind.load()(panel.rows, replace(ask, title=panel.title))
+            figure, table = kind.load()(panel.rows, replace(ask, title=title))
         except NoData as reason:
             reasons[str(reason)] = None
             continue
-        stem = out / "-".join(filter(None, (kind.name, _slug(panel.title if every else panel.case))))
+        stem = out / "-".join(filter(None, (kind.name, _slug(title if every else panel.case))))
         files = save(figure, stem, formats)
         files.append(stem.with_name(f"{stem.name}.csv"))
         table.to_csv(files[-1], index=False, lineterminator="\n")
-        return Written(kind.name, panel.title, files)
+        return Written(kind.name, title, files)
     return Written(kind.name, "", reason="; ".join(reasons))
 
 

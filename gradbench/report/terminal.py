@@ -55,26 +55,21 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
 def best(block: Sequence[Line]) -> set[tuple[int, str]]:
     """(index, column) of the cells of a block that are best, within 1 %: errors, time_s and peak_bytes.
 
-    Errors compete only with those against the same reference: of a block, the first of flow, sampler and expected that
-    any of its lines has. Nothing is marked in a block of one measured line.
+    Errors compete only with those against the same reference. Nothing is marked that has no rival.
     """
-    found: set[tuple[int, str]] = set()
     measured = [index for index, line in enumerate(block) if line["n_ok"]]
-    if len(measured) < 2:
-        return found
-    columns = [(target, {i: _error(block[i], target) for i in measured}) for target in TARGETS]
-    for target, errors in columns:
-        kind = next((k for k, _ in KINDS if any(e and e[0] == k for e in errors.values())), None)
-        found |= {(i, target) for i in _least({i: e[1] for i, e in errors.items() if e and e[0] == kind})}
-    for column in ("time_s", "peak_bytes"):
-        found |= {(i, column) for i in _least({i: block[i][column] for i in measured})}
-    return found
+    races = [(column, {i: block[i][column] for i in measured}) for column in ("time_s", "peak_bytes")]
+    for target in TARGETS:
+        errors = {i: error for i in measured if (error := _error(block[i], target))}
+        races += [(target, {i: value for i, (k, value, _) in errors.items() if k == kind}) for kind, _ in KINDS]
+    return {(i, column) for column, values in races for i in _least(values)}
 
 
 def _least(values: dict[int, float | None]) -> list[int]:
-    """Where the values within 1 % of the least stand."""
-    finite = {i: v for i, v in values.items() if v is not None and is_finite(v)}
-    return [i for i, v in finite.items() if v <= TIE * min(finite.values())]
+    """Where the values within 1 % of the least stand; nowhere without a rival."""
+    known = {i: v for i, v in values.items() if v is not None}
+    least = min(known.values(), default=0.0)
+    return [i for i, v in known.items() if v <= TIE * least and is_finite(v)] if len(known) > 1 else []
 
 
 def _error(line: Line, target: str) -> tuple[str, float, bool] | None:
