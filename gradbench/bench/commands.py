@@ -149,8 +149,8 @@ def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
 def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
     """The table in the terminal, rows.parquet and report.html."""
     from gradbench.bench.store import write_parquet
-    from gradbench.report.terminal import show_table
     from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
 
     if show:
         show_table(rows)

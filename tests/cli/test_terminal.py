@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from gradbench.bench.progress import Progress, rate, span
-from gradbench.report.terminal import WIDTH, best, show_table
 from gradbench.cli import cli
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.catalogue import KINDS
+from gradbench.report.terminal import WIDTH, best, show_table
 
 ROW = {"case": "gaussian", "sampler": "ddim", "steps": 20, "estimator": "backprop", "status": "ok", "dtype": "float64"}
 COSTS = {"time_s": 0.01, "nfe_forward": 20, "nfe_backward": 0, "vjps": 20, "peak_bytes": 2**20}
