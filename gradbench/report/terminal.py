@@ -9,15 +9,16 @@ from gradbench.analysis.numbers import is_finite
 from gradbench.analysis.table import table
 from gradbench.analysis.winners import TIE
 
-WIDTH, NAME = 100, 38
+WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
 TARGETS = ("x_T", "condition", "parameters")
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 KINDS = (("flow", ""), ("sampler", "s"), ("expected", "e"))
-NOTES = """\
-* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a
-stochastic chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where
-that is not known; of estimators that draw (e) against the expected gradient, their own spread
-included, and work and time are those of one draw. <1e-12 is the floor of the reference."""
+NOTES = (
+    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a stochastic "
+    "chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; of "
+    "estimators that draw (e) against the expected gradient, their own spread included, and work and time are those "
+    "of one draw. <1e-12 is the floor of the reference."
+)
 
 Line = dict[str, Any]
 
@@ -30,19 +31,20 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
 
     console = Console(markup=False, highlight=False)
     console.width = min(WIDTH, console.width) if sys.stdout.isatty() else WIDTH
+    name = max(console.width - NUMBERS, 16)
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(list(rows)):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
     for names, block in blocks.items():
         shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-        shown.add_column("estimator", min_width=NAME, overflow="fold")
+        shown.add_column("estimator", min_width=name, overflow="fold")
         for head in HEADS:
             shown.add_column(head, justify="right", no_wrap=True)
         marks = best(block)
         for index, line in enumerate(block):
             texts = _texts(line, {column for at, column in marks if at == index})
             cells = (Text(text, style="bold" if text.startswith("*") else "") for text in texts)
-            shown.add_row(broken(line["estimator"], NAME), *cells)
+            shown.add_row(broken(line["estimator"], name), *cells)
         console.print("  ".join(names), style="bold")
         console.print(shown)
         for line in block:

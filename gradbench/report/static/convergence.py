@@ -10,6 +10,8 @@ from gradbench.analysis.floor import EPSILON
 from gradbench.report.static import canvas, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
+ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times so much is no discretisation's
+
 
 @canvas.themed
 def convergence(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
@@ -24,8 +26,10 @@ def convergence(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     data = points.curves((point.cell, point.cell.steps or 0, point.error) for point in kept)
     if not any(len(curve) > 1 for curve in data.values()):
         raise NoData("no estimator was measured at two numbers of steps")
-    floors = {p.cell.estimator: p.reading.floor for p in sorted(kept, key=lambda point: point.reading.floor)}
-    orders = {name: _fit(curve, floors[name]) for name, curve in data.items()}
+    dtype, lowest = kept[0].cell.dtype, min(point.error.low for point in kept)
+    rounding = EPSILON.get(dtype, 0.0)
+    floor = max(ROUNDINGS * rounding, *(point.reading.floor for point in kept))
+    orders = {name: _fit(curve, floor) for name, curve in data.items()}
     figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
     styles = points.looks(point.cell for point in kept)
     handles = pens.curves(axes, styles, data, {name: f"{name}: {_words(orders[name])}" for name in data})
@@ -33,15 +37,15 @@ def convergence(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
         if order is not None:
             steps = [n for n, _ in data[name]]
             axes.plot(steps, [order.at(n) for n in steps], color=styles[name].light, linewidth=0.5, zorder=1)
-    band, note = pens.floor([axes], points.bound(kept), min(point.error.low for point in kept))
+    band, note = pens.floor([axes], points.bound(kept), lowest)
+    if lowest <= 100 * rounding:
+        handles.append(pens.level(axes, rounding, f"rounding unit of {dtype}: {rounding:.1e}"))
     canvas.log_axis(axes, "y")
-    dtype = kept[0].cell.dtype
-    if axes.get_ylim()[0] < EPSILON.get(dtype, 0.0) < axes.get_ylim()[1]:
-        handles.append(pens.level(axes, EPSILON[dtype], f"rounding unit of {dtype}: {EPSILON[dtype]:.1e}"))
     pens.steps_axis(axes, (point.cell.steps for point in kept))
     axes.set_ylabel(points.error_label(reference, target))
     pens.failures(axes, points.failed(found), styles)
     note = f"Behind each name its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
+    note += points.absent(found, kept)
     canvas.legend(figure, [*handles, *band], note)
     fits = {name: _columns(order) for name, order in orders.items()}
     return figure, pd.DataFrame(

@@ -125,6 +125,13 @@ def bound(points: list[Point]) -> float:
     return max(touched or [point.reading.floor for point in points])
 
 
+def absent(found: list[Cell], points: list[Point]) -> str:
+    """A sentence that names the estimators which were run but have no point, or nothing."""
+    there = {point.cell.estimator for point in points}
+    lacking = dict.fromkeys(cell.estimator for cell in found if cell.estimator not in there)
+    return f" Without such an error: {', '.join(lacking)}." if lacking else ""
+
+
 def failed(found: list[Cell]) -> list[Cell]:
     """The cells that were tried and ended badly."""
     return [cell for cell in found if cell.status not in ("ok", "skip")]

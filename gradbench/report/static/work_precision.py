@@ -54,7 +54,7 @@ def work_precision(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     canvas.log_axis(grid[0, 0], "y")
     front = Line2D([], [], color=canvas.MUTED, linewidth=4, alpha=0.35, label="Pareto front, its points ringed")
     shown = [handles[name] for name in styles if name in handles]
-    canvas.legend(figure, [*shown, front, *band], f"Bars are quartiles. {note}")
+    canvas.legend(figure, [*shown, front, *band], f"Bars are quartiles. {note}{points.absent(found, measured)}")
     return figure, table
 
 

@@ -65,3 +65,16 @@ def test_direction_has_quartiles_over_rows():
 def test_direction_needs_a_cosine():
     with pytest.raises(NoData, match="cosine"):
         direction([row("backprop", 5, 0.1)])
+
+
+def test_rounding_tells_no_order_and_is_drawn_as_a_line():
+    given = [row("checkpoint", n, error, dtype="float32") for n, error in ((5, 3e-6), (20, 1.5e-6))]
+    figure, table = convergence(given + [row("adjoint-deis", n, 0.9 / n, dtype="float32") for n in (5, 20)])
+    orders = table.drop_duplicates("estimator").set_index("estimator").order
+    assert orders["adjoint-deis"] == pytest.approx(1.0) and orders.isna()["checkpoint"]
+    assert "rounding unit of float32: 1.2e-07" in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_who_has_no_such_error_is_named():
+    figure, _ = convergence([*slopes(), row("draft", 20)])
+    assert "Without such an error: draft." in figure.legends[0].get_title().get_text()
