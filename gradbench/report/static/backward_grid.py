@@ -8,7 +8,7 @@ from gradbench.analysis.cells import Cell
 from gradbench.analysis.label import params_of
 from gradbench.analysis.numbers import number
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
 
 MOST = 3  # frames, one a number N of forward steps
@@ -44,7 +44,7 @@ def backward_grid(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     drawn = [point for n in shown for point in kept[n]]
     band, note = pens.floor(grid.flat, points.bound(drawn), min(point.error.low for point in drawn))
     canvas.log_axis(grid[0, 0], "y")
-    grid[0, 0].set_ylabel(points.error_label(reference, target))
+    grid[0, 0].set_ylabel(columns.error_label(reference, target))
     ordered = [handles[name] for name in (*styles, "exact") if name in handles]
     canvas.legend(figure, [*ordered, *band], f"Bars are quartiles. {note}")
     lines = [_line(point, n, reference, target) for n, found in kept.items() for point in found]
@@ -72,9 +72,9 @@ def _exact(rows: list[dict[str, Any]], n: int, reference: str, target: str) -> P
 def _line(point: Point, n: int, reference: str, target: str) -> dict[str, Any]:
     cell: Cell = point.cell
     return {
-        **{name: value for name, value in points.identity(cell).items() if name != "steps"},
+        **{name: value for name, value in columns.identity(cell).items() if name != "steps"},
         "forward_steps": n,
         "backward_steps": cell.steps,
         "nfe_backward": cell.median("nfe_backward"),
-        **points.error_columns(point, reference, target),
+        **columns.error_columns(point, reference, target),
     }

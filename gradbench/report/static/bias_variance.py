@@ -9,8 +9,8 @@ from gradbench.analysis.cells import TARGETS, Cell
 from gradbench.analysis.label import broken
 from gradbench.analysis.numbers import is_finite
 from gradbench.analysis.variance import Split, split
-from gradbench.report.static import canvas, pens, points
-from gradbench.report.static.points import DEFAULT, NAMES, Ask, Drawn, NoData
+from gradbench.report.static import canvas, columns, pens, points
+from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
 WORK = 1000  # network evaluations for which the table splits the error
 
@@ -54,7 +54,7 @@ def _biases(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, A
     largest = max(abs(s.bias) + 2 * s.std_error for _, s in shown.values())
     axes.set_xticks(*_ticks(largest))
     axes.set_xlim(-1.6 * max(largest, 0.1), 1.6 * max(largest, 0.1))
-    axes.set_xlabel(f"bias of {NAMES[target]} along the\nexpected gradient, relative to it")
+    axes.set_xlabel(f"bias of {columns.NAMES[target]} along the\nexpected gradient, relative to it")
 
 
 def _ticks(largest: float) -> tuple[list[float], list[str]]:
@@ -75,13 +75,13 @@ def _errors(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, A
         if error > 0 and is_finite(error):
             pens.line(axes, styles[name], [work], [error], name, **pens.look(styles[name], under), zorder=2)
     axes.set_xlabel("network evaluations (NFE), all draws")
-    axes.set_ylabel(f"root mean squared error of {NAMES[target]}\nagainst the expected gradient, relative")
+    axes.set_ylabel(f"root mean squared error of {columns.NAMES[target]}\nagainst the expected gradient, relative")
     canvas.log_axis(axes, "x")
     canvas.log_axis(axes, "y")
 
 
 def _line(cell: Cell, s: Split, target: str) -> dict[str, Any]:
-    return points.identity(cell) | {
+    return columns.identity(cell) | {
         "target": target,
         **{name: getattr(s, name) for name in ("bias", "std_error", "noise", "offset", "nfe", "draws")},
         "measured": cell.median(f"expected_error_{target}"),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gradbench.analysis.convergence import Power, fit_order
 from gradbench.analysis.floor import EPSILON
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
 ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times so much is no discretisation's
@@ -42,14 +42,14 @@ def convergence(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
         handles.append(pens.level(axes, rounding, f"rounding unit of {dtype}: {rounding:.1e}"))
     canvas.log_axis(axes, "y")
     pens.steps_axis(axes, (point.cell.steps for point in kept))
-    axes.set_ylabel(points.error_label(reference, target))
+    axes.set_ylabel(columns.error_label(reference, target))
     pens.failures(axes, points.failed(found), styles)
     note = f"Behind each name its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
     note += points.absent(found, kept)
     canvas.legend(figure, [*handles, *band], note)
     fits = {name: _columns(order) for name, order in orders.items()}
     return figure, pd.DataFrame(
-        [points.identity(p.cell) | points.error_columns(p, reference, target) | fits[p.cell.estimator] for p in kept]
+        [columns.identity(p.cell) | columns.error_columns(p, reference, target) | fits[p.cell.estimator] for p in kept]
     )
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.numbers import number
 from gradbench.analysis.spread import Spread, spread
-from gradbench.report.static import canvas, pens, points
-from gradbench.report.static.points import DEFAULT, NAMES, WORDS, Ask, Drawn, NoData
+from gradbench.report.static import canvas, columns, pens, points
+from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
 LEAST = 2.0**-53  # a cosine nearer to 1 is 1 to the last bit of float64
 
@@ -38,16 +38,16 @@ def direction(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
         canvas.log_axis(axes, "y")
         pens.steps_axis(axes, (cell.steps for cell, _, _ in found))
         pens.failures(axes, points.failed(every), styles)
-    left.set_ylabel(f"1 - cosine between {NAMES[target]}\nand that of {WORDS[reference]}")
-    right.set_ylabel(f"norm of {NAMES[target]}\nover that of {WORDS[reference]}")
+    left.set_ylabel(f"1 - cosine between {columns.NAMES[target]}\nand that of {columns.WORDS[reference]}")
+    right.set_ylabel(f"norm of {columns.NAMES[target]}\nover that of {columns.WORDS[reference]}")
     right.axhline(1.0, color=canvas.INK, linewidth=0.7, zorder=1)
     canvas.legend(figure, handles, "Exact are 1 - cosine = 0 and a ratio of 1. Bars are quartiles.")
     return figure, pd.DataFrame(
         [
-            points.identity(cell)
+            columns.identity(cell)
             | {"reference": reference, "target": target}
-            | points.spread_columns("one_minus_cosine", turned)
-            | points.spread_columns("norm_ratio", ratio)
+            | columns.spread_columns("one_minus_cosine", turned)
+            | columns.spread_columns("norm_ratio", ratio)
             for cell, turned, ratio in found
         ]
     )

@@ -12,7 +12,7 @@ from gradbench.analysis.convergence import Power, fit_power
 from gradbench.analysis.costs import cost
 from gradbench.analysis.label import broken
 from gradbench.analysis.memory import Parts
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
 SHADES = {"states": ("#4d4d4d", ""), "tape": ("#a6a6a6", "////"), "rest": ("#e3e3e3", "")}
@@ -125,8 +125,8 @@ def _words(growth: Power | None) -> str:
 def _table(found: list[tuple[Cell, Parts]], growth: dict[str, Power | None]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            points.identity(cell)
-            | points.spread_columns("peak_bytes", cost(cell, "memory"))
+            columns.identity(cell)
+            | columns.spread_columns("peak_bytes", cost(cell, "memory"))
             | {f"{part}_bytes": getattr(parts, part) for part in (*SHADES, "baseline")}
             | {"card_gb": memory.card_for(parts.total)}
             | ({"growth": fit.slope} if (fit := growth.get(cell.estimator)) else {})

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.floor import EPSILON
 from gradbench.analysis.numbers import is_finite
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
 WIDTH = 0.7  # of a dtype's place, which estimators share
@@ -54,12 +54,12 @@ def precision(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     axes.grid(False, axis="x")
     band, note = pens.floor([axes], points.bound(kept), min(point.error.low for point in kept))
     canvas.log_axis(axes, "y")
-    axes.set_ylabel(points.error_label(reference, target))
+    axes.set_ylabel(columns.error_label(reference, target))
     canvas.legend(figure, [*handles, *band], f"Bars are quartiles. {note}")
     return figure, pd.DataFrame(
         [
-            points.identity(point.cell)
-            | points.error_columns(point, reference, target)
+            columns.identity(point.cell)
+            | columns.error_columns(point, reference, target)
             | {column: _part(point.cell, column, target) for column in PARTS}
             | {"unit": EPSILON.get(point.cell.dtype)}
             for point in found

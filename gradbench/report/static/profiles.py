@@ -11,7 +11,7 @@ from gradbench.analysis import profile
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.costs import cost
 from gradbench.analysis.profile import Costs
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
 
 KINDS = {"time": "time", "memory": "peak memory"}
@@ -105,7 +105,7 @@ def _costs(found: list[Cell], ask: Ask, everyone: bool = False) -> tuple[float, 
     problems = len(next(iter(costs["time"].values()), {}))
     if len(costs["time"]) < 2 or problems < 2:
         raise NoData("fewer than two estimators share two problems")
-    goal = f"{points.NAMES[target]} within {canvas.plain(error)} of {points.WORDS[reference]}"
+    goal = f"{columns.NAMES[target]} within {canvas.plain(error)} of {columns.WORDS[reference]}"
     if everyone:
         return error, costs, [], f"Solved: {goal}."
     left = [name for name in every["time"] if name not in costs["time"]]

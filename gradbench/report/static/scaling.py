@@ -7,7 +7,7 @@ import pandas as pd
 from gradbench.analysis.costs import cost
 from gradbench.analysis.label import params_of
 from gradbench.analysis.numbers import number
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
 
 WORDS = {"dim": "dimension of a sample", "batch": "samples in a batch"}
@@ -53,7 +53,7 @@ def scaling(rows: list[dict[str, Any]], ask: Ask, parameter: str) -> Drawn:
     for axes in (left, middle, right):
         canvas.log_axis(axes, "y", canvas.duration if axes is middle else None)
         pens.steps_axis(axes, sizes, WORDS.get(parameter, parameter))
-    left.set_ylabel(points.error_label(reference, target))
+    left.set_ylabel(columns.error_label(reference, target))
     middle.set_ylabel("time of the gradient")
     right.set_ylabel(f"peak memory over\nweights and inputs ({unit})")
     canvas.legend(figure, [*handles, *band], f"Bars are quartiles. {note}")
@@ -62,9 +62,9 @@ def scaling(rows: list[dict[str, Any]], ask: Ask, parameter: str) -> Drawn:
 
 def _line(point: Point, size: dict[str, float], reference: str, target: str) -> dict[str, Any]:
     return {
-        **points.identity(point.cell),
+        **columns.identity(point.cell),
         **size,
-        **points.error_columns(point, reference, target),
-        **points.spread_columns("time_s", cost(point.cell, "time")),
-        **points.spread_columns("peak_bytes", cost(point.cell, "memory")),
+        **columns.error_columns(point, reference, target),
+        **columns.spread_columns("time_s", cost(point.cell, "time")),
+        **columns.spread_columns("peak_bytes", cost(point.cell, "memory")),
     }

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.numbers import text
 from gradbench.report.coverage import STATUSES, counts, status_of
-from gradbench.report.static import canvas, points
+from gradbench.report.static import canvas, columns, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 from gradbench.report.style import rank
 
@@ -84,7 +84,7 @@ def _box(axes: Any, x: int, y: int, rows: list[dict[str, Any]]) -> None:
 
 def _lines(cell: Cell) -> list[dict[str, Any]]:
     """One line a (status, reason) of the cell."""
-    identity = {name: value for name, value in points.identity(cell).items() if name != "rows"}
-    columns = ("status", "phase", "reason")
-    found = Counter(tuple(text(row.get(name)) for name in columns) for row in cell.rows)
-    return [identity | dict(zip(columns, key, strict=True)) | {"rows": count} for key, count in found.items()]
+    identity = {name: value for name, value in columns.identity(cell).items() if name != "rows"}
+    names = ("status", "phase", "reason")
+    found = Counter(tuple(text(row.get(name)) for name in names) for row in cell.rows)
+    return [identity | dict(zip(names, key, strict=True)) | {"rows": count} for key, count in found.items()]

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from gradbench.analysis.costs import COSTS, cost
 from gradbench.analysis.pareto import pareto_front
-from gradbench.report.static import canvas, pens, points
+from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
 from gradbench.report.style import Style
 
@@ -50,7 +50,7 @@ def work_precision(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
         canvas.log_axis(axes, "x", canvas.duration if kind == "time" else None)
     band, note = pens.floor(grid.flat, points.bound(measured), min(point.error.low for point in measured))
     for axes in grid[:, 0]:
-        axes.set_ylabel(points.error_label(reference, target))
+        axes.set_ylabel(columns.error_label(reference, target))
     canvas.log_axis(grid[0, 0], "y")
     front = Line2D([], [], color=canvas.MUTED, linewidth=4, alpha=0.35, label="Pareto front, its points ringed")
     shown = [handles[name] for name in styles if name in handles]
@@ -64,12 +64,12 @@ def _lines(measured: list[Point], kind: str, reference: str, target: str) -> lis
     front = set(pareto_front([(point.reading.shown, price.mid) for point, price in priced]))
     return [
         {
-            **points.identity(point.cell),
+            **columns.identity(point.cell),
             "cost": kind,
             "value": price.mid,
             "value_low": price.low,
             "value_high": price.high,
-            **points.error_columns(point, reference, target),
+            **columns.error_columns(point, reference, target),
             "front": index in front,
         }
         for index, (point, price) in enumerate(priced)
