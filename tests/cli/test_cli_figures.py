@@ -1,6 +1,9 @@
 """The verb `figures`, and --json of the verbs that had none."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -8,7 +11,7 @@ from click.testing import CliRunner
 from gradbench.bench.store import Store
 from gradbench.cli import cli
 
-PUBLISHED = "results/published/2026-11-21-ci-cpu/rows.parquet"
+PUBLISHED = str(Path(__file__).parents[2] / "results/published/2026-11-21-ci-cpu/rows.parquet")
 ROW = {
     **{"schema": 2, "replicate": 0, "status": "ok", "started_at": "2026-01-01", "machine_id": "m", "dtype": "float64"},
     **{"case": "gaussian", "case_params": {}, "sampler": "ddim", "sampler_params": {}, "targets": ["x_T"]},
@@ -83,6 +86,18 @@ def test_wrong_options_of_figures_are_told(folder, words, message):
 def test_published_rows_are_drawn(tmp_path):
     done = invoke("figures", PUBLISHED, "--only", "coverage", "--format", "png", "--out", tmp_path)
     assert done.return_value == 0 and (tmp_path / "coverage.png").stat().st_size > 10_000
+
+
+def test_figures_import_no_torch(tmp_path):
+    words = ["gradbench", "figures", PUBLISHED, "-c", "digits", "--only", "memory", "--format", "svg"]
+    words += ["--out", str(tmp_path)]
+    code = (
+        f"import sys; sys.argv = {words!r}\n"
+        "from gradbench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_show_tells_the_same_as_json():
