@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run test test-all benchmark lint docs findings clean
+.PHONY: install run test test-all benchmark lint docs findings figures clean
 
 install: .venv/installed
 
@@ -39,6 +39,16 @@ docs: install
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
 	$(BIN)/python -m studies
+
+# The pictures of docs/guide, from the published rows
+PUBLISHED := results/published/2026-11-21-ci-cpu
+SHOWN := $(addprefix --only ,coverage profiles profile-pairs)
+figures: install
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg $(SHOWN)
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c gaussian \
+	  $(addprefix --only ,work-precision convergence direction scaling-dimension)
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c digits \
+	  $(addprefix --only ,memory memory-parts)
 
 clean:
 	rm -rf .venv site dist runs

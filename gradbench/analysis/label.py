@@ -1,6 +1,7 @@
 """Names with options, as short as a reader can still tell apart: `adjoint-dpm[rule=rk4,trajectory=stored]`."""
 
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -19,6 +20,16 @@ def params_of(row: Row, kind: str) -> dict[str, Any]:
 def label(name: str, params: dict[str, Any], shown: Collection[str] | None = None) -> str:
     """`name[option=value]` with the options named in `shown`, or with all."""
     return render(name, {key: value for key, value in params.items() if shown is None or key in shown})
+
+
+def broken(selector: str, width: int) -> str:
+    """A selector in lines of about `width` letters, broken behind brackets and commas."""
+    lines = [""]
+    for word in re.split(r"(?<=[\[,])", selector):
+        if lines[-1] and len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def differing(rows: list[Row], kind: str) -> dict[str, set[str]]:

@@ -175,9 +175,9 @@ def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
 
 def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
     """The table in the terminal, rows.parquet and report.html."""
-    from gradbench.bench.progress import show_table
     from gradbench.bench.store import write_parquet
     from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
 
     if show:
         show_table(rows)
@@ -188,19 +188,33 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
             print(f"{what}: {folder / name}")
 
 
+def report_command(folder: Path, as_json: bool) -> None:
+    """Builds rows.parquet and report.html of a folder of rows again."""
+    from gradbench.bench.store import Store
+
+    rows = Store(folder).rows()
+    if not rows:
+        raise ValueError(f"no rows in {str(folder)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+    write_outputs(rows, folder, "", show=not as_json)
+    if as_json:
+        files = {"parquet": str(folder / "rows.parquet"), "report": str(folder / "report.html")}
+        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
+
+
 def list_command(kind: str, as_json: bool) -> None:
     """One line an entry: name, summary, source."""
     checks.one_of("kind", kind, KINDS)
-    entries = _entries(kind)
+    found = entries(kind)
     if as_json:
-        print(json.dumps(entries, indent=2))
+        print(json.dumps(found, indent=2))
         return
-    width = max(len(entry["name"]) for entry in entries)
-    for entry in entries:
+    width = max(len(entry["name"]) for entry in found)
+    for entry in found:
         print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))
 
 
-def _entries(kind: str) -> list[dict[str, Any]]:
+def entries(kind: str) -> list[dict[str, Any]]:
+    """Name, summary and source of every case, estimator, sampler or suite."""
     if kind == "suites":
         found = [load_suite(name) for name in suite_files()]
         return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
@@ -213,25 +227,38 @@ def _entries(kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def show_command(name: str) -> None:
+def show_command(name: str, as_json: bool = False) -> None:
     """Everything that is known of one name."""
+    found = _entry(name)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if found["kind"] == "suite":
+        print(found["text"], end="")
+        return
+    print("{kind} {name}: {summary}".format(**found))
+    for key, value in list(found.items())[3:]:
+        if isinstance(value, dict):
+            key, value = f"{key} (default)", ", ".join(f"{k}={_word(v)}" for k, v in value.items()) or "none"
+        print(f"{key}: {value if isinstance(value, str) else ', '.join(map(str, value))}")
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """Kind, name, summary, and what else there is, of a case, an estimator, a sampler or a suite."""
     known = headers()
     for catalogue in (ESTIMATORS, SAMPLERS):
         if name in catalogue:
-            entry = catalogue[name]
-            print(f"{catalogue.kind} {entry.name}: {entry.summary}\nsource: {entry.citation}\ncode: {entry.factory}")
-            print("options (default):", ", ".join(f"{k}={_word(v)}" for k, v in entry.defaults.items()) or "none")
-            return
+            e = catalogue[name]
+            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults)}
+            return {"kind": catalogue.kind, "name": name, "summary": e.summary, **facts}
     if name in known:
         h = known[name]
-        print(f"case {h.NAME}: {h.SUMMARY}\nsource: {h.CITATION}\nobjectives: {', '.join(h.OBJECTIVES)}")
-        print("parameters (default):", ", ".join(f"{k}={_word(v)}" for k, v in h.PARAMS.items()))
-        print(f"references: {', '.join(h.REFERENCES)}\narrays: {', '.join(h.ARRAYS)}\ngrid: {h.GRID}, dtype: {h.DTYPE}")
-        return
-    if name in suite_files():
-        print(suite_files()[name].read_text(), end="")
-        return
-    checks.one_of("name", name, [*known, *ESTIMATORS, *SAMPLERS, *suite_files()])
+        facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES), "parameters": dict(h.PARAMS)}
+        facts |= {"references": list(h.REFERENCES), "arrays": list(h.ARRAYS), "targets": list(h.TARGETS)}
+        return {"kind": "case", "name": name, "summary": h.SUMMARY, **facts, "grid": h.GRID, "dtype": h.DTYPE}
+    checks.one_of("name", name, [*ESTIMATORS, *SAMPLERS, *known, *suite_files()])
+    file = suite_files()[name]
+    return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": file.read_text()}
 
 
 def _word(value: Any) -> str:
