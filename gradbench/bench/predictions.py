@@ -112,7 +112,10 @@ def _show(rows: list[dict[str, Any]]) -> None:
             print(f"{name}  skipped: {row['reason']}")
             continue
         peak, slope = row["peak_bytes"], row["slope_bytes"]
-        cards = " ".join(f"{'yes' if card in row['cards'] else '-':>{len(f'{card} GB')}}" for card in CARDS)
+        cards = " ".join(
+            f"{'yes' if card in row['cards'] else '-':>{len(column)}}"
+            for card, column in zip(CARDS, columns, strict=True)
+        )
         total = (peak + row["baseline_bytes"]) / MIB
         print(f"{name}  {peak / MIB:>10,.1f}  {slope / MIB:>9,.3f}  {total:>10,.1f}  {cards}")
     for how in dict.fromkeys(row["how"] for row in done):

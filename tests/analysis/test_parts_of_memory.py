@@ -40,4 +40,4 @@ def test_a_peak_that_was_not_measured_has_no_parts():
 
 
 def test_the_card_is_the_smallest_that_holds_it():
-    assert [card_for(size * 1e9) for size in (1, 15.3, 15.4, 23.5, 79.7, 142.2)] == [16, 16, 24, 40, 80, None]
+    assert [card_for(size * 1e9) for size in (1, 15.3, 15.4, 23.6, 79.7, 142.2)] == [16, 16, 24, 40, 80, None]
