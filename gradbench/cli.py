@@ -154,13 +154,10 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def report(folder: Path) -> None:
-    """Build rows.parquet and report.html of a folder of rows again."""
-    from gradbench.bench.commands import write_outputs
-    from gradbench.bench.store import Store
+@click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
+def report(source: Path, out: Path | None) -> None:
+    """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE."""
+    from gradbench.bench.commands import report_command
 
-    rows = Store(folder).rows()
-    if not rows:
-        raise ValueError(f"no rows in {str(folder)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
-    write_outputs(rows, folder, "")
+    report_command(source, out)

@@ -161,6 +161,23 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
             print(f"{what}: {folder / name}")
 
 
+def report_command(source: Path, out: Path | None) -> None:
+    """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
+    from gradbench.bench.progress import show_table
+    from gradbench.bench.store import load_rows, read_plan, write_parquet
+    from gradbench.report.html import write_report
+
+    rows, folder = load_rows(source), source if source.is_dir() else source.parent
+    if not rows:
+        raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+    show_table(rows)
+    if any(folder.glob("rows-*.jsonl")):
+        write_parquet(rows, folder / "rows.parquet")
+        print(f"rows: {folder / 'rows.parquet'}")
+    plan = read_plan(folder) or {}
+    print(f"report: {write_report(rows, out or folder / 'report.html', command=plan.get('command') or '')}")
+
+
 def list_command(kind: str, as_json: bool) -> None:
     """One line an entry: name, summary, source."""
     checks.one_of("kind", kind, KINDS)
