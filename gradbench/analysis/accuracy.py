@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from gradbench.analysis import units
 from gradbench.analysis.cells import TARGETS
 from gradbench.analysis.prose import capital, listed, names, plural, quoted, targets
-from gradbench.analysis.standings import Standing, Verdict
+from gradbench.analysis.standings import USEFUL, WORK, Standing, Verdict
 
 GRADIENT = {
     "sampler": "the gradient of the sampler that was run",
-    "expected": "the expected gradient",
+    "expected": f"the expected gradient (by {WORK:,} network evaluations)",
     "flow": "the gradient of the exact flow",
 }
 """In the order in which they are asked for: one differentiates what one runs."""
@@ -24,10 +24,15 @@ def groups(found: Iterable[Verdict]) -> list[list[Verdict]]:
     return list(gathered.values())
 
 
-def accuracy(found: list[Verdict]) -> str:
-    """A clause for the targets that share their most accurate estimators, and one for those that rows do not decide."""
-    open_ = [v for v in found if not v.accurate]
-    clauses = [*map(_named, groups(found)), *([_undecided(open_)] if open_ else [])]
+def accuracy(found: list[Verdict], brief: bool = False) -> str:
+    """A clause for the targets that share their most accurate estimators, and one for those that rows do not decide.
+
+    brief: without the best of the others.
+    """
+    named = [_named(group) + ("" if brief else _next(group)) for group in groups(found)]
+    rest = [v for v in found if not v.accurate]
+    undecided, far = [v for v in rest if _first(v)], [v for v in rest if not _first(v)]
+    clauses = [*named, *([_undecided(undecided)] if undecided else []), *([_far(far)] if far else [])]
     return f"{capital('; '.join(clauses))}."
 
 
@@ -39,7 +44,7 @@ def _named(group: list[Verdict]) -> str:
         claim = f"{names(named)} {'give' if len(named) > 1 else 'gives'} {goal}, exactly up to rounding"
     else:
         claim = f"{names(named)} {'come' if len(named) > 1 else 'comes'} closest to {goal}, {_off(mine)}"
-    return f"{claim}, {_where(group, mine)}{_next(group, set(named))}"
+    return f"{claim}, {_where(group, mine)}"
 
 
 def _where(group: list[Verdict], mine: list[Standing]) -> str:
@@ -57,8 +62,9 @@ def _where(group: list[Verdict], mine: list[Standing]) -> str:
     return f"in every setting in which each was run ({count:,} on {cases})"
 
 
-def _next(group: list[Verdict], named: set[str]) -> str:
+def _next(group: list[Verdict]) -> str:
     """The best of the others and by how much it is off."""
+    named = {s.estimator for s in group[0].accurate}
     others: dict[str, list[Standing]] = {}
     for s in (s for v in group for s in v.rivals if s.estimator not in named):
         others.setdefault(s.estimator, []).append(s)
@@ -75,14 +81,25 @@ def _off(standings: list[Standing]) -> str:
     return f"off by {low if low == high else f'{low} to {high}'} in the median"
 
 
+def _first(verdict: Verdict) -> Standing | None:
+    """Who is as accurate as any most often; None where all are as far off as zero is."""
+    return next((s for s in verdict.rivals if s.near and s.error < USEFUL), None)
+
+
 def _undecided(found: list[Verdict]) -> str:
-    firsts = [(v.target, next((s for s in v.rivals if s.near), None)) for v in found]
     parts = [
-        f"{quoted(s.estimator)} for {target} ({s.near:,} of {s.asked:,} settings)"
-        for target, s in firsts
-        if s is not None
+        f"{quoted(s.estimator)} for {v.target} ({s.near:,} of {s.asked:,} settings)" for v in found if (s := _first(v))
     ]
-    goal = f"the rows do not decide who comes closest to {GRADIENT[found[0].reference]}"
-    if len(found) < len(TARGETS):
-        goal += f" for {targets(v.target for v in found)}"
-    return f"{goal}: most often, at equal steps, it is {listed(parts)}" if parts else goal
+    goal = f"the rows do not decide who comes closest to {_goal(found)}"
+    return f"{goal}: most often, at equal steps, it is {listed(parts)}"
+
+
+def _far(found: list[Verdict]) -> str:
+    least = min(s.error for v in found for s in v.standings)
+    return f"no estimator comes near {_goal(found)}: in the median all are off by {units.share(least)} or more"
+
+
+def _goal(found: list[Verdict]) -> str:
+    """The gradient, and its targets where they are not all."""
+    some = f" for {targets(v.target for v in found)}" if len(found) < len(TARGETS) else ""
+    return GRADIENT[found[0].reference] + some

@@ -55,7 +55,11 @@ def _weights(found: Sequence[Cell]) -> str:
 
 
 def _drift(found: Sequence[Cell]) -> str:
-    drifts = {cell.estimator: drift for cell in found if is_finite(drift := cell.median("x0_drift")) and drift > DRIFT}
+    drifts: dict[str, float] = {}
+    for cell in found:
+        drift = cell.median("x0_drift")
+        if is_finite(drift) and drift > DRIFT:
+            drifts[cell.estimator] = max(drift, drifts.get(cell.estimator, 0.0))
     if not drifts:
         return ""
     most = units.share(max(drifts.values()))

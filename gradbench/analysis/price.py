@@ -27,9 +27,14 @@ class Kind:
 
 
 MEMORY = Kind(
-    "peak_bytes", "memory is short", "leanest", "needs {} times its memory", "needs about as much", units.mebibytes
+    "peak_bytes",
+    "memory is short",
+    "leanest",
+    "needs {} times its memory",
+    "need about as much memory",
+    units.mebibytes,
 )
-TIME = Kind("time_s", "time counts", "fastest", "takes {} times as long", "takes about as long", units.seconds)
+TIME = Kind("time_s", "time counts", "fastest", "takes {} times as long", "take about as long", units.seconds)
 
 
 def price(found: list[Verdict], kind: Kind) -> str:
@@ -51,29 +56,30 @@ def _clause(verdict: Verdict, kind: Kind) -> str:
         lead = f"use {quoted(order[0])} where {kind.when}"
         if kind is TIME and other[:1] == order[:1]:
             lead = f"{quoted(order[0])} is also the {kind.most} of these"
-        return f"{lead}: {_beside(within, order[0], dear, kind)}"
+        return _beside(within, order[0], dear, kind, lead)
     order = [name for name, _ in cheapest(within, [s.estimator for s in verdict.rivals], kind.column)]
     if mine[0] not in order:
         return f"the rows do not compare what {quoted(mine[0])} costs"
     if order[0] == mine[0]:
-        return f"{quoted(mine[0])} is also the {kind.most}: {_beside(within, order[0], order[1], kind)}"
-    return f"{quoted(order[0])}, less accurate, is the {kind.most}: {_beside(within, order[0], mine[0], kind)}"
+        return _beside(within, order[0], order[1], kind, f"{quoted(mine[0])} is also the {kind.most}")
+    return _beside(within, order[0], mine[0], kind, f"{quoted(order[0])}, less accurate, is the {kind.most}")
 
 
-def _beside(found: Sequence[Setting], cheap: str, dear: str, kind: Kind) -> str:
-    """ "`b` needs 5.1 times its memory, at most 19 times: 106 MiB instead of 5.5 MiB on `CASE` at 20 steps"."""
+def _beside(found: Sequence[Setting], cheap: str, dear: str, kind: Kind, lead: str) -> str:
+    """The lead and "`b` needs 5.1 times its memory (...), 106 MiB instead of 5.5 MiB on `CASE` at 20 steps"."""
     pairs: list[tuple[float, float, Cell]] = []
     for setting in found:
         low, high = (cost(setting[name], kind.column) if name in setting else None for name in (cheap, dear))
         if low is not None and high is not None:
             pairs.append((high, low, setting[dear]))
     if not pairs:
-        return f"no setting holds both it and {quoted(dear)}"
+        return f"{lead}, in no setting beside {quoted(dear)}"
     ratios = [high / low for high, low, _ in pairs]
-    typical, (high, low, where) = statistics.geometric_mean(ratios), max(pairs, key=lambda pair: pair[0])
-    said = kind.alike if 1 / ALIKE < typical < ALIKE else kind.more.format(f"{typical:.2g}")
-    count = f" (geometric mean over {len(pairs):,} settings; at most {max(ratios):.2g} times)"
-    spread = count if len(pairs) > 1 else ""
-    steps = "" if where.steps is None else f" at {where.steps} steps"
-    instead = f"{kind.unit(high)} instead of {kind.unit(low)} on {quoted(where.case)}{steps}"
-    return f"{quoted(dear)} {said}{spread}, {instead}"
+    typical, (high, low, cell) = statistics.geometric_mean(ratios), max(pairs, key=lambda pair: pair[0])
+    where = f"on {quoted(cell.case)}" + ("" if cell.steps is None else f" at {cell.steps} steps")
+    if 1 / ALIKE < typical < ALIKE:
+        costs = f"{kind.unit(low)} and {kind.unit(high)}"
+        return f"{quoted(cheap)} and {quoted(dear)} {kind.alike}, {costs} {where}"
+    over = f" (geometric mean over {len(pairs):,} settings; at most {max(ratios):.2g} times)" if len(pairs) > 1 else ""
+    more = f"{quoted(dear)} {kind.more.format(f'{typical:.2g}')}{over}"
+    return f"{lead}: {more}, {kind.unit(high)} instead of {kind.unit(low)} {where}"

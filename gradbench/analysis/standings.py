@@ -19,7 +19,9 @@ NEAR = 1.1
 DECIDED = 0.9
 """An estimator is named only where it is as accurate as any in this share of its settings ..."""
 COVERED = 0.5
-"""... and was run in this share of all settings."""
+"""... was run in this share of all settings ..."""
+USEFUL = 0.9
+"""... and is nearer than that in the median: zero is off by 1."""
 WORK = 1000
 """Estimators that draw are compared at as many network evaluations."""
 
@@ -63,7 +65,7 @@ class Verdict:
     @property
     def accurate(self) -> tuple[Standing, ...]:
         """Those that the rows name; none where they do not decide."""
-        return tuple(s for s in self.rivals if s.share >= DECIDED)
+        return tuple(s for s in self.rivals if s.share >= DECIDED and s.error < USEFUL)
 
 
 def settings(cells: Iterable[Cell]) -> list[Setting]:
@@ -84,20 +86,17 @@ def verdicts(found: list[Setting]) -> list[Verdict]:
 def error_of(cell: Cell, reference: str, target: str) -> float | None:
     """The error by which a cell is compared; inf where it failed, None where there is none.
 
-    Of an estimator that draws it is that of its mean over `WORK` network evaluations, from its bias b and the spread s
-    of one draw: sqrt(b^2 + s^2 nfe/WORK). `bias_norm` also holds what the spread left after all draws made; that is
-    taken off.
+    Of an estimator that draws it is that of its mean over `WORK` network evaluations: with e the error that all draws
+    left and s the spread of one draw, sqrt(e^2 - s^2/draws + s^2 nfe/WORK).
     """
     reading = read(cell, reference, target)
     if reading is None:
         return math.inf if cell.status not in ("ok", "skip") and not cell.measured else None
     snr, draws = cell.median(f"snr_{target}"), cell.median("draws")
-    if reference != "expected" or not snr or not draws or not math.isfinite(snr):
+    if not snr or not draws or not math.isfinite(snr) or not math.isfinite(reading.error):
         return reading.error
-    spread = (cell.median(f"expected_norm_ratio_{target}") or 1.0) / snr
-    bias = cell.median(f"bias_norm_{target}")
-    left = max(0.0, (reading.error if bias is None else bias) ** 2 - spread**2 / draws)
-    return math.sqrt(left + spread**2 * evaluations(cell) / WORK)
+    spread = (cell.median(f"{reference}_norm_ratio_{target}") or 1.0) / snr
+    return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * evaluations(cell) / WORK)
 
 
 def evaluations(cell: Cell) -> float:
@@ -161,8 +160,6 @@ def _verdict(found: list[Setting], reference: str, target: str) -> Verdict | Non
 
 
 def _told_already(setting: Setting, reference: str, target: str) -> bool:
-    """Whether the expected gradient is the sampler's here, and nobody drew to estimate it."""
-    if reference != "expected":
-        return False
-    twins = (error_of(cell, "sampler", target) for cell in setting.values())
-    return not any(cell.median("draws") for cell in setting.values()) and any(twin is not None for twin in twins)
+    """Whether the expected gradient is the sampler's here, because it draws no noise."""
+    known = [cell for cell in setting.values() if read(cell, "expected", target)]
+    return reference == "expected" and all(read(cell, "sampler", target) for cell in known)

@@ -46,7 +46,7 @@ def answer(found: list[Cell], judged: list[Verdict]) -> Answer:
         return Answer(None, [("Accuracy", _nothing(found))], [])
     mine = by[reference]
     sentences = [("Accuracy", accuracy(mine)), ("Memory", price(mine, MEMORY)), ("Time", price(mine, TIME))]
-    others = [accuracy(verdicts) for k, verdicts in by.items() if k != reference]
+    others = [accuracy(verdicts, brief=True) for k, verdicts in by.items() if k != reference]
     return Answer(reference, sentences, [*others, *caveats(found)])
 
 

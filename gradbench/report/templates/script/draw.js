@@ -3,7 +3,7 @@ const PANELS = 12;
 const box = document.getElementById("panels"), tip = document.getElementById("tip"), spoken = document.getElementById("spoken");
 /* the plotting library stands at the end of the page, so that its data are unpacked while it is read */
 const loaded = new Promise((resolve) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", resolve) : resolve()));
-let turn = 0, waiting = 0, last = Promise.resolve(), looked = null, titles = null;
+let turn = 0, waiting = 0, last = Promise.resolve(), looked = null, titles = null, rest = [];
 
 /* one job after the other; those of an older choice are passed over, and a figure is never thrown away half drawn */
 function later(job) {
@@ -21,19 +21,26 @@ function later(job) {
     if (waiting) return;
     box.setAttribute("aria-busy", "false");
     if (!performance.getEntriesByName("ready").length) performance.mark("ready");
+    (window.requestIdleCallback || setTimeout)(() => { if (!waiting) rest.splice(0).forEach(reach); });
   });
 }
 const view = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    view.unobserve(target);
-    later(() => target.draw());
+    if (isIntersecting) reach(target);
   }
   if (looked) looked();
 }, { rootMargin: "300px" });
 
+/* draws a figure once: when it comes into view, those of the first panel as soon as nothing else is to be done */
+function reach(node) {
+  view.unobserve(node);
+  const draw = node.draw;
+  node.draw = null;
+  if (draw) later(draw);
+}
 function drawPanels() {
   turn += 1;
+  rest = [];
   hideTip();
   later(layPanels);
 }
@@ -53,6 +60,7 @@ async function layPanels() {
   const seen = new Promise((resolve) => { looked = resolve; });
   for (const node of figures) view.observe(node);
   await seen;
+  rest = [...box.querySelectorAll(".panel:first-child .plot")];
 }
 /* what tells a panel from all others: its targets only where nothing else does */
 function nameTitles() {

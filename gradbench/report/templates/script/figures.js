@@ -1,8 +1,8 @@
 /* Figures as plotly reads them: [traces, layout], or null where there is nothing to draw. */
 const SYMBOL = { value: "", floor: "-open", exact: "-open-dot" };
 const COSTS = {
-  time: { column: "total_time", title: "time of the gradient, all draws", caption: "error against time", unit: duration },
-  nfe: { column: "total_nfe", title: "network evaluations (NFE), all draws", caption: "error against network evaluations", unit: power },
+  time: { column: "total_time", title: "time of the gradient", caption: "error against time", unit: duration },
+  nfe: { column: "total_nfe", title: "network evaluations (NFE)", caption: "error against network evaluations", unit: power },
 };
 
 /* ticks at 1, 2 and 5 on a short axis, at 1 and 3 on a longer one, at powers of ten on a long one */
@@ -34,7 +34,7 @@ function edge(failed, place, x, y) {
   });
   return {
     x: spots.map((s) => s[0]), y: spots.map((s) => s[1]), mode: "markers+text", cliponaxis: false, hoverinfo: "none", showlegend: false,
-    text: failed.map((p) => (FAILED(p) ? p.letter : "∞")), customdata: failed.map((p) => p.index), textfont: { size: 11, color: failed.map((p) => colour(p.estimator)) },
+    text: failed.map((p) => (FAILED(p) ? p.letter : "∞")), customdata: failed.map((p) => p.index), textfont: { size: 11, color: css("--ink") },
     marker: { symbol: "square", size: 17, color: css("--card"), line: { width: 2, color: failed.map((p) => colour(p.estimator)) } },
   };
 }
@@ -58,6 +58,7 @@ function grouped(points) {
   for (const p of points) found.set(p.estimator, [...(found.get(p.estimator) || []), p]);
   return Object.keys(data.styles).filter((estimator) => found.has(estimator)).map((estimator) => [estimator, found.get(estimator).sort((a, b) => a.steps - b.steps)]);
 }
+const draws = (p) => p.total_nfe > 1.001 * p.nfe;
 function workPrecision(panel, points, key) {
   const cost = COSTS[key], drawn = points.filter((p) => reading(p) && finite(reading(p).shown) && finite(p[cost.column]) && p[cost.column] > 0);
   const failed = points.filter((p) => FAILED(p) || (reading(p) && reading(p).mark === "not finite"));
@@ -81,7 +82,7 @@ function workPrecision(panel, points, key) {
   const band = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: 10 ** (low - 30), y1: floor, fillcolor: css("--muted"), opacity: 0.16, line: { width: 0 }, layer: "below" };
   const note = { xref: "paper", x: 1, y: Math.log10(floor), xanchor: "right", yanchor: "top", showarrow: false, text: "floor of the reference " + floor.toExponential(0), font: { size: 10, color: css("--muted") } };
   const title = "relative L2 error of the " + state.target + " gradient<br>against the " + against(drawn[0]) + " gradient";
-  return [[...traces, edges], { xaxis: axis(cost.title, x, cost.unit), yaxis: axis(title, y), shapes: visible ? [band] : [], annotations: visible ? [note] : [] }];
+  return [[...traces, edges], { xaxis: axis(cost.title + (drawn.some(draws) ? ", all draws" : ""), x, cost.unit), yaxis: axis(title, y), shapes: visible ? [band] : [], annotations: visible ? [note] : [] }];
 }
 function memoryOverSteps(panel, points) {
   const drawn = points.filter((p) => finite(p.peak_bytes) && p.peak_bytes > 0 && p.status !== "skip" && p.n_ok), failed = points.filter(FAILED);
