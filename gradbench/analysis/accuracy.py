@@ -87,11 +87,23 @@ def _first(verdict: Verdict) -> Standing | None:
 
 
 def _undecided(found: list[Verdict]) -> str:
+    firsts: dict[str, list[tuple[str, Standing]]] = {}
+    for v in found:
+        if s := _first(v):
+            firsts.setdefault(s.estimator, []).append((v.target, s))
     parts = [
-        f"{quoted(s.estimator)} for {v.target} ({s.near:,} of {s.asked:,} settings)" for v in found if (s := _first(v))
+        f"{quoted(name)} for {targets(target for target, _ in mine)} ({_often([s for _, s in mine])})"
+        for name, mine in firsts.items()
     ]
     goal = f"the rows do not decide who comes closest to {_goal(found)}"
     return f"{goal}: most often, at equal steps, it is {listed(parts)}"
+
+
+def _often(mine: list[Standing]) -> str:
+    """ "10 of 16 settings", or the smallest and the largest share of several."""
+    least, most = min(mine, key=lambda s: s.near / s.asked), max(mine, key=lambda s: s.near / s.asked)
+    low, high = (f"{s.near:,} of {s.asked:,}" for s in (least, most))
+    return f"{low if low == high else f'{low} to {high}'} settings"
 
 
 def _far(found: list[Verdict]) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from gradbench.analysis import units
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.label import weights_of
 from gradbench.analysis.numbers import is_finite, number
 from gradbench.analysis.prose import names, plural
 
@@ -14,9 +13,9 @@ BUSY = 1.2
 
 
 def caveats(found: Sequence[Cell]) -> list[str]:
-    """Sentences on seeds, cases, machines, sizes, weights and estimators that answer for another sample."""
+    """Sentences on seeds, cases, machines, sizes and estimators that answer for another sample."""
     measured = [cell for cell in found if cell.measured]
-    told = [_seeds(measured), _cases(measured), _machines(measured), _weights(measured), _drift(measured)]
+    told = [_seeds(measured), _cases(measured), _machines(measured), _drift(measured)]
     return [sentence for sentence in told if sentence]
 
 
@@ -46,12 +45,6 @@ def _machines(found: Sequence[Cell]) -> str:
         return ""
     where = f"one machine{busy}" if len(machines) == 1 else f"{len(machines)} kinds of machine"
     return f"Times are those of {where}: another may rank them otherwise."
-
-
-def _weights(found: Sequence[Cell]) -> str:
-    random = sorted({str(cell.rows[0].get("case")) for cell in found if "random" in weights_of(cell.rows[0]).lower()})
-    said = "have random weights: their errors say nothing about images."
-    return f"The networks of {names(random)} {said}" if random else ""
 
 
 def _drift(found: Sequence[Cell]) -> str:

@@ -106,6 +106,15 @@ def test_rows_that_do_not_decide_name_nobody():
     assert said(rows)["Memory"] == "No estimator is accurate often enough to weigh its memory."
 
 
+def test_one_that_is_first_for_several_targets_is_told_once():
+    rows = [
+        row(n, steps=k, **{f"flow_error_{t}": e for t in TARGETS})
+        for k, pair in ((1, (0.1, 0.2)), (2, (0.1, 0.2)), (3, (0.2, 0.1)))
+        for n, e in zip("ab", pair, strict=True)
+    ]
+    assert "it is `a` for every target (2 of 3 settings)." in said(rows)["Accuracy"]
+
+
 def test_estimators_as_far_off_as_zero_are_not_recommended():
     assert said([row("a", flow=0.97), row("b", flow=3.0)])["Accuracy"] == (
         "No estimator comes near the gradient of the exact flow for x_T: in the median all are off by 97 % or more."
@@ -176,11 +185,6 @@ def test_an_estimator_that_runs_another_sampler_is_told_by_its_largest_drift():
     rows = [line | {"x0_drift": 0.01 * line["steps"] * (line["estimator"] == "adjoint-deis")} for line in exact()]
     assert any(n.startswith("`adjoint-deis` made other samples than the sampler (x_0 off by up to 20 %)")
                for n in answered(rows).notes)  # fmt: skip
-
-
-def test_random_weights_are_told():
-    rows = [line | {"weights": "random weights (seed 0)"} for line in exact()]
-    assert any(n.startswith("The networks of `gaussian` have random weights") for n in answered(rows).notes)
 
 
 def test_failures_are_told_with_their_reasons():

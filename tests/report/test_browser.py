@@ -161,6 +161,13 @@ def test_the_mouse_over_a_point_shows_its_row_and_command(page):
     assert page.locator("#tip code").text_content().startswith("gradbench run -c 'gaussian[dim=6")
 
 
+def test_the_ring_lies_around_the_point(page):
+    hover(page, 0, 1)
+    point, ring = (page.locator(name).bounding_box() for name in (".plot >> nth=0 >> .point >> nth=1", "#ring"))
+    for side, size in (("x", "width"), ("y", "height")):
+        assert ring[side] + ring[size] / 2 == pytest.approx(point[side] + point[size] / 2, abs=1)
+
+
 def test_a_click_on_a_point_keeps_its_numbers_open(page):
     hover(page)
     page.mouse.down()

@@ -1,6 +1,6 @@
 /* Panels on the page: a figure is drawn when it comes into view, read by mouse, finger or keyboard, and saved. */
 const PANELS = 12;
-const box = document.getElementById("panels"), tip = document.getElementById("tip"), spoken = document.getElementById("spoken");
+const box = document.getElementById("panels"), tip = document.getElementById("tip"), ring = document.getElementById("ring"), spoken = document.getElementById("spoken");
 /* the plotting library stands at the end of the page, so that its data are unpacked while it is read */
 const loaded = new Promise((resolve) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", resolve) : resolve()));
 let turn = 0, waiting = 0, last = Promise.resolve(), looked = null, titles = null, rest = [];
@@ -95,10 +95,10 @@ async function draw(node, figure) {
     return;
   }
   await Plotly.newPlot(node, figure[0], { ...base(), ...figure[1] }, { displayModeBar: false, responsive: true });
-  node.on("plotly_hover", (event) => { if (event.points[0].customdata != null) showTip(node, event.points[0]); });
+  node.on("plotly_hover", (event) => { const point = event.points[0]; if (point.customdata != null) showTip(node, point.customdata, point.x, point.y); });
   node.on("plotly_unhover", hideTip);
   node.on("plotly_click", (event) => { if (event.points[0].customdata != null) openCell(data.points[event.points[0].customdata]); });
-  const spots = figure[0].flatMap((trace, curve) => (trace.customdata || []).map((index, point) => ({ curve, point, index })));
+  const spots = figure[0].flatMap((trace) => (trace.customdata || []).map((index, i) => ({ index, x: trace.x[i], y: trace.y[i] })));
   let at = -1;
   node.addEventListener("blur", hideTip);
   node.addEventListener("keydown", (event) => {
@@ -107,27 +107,30 @@ async function draw(node, figure) {
       event.preventDefault();
       at = at < 0 ? (step > 0 ? 0 : spots.length - 1) : (at + step + spots.length) % spots.length;
       const p = data.points[spots[at].index];
-      Plotly.Fx.hover(node, [{ curveNumber: spots[at].curve, pointNumber: spots[at].point }]);
-      if (node._hoverdata && node._hoverdata[0]) showTip(node, node._hoverdata[0]);
+      showTip(node, spots[at].index, spots[at].x, spots[at].y);
       spoken.textContent = [p.estimator, p.steps + " steps", error(p), finite(p.time_s) ? duration(p.time_s) : "", memory(p)].filter(Boolean).join(", ");
     } else if (event.key === "Enter" && at >= 0) openCell(data.points[spots[at].index]);
     else if (event.key === "Escape") hideTip();
   });
 }
 
-/* the row and its command beside a point, as text */
-function showTip(node, point) {
-  const p = data.points[point.customdata], frame = node.getBoundingClientRect(), spot = point.bbox;
+/* the row and its command beside a point, as text, and a ring around it */
+function showTip(node, index, at, height) {
+  const p = data.points[index], frame = node.getBoundingClientRect(), { xaxis, yaxis } = node._fullLayout;
+  const x = frame.left + xaxis._offset + xaxis.d2p(at), y = frame.top + yaxis._offset + yaxis.d2p(height);
   const list = make("dl");
   for (const [name, value] of facts(p)) list.append(make("dt", {}, name), make("dd", {}, String(value).slice(0, 300)));
   tip.replaceChildren(make("b", {}, mark(p.estimator), p.estimator), list, make("code", {}, p.command));
   tip.hidden = false;
-  const x = frame.left + (spot.x0 + spot.x1) / 2, y = frame.top + (spot.y0 + spot.y1) / 2, size = tip.getBoundingClientRect(), wide = document.documentElement.clientWidth;
+  ring.hidden = false;
+  ring.style.left = x + "px";
+  ring.style.top = y + "px";
+  const size = tip.getBoundingClientRect(), wide = document.documentElement.clientWidth;
   tip.style.left = Math.max(4, x + 14 + size.width < wide ? x + 14 : x - size.width - 14) + "px";
   tip.style.top = Math.max(4, Math.min(y - size.height / 2, innerHeight - size.height - 4)) + "px";
 }
 function hideTip() {
-  tip.hidden = true;
+  tip.hidden = ring.hidden = true;
 }
 function openCell(p) {
   const dialog = document.getElementById("cell"), list = make("dl", { class: "facts" });

@@ -66,7 +66,10 @@ function workPrecision(panel, points, key) {
   const marked = drawn.filter((p) => reading(p).mark !== "value"), lowest = drawn.reduce((least, p) => Math.min(least, reading(p).shown), Infinity);
   const floor = (marked.length ? marked : drawn).reduce((most, p) => Math.max(most, reading(p).floor), 0);
   const height = (p) => (reading(p).mark === "value" ? reading(p).shown : floor);
-  const x = bounds(drawn.map((p) => p[cost.column])), y = bounds(drawn.map(height).concat(marked.length || lowest < 100 * floor ? [floor] : []));
+  const spread = (p) => (reading(p).mark === "value" ? reading(p) : null), times = (p) => (key === "time" ? p.total_spread : null);
+  const ends = (found) => found.flatMap((s) => (s ? [s.low, s.high] : []));
+  const x = bounds(drawn.map((p) => p[cost.column]).concat(ends(drawn.map(times))));
+  const y = bounds(drawn.map(height).concat(ends(drawn.map(spread)), marked.length || lowest < 100 * floor ? [floor] : []));
   if (marked.length) y[0] -= 0.06 * (y[1] - y[0]);
   const low = y[0], visible = Math.log10(floor) > low;
   const front = new Set(panel.fronts[against(drawn[0]) + " " + state.target + " " + key] || []);
@@ -75,8 +78,8 @@ function workPrecision(panel, points, key) {
   const traces = [{ x: steps.map((p) => p[cost.column]), y: steps.map(height), mode: "lines", name: "Pareto front", hoverinfo: "skip", line: { shape: "hv", width: 9, color: css("--muted") }, opacity: 0.28 }];
   for (const [estimator, list] of grouped(drawn)) {
     const xs = list.map((p) => p[cost.column]), ys = list.map(height), one = line(estimator, list, xs, ys, list.map((p) => SYMBOL[reading(p).mark]), front);
-    one.error_y = bars(estimator, list, ys, (p) => (reading(p).mark === "value" ? reading(p) : null));
-    if (key === "time") one.error_x = bars(estimator, list, xs, (p) => p.total_spread);
+    one.error_y = bars(estimator, list, ys, spread);
+    one.error_x = bars(estimator, list, xs, times);
     traces.push(one);
   }
   const band = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: 10 ** (low - 30), y1: floor, fillcolor: css("--muted"), opacity: 0.16, line: { width: 0 }, layer: "below" };
