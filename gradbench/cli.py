@@ -205,13 +205,14 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
 @_json_option
-def report(folder: Path, as_json: bool) -> None:
-    """Build rows.parquet and report.html of a folder of rows again."""
+def report(source: Path, out: Path | None, as_json: bool) -> None:
+    """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE."""
     from gradbench.bench.commands import report_command
 
-    report_command(folder, as_json)
+    report_command(source, out, as_json)
 
 
 @cli.command()

@@ -188,17 +188,27 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
             print(f"{what}: {folder / name}")
 
 
-def report_command(folder: Path, as_json: bool) -> None:
-    """Builds rows.parquet and report.html of a folder of rows again."""
-    from gradbench.bench.store import Store
+def report_command(source: Path, out: Path | None, as_json: bool) -> None:
+    """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
+    from gradbench.bench.progress import show_table
+    from gradbench.bench.store import load_rows, read_plan, write_parquet
+    from gradbench.report.html import write_report
 
-    rows = Store(folder).rows()
+    rows, folder = load_rows(source), source if source.is_dir() else source.parent
     if not rows:
-        raise ValueError(f"no rows in {str(folder)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
-    write_outputs(rows, folder, "", show=not as_json)
+        raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+    files = {}
+    if any(folder.glob("rows-*.jsonl")):
+        write_parquet(rows, folder / "rows.parquet")
+        files["rows"] = str(folder / "rows.parquet")
+    plan = read_plan(folder) or {}
+    files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
     if as_json:
-        files = {"parquet": str(folder / "rows.parquet"), "report": str(folder / "report.html")}
-        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
+        print(json.dumps({"folder": str(folder), "count": len(rows), **files}, indent=2))
+        return
+    show_table(rows)
+    for name, place in files.items():
+        print(f"{name}: {place}")
 
 
 def list_command(kind: str, as_json: bool) -> None:

@@ -103,9 +103,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
         print(f"MiB: {parts}")
     names = {id(row): _estimator(row) for row in rows}
     width = max(len(name) for name in names.values())
-    print(
-        f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(f'{card} GB' for card in CARDS)}"
-    )
+    columns = [f"{card} GB" for card in CARDS]
+    print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(columns)}")
     for row in rows:
         name = f"{names[id(row)]:<{width}}"
         if "peak_bytes" not in row:

@@ -16,7 +16,17 @@ from typing import IO, Any
 from gradbench.bench.plan import Planned
 from gradbench.bench.schema import COLUMNS, SCHEMA, migrate
 
-__all__ = ["COLUMNS", "SCHEMA", "Store", "latest", "read_rows", "write_parquet"]
+__all__ = [
+    "COLUMNS",
+    "SCHEMA",
+    "Store",
+    "latest",
+    "load_rows",
+    "read_parquet",
+    "read_plan",
+    "read_rows",
+    "write_parquet",
+]
 
 
 def complete(row: dict[str, Any]) -> dict[str, Any]:
@@ -71,12 +81,7 @@ class Store:
 
     def plan(self) -> dict[str, Any] | None:
         """plan.json, or None where there is none."""
-        try:
-            return json.loads((self.folder / "plan.json").read_text())
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise ValueError(f"{self.folder / 'plan.json'} is not a plan: {error}") from None
+        return read_plan(self.folder)
 
     def append(self, row: dict[str, Any], machine: str) -> None:
         """One row, one line, on disk when this returns; a torn line of a full disk is ended before the next."""
@@ -106,6 +111,16 @@ class Store:
             key = row["cell_id"], row["replicate"]
             found[key] = max(found[key], row.get("attempt") or 1)
         return found
+
+
+def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of a folder; None where there is none, `ValueError` where it is not one."""
+    try:
+        return json.loads((folder / "plan.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{folder / 'plan.json'} is not a plan: {error}") from None
 
 
 def latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
