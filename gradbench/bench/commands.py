@@ -190,9 +190,9 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
 
 def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
-    from gradbench.bench.progress import show_table
     from gradbench.bench.store import load_rows, read_plan, write_parquet
     from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
 
     rows, folder = load_rows(source), source if source.is_dir() else source.parent
     if not rows:
@@ -200,11 +200,11 @@ def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     files = {}
     if any(folder.glob("rows-*.jsonl")):
         write_parquet(rows, folder / "rows.parquet")
-        files["rows"] = str(folder / "rows.parquet")
+        files["parquet"] = str(folder / "rows.parquet")
     plan = read_plan(folder) or {}
     files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
     if as_json:
-        print(json.dumps({"folder": str(folder), "count": len(rows), **files}, indent=2))
+        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
         return
     show_table(rows)
     for name, place in files.items():
