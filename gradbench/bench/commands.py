@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gradbench.bench.suite import Block, Suite, load_suite, suite_files
 from gradbench.command import command
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.plugins import Plugins
 from gradbench.samplers.catalogue import SAMPLERS
 
 KINDS = ("cases", "estimators", "samplers", "suites")
@@ -180,31 +181,47 @@ def _entries(kind: str) -> list[dict[str, Any]]:
     if kind == "cases":
         return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in headers().values()]
     catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
-    return [
+    own = [
         {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
         for e in catalogue.values()
     ]
+    _tell(catalogue.plugins)
+    return own + [
+        {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
+        for p in catalogue.plugins.values()
+    ]
+
+
+def _tell(plugins: Plugins) -> None:
+    """What other packages offer under names that are taken, on stderr."""
+    for line in plugins.refused:
+        print(f"gradbench: {line}", file=sys.stderr)
 
 
 def show_command(name: str) -> None:
     """Everything that is known of one name."""
     known = headers()
     for catalogue in (ESTIMATORS, SAMPLERS):
-        if name in catalogue:
-            entry = catalogue[name]
+        if name in catalogue or name in catalogue.plugins:
+            entry = catalogue.find(name)
             print(f"{catalogue.kind} {entry.name}: {entry.summary}\nsource: {entry.citation}\ncode: {entry.factory}")
-            print("options (default):", ", ".join(f"{k}={_word(v)}" for k, v in entry.defaults.items()) or "none")
+            print("options (default):", _pairs(entry.defaults))
+            print("traits:", _pairs(entry.declared({})))
             return
     if name in known:
         h = known[name]
         print(f"case {h.NAME}: {h.SUMMARY}\nsource: {h.CITATION}\nobjectives: {', '.join(h.OBJECTIVES)}")
-        print("parameters (default):", ", ".join(f"{k}={_word(v)}" for k, v in h.PARAMS.items()))
+        print("parameters (default):", _pairs(h.PARAMS))
         print(f"references: {', '.join(h.REFERENCES)}\narrays: {', '.join(h.ARRAYS)}\ngrid: {h.GRID}, dtype: {h.DTYPE}")
         return
     if name in suite_files():
         print(suite_files()[name].read_text(), end="")
         return
-    checks.one_of("name", name, [*known, *ESTIMATORS, *SAMPLERS, *suite_files()])
+    checks.one_of("name", name, [*known, *ESTIMATORS, *ESTIMATORS.plugins, *SAMPLERS, *suite_files()])
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_word(value)}" for key, value in values.items()) or "none"
 
 
 def _word(value: Any) -> str:

@@ -40,8 +40,7 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
         device=cell["device"],
     )
     estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
-    traits = {**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}}
-    reason = estimator.supports(traits)
+    reason = estimator.supports(problem.traits)
     if reason:
         raise Skip(reason)
     row: dict[str, Any] = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -36,12 +36,21 @@ class GradientEstimate:
 
 
 class GradientEstimator(ABC):
-    """Called with a problem, returns a `GradientEstimate`; never changes the problem."""
+    """Called with a problem, returns a `GradientEstimate`; never changes the problem.
+
+    traits: what it promises, which `gradbench check` holds it to; what is left out is measured and reported. exact:
+    whether it is the gradient of the sampler that is run, to rounding. order: with which its gradient tends to the
+    flow's in 1/N. biased: whether the mean of an estimator that draws is another than the expected gradient. memory:
+    `constant` or `linear` in N.
+    """
+
+    traits: ClassVar[Mapping[str, Any]] = {}
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         """None, or the reason why this estimator cannot serve a problem of these traits.
 
-        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem.
+        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem; see
+        `Problem.traits`.
         """
         return None
 

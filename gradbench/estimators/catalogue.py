@@ -103,6 +103,7 @@ ESTIMATORS = Catalogue(
         },
         check=support.check_adjoint_dpm,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     Entry(
         "adjoint-deis",
@@ -112,6 +113,7 @@ ESTIMATORS = Catalogue(
         defaults={"order": 1, "trajectory": "stored", "steps": None},
         check=support.check_adjoint_deis,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     Entry(
         "continuous-adjoint",
@@ -129,6 +131,7 @@ ESTIMATORS = Catalogue(
         },
         check=support.check_adjoint,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     _truncated(
         "draft",
@@ -249,6 +252,7 @@ ESTIMATORS = Catalogue(
         traits={"stochastic": True},
         check=support.check_draws,
     ),
+    group="gradbench.estimators",
 )
 
 

@@ -31,6 +31,13 @@ def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) ->
     return tuple(name for name in TARGETS if name in given)
 
 
+def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
+    """The sampler's traits, the steps, targets, the name of the network's dtype, and the ends of the time range."""
+    ends = ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1])
+    dtype = str(next(rollout.denoiser.parameters(), x_T).dtype).removeprefix("torch.")
+    return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
+
+
 @dataclass
 class Problem:
     """Differentiate L = sum_b objective(x_0)_b through `rollout`, from x_T, with respect to `targets`.
@@ -71,9 +78,8 @@ class Problem:
 
     @property
     def traits(self) -> dict[str, object]:
-        """What an estimator's `supports` is told: the sampler's traits, its steps and the ends of the time range."""
-        ends = ends_of(self.denoiser.schedule, self.rollout.grid[0], self.rollout.grid[-1])
-        return {**self.sampler.traits, "steps": self.steps, **ends}
+        """What an estimator's `supports` is told."""
+        return traits_of(self.sampler, self.rollout, self.targets, self.x_T)
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:

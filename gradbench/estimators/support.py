@@ -1,4 +1,4 @@
-"""What each family of estimators can take and serve: option checks and refusals from traits alone, without torch."""
+"""What each family of estimators can take, serve and promise: option checks, refusals and traits, without torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 
-RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m", "dopri5")
-TRAJECTORIES = ("stored", "resolved", "binomial", "inverted")
+# the rules of continuous adjoints and the recoveries, each with what it makes of the order and of the memory
+RULES = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "ab2": 2, "2m": 2, "dopri5": None}
+TRAJECTORIES = {"stored": "linear", "resolved": "constant", "binomial": "constant", "inverted": "constant"}
 REVERSIBLE = ("reversible-heun", "edict", "bdia", "belm", "rex")
 FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
@@ -25,6 +26,18 @@ def check_adjoint(options: Mapping[str, Any]) -> None:
         if name in options:
             checks.in_range(name, options[name], 1e-16, 1.0)
     check_recovery(options)
+
+
+def declare_adjoint(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The order of the adjoint's rule, as the backward grid grows with the sampler's, and its recovery's memory.
+
+    AdjointDEIS has its order as an option; a number of backward steps that is fixed has no order in N.
+    """
+    order = options["order"] if "order" in options else RULES[options["rule"]]
+    return {
+        "order": order if options["steps"] is None else None,
+        "memory": TRAJECTORIES[options["trajectory"]],
+    }
 
 
 def check_recovery(options: Mapping[str, Any]) -> None:
