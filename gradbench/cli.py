@@ -154,6 +154,17 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
+@click.argument("estimators", nargs=-1, required=True, metavar="ESTIMATOR...")
+@click.option("-k", "--check", "names", multiple=True, metavar="NAME", help="One of the checks; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
+    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
+    from gradbench.testing.command import check_command
+
+    return check_command(estimators, names, as_json)
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(folder: Path) -> None:
     """Build rows.parquet and report.html of a folder of rows again."""

@@ -57,5 +57,5 @@ class Plugins(dict[str, Plugin]):
                 owner = self[point.name].package if point.name in self else "gradbench"
                 self.refused.append(f"{point.name!r} of {package} is left out: {owner} has that name")
                 continue
-            summary = about.metadata.get("Summary") if about else None
-            self[point.name] = Plugin(point.name, point.value.partition("[")[0].strip(), package, summary or "")
+            summary = about.metadata["Summary"] if about and "Summary" in about.metadata else ""
+            self[point.name] = Plugin(point.name, point.value.partition("[")[0].strip(), package, summary)
