@@ -104,5 +104,5 @@ def entry_of(plugin: Plugin) -> Entry:
         return replace(found, name=plugin.name)
     if not callable(found):
         raise ValueError(f"{plugin.name!r} of {plugin.package} gives {found!r:.60}; it must give an Entry or a class")
-    first = (found.__doc__ or plugin.summary).strip().splitlines()
-    return Entry(plugin.name, first[0] if first else "", plugin.place, citation=plugin.package)
+    summary, traits = found.__doc__ or plugin.summary, getattr(found, "traits", {})
+    return Entry(plugin.name, summary.strip().partition("\n")[0], plugin.place, plugin.package, traits=traits)

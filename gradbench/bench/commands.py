@@ -15,7 +15,6 @@ from gradbench.bench.suite import Block, Suite, load_suite, suite_files
 from gradbench.command import command
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.plugins import Plugins
 from gradbench.samplers.catalogue import SAMPLERS
 
 KINDS = ("cases", "estimators", "samplers", "suites")
@@ -179,22 +178,25 @@ def _entries(kind: str) -> list[dict[str, Any]]:
         found = [load_suite(name) for name in suite_files()]
         return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
     if kind == "cases":
-        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in headers().values()]
+        left_out: list[str] = []
+        found = headers(left_out)
+        _tell(left_out)
+        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in found.values()]
     catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
     own = [
         {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
         for e in catalogue.values()
     ]
-    _tell(catalogue.plugins)
+    _tell(catalogue.plugins.refused)
     return own + [
         {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
         for p in catalogue.plugins.values()
     ]
 
 
-def _tell(plugins: Plugins) -> None:
-    """What other packages offer under names that are taken, on stderr."""
-    for line in plugins.refused:
+def _tell(left_out: Sequence[str]) -> None:
+    """What other packages offer and cannot be had, on stderr."""
+    for line in left_out:
         print(f"gradbench: {line}", file=sys.stderr)
 
 
