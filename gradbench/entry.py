@@ -65,8 +65,12 @@ def load(name: str, place: str) -> Any:
     try:
         return operator.attrgetter(attribute)(importlib.import_module(module))
     except Exception as error:  # a module of the user's may raise anything
-        kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
-        raise ValueError(f"{name!r} cannot be loaded: {kind}{error}") from None
+        raise _unloadable(name, error) from None
+
+
+def _unloadable(name: str, error: Exception) -> ValueError:
+    kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+    return ValueError(f"{name!r} cannot be loaded: {kind}{error}")
 
 
 class Catalogue(dict[str, Entry]):
@@ -89,7 +93,11 @@ class Catalogue(dict[str, Entry]):
         """The entry of that name; `module:factory` names code of one's own, which takes no options."""
         if ":" in name:
             module = name.partition(":")[0]
-            if spec_of(module) is None:
+            try:
+                found = spec_of(module)
+            except Exception as error:  # of the package that it lies in
+                raise _unloadable(name, error) from None
+            if found is None:
                 raise ValueError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
             return Entry(name, "code of the user's own", name, citation="the user's own")
         if name in self:

@@ -42,7 +42,7 @@ class Plugin:
 class Plugins(dict[str, Plugin]):
     """The entry points of a group by name; `refused` has a line for each whose name is taken.
 
-    taken: the names that gradbench itself uses. Of two packages that offer one name the first on the path has it.
+    taken: the names that gradbench itself uses. Of two packages that offer one name the first by the alphabet has it.
     """
 
     def __init__(self, group: str, taken: Collection[str] = ()) -> None:
@@ -50,7 +50,8 @@ class Plugins(dict[str, Plugin]):
         from importlib.metadata import entry_points
 
         self.refused: list[str] = []
-        for point in entry_points(group=group) if group else ():
+        points = entry_points(group=group) if group else ()
+        for point in sorted(points, key=lambda point: point.dist.name if point.dist else ""):
             about = point.dist
             package = f"{about.name} {about.version}" if about else "an unknown package"
             if point.name in taken or point.name in self:

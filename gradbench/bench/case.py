@@ -81,6 +81,10 @@ HEADER = (
     "DTYPE",
     "DTYPES",
     "NOISE",
+    "REFERENCES",
+    "FLOW",
+    "REQUIRES",
+    "PRELOAD",
 )
 
 

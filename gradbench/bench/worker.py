@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gradbench.bench.case import headers, make_case
-from gradbench.estimators.base import GradientEstimate
+from gradbench.estimators.base import GradientEstimate, malformed
 from gradbench.estimators.catalogue import make_estimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
@@ -83,14 +83,9 @@ def measure(cell: dict[str, Any], phase: Callable[[str], None], threads: int = 1
 
 def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -> None:
     """`ValueError` for gradients of targets not asked for, of other shapes than their leaves, and a changed problem."""
-    places = {"x_T": (problem.x_T,), "condition": (problem.condition,), "parameters": problem.parameters}
-    for target, gradient in estimate.grads.items():
-        if target not in problem.targets:
-            raise ValueError(f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}")
-        parts = gradient if isinstance(gradient, tuple) else (gradient,)
-        expected = [tuple(leaf.shape) for leaf in places[target] if leaf is not None]
-        if [tuple(part.shape) for part in parts] != expected:
-            raise ValueError(f"the gradient of {target} has shapes {[tuple(p.shape) for p in parts]}, not {expected}")
+    wrong = malformed(problem, estimate)
+    if wrong:
+        raise ValueError(wrong)
     if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
         raise ValueError(
             "the estimator changed the problem: x_T, the condition or the parameters are others than before"

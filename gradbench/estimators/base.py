@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from gradbench.estimators.problem import Gradients, Problem
+from gradbench.estimators.problem import Gradients, Problem, tensors_of
 
 
 @dataclass
@@ -33,6 +33,19 @@ class GradientEstimate:
     draws: int | None = None
     std_error: Gradients | None = None
     batch_means: list[Gradients] | None = None
+
+
+def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
+    """What is wrong with the form of an answer, or None: targets not asked for, shapes other than the leaves'."""
+    for target, gradient in estimate.grads.items():
+        if target not in problem.targets:
+            return f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}"
+        shapes, expected = ([tuple(t.shape) for t in tensors] for tensors in (tensors_of(gradient), problem.of(target)))
+        if shapes != expected:
+            return f"the gradient of {target} has shapes {shapes}, not {expected}"
+        if isinstance(gradient, tuple) != (target == "parameters"):
+            return f"the gradient of {target} is a {type(gradient).__name__}; of parameters alone it is a tuple"
+    return None
 
 
 class GradientEstimator(ABC):

@@ -19,6 +19,11 @@ Gradients = dict[str, "Tensor | tuple[Tensor, ...]"]
 Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L is their sum
 
 
+def tensors_of(gradient: "Tensor | tuple[Tensor, ...]") -> tuple[Tensor, ...]:
+    """The tensors of one target's gradient."""
+    return gradient if isinstance(gradient, tuple) else (gradient,)
+
+
 def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
     """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
     if not isinstance(targets, Sequence):
@@ -85,6 +90,11 @@ class Problem:
     def leaves(self) -> tuple[Tensor, ...]:
         """The condition, if there is one, and the parameters, whether their gradient is asked for or not."""
         return (*(() if self.condition is None else (self.condition,)), *self.parameters)
+
+    def of(self, target: str) -> tuple[Tensor, ...]:
+        """The tensors that a target stands for; none for a name that is no target."""
+        condition = () if self.condition is None else (self.condition,)
+        return {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}.get(target, ())
 
     @property
     def wrt(self) -> tuple[Tensor, ...]:

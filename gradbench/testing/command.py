@@ -4,6 +4,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from gradbench import checks
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -37,7 +38,7 @@ def check_command(selectors: Sequence[str], names: Sequence[str], as_json: bool)
                 print(_line(verdicts[-1]), flush=True)
     counts = Counter(verdict.status for verdict in verdicts)
     if as_json:
-        print(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
+        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
     else:
         print(f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped")
     return FAILED if counts["failed"] else OK

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.problem import Problem
+from gradbench.estimators.problem import Problem, tensors_of
 from gradbench.measure.error import flatten
 from gradbench.testing.distance import apart, worst
 from gradbench.testing.subject import Subject, place
@@ -30,8 +30,8 @@ def dtypes(subject: Subject) -> str:
         if subject.refuses(exact) is not None:
             continue
         single, double = subject.estimate(problem), subject.estimate(exact)
-        for given, found_in_it in ((problem, single), (exact, double)):
-            _typed(given, found_in_it)
+        _typed(problem, single)
+        _typed(exact, double)
         signs = torch.where(torch.arange(problem.x_T.numel()) % 2 == 0, 1.0, -1.0).reshape(problem.x_T.shape)
         nudged = subject.estimate(replace(problem, x_T=problem.x_T * (1 + NUDGE * signs)))
         for target, gradient in double.grads.items():
@@ -52,10 +52,7 @@ def dtypes(subject: Subject) -> str:
 
 
 def _typed(problem: Problem, estimate: GradientEstimate) -> None:
-    leaves = {"x_T": (problem.x_T,), "condition": (problem.condition,), "parameters": problem.parameters}
     for target, gradient in estimate.grads.items():
-        parts = gradient if isinstance(gradient, tuple) else (gradient,)
-        for part, leaf in zip(parts, leaves[target], strict=True):
-            assert leaf is not None
+        for part, leaf in zip(tensors_of(gradient), problem.of(target), strict=True):
             demand(part.dtype == leaf.dtype, f"the gradient of {target} is {part.dtype}, its leaf {leaf.dtype}")
     demand(estimate.x_0.dtype == problem.x_T.dtype, f"x_0 is {estimate.x_0.dtype}, x_T {problem.x_T.dtype}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from gradbench.estimators.problem import Problem
+from gradbench.estimators.problem import TARGETS, Problem
 from gradbench.testing.ambient import ambient, changed
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import demand
@@ -24,14 +24,12 @@ def unmutated(subject: Subject) -> str:
 
 def state_of(problem: Problem) -> dict[str, Any]:
     """Everything of a problem that an estimate must leave alone, copied."""
-    leaves = {"x_T": problem.x_T, "the condition": problem.condition}
-    leaves |= {f"parameter {i}": p for i, p in enumerate(problem.parameters)}
     found: dict[str, Any] = {}
-    for name, leaf in leaves.items():
-        if leaf is not None:
-            found[name] = leaf.detach().clone()
-            found[f"requires_grad of {name}"] = leaf.requires_grad
-            found[f".grad of {name}"] = None if leaf.grad is None else leaf.grad.clone()
+    for target in TARGETS:
+        leaves = problem.of(target)
+        found[target] = [leaf.detach().clone() for leaf in leaves]
+        found[f"requires_grad of {target}"] = [leaf.requires_grad for leaf in leaves]
+        found[f".grad of {target}"] = [None if leaf.grad is None else leaf.grad.clone() for leaf in leaves]
     for owner, module in (("the denoiser", problem.denoiser), ("the objective", problem.objective)):
         if isinstance(module, torch.nn.Module):
             found |= {f"{key} of {owner}": value.detach().clone() for key, value in module.state_dict().items()}
@@ -39,5 +37,6 @@ def state_of(problem: Problem) -> dict[str, Any]:
             found[f"the hooks of {owner}"] = [
                 len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules()
             ]
-    fields = ("steps", "t_max", "t_min", "seed", "noise", "draws", "targets", "sampler", "rollout")
-    return found | {f"the problem's {name}": getattr(problem, name) for name in fields}
+    fields = ("steps", "t_max", "t_min", "seed", "noise", "draws", "targets")
+    found |= {f"the problem's {name}": getattr(problem, name) for name in fields}
+    return found | {f"the problem's {name}": id(getattr(problem, name)) for name in ("sampler", "rollout", "denoiser")}

@@ -1,6 +1,4 @@
-"""Runs checks on a subject: every outcome is a verdict, whatever the estimator does."""
-
-from collections.abc import Iterable
+"""Runs a check on a subject: every outcome is a verdict, whatever the estimator does."""
 
 from gradbench.testing.catalogue import CHECKS
 from gradbench.testing.subject import Subject
@@ -19,8 +17,3 @@ def judge(subject: Subject, check: str) -> Verdict:
     except Exception as error:
         status, said = "failed", f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     return Verdict(subject.name, entry.name, entry.summary, status, said)
-
-
-def conforms(subject: Subject, checks: Iterable[str] = tuple(CHECKS)) -> list[Verdict]:
-    """The verdicts of the checks named, all of them if none is."""
-    return [judge(subject, check) for check in checks]

@@ -56,10 +56,8 @@ def seeds(subject: Subject) -> str:
         same = _same(first, other)
         if stochastic or first.draws is not None:
             drawn, differ = drawn + 1, differ + (not same)
-            demand(
-                not (stochastic and same),
-                f"seeds 1 and 2 give the same gradient ({place(problem)}): the seed is ignored",
-            )
+            message = f"seeds 1 and 2 give the same gradient ({place(problem)}): the seed is ignored"
+            demand(not (stochastic and same), message)
         else:
             demand(same, f"seeds 1 and 2 differ ({place(problem)}), where the chain has no noise and no draws are told")
     demand(differ > 0 or not drawn, "seeds 1 and 2 give the same gradient: the seed is ignored")

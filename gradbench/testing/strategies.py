@@ -184,18 +184,19 @@ def samplers(draw: Draw, stochastic: bool = False, reversible: bool = False) -> 
 @st.composite
 def problems(
     draw: Draw,
-    samplers: st.SearchStrategy[str] | None = None,
+    sampler: st.SearchStrategy[str] | None = None,
     steps: tuple[int, int] = (1, 8),
     targets: Sequence[str] | None = None,
     **options: Any,
 ) -> Problem:
-    """A whole problem in float64, ready for an estimator; `samplers` is a strategy of selectors.
+    """A whole problem in float64, ready for an estimator; sampler: a strategy of selectors, `samplers()` by default.
 
     The options are those of `situations` and of `laws`.
     """
     law, span, x_T = draw(situations(**options))
-    sampler = draw(_SAMPLERS if samplers is None else samplers)
-    return law.problem(span, x_T, sampler, draw(st.integers(*steps)), targets=targets, seed=draw(st.integers(0, 99)))
-
-
-_SAMPLERS = samplers()
+    selector, n, seed = (
+        draw(samplers() if sampler is None else sampler),
+        draw(st.integers(*steps)),
+        draw(st.integers(0, 99)),
+    )
+    return law.problem(span, x_T, selector, n, targets=targets, seed=seed)

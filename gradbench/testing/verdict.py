@@ -1,7 +1,6 @@
 """What a check says of an estimator: a number where the property holds, else `Failed` or `Skipped` with the reason."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 class Failed(AssertionError):
@@ -35,7 +34,3 @@ class Verdict:
     property: str
     status: str
     said: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
