@@ -205,6 +205,17 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
+@click.argument("estimators", nargs=-1, required=True, metavar="ESTIMATOR...")
+@click.option("-k", "--check", "names", multiple=True, metavar="NAME", help="One of the checks; repeatable.")
+@_json_option
+def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
+    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
+    from gradbench.testing.command import check_command
+
+    return check_command(estimators, names, as_json)
+
+
+@cli.command()
 @click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
 @_json_option

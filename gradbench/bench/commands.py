@@ -229,12 +229,26 @@ def entries(kind: str) -> list[dict[str, Any]]:
         found = [load_suite(name) for name in suite_files()]
         return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
     if kind == "cases":
-        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in headers().values()]
+        left_out: list[str] = []
+        found = headers(left_out)
+        _tell(left_out)
+        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in found.values()]
     catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
-    return [
+    own = [
         {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
         for e in catalogue.values()
     ]
+    _tell(catalogue.plugins.refused)
+    return own + [
+        {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
+        for p in catalogue.plugins.values()
+    ]
+
+
+def _tell(left_out: Sequence[str]) -> None:
+    """What other packages offer and cannot be had, on stderr."""
+    for line in left_out:
+        print(f"gradbench: {line}", file=sys.stderr)
 
 
 def show_command(name: str, as_json: bool = False) -> None:
@@ -257,16 +271,16 @@ def _entry(name: str) -> dict[str, Any]:
     """Kind, name, summary, and what else there is, of a case, an estimator, a sampler or a suite."""
     known = headers()
     for catalogue in (ESTIMATORS, SAMPLERS):
-        if name in catalogue:
-            e = catalogue[name]
-            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults)}
+        if name in catalogue or name in catalogue.plugins:
+            e = catalogue.find(name)
+            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults), "traits": e.declared({})}
             return {"kind": catalogue.kind, "name": name, "summary": e.summary, **facts}
     if name in known:
         h = known[name]
         facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES), "parameters": dict(h.PARAMS)}
         facts |= {"references": list(h.REFERENCES), "arrays": list(h.ARRAYS), "targets": list(h.TARGETS)}
         return {"kind": "case", "name": name, "summary": h.SUMMARY, **facts, "grid": h.GRID, "dtype": h.DTYPE}
-    checks.one_of("name", name, [*ESTIMATORS, *SAMPLERS, *known, *suite_files()])
+    checks.one_of("name", name, [*ESTIMATORS, *ESTIMATORS.plugins, *SAMPLERS, *known, *suite_files()])
     file = suite_files()[name]
     return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": file.read_text()}
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.estimators.problem import tensors_of
+
 Gradient = Tensor | tuple[Tensor, ...]
 
 
 def flatten(gradient: Gradient) -> Tensor:
     """One float64 vector on the CPU."""
-    parts = gradient if isinstance(gradient, tuple) else (gradient,)
-    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in parts])
+    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in tensors_of(gradient)])
 
 
 def relative_error(got: Gradient, expected: Gradient) -> float:
