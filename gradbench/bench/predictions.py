@@ -5,11 +5,11 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from gradbench.analysis.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.bench.case import headers
 from gradbench.bench.plan import Planned, make_plan
 from gradbench.bench.suite import Block
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.selector import render
 
 MIB = 2**20

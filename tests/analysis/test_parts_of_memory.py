@@ -2,9 +2,9 @@
 
 import pytest
 
-from gradbench.analysis.cards import card_for
 from gradbench.analysis.cells import cells
 from gradbench.analysis.memory import held, parts
+from gradbench.measure.cards import card_for
 
 FACTS = {"status": "ok", "steps": 10, "state_bytes": 100, "tape_bytes": 3000, "baseline_bytes": 50}
 

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.patches import Patch
 
-from gradbench.analysis import cards as cards_of
 from gradbench.analysis import memory
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.convergence import Power, fit_power
 from gradbench.analysis.costs import cost
 from gradbench.analysis.label import broken
 from gradbench.analysis.memory import Parts
+from gradbench.measure import cards as cards_of
 from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
 
