@@ -123,8 +123,8 @@ def _as_text(task: Task, found: Advice) -> str:
     case = headers()[task.case]
     weights = f" ({case.weights(task.case_params)})" if hasattr(case, "weights") else ""
     lines = [
-        f"{task.case}{weights}, {task.sampler}, {task.steps} steps, {task.dtype}: gradient of {task.target} against the "
-        f"{task.reference}'s{limit}, {task.memory / 2**30:.1f} GiB for weights and peak."
+        f"{task.case}{weights}, {task.sampler}, {task.steps} steps, {task.dtype}: gradient of {task.target} "
+        f"against the {task.reference}'s{limit}, {task.memory / 2**30:.1f} GiB for weights and peak."
     ]
     if not found.chosen:
         lines.append("No advice: no estimator is known to serve that.")

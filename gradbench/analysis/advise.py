@@ -174,7 +174,7 @@ def _error(task: Task, row: Row) -> float | None:
 
 
 def _of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
-    """The rows of that estimator behind the task's sampler, of any case; options that old rows lack are the defaults."""
+    """The rows of that estimator behind the task's sampler, of any case; what old rows lack is the default."""
     wanted = (*estimator, task.sampler, task.sampler_params)
 
     def whole(row: Row, kind: str, catalogue: Catalogue) -> tuple[Any, dict[str, Any]]:
