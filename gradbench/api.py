@@ -10,7 +10,7 @@ from gradbench.bench.case import Case, make_case
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.leaves import refuse_unnamed
+from gradbench.estimators.leaves import refuse_unnamed, refuse_wrapped
 from gradbench.estimators.pathwise import Differentiable
 from gradbench.estimators.problem import traits_of
 from gradbench.samplers.catalogue import sampler_spec
@@ -50,8 +50,9 @@ def sample(
     every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
     trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or
     `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share. Raises `ValueError`
-    where `wrt` leaves a trainable tensor out, whose gradient would be silently lost; for estimators that are no
-    differentiable sample or cannot serve the sampler; and for unknown names.
+    where `wrt` leaves a trainable tensor out, whose gradient would be silently lost; for a network inside FSDP or DDP
+    (DDP goes around the module whose forward calls this); for estimators that are no differentiable sample or cannot
+    serve the sampler; and for unknown names.
     """
     if not isinstance(denoiser, Denoiser):
         raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
@@ -69,5 +70,6 @@ def sample(
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
+    refuse_wrapped(denoiser)
     refuse_unnamed(denoiser, wrt)
     return method.sample(rollout, x_T, [leaf for leaf in wrt if leaf.requires_grad])

@@ -1,4 +1,4 @@
-"""The classic silently lost gradient: a trainable tensor that the network reads and `wrt` does not name."""
+"""Gradients that would be lost in silence: of trainable tensors that `wrt` does not name, and of wrapped networks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +20,25 @@ def refuse_unnamed(denoiser: Denoiser, wrt: Sequence[Tensor]) -> None:
             f"the network reads {len(lost)} trainable tensors that wrt does not name ({', '.join(lost[:3])}{more}): "
             "name them in wrt, or freeze them with requires_grad_(False)"
         )
+
+
+WRAPPERS = {
+    "FullyShardedDataParallel": "FSDP is not supported: what wrt names are shards, and what the network reads are others",
+    "FSDPModule": "FSDP is not supported: what wrt names are shards, and what the network reads are others",
+    "DistributedDataParallel": "wrap the module whose forward calls gradbench.sample in DDP, not the network in it",
+}
+
+
+def refuse_wrapped(denoiser: Denoiser) -> None:
+    """`ValueError` where a network inside the denoiser is wrapped by torch.distributed.
+
+    FSDP gathers parameters around each forward pass, so that the tensors in `wrt` are not those that the tape sees. DDP
+    with a static graph counts on one forward pass before the backward pass, and here there are many in it.
+    """
+    for name, module in denoiser.named_modules():
+        for kind in type(module).__mro__:
+            if kind.__name__ in WRAPPERS:
+                raise ValueError(f"{name or 'the denoiser'} is a {type(module).__name__}: {WRAPPERS[kind.__name__]}")
 
 
 def _tensors(denoiser: Denoiser) -> Iterator[tuple[str, Tensor]]:

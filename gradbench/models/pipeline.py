@@ -92,7 +92,7 @@ def from_pipeline(
         if prompt is None:
             raise ValueError(f"pipeline {family} reads a prompt: give prompt='...'")
         guidance = (7.0 if "3" in family else 7.5) if guidance is None else guidance
-        condition, null, *pooled = _encode(pipe, prompt, negative_prompt)
+        condition, null, *pooled = _encode(pipe, prompt, negative_prompt, next(model.parameters()).device)
         told = {"StableDiffusionXLPipeline": _told_xl, "StableDiffusion3Pipeline": _told_3}.get(family)
         if told is not None:
             extra, null_extra = (told(p, [n * factor for n in size]) for p in pooled)
@@ -120,8 +120,11 @@ def _latent(pixels: int, factor: int) -> int:
     return pixels // factor
 
 
-def _encode(pipe: Any, prompt: str, negative_prompt: str) -> Sequence[Tensor]:
-    """Embeddings of the prompt and of the negative one, (1, tokens, width), then their pooled ones where there are."""
+def _encode(pipe: Any, prompt: str, negative_prompt: str, device: torch.device) -> Sequence[Tensor]:
+    """Embeddings of the prompt and of the negative one, (1, tokens, width), then their pooled ones where there are.
+
+    They are made where the text encoder is, and go to the network's device.
+    """
     with torch.no_grad():
         found = pipe.encode_prompt(
             prompt=prompt,
@@ -130,7 +133,7 @@ def _encode(pipe: Any, prompt: str, negative_prompt: str) -> Sequence[Tensor]:
             do_classifier_free_guidance=True,
             **_places(pipe),
         )
-    return [embedding.detach().clone() for embedding in found]
+    return [embedding.detach().clone().to(device) for embedding in found]
 
 
 def _places(pipe: Any) -> dict[str, Any]:
