@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run test test-all benchmark lint docs findings clean
+.PHONY: install run browser test test-all benchmark lint docs findings figures picture clean
 
 install: .venv/installed
 
@@ -18,6 +18,13 @@ install: .venv/installed
 
 run: install
 	$(BIN)/python -m gradbench run --suite smoke --out runs/smoke
+
+# Debian's Chromium, for the tests that look at the report
+browser:
+	@if command -v chromium >/dev/null; then echo "browser: $$(command -v chromium)"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; then echo "browser: installed"; \
+	else echo "browser: none; install Debian's package chromium as root, or its tests are skipped (in CI they fail)"; fi
 
 test: install
 	$(BIN)/python -m pytest
@@ -39,6 +46,20 @@ docs: install
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
 	$(BIN)/python -m studies
+
+# The pictures of docs/guide, from the published rows
+PUBLISHED := results/published/2026-11-21-ci-cpu
+SHOWN := $(addprefix --only ,coverage profiles profile-pairs)
+figures: install
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg $(SHOWN)
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c gaussian \
+	  $(addprefix --only ,work-precision convergence direction scaling-dimension)
+	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c digits \
+	  $(addprefix --only ,memory memory-parts)
+
+# docs/images/report.png again, from the newest published rows
+picture: install browser
+	$(BIN)/python -m tests.report.picture
 
 clean:
 	rm -rf .venv site dist runs

@@ -1,4 +1,4 @@
-"""What the cases of Stable Diffusion have in common: their header, and how a problem is built of a pipeline's parts."""
+"""What the cases of Stable Diffusion have in common: their header, and a problem from a pipeline's parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,7 +61,7 @@ def objectives() -> tuple[str, ...]:
 def weights(params: Mapping[str, Any]) -> str:
     """What every row, figure and page says of the weights."""
     if params["weights"] is None:
-        return f"random weights (seed {SEED_OF_PARTS})"
+        return f"random weights, seed {SEED_OF_PARTS}"
     return f"weights of {params['weights']}"
 
 
@@ -83,7 +83,7 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
 
 
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What `build` returns: the guided U-Net with LoRA weights drawn by the seed, the prompt's embedding, the reward.
+    """What `build` returns: the guided U-Net with LoRA weights by the seed, the prompt's embedding, the objective.
 
     Without `weights` the networks' are random, by a seed of their own that is always the same.
     """

@@ -8,11 +8,11 @@ from torch import Tensor
 from gradbench import checks
 from gradbench.bench.case import Case, make_case
 from gradbench.diffusion.denoiser import Denoiser
-from gradbench.diffusion.schedule import ends_of
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.leaves import refuse_unnamed, refuse_wrapped
 from gradbench.estimators.pathwise import Differentiable
+from gradbench.estimators.problem import traits_of
 from gradbench.samplers.catalogue import sampler_spec
 
 
@@ -66,8 +66,8 @@ def sample(
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
-    ends = ends_of(denoiser.schedule, rollout.grid[0], rollout.grid[-1])
-    reason = method.supports({**spec.traits, "steps": rollout.steps, **ends})
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if wrt else [])]
+    reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     refuse_wrapped(denoiser)

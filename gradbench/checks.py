@@ -32,6 +32,13 @@ def finite(name: str, value: Any) -> float:
     return float(value)
 
 
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0."""
+    if finite(name, value) <= 0:
+        raise ValueError(f"{name} must be > 0, got {value!r}")
+    return float(value)
+
+
 def in_range(name: str, value: Any, low: float, high: float) -> float:
     """A finite number with low <= value <= high."""
     number = finite(name, value)

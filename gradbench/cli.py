@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
+from gradbench.bench.completion import SHELLS, names, words
+
 USAGE, INTERRUPTED = 2, 130
+TARGETS, REFERENCES = ("x_T", "condition", "parameters"), ("flow", "sampler", "expected")
 
 
 def main() -> None:
@@ -41,6 +44,15 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def _selector(*names_: str, help: str) -> Any:
+    """A repeatable option that takes selectors, completed by the names of its catalogue, the last of `names_`."""
+    complete = names(names_[-1])
+    return click.option(*names_, multiple=True, metavar="SELECTOR", shell_complete=complete, help=help)
+
+
 def _cases_option(function: Any) -> Any:
     def added(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -60,15 +72,11 @@ def _cases_option(function: Any) -> Any:
 
 
 _CELLS = (
-    click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable."),
-    click.option(
-        "-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4], or all."
-    ),
-    click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t]."),
+    _selector("-c", "--case", "cases", help="gaussian[dim=32]; repeatable."),
+    _selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; all for every one."),
+    _selector("--sampler", "samplers", help="rk4[chart=noise,grid=uniform-t]."),
     click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
-    click.option(
-        "--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable."
-    ),
+    click.option("--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters."),
     click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16."),
     click.option("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
 )
@@ -81,7 +89,9 @@ def _cell_options(function: Any) -> Any:
 
 
 @cli.command()
-@click.option("--suite", metavar="NAME", help="A suite; the options below replace parts of it.")
+@click.option(
+    "--suite", metavar="NAME", shell_complete=names("suites"), help="A suite; the options below replace parts of it."
+)
 @_cell_options
 @click.option("--seeds", metavar="RANGE", help="0-4 or 0,3.")
 @click.option("--replicates", type=int, metavar="N", help="Processes a cell.")
@@ -95,7 +105,7 @@ def _cell_options(function: Any) -> Any:
 @click.option("--rerun", default="missing", show_default=True, metavar="WHAT", help="missing, failed or all.")
 @click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_json_option
 @_cases_option
 def run(**options: Any) -> int:
     """Measure cells and write rows, a table, rows.parquet and report.html."""
@@ -106,7 +116,7 @@ def run(**options: Any) -> int:
 
 @cli.command()
 @_cell_options
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_json_option
 @_cases_option
 def predict(as_json: bool, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
@@ -122,9 +132,39 @@ def predict(as_json: bool, **options: Any) -> int:
     return predict_command(block, as_json)
 
 
+@cli.command()
+@_cell_options
+@click.option("--memory", required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
+@click.option("--reference", default="sampler", show_default=True, metavar="NAME", help="sampler or flow.")
+@click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
+@click.option(
+    "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
+)
+@_json_option
+@_cases_option
+def advise(
+    memory: str, reference: str, max_error: float | None, rows: tuple[Path, ...], as_json: bool, **options: Any
+) -> int:
+    """Tell which estimator to use for a task, from rows and predictions, and how sure that is."""
+    from gradbench.analysis.advice import CANDIDATES, advise_command
+    from gradbench.bench.commands import block_of, with_weights
+    from gradbench.bench.suite import Block
+
+    if not options["cases"]:
+        raise ValueError("advise needs a case: -c sd15, -c digits ...")
+    block = Block([], ["ddim"], list(CANDIDATES), steps=[50], targets=["parameters"]).override(block_of(options))
+    (block,) = with_weights([block], options["weights"])
+    return advise_command(block, memory, reference, max_error, rows, as_json)
+
+
 @cli.command("list")
-@click.argument("kind", default="estimators", metavar="[cases|estimators|samplers|suites]")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.argument(
+    "kind",
+    default="estimators",
+    metavar="[cases|estimators|samplers|suites]",
+    shell_complete=words("cases", "estimators", "samplers", "suites"),
+)
+@_json_option
 @_cases_option
 def list_(kind: str, as_json: bool) -> None:
     """List cases, estimators, samplers or suites."""
@@ -134,17 +174,18 @@ def list_(kind: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names("cases", "estimators", "samplers", "suites"))
+@_json_option
 @_cases_option
-def show(name: str) -> None:
+def show(name: str, as_json: bool) -> None:
     """Show one case, estimator, sampler or suite, with its options and its source."""
     from gradbench.bench.commands import show_command
 
-    show_command(name)
+    show_command(name, as_json)
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_json_option
 def env(as_json: bool) -> None:
     """Show what a row would record of this machine."""
     from gradbench.bench.commands import env_command
@@ -154,7 +195,7 @@ def env(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_json_option
 def status(folder: Path, as_json: bool) -> None:
     """Tell what of a plan is done, failed, missing or stale, and what to type."""
     from gradbench.bench.status import status_command
@@ -165,18 +206,19 @@ def status(folder: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The joined folder.")
-def merge(folders: tuple[Path, ...], out: Path) -> None:
+@_json_option
+def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Join the rows of several folders, of one machine or many."""
     from gradbench.bench.status import merge_command
 
-    merge_command(list(folders), out)
+    merge_command(list(folders), out, as_json)
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[CASE]...")
+@click.argument("names", nargs=-1, metavar="[CASE]...", shell_complete=names("cases"))
 @click.option("--verify", is_flag=True, help="Make every reference in two ways; exit code 1 where they disagree.")
 @click.option("--write", is_flag=True, help="Store the references of the cases' default problems after that.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@_json_option
 @_cases_option
 def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) -> int:
     """Verify the exact references of all cases, or of those named."""
@@ -188,13 +230,50 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def report(folder: Path) -> None:
-    """Build rows.parquet and report.html of a folder of rows again."""
-    from gradbench.bench.commands import write_outputs
-    from gradbench.bench.store import Store
+@click.argument("estimators", nargs=-1, required=True, metavar="ESTIMATOR...")
+@click.option("-k", "--check", "names", multiple=True, metavar="NAME", help="One of the checks; repeatable.")
+@_json_option
+def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
+    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
+    from gradbench.testing.command import check_command
 
-    rows = Store(folder).rows()
-    if not rows:
-        raise ValueError(f"no rows in {str(folder)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
-    write_outputs(rows, folder, "")
+    return check_command(estimators, names, as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
+@_json_option
+def report(source: Path, out: Path | None, as_json: bool) -> None:
+    """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE."""
+    from gradbench.bench.commands import report_command
+
+    report_command(source, out, as_json)
+
+
+@cli.command()
+@click.argument("rows", default="runs/latest", metavar="[FOLDER|ROWS.PARQUET]", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where they go; FOLDER/figures by default.")
+@click.option("--format", "formats", default="pdf,svg,png", show_default=True, metavar="LIST", help="Of pdf, svg, png.")
+@click.option("--only", multiple=True, metavar="NAME", help="One figure; repeatable.", shell_complete=names("figures"))
+@click.option("-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names("cases"))
+@click.option("--sampler", "samplers", multiple=True, metavar="NAME", shell_complete=names("samplers"))
+@click.option("--target", metavar="NAME", help="x_T, condition or parameters.", shell_complete=words(*TARGETS))
+@click.option("--reference", metavar="NAME", help="flow, sampler or expected.", shell_complete=words(*REFERENCES))
+@click.option("--max-error", type=float, metavar="E", help="The error at which profiles compare.")
+@click.option("--all", "every", is_flag=True, help="Every case with every sampler, not the most measured one a case.")
+@_json_option
+def figures(**options: Any) -> int:
+    """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
+    from gradbench.report.static.command import figures_command
+
+    return figures_command(options)
+
+
+@cli.command()
+@click.argument("shell", metavar=f"[{'|'.join(SHELLS)}]", shell_complete=words(*SHELLS))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: source <(gradbench completion bash)."""
+    from gradbench.bench.completion import script
+
+    click.echo(script(cli, shell))

@@ -4,12 +4,14 @@ Entries are read by `list`, `show` and the plan, none of which imports torch; `E
 """
 
 import importlib
-import importlib.util
+import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from gradbench import checks
+from gradbench.plugins import Plugin, Plugins, spec_of
 
 
 def overlay(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,6 +30,7 @@ class Entry:
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
     may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
     option values that it cannot take. refuses: (options, traits of the problem) -> why it cannot serve it, or None.
+    declares: options -> the traits that depend on them.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Entry:
     requires: tuple[str, ...] = ()
     check: Callable[[dict[str, Any]], None] = lambda options: None
     refuses: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] = lambda options, traits: None
+    declares: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda options: {}
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
@@ -46,31 +50,67 @@ class Entry:
         self.check(options)
         return options
 
+    def declared(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its traits with these options."""
+        return {**self.traits, **self.declares(self.options(given))}
+
     def load(self) -> Any:
         """The factory itself; imports its module."""
-        module, _, attribute = self.factory.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"{self.name!r} cannot be loaded: {error}") from None
+        return load(self.name, self.factory)
+
+
+def load(name: str, place: str) -> Any:
+    """What `place`, "module:attribute", names; `ValueError` that speaks of `name` where it cannot be imported."""
+    module, _, attribute = place.partition(":")
+    try:
+        return operator.attrgetter(attribute)(importlib.import_module(module))
+    except Exception as error:  # a module of the user's may raise anything
+        raise _unloadable(name, error) from None
+
+
+def _unloadable(name: str, error: Exception) -> ValueError:
+    kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+    return ValueError(f"{name!r} cannot be loaded: {kind}{error}")
 
 
 class Catalogue(dict[str, Entry]):
-    """Entries by name; a wrong name is one line with the nearest right one."""
+    """Entries by name; a wrong name is one line with the nearest right one.
 
-    def __init__(self, kind: str, *entries: Entry) -> None:
+    group: of the entry points by which other packages add entries, looked for when a name is not one of these or when
+    `plugins` is asked for.
+    """
+
+    def __init__(self, kind: str, *entries: Entry, group: str = "") -> None:
         super().__init__((entry.name, entry) for entry in entries)
-        self.kind = kind
+        self.kind, self.group = kind, group
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The entries that other packages offer, none of them loaded."""
+        return Plugins(self.group, self)
 
     def find(self, name: str) -> Entry:
         """The entry of that name; `module:factory` names code of one's own, which takes no options."""
         if ":" in name:
             module = name.partition(":")[0]
             try:
-                found = importlib.util.find_spec(module) is not None
-            except (ImportError, ValueError):
-                found = False
-            if not found:
+                found = spec_of(module)
+            except Exception as error:  # of the package that it lies in
+                raise _unloadable(name, error) from None
+            if found is None:
                 raise ValueError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
             return Entry(name, "code of the user's own", name, citation="the user's own")
-        return self[checks.one_of(self.kind, name, self)]
+        if name in self:
+            return self[name]
+        return entry_of(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
+
+
+def entry_of(plugin: Plugin) -> Entry:
+    """The entry of another package: its own `Entry`, or one made of a class or function that takes no options."""
+    found = load(plugin.name, plugin.place)
+    if isinstance(found, Entry):
+        return replace(found, name=plugin.name)
+    if not callable(found):
+        raise ValueError(f"{plugin.name!r} of {plugin.package} gives {found!r:.60}; it must give an Entry or a class")
+    summary, traits = found.__doc__ or plugin.summary, getattr(found, "traits", {})
+    return Entry(plugin.name, summary.strip().partition("\n")[0], plugin.place, plugin.package, traits=traits)

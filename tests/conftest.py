@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gradbench
+from tests.browser import FLAGS, chromium
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -19,3 +20,14 @@ def gaussian():
 @pytest.fixture(scope="session")
 def digits():
     return gradbench.case("digits", batch=2)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = chromium()
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

@@ -1,6 +1,7 @@
 """Rows gathered into cells: what differs only in seed and replicate is one measurement made several times."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gradbench.analysis.label import labels
@@ -34,7 +35,7 @@ class Cell:
         found = {text(row.get("status")) or "lost" for row in self.rows}
         return min(found, key=lambda status: SEVERITY.index(status) if status in SEVERITY else -1)
 
-    @property
+    @cached_property
     def measured(self) -> tuple[Row, ...]:
         """The rows that ended well."""
         return tuple(row for row in self.rows if row.get("status") == "ok")
@@ -47,7 +48,8 @@ class Cell:
 
     def median(self, column: str) -> float | None:
         """The median over the rows that ended well, or over all where none did."""
-        return median(row.get(column) for row in self.measured or self.rows)
+        rows = self.measured or self.rows
+        return number(rows[0].get(column)) if len(rows) == 1 else median(row.get(column) for row in rows)
 
 
 def cells(rows: list[Row]) -> list[Cell]:

@@ -6,6 +6,8 @@ from gradbench.analysis.cells import Cell
 from gradbench.analysis.numbers import is_finite, number
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+ROUNDING = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
+"""Of a whole chain in that dtype: an error below it is that of the arithmetic, and no method's."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ def floor_of(cell: Cell, reference: str) -> float:
         if found:
             return max(found)
     return EPSILON.get(cell.dtype, EPSILON["float64"])
+
+
+def resolution(cell: Cell, reference: str) -> float:
+    """Below it two errors of a cell are not told apart: the accuracy of the reference, or the rounding of a chain."""
+    return max(floor_of(cell, reference), ROUNDING.get(cell.dtype, ROUNDING["float64"]))
 
 
 def read(cell: Cell, reference: str, target: str) -> Reading | None:

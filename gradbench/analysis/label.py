@@ -1,6 +1,7 @@
 """Names with options, as short as a reader can still tell apart: `adjoint-dpm[rule=rk4,trajectory=stored]`."""
 
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -16,9 +17,33 @@ def params_of(row: Row, kind: str) -> dict[str, Any]:
     return params if isinstance(params, dict) else {}
 
 
+def weights_of(row: Row) -> str:
+    """What the weights of a row's case are, such as "random weights (seed 0)"; empty where the row does not say.
+
+    That is the column `weights`, or "random weights" where an option of the case says as much.
+    """
+    said = text(row.get("weights")).strip()
+    if said:
+        return said
+    for option, value in params_of(row, "case").items():
+        if (option == "random_weights" and value) or ("weights" in str(option) and "random" in str(value).lower()):
+            return "random weights"
+    return ""
+
+
 def label(name: str, params: dict[str, Any], shown: Collection[str] | None = None) -> str:
     """`name[option=value]` with the options named in `shown`, or with all."""
     return render(name, {key: value for key, value in params.items() if shown is None or key in shown})
+
+
+def broken(selector: str, width: int) -> str:
+    """A selector in lines of about `width` letters, broken behind brackets and commas."""
+    lines = [""]
+    for word in re.split(r"(?<=[\[,])", selector):
+        if lines[-1] and len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def differing(rows: list[Row], kind: str) -> dict[str, set[str]]:
@@ -31,9 +56,12 @@ def differing(rows: list[Row], kind: str) -> dict[str, set[str]]:
 
 
 def labels(rows: list[Row], kind: str) -> list[str]:
-    """One label a row, showing only the options in which rows of the same name differ."""
+    """One label a row, showing the options in which rows of the same name differ; a case also shows its weights."""
     shown = differing(rows, kind)
-    return [label(name := text(row.get(kind)), params_of(row, kind), shown[name]) for row in rows]
+    found = [label(name := text(row.get(kind)), params_of(row, kind), shown[name]) for row in rows]
+    if kind != "case":
+        return found
+    return [", ".join(filter(None, (name, weights_of(row)))) for name, row in zip(found, rows, strict=True)]
 
 
 def _differing(variants: list[dict[str, Any]]) -> set[str]:

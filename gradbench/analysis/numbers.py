@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 
 def number(value: Any) -> float | None:
@@ -23,7 +23,7 @@ def median(values: Iterable[Any]) -> float | None:
     return statistics.median(numbers) if numbers else None
 
 
-def is_finite(value: float | None) -> bool:
+def is_finite(value: float | None) -> TypeGuard[float]:
     """Whether there is a value and it is finite."""
     return value is not None and math.isfinite(value)
 

@@ -1,12 +1,16 @@
-"""The answer in sentences: who is accurate, at what cost, and what did not run."""
+"""The answer: three sentences on accuracy, memory and time, then what else the rows say and how sure it is."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis import units
-from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
+from gradbench.analysis.accuracy import GRADIENT, accuracy
+from gradbench.analysis.caveats import caveats
+from gradbench.analysis.cells import Cell
 from gradbench.analysis.numbers import text
-from gradbench.analysis.winners import Winner, winners
+from gradbench.analysis.price import MEMORY, TIME, price
+from gradbench.analysis.prose import names, plural
+from gradbench.analysis.standings import Verdict
 
 ENDED = {
     "skip": ("was skipped", "were skipped"),
@@ -17,79 +21,59 @@ ENDED = {
     "crash": ("crashed", "crashed"),
     "lost": ("was lost", "were lost"),
 }
-SPELLED_OUT = 3
+LONGEST = 120
 
 
-def answer(rows: list[dict[str, Any]]) -> list[str]:
-    """About three sentences: the best against each reference that was measured, then failures and skips."""
-    if not rows:
-        return ["Nothing was run, so there is nothing to compare."]
-    won = winners(rows)
-    told = [reference for reference in REFERENCES if any(winner.reference == reference for winner in won)]
-    sentences = [_best(reference, won) for reference in told]
-    if not won:
-        sentences = ["No error was measured, so no estimator can be called accurate."]
-    return [*sentences, _outcome(rows)]
+@dataclass(frozen=True)
+class Answer:
+    """sentences: (head, sentence) of accuracy, memory and time against `reference`. notes: other references, caveats.
+
+    `reference` is the first in the order of `GRADIENT` whose rows decide for some target, else the first with rows;
+    None where there is nothing to compare. Names stand in backticks.
+    """
+
+    reference: str | None
+    sentences: list[tuple[str, str]]
+    notes: list[str]
 
 
-def describe(cell: Cell) -> str:
-    """Estimator, sampler and steps of a cell: "adjoint-deis with ddim at 40 steps"."""
-    sampler = f" with {cell.sampler}" if cell.sampler else ""
-    return f"{cell.estimator}{sampler}" + ("" if cell.steps is None else f" at {cell.steps} steps")
+def answer(found: list[Cell], judged: list[Verdict]) -> Answer:
+    """What the cells and their verdicts say; where they do not decide, no estimator is named."""
+    by = {k: mine for k in GRADIENT if (mine := [v for v in judged if v.reference == k])}
+    decided = [k for k, mine in by.items() if any(v.accurate for v in mine)]
+    reference = next(iter([*decided, *by]), None)
+    if reference is None:
+        return Answer(None, [("Accuracy", _nothing(found))], [])
+    mine = by[reference]
+    sentences = [("Accuracy", accuracy(mine)), ("Memory", price(mine, MEMORY)), ("Time", price(mine, TIME))]
+    others = [accuracy(verdicts, brief=True) for k, verdicts in by.items() if k != reference]
+    return Answer(reference, sentences, [*others, *caveats(found)])
 
 
-def precision(winner: Winner) -> str:
-    """The winner's error in words, which below the accuracy of the reference is not a number."""
-    reading = winner.reading
-    if reading.mark == "value":
-        return f"error {units.error(reading.error)}"
-    if reading.mark == "exact":
-        return "exact to the last bit"
-    return f"error below {units.error(reading.shown)}, the floor of the reference"
-
-
-def _best(reference: str, won: list[Winner]) -> str:
-    target = next(target for target in TARGETS if any((w.reference, w.target) == (reference, target) for w in won))
-    chosen = [winner for winner in won if (winner.reference, winner.target) == (reference, target)]
-    opening = f"Closest to the {reference} gradient with respect to {target}"
-    if len(chosen) <= SPELLED_OUT:
-        return f"{opening} is {'; '.join(map(_case, chosen))}{_unknown(reference, chosen, won)}."
-    counts = Counter(winner.cell.estimator for winner in chosen).most_common(SPELLED_OUT)
-    shares = ", ".join(f"{estimator} on {count}" for estimator, count in counts)
-    return (
-        f"{opening} is {shares} of {len(chosen)} cases; the table below names each{_unknown(reference, chosen, won)}."
-    )
-
-
-def _unknown(reference: str, chosen: list[Winner], won: list[Winner]) -> str:
-    """The cases that have winners, but none against the flow, because their exact gradient is not known."""
-    cases = list(dict.fromkeys(winner.case for winner in won if winner.case not in {c.case for c in chosen}))
-    if reference != "flow" or not cases:
-        return ""
-    return f"; it is not known on {', '.join(cases) if len(cases) <= SPELLED_OUT else f'{len(cases)} other cases'}"
-
-
-def _case(winner: Winner) -> str:
-    cell = winner.cell
-    cost = f"{units.seconds(cell.median('time_s'))} and {units.mebibytes(cell.median('peak_bytes'))}"
-    words = f"{describe(cell)} on {winner.case} ({precision(winner)}, {cost}"
-    lean, others = winner.leanest, winner.equals - 1
-    if lean is not cell:
-        words += f"; {describe(lean)} is as accurate in {units.mebibytes(lean.median('peak_bytes'))}"
-        others -= lean.estimator != cell.estimator
-    return words + (f"; {others} more as accurate)" if others else ")")
-
-
-def _outcome(rows: list[dict[str, Any]]) -> str:
+def outcome(rows: list[dict[str, Any]]) -> str:
+    """How many rows ended well, and how and why the others did not."""
     counts = Counter(text(row.get("status")) or "lost" for row in rows)
     fine, total = counts.pop("ok", 0), len(rows)
+    if not total:
+        return "Nothing was run."
     if fine == total:
-        return "The one cell ended well." if total == 1 else f"All {total} cells ended well."
+        return "The one measurement ended well." if total == 1 else f"All {total:,} measurements ended well."
     parts = [
-        f"{count} {ENDED.get(status, (f'ended as {status}',) * 2)[count > 1]}{_why(rows, status)}"
+        f"{count:,} {ENDED.get(status, (f'ended as {status}',) * 2)[count > 1]}{_why(rows, status)}"
         for status, count in counts.most_common()
     ]
-    return f"Of {total} {'cell' if total == 1 else 'cells'}, {fine or 'none'} ended well; {', '.join(parts)}."
+    return f"Of {plural(total, 'measurement')}, {f'{fine:,}' if fine else 'none'} ended well; {'; '.join(parts)}."
+
+
+def _nothing(found: list[Cell]) -> str:
+    measured = list(dict.fromkeys(cell.estimator for cell in found if cell.measured))
+    if not found:
+        return "Nothing was run, so there is nothing to compare."
+    if not measured:
+        return "Nothing was measured, so no estimator can be recommended."
+    if len(measured) == 1:
+        return f"Only {names(measured)} was measured, so there is nothing to compare it with."
+    return "No two estimators were held against the same reference, so none can be recommended."
 
 
 def _why(rows: list[dict[str, Any]], status: str) -> str:
@@ -100,4 +84,5 @@ def _why(rows: list[dict[str, Any]], status: str) -> str:
         return ""
     reason, _ = reasons.most_common(1)[0]
     first = reason.splitlines()[0]
-    return f" ({'mostly: ' if len(reasons) > 1 else ''}{first if len(first) <= 120 else first[:117] + '...'})"
+    short = first if len(first) <= LONGEST else f"{first[: LONGEST - 3]}..."
+    return f" ({'mostly: ' if len(reasons) > 1 else ''}{short})"

@@ -3,9 +3,9 @@
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from gradbench.analysis.cells import REFERENCES, TARGETS, Cell, cells
+from gradbench.analysis import units
+from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
 from gradbench.analysis.floor import Reading, read
 
 TIE = 1.01
@@ -27,16 +27,27 @@ class Winner:
     equals: int
 
 
-def winners(rows: list[dict[str, Any]]) -> list[Winner]:
+def precision(winner: Winner) -> str:
+    """The winner's error in words, which below the accuracy of the reference is not a number."""
+    reading = winner.reading
+    if reading.mark == "value":
+        return f"error {units.error(reading.error)}"
+    if reading.mark == "exact":
+        return "exact to the last bit"
+    return f"error below {units.error(reading.shown)}, the floor of the reference"
+
+
+def winners(found: list[Cell]) -> list[Winner]:
     """One winner a (case, reference, target) that was measured, in the order of the cases.
 
     The sampler and the expected gradient are others for every number of steps: there, only the largest number of steps
     competes. Where the sampler draws no noise the two are one, and the expected gradient is not repeated.
     """
-    found = cells(rows)
     won: dict[tuple[str, str, str], Winner] = {}
-    for case in dict.fromkeys(cell.case for cell in found):
-        rivals = [cell for cell in found if cell.case == case]
+    rivals_of: dict[str, list[Cell]] = {}
+    for cell in found:
+        rivals_of.setdefault(cell.case, []).append(cell)
+    for case, rivals in rivals_of.items():
         for reference, target in itertools.product(REFERENCES, TARGETS):
             winner = _winner(rivals, reference, target)
             twin = won.get((case, "sampler", target)) if reference == "expected" else None

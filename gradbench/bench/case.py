@@ -6,7 +6,8 @@ and PRELOAD (modules that a warm worker imports beforehand). It may name SUMS (o
 REFERENCE_DTYPE (float64 where it does not), THREADS (of a worker: 1 where it does not, 0 for all cores), and
 weights(params), what every row says of a network's weights. check(params) raises `ValueError` for values it cannot
 take. build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known,
-flow. Folders are those that ship with gradbench and those that `add_folder` adds.
+flow. Folders are those that ship with gradbench, those of packages that other distributions name by entry points of the
+group `gradbench.cases`, and those that `add_folder` adds.
 """
 
 import importlib
@@ -14,12 +15,14 @@ import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.entry import overlay
 from gradbench.objectives.sums import parse_sum
+from gradbench.plugins import Plugins
 
 if TYPE_CHECKING:
     import torch
@@ -35,11 +38,22 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "cases"
 
 
+@cache
+def offered() -> dict[Path, str]:
+    """The folders of case folders that other packages offer, and who does."""
+    found = {plugin.folder: f"{plugin.name!r} of {plugin.package}" for plugin in Plugins("gradbench.cases").values()}
+    return {folder: who for folder, who in found.items() if folder is not None and _has_cases(folder)}
+
+
+def _has_cases(folder: Path) -> bool:
+    return any(folder.glob("*/case.py")) or any(folder.glob("suites/*.yaml"))
+
+
 def _package() -> types.ModuleType:
     """The package whose submodules are the case folders."""
     if _PACKAGE not in sys.modules:
         package = types.ModuleType(_PACKAGE)
-        package.__path__ = [str(shipped_folder())]
+        package.__path__ = [str(shipped_folder()), *map(str, offered())]
         sys.modules[_PACKAGE] = package
     return sys.modules[_PACKAGE]
 
@@ -52,7 +66,7 @@ def folders() -> list[Path]:
 def add_folder(folder: Path | str) -> None:
     """Adds a folder of case folders; `ValueError` where there is none."""
     path = Path(folder).resolve()
-    if not str(folder) or not any(path.glob("*/case.py")) and not any(path.glob("suites/*.yaml")):
+    if not str(folder) or not _has_cases(path):
         raise ValueError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
     if str(path) not in _package().__path__:
         _package().__path__.append(str(path))
@@ -70,34 +84,49 @@ HEADER = (
     "DTYPE",
     "DTYPES",
     "NOISE",
+    "REFERENCES",
+    "FLOW",
+    "REQUIRES",
+    "PRELOAD",
 )
 
 
-def headers() -> dict[str, Any]:
+def headers(left_out: list[str] | None = None) -> dict[str, Any]:
     """The header of every case, by name; imports no torch.
 
     Raises `ValueError` for a case.py that cannot be imported or lacks a name, and for a case's name or folder's name
-    that is taken.
+    that is taken. One that another package offers is left out instead, with a line in `left_out`.
     """
     found: dict[str, Any] = {}
     for folder in folders():
         for file in sorted(folder.glob("*/case.py")):
-            _package()
             try:
-                header = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
-            except Exception as error:
-                raise ValueError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
-            lacking = [name for name in (*HEADER, "check", "build") if not hasattr(header, name)]
-            if lacking:
-                raise ValueError(f"case {file} lacks {', '.join(lacking)}")
-            if Path(str(header.__file__)).resolve() != file.resolve():
-                raise ValueError(f"case {file} lies in a folder whose name is taken by {header.__file__}: rename it")
-            if header.NAME in found:
-                raise ValueError(
-                    f"case {file} has the name {header.NAME!r} of {found[header.NAME].__file__}: rename it"
-                )
+                header = _header(file, found)
+            except ValueError as error:
+                if folder not in offered():
+                    raise
+                if left_out is not None:
+                    left_out.append(f"{offered()[folder]} is left out: {error}")
+                continue
             found[header.NAME] = header
     return found
+
+
+def _header(file: Path, found: Mapping[str, Any]) -> Any:
+    """The header in a case.py; `found` are those of other names."""
+    _package()
+    try:
+        header = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
+    except Exception as error:
+        raise ValueError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
+    lacking = [name for name in (*HEADER, "check", "build") if not hasattr(header, name)]
+    if lacking:
+        raise ValueError(f"case {file} lacks {', '.join(lacking)}")
+    if Path(str(header.__file__)).resolve() != file.resolve():
+        raise ValueError(f"case {file} lies in a folder whose name is taken by {header.__file__}: rename it")
+    if header.NAME in found:
+        raise ValueError(f"case {file} has the name {header.NAME!r} of {found[header.NAME].__file__}: rename it")
+    return header
 
 
 def refuse_arrays(name: str, given: Mapping[str, Any]) -> None:
@@ -158,7 +187,7 @@ class Case:
         chosen = check_targets(self.header.TARGETS if targets is None else targets)
         number = checks.dtype(dtype or self.header.DTYPE)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.header.DTYPES)
-        # for shapes alone nothing is moved: a parameter would be another one behind it, as between CPU and GPU it is not
+        # for shapes alone nothing is moved: a parameter that goes to meta is another one there, unlike one on a GPU
         place = None if device == "meta" else checks.device(device)
         parts = self.header.build(self.params, self.arrays, seed)
         state_dtype = number if number.itemsize >= 4 else torch.float32

@@ -175,9 +175,9 @@ def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
 
 def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
     """The table in the terminal, rows.parquet and report.html."""
-    from gradbench.bench.progress import show_table
     from gradbench.bench.store import write_parquet
     from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
 
     if show:
         show_table(rows)
@@ -188,50 +188,101 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
             print(f"{what}: {folder / name}")
 
 
+def report_command(source: Path, out: Path | None, as_json: bool) -> None:
+    """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
+    from gradbench.bench.store import load_rows, read_plan, write_parquet
+    from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
+
+    rows, folder = load_rows(source), source if source.is_dir() else source.parent
+    if not rows:
+        raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+    files = {}
+    if any(folder.glob("rows-*.jsonl")):
+        write_parquet(rows, folder / "rows.parquet")
+        files["parquet"] = str(folder / "rows.parquet")
+    plan = read_plan(folder) or {}
+    files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
+    if as_json:
+        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
+        return
+    show_table(rows)
+    for name, place in files.items():
+        print(f"{name}: {place}")
+
+
 def list_command(kind: str, as_json: bool) -> None:
     """One line an entry: name, summary, source."""
     checks.one_of("kind", kind, KINDS)
-    entries = _entries(kind)
+    found = entries(kind)
     if as_json:
-        print(json.dumps(entries, indent=2))
+        print(json.dumps(found, indent=2))
         return
-    width = max(len(entry["name"]) for entry in entries)
-    for entry in entries:
+    width = max(len(entry["name"]) for entry in found)
+    for entry in found:
         print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))
 
 
-def _entries(kind: str) -> list[dict[str, Any]]:
+def entries(kind: str) -> list[dict[str, Any]]:
+    """Name, summary and source of every case, estimator, sampler or suite."""
     if kind == "suites":
         found = [load_suite(name) for name in suite_files()]
         return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
     if kind == "cases":
-        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in headers().values()]
+        left_out: list[str] = []
+        found = headers(left_out)
+        _tell(left_out)
+        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in found.values()]
     catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
-    return [
+    own = [
         {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
         for e in catalogue.values()
     ]
+    _tell(catalogue.plugins.refused)
+    return own + [
+        {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
+        for p in catalogue.plugins.values()
+    ]
 
 
-def show_command(name: str) -> None:
+def _tell(left_out: Sequence[str]) -> None:
+    """What other packages offer and cannot be had, on stderr."""
+    for line in left_out:
+        print(f"gradbench: {line}", file=sys.stderr)
+
+
+def show_command(name: str, as_json: bool = False) -> None:
     """Everything that is known of one name."""
+    found = _entry(name)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if found["kind"] == "suite":
+        print(found["text"], end="")
+        return
+    print("{kind} {name}: {summary}".format(**found))
+    for key, value in list(found.items())[3:]:
+        if isinstance(value, dict):
+            key, value = f"{key} (default)", ", ".join(f"{k}={_word(v)}" for k, v in value.items()) or "none"
+        print(f"{key}: {value if isinstance(value, str) else ', '.join(map(str, value))}")
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """Kind, name, summary, and what else there is, of a case, an estimator, a sampler or a suite."""
     known = headers()
     for catalogue in (ESTIMATORS, SAMPLERS):
-        if name in catalogue:
-            entry = catalogue[name]
-            print(f"{catalogue.kind} {entry.name}: {entry.summary}\nsource: {entry.citation}\ncode: {entry.factory}")
-            print("options (default):", ", ".join(f"{k}={_word(v)}" for k, v in entry.defaults.items()) or "none")
-            return
+        if name in catalogue or name in catalogue.plugins:
+            e = catalogue.find(name)
+            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults), "traits": e.declared({})}
+            return {"kind": catalogue.kind, "name": name, "summary": e.summary, **facts}
     if name in known:
         h = known[name]
-        print(f"case {h.NAME}: {h.SUMMARY}\nsource: {h.CITATION}\nobjectives: {', '.join(h.OBJECTIVES)}")
-        print("parameters (default):", ", ".join(f"{k}={_word(v)}" for k, v in h.PARAMS.items()))
-        print(f"references: {', '.join(h.REFERENCES)}\narrays: {', '.join(h.ARRAYS)}\ngrid: {h.GRID}, dtype: {h.DTYPE}")
-        return
-    if name in suite_files():
-        print(suite_files()[name].read_text(), end="")
-        return
-    checks.one_of("name", name, [*known, *ESTIMATORS, *SAMPLERS, *suite_files()])
+        facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES), "parameters": dict(h.PARAMS)}
+        facts |= {"references": list(h.REFERENCES), "arrays": list(h.ARRAYS), "targets": list(h.TARGETS)}
+        return {"kind": "case", "name": name, "summary": h.SUMMARY, **facts, "grid": h.GRID, "dtype": h.DTYPE}
+    checks.one_of("name", name, [*ESTIMATORS, *ESTIMATORS.plugins, *SAMPLERS, *known, *suite_files()])
+    file = suite_files()[name]
+    return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": file.read_text()}
 
 
 def _word(value: Any) -> str:

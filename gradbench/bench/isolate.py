@@ -27,8 +27,8 @@ LOG_TAIL = 64 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout in seconds, threads of the worker (None for the case's own), memory in bytes over what the idle worker has,
-    or None.
+    """timeout in seconds; threads of the worker, None for the case's own; memory in bytes over what the idle worker
+    has, or None.
     """
 
     timeout: float = 600.0

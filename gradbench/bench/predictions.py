@@ -5,11 +5,11 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from gradbench.analysis.cards import CARDS, WORKSPACES, cards_for
 from gradbench.bench.case import headers
 from gradbench.bench.plan import Planned, make_plan
 from gradbench.bench.suite import Block
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.selector import render
 
 MIB = 2**20
@@ -33,9 +33,9 @@ def predict_command(block: Block, as_json: bool) -> int:
         print(f"\n{problem} ({weights})")
         _show(own)
     print(
-        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where weights "
-        f"and peak with {WORKSPACES:.0%} for workspaces are within: "
-        + ", ".join(f"{name} {usable / 2**30:g} GiB" for name, usable in CARDS.items())
+        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where "
+        f"weights and peak with {WORKSPACES:.0%} for workspaces are within: "
+        + ", ".join(f"{card} GB {usable / GIB:g} GiB" for card, usable in CARDS.items())
         + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."
     )
     return OK
@@ -62,8 +62,7 @@ def predictions(planned: list[Planned]) -> list[dict[str, Any]]:
 
 def _columns(found: Any) -> dict[str, Any]:
     named = {f"{name}_bytes": value for name, value in asdict(found).items() if name not in ("steps", "how")}
-    cards = cards_for(found.baseline, found.peak)
-    return {**named, "how": found.how, "cards": [name for name, fits in cards.items() if fits]}
+    return {**named, "how": found.how, "cards": cards_for(found.baseline + found.peak)}
 
 
 def _external(estimator: str) -> str | None:
@@ -104,14 +103,18 @@ def _show(rows: list[dict[str, Any]]) -> None:
         print(f"MiB: {parts}")
     names = {id(row): _estimator(row) for row in rows}
     width = max(len(name) for name in names.values())
-    print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(CARDS)}")
+    columns = [f"{card} GB" for card in CARDS]
+    print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(columns)}")
     for row in rows:
         name = f"{names[id(row)]:<{width}}"
         if "peak_bytes" not in row:
             print(f"{name}  skipped: {row['reason']}")
             continue
         peak, slope = row["peak_bytes"], row["slope_bytes"]
-        cards = " ".join(f"{'yes' if card in row['cards'] else '-':>{len(card)}}" for card in CARDS)
+        cards = " ".join(
+            f"{'yes' if card in row['cards'] else '-':>{len(column)}}"
+            for card, column in zip(CARDS, columns, strict=True)
+        )
         total = (peak + row["baseline_bytes"]) / MIB
         print(f"{name}  {peak / MIB:>10,.1f}  {slope / MIB:>9,.3f}  {total:>10,.1f}  {cards}")
     for how in dict.fromkeys(row["how"] for row in done):

@@ -2,9 +2,10 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request a message from its socket, `{"cell", "threads", "memory", "keep", "predict"}` with two file descriptors: a pipe for the
-answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and waits for it, so that a worker
-may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}.
+It reads one JSON request a message from its socket, {"cell", "threads", "memory", "keep", "predict"}, with two file
+descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and
+waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases
+begin, {"row"}, and last {"rc"}.
 End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
 the parent too.
 """

@@ -65,7 +65,7 @@ def status_command(folder: Path, as_json: bool) -> None:
         print(f"to see the report: gradbench report {folder}")
 
 
-def merge_command(folders: list[Path], out: Path) -> None:
+def merge_command(folders: list[Path], out: Path, as_json: bool = False) -> None:
     """Joins the rows of several folders, of one machine or many, into OUT; of a cell measured twice the last counts."""
     from gradbench.bench.commands import write_outputs
 
@@ -89,4 +89,8 @@ def merge_command(folders: list[Path], out: Path) -> None:
     everything = [row for rows in kept.values() for row in latest(rows)]
     write_parquet(everything, out / "rows.parquet")
     write_outputs(everything, out, "", show=False)
+    if as_json:
+        told = {"folders": [str(folder) for folder in folders], "out": str(out), "parquet": str(out / "rows.parquet")}
+        print(json.dumps(told | {"rows": len(everything), "machines": sorted(kept)}, indent=2))
+        return
     print(f"{len(everything)} rows of {len(kept)} machines from {len(folders)} folders: {out / 'rows.parquet'}")

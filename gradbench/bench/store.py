@@ -16,7 +16,17 @@ from typing import IO, Any
 from gradbench.bench.plan import Planned
 from gradbench.bench.schema import COLUMNS, SCHEMA, migrate
 
-__all__ = ["COLUMNS", "SCHEMA", "Store", "latest", "read_rows", "write_parquet"]
+__all__ = [
+    "COLUMNS",
+    "SCHEMA",
+    "Store",
+    "latest",
+    "load_rows",
+    "read_parquet",
+    "read_plan",
+    "read_rows",
+    "write_parquet",
+]
 
 
 def complete(row: dict[str, Any]) -> dict[str, Any]:
@@ -71,12 +81,7 @@ class Store:
 
     def plan(self) -> dict[str, Any] | None:
         """plan.json, or None where there is none."""
-        try:
-            return json.loads((self.folder / "plan.json").read_text())
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise ValueError(f"{self.folder / 'plan.json'} is not a plan: {error}") from None
+        return read_plan(self.folder)
 
     def append(self, row: dict[str, Any], machine: str) -> None:
         """One row, one line, on disk when this returns; a torn line of a full disk is ended before the next."""
@@ -106,6 +111,16 @@ class Store:
             key = row["cell_id"], row["replicate"]
             found[key] = max(found[key], row.get("attempt") or 1)
         return found
+
+
+def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of a folder; None where there is none, `ValueError` where it is not one."""
+    try:
+        return json.loads((folder / "plan.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{folder / 'plan.json'} is not a plan: {error}") from None
 
 
 def latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -156,12 +171,41 @@ def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {sys.intern(key): sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 
 
+JSON = ("case_params", "sampler_params", "estimator_params")
+
+
+def load_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows that count of a folder of a run, or of a rows.parquet; `ValueError` where there is neither."""
+    if path.is_dir():
+        if any(path.glob("rows-*.jsonl")):
+            return latest(read_rows(path))
+        path = path / "rows.parquet"
+    if not path.is_file():
+        raise ValueError(f"no rows in {str(path)!r}: name a folder that `gradbench run --out` wrote, or a rows.parquet")
+    return read_parquet(path)
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """What `write_parquet` wrote, in today's schema and without empty columns; NaN was written as empty."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        found = parquet.read_table(path).to_pylist()
+    except pyarrow.ArrowInvalid:
+        raise ValueError(f"{str(path)!r} is not a parquet file") from None
+    if found and not {"cell_id", "status"} <= set(found[0]):
+        raise ValueError(f"{str(path)!r} holds no rows of gradbench: cell_id and status are missing")
+    parsed = ({**row, **{name: json.loads(row[name]) for name in JSON if row.get(name)}} for row in found)
+    return [{name: value for name, value in migrate(row).items() if value is not None} for row in parsed]
+
+
 def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """rows.parquet: dictionaries as JSON text, everything else as it is."""
     import pandas as pd
 
     frame = pd.DataFrame({name: [row.get(name) for row in rows] for name in COLUMNS})
-    for name in ("case_params", "sampler_params", "estimator_params"):
+    for name in JSON:
         frame[name] = frame[name].map(json.dumps)
     for name in frame.columns:
         if name.endswith(("_bytes", "nfe_forward", "nfe_backward", "vjps", "draws")):

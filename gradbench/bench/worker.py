@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.bench.case import folders, headers, make_case
-from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
@@ -57,8 +57,7 @@ def measure(
     torch.set_num_threads(threads or _threads(cell["case"]))
     phase("build")
     problem, estimator = build(cell)
-    traits = {**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}}
-    reason = estimator.supports(traits)
+    reason = estimator.supports(problem.traits)
     if reason:
         raise Skip(reason)
     row: dict[str, Any] = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
@@ -103,14 +102,9 @@ def measure(
 
 def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -> None:
     """`ValueError` for gradients of targets not asked for, of other shapes than their leaves, and a changed problem."""
-    places = {"x_T": (problem.x_T,), "condition": (problem.condition,), "parameters": problem.parameters}
-    for target, gradient in estimate.grads.items():
-        if target not in problem.targets:
-            raise ValueError(f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}")
-        parts = gradient if isinstance(gradient, tuple) else (gradient,)
-        expected = [tuple(leaf.shape) for leaf in places[target] if leaf is not None]
-        if [tuple(part.shape) for part in parts] != expected:
-            raise ValueError(f"the gradient of {target} has shapes {[tuple(p.shape) for p in parts]}, not {expected}")
+    wrong = malformed(problem, estimate)
+    if wrong:
+        raise ValueError(wrong)
     if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
         raise ValueError(
             "the estimator changed the problem: x_T, the condition or the parameters are others than before"
@@ -143,7 +137,7 @@ def predict_cell(cell: dict[str, Any], courses: Courses | None = None) -> Predic
         own = {**cell, "case_params": {**params, **compiled}}
         try:
             problem, estimator = build(own, "meta")
-            reason = estimator.supports({**problem.traits, **{name: cell[name] for name in ("targets", "dtype")}})
+            reason = estimator.supports(problem.traits)
             made = lambda steps: build({**own, "steps": steps}, "meta")[0]  # noqa: E731
             return reason or predict(made, estimator, cell["steps"], courses)
         except (Unpredictable, ValueError) as failure:
@@ -165,8 +159,8 @@ def _references(
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads
-        # an exact estimator in the reference's precision is the reference itself
-        same = ESTIMATORS.find(cell["estimator"]).traits.get("exact")
+        # one of ours that is exact is, in the reference's precision, the reference itself
+        same = cell["estimator"] in ESTIMATORS and ESTIMATORS[cell["estimator"]].traits.get("exact")
         method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():

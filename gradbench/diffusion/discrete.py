@@ -1,6 +1,7 @@
 """Schedules given as a table of cumulated alphas, and those of diffusers' schedulers, continuous in t."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -54,8 +55,8 @@ class Discrete(VariancePreserving):
 
 
 def is_flow(scheduler: Any) -> bool:
-    """Whether it is a scheduler of rectified flow, which has sigmas and no table of alphas."""
-    return "FlowMatch" in type(scheduler).__name__
+    """Whether it is a scheduler of rectified flow, which steps in sigmas of its own instead of a table of alphas."""
+    return "FlowMatch" in type(scheduler).__name__ or bool(getattr(scheduler, "config", {}).get("use_flow_sigmas"))
 
 
 def from_diffusers(scheduler: Any) -> Schedule:
@@ -91,20 +92,35 @@ def from_diffusers(scheduler: Any) -> Schedule:
 def grid_of(scheduler: Any, steps: int) -> Grid:
     """The times of a diffusers scheduler for N `steps`, with the end of its last step: N + 1 or fewer, decreasing.
 
-    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps to
-    alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). A time that a
-    scheduler visits twice, as those with several stages do, is one. The scheduler is left as it was. Raises
-    `ValueError` for times that do not decrease.
+    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps
+    to alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). Where
+    sigmas are spaced by a rule of their own (`use_karras_sigmas` and its like) the times are theirs,
+    t_of_log_snr(-log sigma); the scheduler may tell its network rounded ones. A time that a scheduler visits twice, as
+    those with several stages do, is one. The scheduler is left as it was. Raises `ValueError` for times that do not
+    decrease.
     """
     own = copy.deepcopy(scheduler)
     own.set_timesteps(steps)
     if is_flow(scheduler):
         times = [float(sigma) for sigma in own.sigmas]
     else:
-        n, config = len(own.alphas_cumprod), own.config
-        to_one = config.get("set_alpha_to_one", config.get("final_sigmas_type", "zero") == "zero")
-        times = [(float(index) + 1) / n for index in own.timesteps] + [0.0 if to_one else 1 / n]
+        n = len(own.alphas_cumprod)
+        end = [0.0 if _reaches_one(own) else 1 / n]
+        if any(own.config.get(f"use_{rule}_sigmas") for rule in ("karras", "exponential", "beta")):
+            schedule = from_diffusers(own)
+            times = [schedule.t_of_log_snr(-math.log(sigma)) for sigma in own.sigmas if sigma > 0] + end
+        else:
+            times = [(float(index) + 1) / n for index in own.timesteps] + end
     grid = tuple(t for k, t in enumerate(times) if not k or t != times[k - 1])
     if any(a <= b for a, b in zip(grid, grid[1:], strict=False)):
         raise ValueError(f"the times of {type(scheduler).__name__} with {steps} steps do not decrease: {times[:4]}...")
     return grid
+
+
+def _reaches_one(scheduler: Any) -> bool:
+    """Whether the last step goes to alpha = 1. A configuration also holds what another class of scheduler wrote there,
+    so that the scheduler's own numbers are asked.
+    """
+    if hasattr(scheduler, "final_alpha_cumprod"):
+        return float(scheduler.final_alpha_cumprod) == 1.0
+    return not hasattr(scheduler, "sigmas") or float(scheduler.sigmas[-1]) == 0.0

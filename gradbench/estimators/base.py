@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from gradbench.estimators.problem import Gradients, Problem
+from gradbench.estimators.problem import Gradients, Problem, tensors_of
 
 
 @dataclass
@@ -35,13 +35,35 @@ class GradientEstimate:
     batch_means: list[Gradients] | None = None
 
 
+def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
+    """What is wrong with the form of an answer, or None: targets not asked for, shapes other than the leaves'."""
+    for target, gradient in estimate.grads.items():
+        if target not in problem.targets:
+            return f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}"
+        shapes, expected = ([tuple(t.shape) for t in tensors] for tensors in (tensors_of(gradient), problem.of(target)))
+        if shapes != expected:
+            return f"the gradient of {target} has shapes {shapes}, not {expected}"
+        if isinstance(gradient, tuple) != (target == "parameters"):
+            return f"the gradient of {target} is a {type(gradient).__name__}; of parameters alone it is a tuple"
+    return None
+
+
 class GradientEstimator(ABC):
-    """Called with a problem, returns a `GradientEstimate`; never changes the problem."""
+    """Called with a problem, returns a `GradientEstimate`; never changes the problem.
+
+    traits: what it promises, which `gradbench check` holds it to; what is left out is measured and reported. exact:
+    whether it is the gradient of the sampler that is run, to rounding. order: with which its gradient tends to the
+    flow's in 1/N. biased: whether the mean of an estimator that draws is another than the expected gradient. memory:
+    `constant` or `linear` in N.
+    """
+
+    traits: ClassVar[Mapping[str, Any]] = {}
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         """None, or the reason why this estimator cannot serve a problem of these traits.
 
-        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem.
+        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem; see
+        `Problem.traits`.
         """
         return None
 

@@ -20,9 +20,10 @@ def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> Entry
         _TRUNCATED + name,
         citation,
         defaults={**defaults, "draws": None},
-        traits={"draws": True},
+        traits={"draws": True, "biased": True},
         check=support.check_draws,
         refuses=support.refuse_truncated,
+        declares=support.declare_draws if "law" in defaults else lambda options: {},
     )
 
 
@@ -33,7 +34,7 @@ ESTIMATORS = Catalogue(
         "the whole chain on one tape",
         _PATHWISE + "Backprop",
         "Linnainmaa, 1976, BIT 16",
-        traits={"exact": True},
+        traits={"exact": True, "memory": "linear"},
     ),
     Entry(
         "checkpoint",
@@ -41,7 +42,7 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "checkpoint",
         "Griewank and Walther, 2000, ACM TOMS 26; Chen et al., 2016, arXiv:1604.06174",
         defaults={"offload": None},
-        traits={"exact": True},
+        traits={"exact": True, "memory": "linear"},
         check=support.check_recovery,
     ),
     Entry(
@@ -50,7 +51,7 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "revolve",
         "Griewank and Walther, 2000, ACM TOMS 26",
         defaults={"snapshots": 5},
-        traits={"exact": True},
+        traits={"exact": True, "memory": "constant"},
         check=support.check_recovery,
     ),
     Entry(
@@ -58,7 +59,7 @@ ESTIMATORS = Catalogue(
         "each state from the next by the inverse of the sampler's step; no state is kept",
         _PATHWISE + "reversible",
         "McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493",
-        traits={"exact": True},
+        traits={"exact": True, "memory": "constant"},
         refuses=support.refuse_reversible,
     ),
     Entry(
@@ -77,6 +78,7 @@ ESTIMATORS = Catalogue(
         requires=("torchdiffeq",),
         check=support.check_torchdiffeq,
         refuses=support.refuse_torchdiffeq,
+        declares=support.declare_torchdiffeq,
     ),
     Entry(
         "torchsde-adjoint",
@@ -84,6 +86,7 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.external_sde:TorchsdeAdjoint",
         "Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328",
         defaults={"method": "reversible_heun", "chart": "time"},
+        traits={"memory": "constant"},
         requires=("torchsde",),
         check=support.check_torchsde,
         refuses=support.refuse_torchsde,
@@ -103,6 +106,7 @@ ESTIMATORS = Catalogue(
         },
         check=support.check_adjoint_dpm,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     Entry(
         "adjoint-deis",
@@ -112,6 +116,7 @@ ESTIMATORS = Catalogue(
         defaults={"order": 1, "trajectory": "stored", "steps": None},
         check=support.check_adjoint_deis,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     Entry(
         "continuous-adjoint",
@@ -129,6 +134,7 @@ ESTIMATORS = Catalogue(
         },
         check=support.check_adjoint,
         refuses=support.refuse_adjoint,
+        declares=support.declare_adjoint,
     ),
     _truncated(
         "draft",
@@ -142,7 +148,7 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.draft_lv:DraftLV",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
         defaults={"n": 2, "draws": None},
-        traits={"draws": True, "stochastic": True},
+        traits={"draws": True, "stochastic": True, "biased": True, "memory": "constant"},
         check=support.check_draws,
         refuses=support.refuse_draft_lv,
     ),
@@ -172,9 +178,10 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.score_function:Reinforce",
         "Williams, 1992, Machine Learning 8; Kool et al., 2019",
         defaults={"baseline": "loo", "draws": None},
-        traits={"draws": True, "stochastic": True},
+        traits={"draws": True, "stochastic": True, "memory": "linear"},
         check=support.check_draws,
         refuses=support.refuse_score,
+        declares=support.declare_draws,
     ),
     Entry(
         "ddpo",
@@ -189,7 +196,7 @@ ESTIMATORS = Catalogue(
             "stale": 0.0,
             "draws": None,
         },
-        traits={"draws": True, "stochastic": True},
+        traits={"draws": True, "stochastic": True, "biased": True, "memory": "linear"},
         check=support.check_draws,
         refuses=support.refuse_score,
     ),
@@ -199,9 +206,10 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.half_order:RecursiveLikelihoodRatio",
         "Ren et al., 2025, arXiv:2502.00639",
         defaults={"h": 3, "baseline": "loo", "draws": None},
-        traits={"draws": True, "stochastic": True},
+        traits={"draws": True, "stochastic": True, "memory": "linear"},
         check=support.check_draws,
         refuses=support.refuse_rlr,
+        declares=support.declare_draws,
     ),
     Entry(
         "adjoint-matching",
@@ -209,9 +217,10 @@ ESTIMATORS = Catalogue(
         "gradbench.estimators.adjoint_matching:AdjointMatching",
         "Domingo-Enrich et al., 2025, arXiv:2409.08861",
         defaults={"index": "end", "draws": None},
-        traits={"draws": True, "stochastic": True},
+        traits={"draws": True, "stochastic": True, "memory": "linear"},
         check=support.check_draws,
         refuses=support.refuse_matching,
+        declares=support.declare_draws,
     ),
     Entry(
         "spsa",
@@ -249,6 +258,7 @@ ESTIMATORS = Catalogue(
         traits={"stochastic": True, "coordinates": True},
         check=support.check_draws,
     ),
+    group="gradbench.estimators",
 )
 
 

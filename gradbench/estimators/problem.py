@@ -21,6 +21,11 @@ Gradients = dict[str, "Tensor | tuple[Tensor, ...]"]
 Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L is their sum
 
 
+def tensors_of(gradient: "Tensor | tuple[Tensor, ...]") -> tuple[Tensor, ...]:
+    """The tensors of one target's gradient."""
+    return gradient if isinstance(gradient, tuple) else (gradient,)
+
+
 def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
     """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
     if not isinstance(targets, Sequence):
@@ -31,6 +36,13 @@ def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) ->
     if not given:
         raise ValueError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
     return tuple(name for name in TARGETS if name in given)
+
+
+def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
+    """The sampler's traits, the steps, targets, the name of the network's dtype, and the ends of the time range."""
+    ends = ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1])
+    dtype = str(next(rollout.denoiser.parameters(), x_T).dtype).removeprefix("torch.")
+    return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
 
 
 @dataclass
@@ -75,14 +87,18 @@ class Problem:
 
     @property
     def traits(self) -> dict[str, object]:
-        """What an estimator's `supports` is told: the sampler's traits, its steps and the ends of the time range."""
-        ends = ends_of(self.denoiser.schedule, self.rollout.grid[0], self.rollout.grid[-1])
-        return {**self.sampler.traits, "steps": self.steps, **ends}
+        """What an estimator's `supports` is told."""
+        return traits_of(self.sampler, self.rollout, self.targets, self.x_T)
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
         """The condition, if there is one, and the parameters, whether their gradient is asked for or not."""
         return (*(() if self.condition is None else (self.condition,)), *self.parameters)
+
+    def of(self, target: str) -> tuple[Tensor, ...]:
+        """The tensors that a target stands for; none for a name that is no target."""
+        condition = () if self.condition is None else (self.condition,)
+        return {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}.get(target, ())
 
     @property
     def wrt(self) -> tuple[Tensor, ...]:

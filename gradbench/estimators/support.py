@@ -1,4 +1,4 @@
-"""What each family of estimators can take and serve: option checks and refusals from traits alone, without torch."""
+"""What each family of estimators can take, serve and promise: option checks, refusals and traits, without torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 
-RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "2m", "dopri5")
-TRAJECTORIES = ("stored", "resolved", "binomial", "inverted")
+# the rules of continuous adjoints and the recoveries, each with what it makes of the order and of the memory
+RULES = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "ab2": 2, "2m": 2, "dopri5": None}
+TRAJECTORIES = {"stored": "linear", "resolved": "constant", "binomial": "constant", "inverted": "constant"}
 REVERSIBLE = ("reversible-heun", "edict", "bdia", "belm", "rex")
-FIXED = ("euler", "midpoint", "heun2", "rk4")  # torchdiffeq's solvers on a given grid
+FIXED = {"euler": 1, "midpoint": 2, "heun2": 2, "rk4": 4}  # torchdiffeq's solvers on a given grid, and their orders
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 
 
@@ -25,6 +26,29 @@ def check_adjoint(options: Mapping[str, Any]) -> None:
         if name in options:
             checks.in_range(name, options[name], 1e-16, 1.0)
     check_recovery(options)
+
+
+def declare_adjoint(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The order of the adjoint's rule and the memory of its recovery.
+
+    A number of backward steps that is fixed has no order in N, and AdjointDEIS on re-solved states has that of the DDIM
+    by which they are solved for.
+    """
+    resolved = options["trajectory"] == "resolved"
+    order = min(options["order"], 1 if resolved else 2) if "order" in options else RULES[options["rule"]]
+    return {"order": order if options["steps"] is None else None, "memory": TRAJECTORIES[options["trajectory"]]}
+
+
+def declare_torchdiffeq(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The order of the method, where it is named and has one, and the memory of the states that are passed."""
+    return {"order": FIXED.get(options["method"]), "memory": TRAJECTORIES[options["trajectory"]]}
+
+
+def declare_draws(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The bias that an option brings: of a truncation law, of a baseline with the draw in it, of a shifted adjoint."""
+    unbiased = {"law": "unbiased", "index": "end"}
+    biased = any(options[name] != value for name, value in unbiased.items() if name in options)
+    return {"biased": biased or options.get("baseline") == "mean"}
 
 
 def check_recovery(options: Mapping[str, Any]) -> None:
@@ -53,7 +77,7 @@ def check_torchdiffeq(options: Mapping[str, Any]) -> None:
     """Methods of torchdiffeq, None for the sampler's own."""
     checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     if options["method"] is not None:
-        checks.one_of("method", options["method"], FIXED + ADAPTIVE)
+        checks.one_of("method", options["method"], (*FIXED, *ADAPTIVE))
     if options["chart"] is not None:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.one_of("norm", options["norm"], ("seminorm", "rms"))
@@ -202,5 +226,5 @@ def refuse_torchdiffeq(options: Mapping[str, Any], traits: Mapping[str, Any]) ->
     if traits["stochastic"]:
         return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
     if options["method"] is None and not traits.get("runge_kutta"):
-        return f"torchdiffeq has no method of this sampler's kind: name one of {', '.join(FIXED + ADAPTIVE)}"
+        return f"torchdiffeq has no method of this sampler's kind: name one of {', '.join((*FIXED, *ADAPTIVE))}"
     return None

@@ -43,7 +43,8 @@ class Truncated(Differentiable, Drawn):
     """The gradient of a plan drawn from `law` for every sample; on a stochastic sampler the mean over `draws` draws.
 
     The forward pass keeps no tape and only the states from the first active step on; each active step is then taken
-    again on a tape of its own. As a differentiable sample it draws its plan from torch's global generator.
+    again on a tape of its own. As a differentiable sample it draws its plan, if that is random, from torch's global
+    generator.
     """
 
     law: Law
@@ -57,7 +58,7 @@ class Truncated(Differentiable, Drawn):
         return (Drawn if drawing else Differentiable).__call__(self, problem)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        random = np.random.default_rng(int(torch.randint(1 << 62, ())))
+        random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.law.random else 0)
         return truncate(rollout, self.law.plan(rollout.steps, len(x_T), random), x_T, wrt)
 
     def block(self, block: Block) -> Answer:

@@ -17,9 +17,9 @@ from gradbench.measure.live_bytes import LiveBytes
 
 @dataclass(frozen=True)
 class Course:
-    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it keeps
-    for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that pass
-    over what lives when the output's cotangent has come. output: shape and dtype.
+    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it
+    keeps for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that
+    pass over what lives when the output's cotangent has come. output: shape and dtype.
     """
 
     forward: int

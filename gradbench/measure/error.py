@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.estimators.problem import tensors_of
+
 Gradient = Tensor | tuple[Tensor, ...]
 
 
 def flatten(gradient: Gradient) -> Tensor:
     """One float64 vector on the CPU."""
-    parts = gradient if isinstance(gradient, tuple) else (gradient,)
-    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in parts])
+    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in tensors_of(gradient)])
 
 
 def relative_error(got: Gradient, expected: Gradient) -> float:
@@ -41,7 +42,7 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
 
 
 def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
-    """What of an error is the method's and what is rounding: method_error_T and rounding_error_T, relative to |expected|.
+    """What of an error is the method's, method_error_T, and what is rounding, rounding_error_T, relative to |expected|.
 
         method_error = |method - expected| / |expected|,    rounding_error = |got - method| / |expected|
 

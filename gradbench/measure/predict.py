@@ -1,7 +1,7 @@
 """Peak memory without running: the estimate is carried out on tensors of shapes alone, while their bytes are counted.
 
-Under FakeTensorMode every operation makes a tensor of the right shape, type and storage size without memory or work. The
-bytes that `LiveBytes` counts there are those of a real run on a CPU; kernels' own workspaces are unseen in both.
+Under FakeTensorMode every operation makes a tensor of the right shape, type and storage size without memory or work.
+The bytes that `LiveBytes` counts there are those of a real run on a CPU; kernels' own workspaces are unseen in both.
 """
 
 import gc

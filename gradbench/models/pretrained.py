@@ -1,4 +1,4 @@
-"""Stable Diffusion from a folder or a hub, in safetensors only, with everything checked that would be found out late."""
+"""Stable Diffusion from a folder or a hub, in safetensors only, checked for all that would be found out late."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from gradbench.models import skeleton
 from gradbench.models.stable_diffusion import Architecture, check_counts
@@ -17,9 +16,9 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
 
     Only safetensors are read; a pickle runs code. Parts that gradients do not need (safety checker, feature extractor)
     are left out. Inside `skeleton` only configurations are read. With HF_HUB_OFFLINE=1 nothing is fetched. Raises
-    `ValueError`, one line, for what cannot be read (a missing folder, file or shard, pickles only), for another class of
-    network than Stable Diffusion's, for missing, unexpected or misshapen weights, for weights that are not finite, and
-    where `architecture` is given and the networks have other sizes.
+    `ValueError`, one line, for what cannot be read (a missing folder, file or shard, pickles only), for another class
+    of network than Stable Diffusion's, for missing, unexpected or misshapen weights, for weights that are not finite,
+    and where `architecture` is given and the networks have other sizes.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -36,13 +35,13 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
         **networks,
         tokenizer=_tokenizer(source),
         scheduler=_scheduler(source),
-        safety_checker=None,
-        feature_extractor=None,
+        safety_checker=None,  # type: ignore[arg-type]
+        feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,
     )
 
 
-def _load(made: Any, source: str, name: str) -> nn.Module:
+def _load(made: Any, source: str, name: str) -> Any:
     """One network, checked."""
     config = _config(made, source, name)
     written = config.get("_class_name") or next(iter(config.get("architectures") or []), made.__name__)

@@ -1,7 +1,7 @@
 """Stable Diffusion's networks from their configurations with seeded random weights: the whole one, and a tiny one.
 
-References: Rombach et al., 2022, arXiv:2112.10752, section 3 and appendix E; Radford et al., 2021, arXiv:2103.00020 (the
-text encoder).
+References: Rombach et al., 2022, arXiv:2112.10752, section 3 and appendix E; Radford et al., 2021, arXiv:2103.00020
+(the text encoder).
 """
 
 import json
@@ -110,8 +110,8 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
         **networks,
         tokenizer=letter_tokenizer(architecture.text_encoder.get("vocab_size", 49_408)),
         scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
+        safety_checker=None,  # type: ignore[arg-type]
+        feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,
     )
 

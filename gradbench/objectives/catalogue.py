@@ -86,9 +86,9 @@ class Objectives:
 
 def make_objective(
     text: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     seed: int,
-    image_shape: tuple[int, int, int] | None = None,
+    image_shape: tuple[int, ...] | None = None,
     targets: "Mapping[str, Tensor] | None" = None,
 ) -> Objectives:
     """The objective, or the weighted sum of objectives (`parse_sum`), that a text names.

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from gradbench.analysis.label import weights_of
 from gradbench.analysis.numbers import text
 
 FACTS = {
@@ -31,15 +32,7 @@ def environment(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def random_weights(rows: list[dict[str, Any]]) -> list[str]:
     """The cases whose networks were not trained: their costs are real, their errors say nothing about images."""
-    return list(dict.fromkeys(text(row.get("case")) for row in rows if _is_random(row.get("case_params"))))
-
-
-def _is_random(params: Any) -> bool:
-    if not isinstance(params, dict):
-        return False
-    return bool(params.get("random_weights")) or any(
-        "weights" in str(key) and "random" in str(value).lower() for key, value in params.items()
-    )
+    return list(dict.fromkeys(text(row.get("case")) for row in rows if "random" in weights_of(row).lower()))
 
 
 def _values(rows: list[dict[str, Any]], column: str) -> str:
@@ -51,7 +44,8 @@ def _values(rows: list[dict[str, Any]], column: str) -> str:
 
 
 def _value(row: dict[str, Any], column: str) -> str:
-    value = text(row.get(column))
+    given = row.get(column)
+    value = text(int(given) if isinstance(given, float) and given.is_integer() else given)
     if column == "git_commit" and value:
         return value[:12] + (" (with local changes)" if row.get("git_dirty") is True else "")
     return value

@@ -4,12 +4,12 @@ A panel is what may stand in one figure: one case, sampler, dtype, device, machi
 are estimators over steps. Everything that the page draws is computed here; the page only chooses and draws.
 """
 
+import statistics
 from typing import Any
 
-from gradbench.analysis import units
 from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
 from gradbench.analysis.floor import Reading, read
-from gradbench.analysis.numbers import is_finite, text
+from gradbench.analysis.numbers import is_finite, number, text
 from gradbench.analysis.pareto import pareto_front
 from gradbench.analysis.table import table_line
 from gradbench.report.command import command
@@ -54,11 +54,12 @@ def _point(cell: Cell) -> Point:
         # a row's cost is that of one draw, its error that of the mean of them all, made one by one
         "total_nfe": None if nfe is None else nfe * draws,
         "total_time": None if line["time_s"] is None else line["time_s"] * draws,
+        "total_spread": _times(cell, draws),
         "state_bytes": cell.median("state_bytes"),
         "tape_bytes": cell.median("tape_bytes"),
         "predicted_peak_bytes": cell.median("predicted_peak_bytes"),
         "params": _params(cell),
-        "errors": {key: _shown(reading) for key, reading in readings.items()},
+        "errors": {key: _shown(reading, cell, key) for key, reading in readings.items()},
         "letter": status_of(cell.status).letter,
         "words": status_of(cell.status).words,
         "command": command(cell),
@@ -66,9 +67,21 @@ def _point(cell: Cell) -> Point:
     }
 
 
-def _shown(reading: Reading) -> dict[str, Any]:
+def _shown(reading: Reading, cell: Cell, key: str) -> dict[str, Any]:
+    """A reading, and the smallest and the largest error of the cell's rows where they are several."""
     shown = {"shown": reading.shown, "mark": reading.mark, "floor": reading.floor}
-    return shown | {"text": units.error(reading.error)}
+    found = [error for row in cell.measured if (error := number(row.get(key.replace(" ", "_error_")))) is not None]
+    return shown | ({"low": min(found), "high": max(found)} if len(found) > 1 else {})
+
+
+def _times(cell: Cell, draws: float) -> dict[str, float]:
+    """The quartiles of all times that were taken; empty where they are fewer than four."""
+    samples = (row.get("time_samples") for row in cell.measured)
+    found = [time for sample in samples if sample is not None for time in map(number, sample) if is_finite(time)]
+    if len(found) < 4:
+        return {}
+    low, _, high = statistics.quantiles(found, n=4)
+    return {"low": low * draws, "high": high * draws}
 
 
 def _params(cell: Cell) -> str:

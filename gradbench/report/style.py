@@ -1,11 +1,17 @@
-"""One colour and one marker an estimator, the same in every report.
+"""One colour and one marker an estimator for ever, the same in every report and figure; options change dash and fill.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers, extended by Tol's muted set; yellow is darkened
-to be read on white, and each has a lighter twin for dark pages. Colour is never alone: shape and dash tell as much.
+Colours are those of Okabe and Ito, extended by Tol's muted set, each with a lighter twin for dark pages. Those of the
+pathwise estimators (`MAIN`) stay at least 15 apart in CIELAB to readers who lack one kind of cone, by the simulation of
+Machado, Oliveira and Fernandes (2009, IEEE TVCG 15). Colour is never alone: shape and dash tell as much.
 """
 
+import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from gradbench.estimators.catalogue import ESTIMATORS as CATALOGUE
 
 MARKERS = {
     "circle": "M6 0A6 6 0 1 1-6 0A6 6 0 1 1 6 0Z",
@@ -24,15 +30,15 @@ MARKERS = {
 DASHES = {"solid": "none", "dash": "6 3", "dot": "2 2", "dashdot": "6 2 2 2", "longdash": "10 3"}
 COLOURS = {
     "black": ("#1a1a1a", "#f2f2f2"),
-    "grey": ("#7d7d7d", "#a8a8a8"),
+    "grey": ("#737373", "#9f9f9f"),
     "orange": ("#d98c00", "#f0ac2e"),
-    "sky": ("#3d9fd8", "#6cc1f2"),
-    "green": ("#009e73", "#2bc79a"),
+    "sky": ("#3d9fd8", "#6bc5f8"),
+    "green": ("#01a16e", "#29d495"),
     "yellow": ("#a89400", "#f0e442"),
-    "blue": ("#0072b2", "#4ba6e3"),
+    "blue": ("#006cb3", "#48a0e5"),
     "vermillion": ("#d55e00", "#ff8a3d"),
-    "purple": ("#c0609a", "#e59ac4"),
-    "wine": ("#882255", "#d4709f"),
+    "purple": ("#bc5d9f", "#e8afd4"),
+    "wine": ("#822258", "#c767a9"),
     "indigo": ("#332288", "#9a8bf0"),
     "teal": ("#2f9488", "#5fd0c2"),
     "brown": ("#8c5a2b", "#c99763"),
@@ -58,33 +64,85 @@ ESTIMATORS = {
     "spsa": ("teal", "pentagon"),
     "forward-gradient": ("brown", "hexagon"),
     "adjoint-matching": ("indigo", "star"),
+    "rlr": ("green", "star"),
+    "evolution-strategies": ("yellow", "pentagon"),
+    "finite-differences": ("grey", "x"),
 }
+MAIN = tuple(ESTIMATORS)[:9]
+CHARTS = ("noise", "data", "log-snr", "angle", "time")
+RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "dopri5")
+FILLS = {"stored": "full", "resolved": "none", "binomial": "left", "inverted": "top"}
+LENGTHS = (14, 8, 5, 3, 1)
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colour on light and on dark pages, marker and dash."""
+    """Colour on light and on dark pages, marker and dash.
+
+    pattern: lengths of dashes and gaps in turn, empty for a solid line. fill: how much of the marker is filled.
+    """
 
     light: str
     dark: str
     marker: str
-    dash: str
+    dash: str = "solid"
+    pattern: tuple[int, ...] = ()
+    fill: str = "full"
 
 
 def style_of(estimator: str, variant: int = 0) -> Style:
-    """The style of an estimator; its variants (other options) keep the colour and take the next markers and dashes.
+    """The style of an estimator; the variant of a number keeps the colour and takes the next free marker and dash."""
+    colour, marker = look(estimator)
+    markers, dashes = list(MARKERS), list(DASHES)
+    taken = {look for name, look in ESTIMATORS.items() if name != estimator}
+    free = [m for m in markers[markers.index(marker) :] + markers[: markers.index(marker)] if (colour, m) not in taken]
+    return Style(*COLOURS[colour], free[variant % len(free)], dashes[variant % len(dashes)])
 
-    An estimator that the table does not know gets a place by a hash of its name, which is the same on every machine.
+
+def style_for(estimator: str, options: Mapping[str, Any]) -> Style:
+    """The style of an estimator with these options, whatever else is shown.
+
+    Colour and marker are the estimator's. The marker is open where the trajectory is resolved, half filled where it is
+    binomial or inverted. The length of the dash tells the chart, its dots tell the rule, a solid line both defaults;
+    any other option chooses the pattern by a hash.
     """
-    place = zlib.crc32(estimator.encode())
-    colours, markers, dashes = list(COLOURS), list(MARKERS), list(DASHES)
-    guess = (colours[place % len(colours)], markers[place // len(colours) % len(markers)])
-    colour, marker = ESTIMATORS.get(estimator, guess)
-    shifted = markers[(markers.index(marker) + variant) % len(markers)]
-    return Style(*COLOURS[colour], shifted, dashes[variant % len(dashes)])
+    colour, marker = look(estimator)
+    defaults = CATALOGUE[estimator].defaults if estimator in CATALOGUE else {}
+    fill = FILLS.get(str({**defaults, **options}.get("trajectory")), "full")
+    other = {k: v for k, v in sorted(options.items()) if k not in ("trajectory", "draws") and v != defaults.get(k)}
+    return Style(*COLOURS[colour], marker, "solid" if not other else "dash", _pattern(defaults, other), fill)
+
+
+def look(estimator: str) -> tuple[str, str]:
+    """Names of colour and marker; an unknown estimator gets a free pair by a hash of its name, the same everywhere."""
+    if estimator in ESTIMATORS:
+        return ESTIMATORS[estimator]
+    free = [pair for c in COLOURS for m in MARKERS if (pair := (c, m)) not in ESTIMATORS.values()]
+    return free[zlib.crc32(estimator.encode()) % len(free)]
 
 
 def rank(estimator: str) -> tuple[int, str]:
     """Where an estimator stands in a legend: the table's order, then by name."""
     names = list(ESTIMATORS)
     return (names.index(estimator) if estimator in names else len(names), estimator)
+
+
+def _pattern(defaults: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, ...]:
+    """No pattern for the defaults; a dash of the chart's length and as many dots as the rule's place says."""
+    if not other:
+        return ()
+    steps = [_place(kind, defaults.get(name), other.get(name)) for name, kind in (("chart", CHARTS), ("rule", RULES))]
+    if set(other) <= {"chart", "rule"} and None not in steps:
+        chart, rule = steps
+    else:
+        text = json.dumps(other, sort_keys=True, default=str)
+        chart, rule = divmod(zlib.crc32(text.encode()) % (len(LENGTHS) * len(RULES) - 1) + 1, len(RULES))
+    return (LENGTHS[chart or 0], 2, *(1, 2) * (rule or 0))
+
+
+def _place(kind: tuple[str, ...], default: Any, value: Any) -> int | None:
+    """How far a value stands behind the default, in turn; None for one that is unknown."""
+    if value is None or value == default:
+        return 0
+    start = kind.index(default) if default in kind else 0
+    return (kind.index(value) - start) % len(kind) if value in kind else None

@@ -1,1 +1,18 @@
-"""For authors of estimators: faults that a run must survive."""
+"""For authors of estimators: conformance checks, strategies of Hypothesis, and estimators that misbehave."""
+
+from typing import TYPE_CHECKING, Any
+
+from gradbench.testing.plugin import conformance
+
+if TYPE_CHECKING:
+    from gradbench.testing.distance import assert_close
+
+__all__ = ["assert_close", "conformance"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "assert_close":  # not before it is used: it needs torch
+        from gradbench.testing.distance import assert_close
+
+        return assert_close
+    raise AttributeError(f"module 'gradbench.testing' has no attribute {name!r}")

@@ -27,3 +27,16 @@ def test_an_absent_option_differs_from_one_that_is_none():
 
 def test_missing_options_are_no_options():
     assert labels([{"estimator": "backprop", "estimator_params": None}, {}], "estimator") == ["backprop", ""]
+
+
+def test_a_case_shows_what_its_weights_are():
+    rows = [{"case": "sd15", "weights": "random weights (seed 0)"}, {"case": "digits"}]
+    assert labels(rows, "case") == ["sd15, random weights (seed 0)", "digits"]
+
+
+def test_weights_that_only_an_option_calls_random_are_told():
+    assert labels([{"case": "unet", "case_params": {"weights": "random"}}], "case") == ["unet, random weights"]
+
+
+def test_weights_that_a_data_frame_left_empty_are_not_shown():
+    assert labels([{"case": "digits", "weights": float("nan")}], "case") == ["digits"]

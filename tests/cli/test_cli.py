@@ -2,15 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-
-def gradbench(*words, cwd=None, env=None):
-    command = [sys.executable, "-m", "gradbench", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})})
+from tests.command_line import gradbench
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +214,6 @@ def test_ones_own_estimator_runs_by_module_and_name(tmp_path):
         "    def sample(self, rollout, x_T, wrt):\n        return rollout.sample(x_T)\n"
     )
     words = ("run", "-c", "gaussian", "-e", "mine:Mine", "--steps", 3, "--out", tmp_path / "out", "--json")
-    done = gradbench(*words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    done = gradbench(*words, path=tmp_path)
     (row,) = json.loads(done.stdout)
     assert row["status"] == "ok" and row["sampler_error_x_T"] == 0

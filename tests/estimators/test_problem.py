@@ -111,3 +111,22 @@ def test_a_wrong_case_parameter_is_named(given, message):
 def test_a_bad_law_is_refused(arrays, message):
     with pytest.raises(ValueError, match=message):
         gradbench.case("gaussian", **arrays).problem()
+
+
+class Told(gradbench.Differentiable):
+    """Keeps what `supports` was told."""
+
+    def supports(self, traits):
+        self.told = dict(traits)
+
+    def sample(self, rollout, x_T, wrt):
+        return rollout.sample(x_T)
+
+
+def test_supports_is_told_targets_and_dtype_by_a_problem_and_by_sample(gaussian):
+    problem, estimator = gaussian.problem(steps=3, targets=("x_T", "condition"), dtype="float32"), Told()
+    estimator(problem)
+    assert (estimator.told["targets"], estimator.told["dtype"]) == (["x_T", "condition"], "float32")
+    x_T = problem.x_T.clone().requires_grad_()
+    gradbench.sample(problem.denoiser, x_T, steps=3, gradient=estimator, wrt=[problem.condition])
+    assert (estimator.told["targets"], estimator.told["dtype"]) == (["x_T", "parameters"], "float32")

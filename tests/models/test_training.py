@@ -171,9 +171,3 @@ def test_with_peft_s_own_beginning_only_one_factor_has_a_gradient():
     lora = {name: parameter for name, parameter in pipe.unet.named_parameters() if parameter.requires_grad}
     rewards(parts, parts.noise(1), tuple(lora.values())).mean().backward()
     assert all((p.grad.abs().max() > 0) == ("lora_B" in name) for name, p in lora.items())
-
-
-def test_the_embedding_of_a_prompt_goes_to_the_networks_device():
-    pipe = random_pipeline(TINY)
-    pipe.unet.to("meta")
-    assert gradbench.from_pipeline(pipe, "a cat").denoiser.condition.device.type == "meta"

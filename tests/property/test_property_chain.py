@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import LEAVES, Span, agree, examples, named, numbers, problems, run, slack
+from leaves import LEAVES, agree, named, run, slack
 from torch import nn
 
 import gradbench
@@ -18,11 +18,12 @@ from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.problem import Problem
 from gradbench.samplers.catalogue import sampler_spec
 from gradbench.samplers.rollout import Rollout
+from gradbench.testing.strategies import Span, examples, numbers, situations
 
 
 @pytest.mark.parametrize("chart", CHARTS)
 @examples(10)
-@given(problems(names=("gaussian", "product-mixture")))
+@given(situations(names=("gaussian", "product-mixture")))
 def test_the_converged_chain_has_the_gradient_of_the_flow_in_every_chart(chart, problem):
     law, span, x_T = problem
     coarse, middle, fine = (
@@ -86,7 +87,7 @@ def on_grid(problem, grid):
 
 @pytest.mark.parametrize("sampler", ["ddim", "heun[chart=angle]", "rk4[chart=data]", "ab2", "dpm++2m"])
 @examples(15)
-@given(problems(), numbers(0, 3))
+@given(situations(), numbers(0, 3))
 def test_the_chain_does_not_see_how_time_is_labelled(sampler, problem, a):
     law, span, x_T = problem
     warped = Warped(span.made, a)
@@ -99,7 +100,7 @@ def test_the_chain_does_not_see_how_time_is_labelled(sampler, problem, a):
 
 
 @examples(15)
-@given(problems(names=("gaussian", "product-mixture", "dirac"), reach=6.0), numbers(0, 3))
+@given(situations(names=("gaussian", "product-mixture", "dirac"), reach=6.0), numbers(0, 3))
 def test_the_flow_does_not_see_how_time_is_labelled(problem, a):
     law, span, x_T = problem
     warped = Warped(span.made, a)
@@ -121,7 +122,7 @@ class LawNetwork(nn.Module):
 
 @pytest.mark.parametrize("kind", KINDS)
 @examples(15)
-@given(problems(), st.sampled_from(["ddim", "heun[chart=angle]", "midpoint[chart=data]", "euler"]))
+@given(situations(), st.sampled_from(["ddim", "heun[chart=angle]", "midpoint[chart=data]", "euler"]))
 def test_what_a_network_predicts_does_not_matter(kind, problem, sampler):
     law, span, x_T = problem
     own = law.problem(span, x_T, sampler)
@@ -143,7 +144,7 @@ def test_what_a_network_predicts_does_not_matter(kind, problem, sampler):
 
 @pytest.mark.parametrize("sampler", ["ddim", "rk4"])
 @examples(15)
-@given(problems(reach=8.0, log_std=(-6, 1), means=(-6, 6)))
+@given(situations(reach=8.0, log_std=(-6, 1), means=(-6, 6)))
 def test_checkpoint_is_backprop_bit_for_bit_in_x_T_for_every_law(sampler, problem):
     law, span, x_T = problem
     own = law.problem(span, x_T, sampler)
@@ -152,7 +153,7 @@ def test_checkpoint_is_backprop_bit_for_bit_in_x_T_for_every_law(sampler, proble
 
 
 @examples(15)
-@given(problems(names=tuple(LEAVES), reach=8.0, log_std=(-6, 1), means=(-6, 6)))
+@given(situations(names=tuple(LEAVES), reach=8.0, log_std=(-6, 1), means=(-6, 6)))
 def test_a_gradient_is_the_same_for_whatever_targets_are_asked(problem):
     law, span, x_T = problem
     whole = gradbench.estimator("checkpoint")(law.problem(span, x_T)).grads

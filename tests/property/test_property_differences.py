@@ -5,7 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import examples, problems, run
+from leaves import run
+
+from gradbench.testing.strategies import examples, situations
 
 SAMPLERS = ("ddim", "euler", "rk4[chart=angle]", "ab2", "dpm++2m", "midpoint[chart=log-snr]")
 STEP = 1e-3
@@ -53,14 +55,14 @@ def check(law, span, x_T, sampler, seed, only=None):
 
 
 @examples(30)
-@given(problems(names=("gaussian", "product-mixture", "dirac"), log_std=(-0.7, 0.5)), st.integers(0, 999))
+@given(situations(names=("gaussian", "product-mixture", "dirac"), log_std=(-0.7, 0.5)), st.integers(0, 999))
 def test_the_flow_gradient_is_the_slope_of_the_flow(problem, seed):
     check(*problem, "flow", seed)
 
 
 @examples(4)
 @given(
-    problems(names=("mixture",), log_std=(-0.3, 0.3), means=(-1, 1), dims=(1, 2), batch=(1, 2)),
+    situations(names=("mixture",), log_std=(-0.3, 0.3), means=(-1, 1), dims=(1, 2), batch=(1, 2)),
     st.sampled_from(["logits", "x_T", "condition", "means", "log_std"]),
     st.integers(0, 999),
 )
@@ -70,6 +72,6 @@ def test_the_solved_flow_gradient_is_the_slope_of_the_flow(problem, leaf, seed):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @examples(15)
-@given(problems(log_std=(-0.7, 0.5)), st.integers(0, 999))
+@given(situations(log_std=(-0.7, 0.5)), st.integers(0, 999))
 def test_the_sampler_gradient_is_the_slope_of_the_chain(sampler, problem, seed):
     check(*problem, sampler, seed)

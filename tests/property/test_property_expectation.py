@@ -4,12 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import agree, examples, named, numbers, problems, run, slack
+from leaves import agree, named, run, slack
 
 import gradbench
+from gradbench.testing.strategies import examples, numbers, situations
 
-PRESERVING = {"names": ("vp-linear", "scaled-linear", "cosine")}
-AFFINE = problems(names=("gaussian",), log_std=(-4, 1), reach=6.0, span_options=PRESERVING)
+PRESERVING = ("vp-linear", "scaled-linear", "cosine")
+AFFINE = situations(names=("gaussian",), log_std=(-4, 1), reach=6.0, schedules=PRESERVING)
 CHAINS = ("ddpm", "sde-dpm1", "sde-dpm++1", "euler-maruyama", "ddim[eta=0.3]")
 
 
@@ -101,7 +102,7 @@ def test_the_expected_gradient_tends_to_that_of_ddim_as_eta_vanishes(problem, di
 
 
 @examples(20)
-@given(problems(names=("gaussian", "dirac"), reach=6.0, span_options=PRESERVING), numbers(0.1, 1))
+@given(situations(names=("gaussian", "dirac"), reach=6.0, schedules=PRESERVING), numbers(0.1, 1))
 def test_noise_only_adds_to_a_quadratic(problem, eta):
     law, span, x_T = problem
     own = law.problem(span, x_T, f"ddim[eta={eta}]", 8, "quadratic")
@@ -110,7 +111,7 @@ def test_noise_only_adds_to_a_quadratic(problem, eta):
 
 
 @examples(20)
-@given(problems(names=("gaussian",), span_options={"names": ("ve", "rectified")}))
+@given(situations(names=("gaussian",), schedules=("ve", "rectified")))
 def test_ddpm_is_the_data_charts_euler_rule_on_the_reverse_sde_of_every_schedule(problem):
     law, span, x_T = problem
     one, two = (law.problem(span, x_T, s, 8, "quadratic").expectation() for s in ("ddpm", "sde-dpm++1"))

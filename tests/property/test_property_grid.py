@@ -6,10 +6,10 @@ import math
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import examples, numbers, schedules, spans
 
 from gradbench.diffusion.grid import GRIDS, make_grid
 from gradbench.diffusion.schedule import VariancePreserving, make_schedule
+from gradbench.testing.strategies import examples, numbers, schedules, spans
 
 DISCRETE = ("leading", "trailing", "linspace")
 

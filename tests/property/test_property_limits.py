@@ -5,16 +5,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Law, Span, agree, arrays, examples, numbers, problems, run, slack
+from leaves import agree, run, slack
 
 from gradbench.diffusion.transport import log_tail
+from gradbench.testing.strategies import Law, Span, arrays, examples, numbers, situations
 
 SAMPLERS = ("flow", "ddim", "rk4[chart=angle]")
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "rk4[chart=angle]"])
 @examples(15)
-@given(problems(names=("gaussian",), log_std=(-4, 1), reach=6.0), st.integers(1, 3), st.data())
+@given(situations(names=("gaussian",), log_std=(-4, 1), reach=6.0), st.integers(1, 3), st.data())
 def test_a_mixture_of_equal_components_is_the_gaussian(sampler, problem, count, data):
     law, span, x_T = problem
     dim = x_T.shape[1]
@@ -31,7 +32,7 @@ def test_a_mixture_of_equal_components_is_the_gaussian(sampler, problem, count, 
 
 
 @examples(4)
-@given(problems(names=("gaussian",), log_std=(-1.5, 0.5)))
+@given(situations(names=("gaussian",), log_std=(-1.5, 0.5)))
 def test_the_solved_flow_of_one_component_is_the_closed_form(problem):
     law, span, x_T = problem
     law = law.but(rotation=np.eye(x_T.shape[1]))
@@ -46,7 +47,7 @@ def test_the_solved_flow_of_one_component_is_the_closed_form(problem):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @examples(20)
-@given(problems(names=("gaussian",), log_std=(-4, 1), reach=7.0), st.integers(1, 3), st.data())
+@given(situations(names=("gaussian",), log_std=(-4, 1), reach=7.0), st.integers(1, 3), st.data())
 def test_a_product_mixture_of_equal_components_is_the_gaussian(sampler, problem, count, data):
     law, span, x_T = problem
     rotation, dim = law.arrays["rotation"], x_T.shape[1]
@@ -74,7 +75,7 @@ def test_a_product_mixture_of_equal_components_is_the_gaussian(sampler, problem,
     ],
 )
 @examples(15)
-@given(problems(names=("dirac",)), numbers(-14, -9))
+@given(situations(names=("dirac",)), numbers(-14, -9))
 def test_a_narrow_law_is_a_point(name, sampler, problem, log_std):
     law, span, x_T = problem
     dim = x_T.shape[1]
@@ -94,7 +95,7 @@ def test_a_narrow_law_is_a_point(name, sampler, problem, log_std):
 
 @pytest.mark.parametrize("name", ["gaussian", "product-mixture"])
 @examples(15)
-@given(problems(names=("dirac",)), numbers(12, 16))
+@given(situations(names=("dirac",)), numbers(12, 16))
 def test_a_law_much_wider_than_the_noise_is_carried_by_alpha_alone(name, problem, log_std):
     law, span, x_T = problem
     dim = x_T.shape[1]
@@ -117,7 +118,7 @@ def test_a_law_much_wider_than_the_noise_is_carried_by_alpha_alone(name, problem
 
 
 @examples(20)
-@given(problems(names=("product-mixture",), span_options={"names": ("ve",)}))
+@given(situations(names=("product-mixture",), schedules=("ve",)))
 def test_wide_noise_forgets_the_law(problem):
     law, span, x_T = problem
     own = law.problem(Span("ve", 80.0, span.t_min), 80 * x_T / span.t_max)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import examples, problems
 
 import gradbench
+from gradbench.testing.strategies import examples, situations
 
 SAMPLERS = (
     "belm",
@@ -20,7 +20,7 @@ SAMPLERS = (
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @examples(20)
-@given(problems(), st.integers(1, 12))
+@given(situations(), st.integers(1, 12))
 def test_an_inverse_undoes_its_step(sampler, problem, steps):
     law, span, x_T = problem
     rollout = law.problem(span, x_T, sampler, steps, noise="keyed").rollout
@@ -38,7 +38,7 @@ def test_an_inverse_undoes_its_step(sampler, problem, steps):
 
 
 @examples(15)
-@given(problems(), st.integers(1, 14), st.integers(1, 6), st.sampled_from(["ddim", "dpm++2m", "sde-dpm++2m", "belm"]))
+@given(situations(), st.integers(1, 14), st.integers(1, 6), st.sampled_from(["ddim", "dpm++2m", "sde-dpm++2m", "belm"]))
 def test_revolve_is_checkpoint_bit_for_bit(problem, steps, snapshots, sampler):
     law, span, x_T = problem
     own = law.problem(span, x_T, sampler, steps, noise="keyed")
@@ -48,7 +48,7 @@ def test_revolve_is_checkpoint_bit_for_bit(problem, steps, snapshots, sampler):
 
 
 @examples(15)
-@given(problems(), st.integers(1, 12), st.data())
+@given(situations(), st.integers(1, 12), st.data())
 def test_truncations_of_more_steps_end_in_the_full_gradient(problem, steps, data):
     law, span, x_T = problem
     own = law.problem(span, x_T, "ddim", steps)

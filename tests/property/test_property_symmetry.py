@@ -5,7 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import agree, arrays, examples, laws, problems, rotations, run, slack, spans, starts
+from leaves import agree, run, slack
+
+from gradbench.testing.strategies import arrays, examples, laws, rotations, situations, spans, starts
 
 SAMPLERS = ("flow", "ddim", "rk4[chart=angle]", "ab2")
 exact = pytest.mark.parametrize("sampler", SAMPLERS)
@@ -14,7 +16,7 @@ CLOSED = ("gaussian", "product-mixture")
 
 @exact
 @examples(15)
-@given(problems(names=CLOSED), st.data())
+@given(situations(names=CLOSED), st.data())
 def test_the_gradient_is_the_sum_over_weights(sampler, problem, data):
     law, span, x_T = problem
     first, second = (data.draw(arrays(law.arrays["weight"].shape, -2, 2)) for _ in range(2))
@@ -30,7 +32,7 @@ def test_the_gradient_is_the_sum_over_weights(sampler, problem, data):
 
 @exact
 @examples(15)
-@given(problems(names=CLOSED), st.data())
+@given(situations(names=CLOSED), st.data())
 def test_the_gradient_is_affine_in_the_target(sampler, problem, data):
     law, span, x_T = problem
     first, second = (data.draw(arrays(law.arrays["target"].shape, -3, 3)) for _ in range(2))
@@ -42,7 +44,7 @@ def test_the_gradient_is_affine_in_the_target(sampler, problem, data):
 
 @exact
 @examples(15)
-@given(problems(names=CLOSED, dims=(2, 4)), st.data())
+@given(situations(names=CLOSED, dims=(2, 4)), st.data())
 def test_a_rotation_of_the_problem_rotates_the_gradient(sampler, problem, data):
     law, span, x_T = problem
     dim = x_T.shape[1]
@@ -61,7 +63,7 @@ def test_a_rotation_of_the_problem_rotates_the_gradient(sampler, problem, data):
 
 
 @examples(10)
-@given(problems(names=("mixture",), dims=(2, 4), log_std=(-0.7, 0.3)), st.data())
+@given(situations(names=("mixture",), dims=(2, 4), log_std=(-0.7, 0.3)), st.data())
 def test_a_permutation_of_the_coordinates_permutes_the_gradient(problem, data):
     law, span, x_T = problem
     order = data.draw(st.permutations(range(x_T.shape[1])))
@@ -83,7 +85,7 @@ def test_a_permutation_of_the_components_permutes_the_gradient(law, span, data):
 
 @exact
 @examples(15)
-@given(problems(names=CLOSED, batch=(2, 5), reach=8.0), st.data())
+@given(situations(names=CLOSED, batch=(2, 5), reach=8.0), st.data())
 def test_a_permutation_of_the_batch_permutes_the_gradient_in_x_T_only(sampler, problem, data):
     law, span, x_T = problem
     order = data.draw(st.permutations(range(len(x_T))))
@@ -94,7 +96,7 @@ def test_a_permutation_of_the_batch_permutes_the_gradient_in_x_T_only(sampler, p
 
 @exact
 @examples(10)
-@given(problems(batch=(2, 4), names=CLOSED))
+@given(situations(batch=(2, 4), names=CLOSED))
 def test_gradients_of_shared_leaves_are_sums_over_the_batch(sampler, problem):
     law, span, x_T = problem
     rows = [run(law, span, row[None], sampler) for row in x_T]

@@ -1,5 +1,6 @@
 """Rows that look like those of a run: five estimators, two cases, two samplers, and every way to fail."""
 
+import itertools
 import random
 from typing import Any
 
@@ -20,6 +21,7 @@ ESTIMATORS: list[tuple[str, dict[str, Any]]] = [
     ("reversible", {}),
     ("spsa", {"draws": 64}),
 ]
+IDENTITY = ("case_params", "sampler_params", "targets", "seed", "replicate", "dtype", "device", "machine_class")
 ERROR = {"x_T": 1.0, "condition": 0.6, "parameters": 1.7}
 
 
@@ -28,6 +30,37 @@ def rows(seeds: int = 1) -> list[dict[str, Any]]:
     rng = random.Random(0)
     grid = [(c, s, n, e, p) for c in CASES for s in SAMPLERS for n in (5, 10, 20, 40) for e, p in ESTIMATORS]
     return [row(rng, *cell, seed=seed) for cell in grid for seed in range(seeds)]
+
+
+def many(cases: int = 10, samplers: int = 8, steps: int = 10, estimators: int = 25) -> list[dict[str, Any]]:
+    """20,000 rows, no two of one cell, every number of them random: what is hardest to pack and to draw."""
+    rng, template = random.Random(0), rows()[0]
+    names = ("backprop", "checkpoint", "adjoint-dpm", "adjoint-deis", "reinforce")
+    found = []
+    for c, s, n, e in itertools.product(range(cases), range(samplers), range(steps), range(estimators)):
+        told = {
+            "cell_id": f"{rng.getrandbits(48):012x}", "case": f"case-{c}", "sampler": f"sampler-{s}",
+            "steps": 5 * (n + 1), "estimator": names[e % len(names)],
+            "estimator_params": {"k": e // len(names), "trajectory": "stored"},
+        }  # fmt: skip
+        if rng.random() < 0.98:
+            found.append(template | told | _noise(rng))
+        else:
+            reason = f"the cell needed {rng.randrange(1000, 9000)} MiB, over its limit"
+            failed = {"status": rng.choice(("oom", "diverged", "timeout")), "reason": reason}
+            found.append({key: template[key] for key in IDENTITY} | told | failed)
+    return found
+
+
+def _noise(rng: random.Random) -> dict[str, Any]:
+    errors = [f"{reference}_error_{target}" for reference in ("flow", "sampler", "expected") for target in ERROR]
+    costs = ("time_s", "nfe_forward", "nfe_backward", "vjps", "x0_drift")
+    return {
+        **{column: 10 ** rng.uniform(-8, 1) for column in errors},
+        **{column: 10 ** rng.uniform(-3, 3) for column in costs},
+        **{column: int(10 ** rng.uniform(3, 10)) for column in ("peak_bytes", "state_bytes", "tape_bytes")},
+        "time_samples": [10 ** rng.uniform(-3, 3) for _ in range(5)],
+    }
 
 
 def row(

@@ -43,8 +43,21 @@ def test_exact_zeros_stand_at_the_floor():
         "shown": 1e-10,
         "mark": "exact",
         "floor": 1e-10,
-        "text": "exactly 0",
     }
+
+
+def test_a_reading_of_several_seeds_has_its_smallest_and_largest_error():
+    rows = [{"status": "ok", "seed": k, "flow_error_x_T": e, "dtype": "float64"} for k, e in enumerate((0.1, 0.4, 0.2))]
+    (point,) = drawn(rows)[0]
+    reading = point["errors"]["flow x_T"]
+    assert (reading["shown"], reading["low"], reading["high"]) == (0.2, 0.1, 0.4)
+
+
+def test_times_have_the_quartiles_of_all_samples_of_all_draws():
+    rows = [{"status": "ok", "seed": k, "time_s": 2.0, "time_samples": [1.0, 2.0, 3.0], "draws": 10} for k in range(2)]
+    (point,) = drawn(rows)[0]
+    assert point["total_time"] == 20.0
+    assert point["total_spread"] == {"low": 10.0, "high": 30.0}
 
 
 def test_failed_cells_are_points_without_readings():

@@ -1,0 +1,165 @@
+"""Which estimators are as accurate as any: how often, over how many settings and cases, at what price.
+
+A setting is one case with one sampler at one number of steps (and one dtype, device, machine class and set of
+targets): there every estimator met the same task. Settings count by case, so that no case decides a ranking alone.
+"""
+
+import itertools
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
+from gradbench.analysis.floor import read, resolution
+
+NEAR = 1.1
+"""As accurate as any: an error within this factor of the smallest of its setting, or below what can be told apart."""
+DECIDED = 0.9
+"""An estimator is named only where it is as accurate as any in this share of its settings ..."""
+COVERED = 0.5
+"""... was run in this share of all settings ..."""
+USEFUL = 0.9
+"""... and is nearer than that in the median: zero is off by 1."""
+WORK = 1000
+"""Estimators that draw are compared at as many network evaluations."""
+
+Setting = dict[str, Cell]
+"""The cells of one setting by the label of their estimator."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One estimator against one reference for one target.
+
+    near: settings in which it is as accurate as any, of `asked` in which it was run, over `cases`; in `failed` it did
+    not end, or not with finite numbers. share: the mean over cases of near/asked. error: the median of its errors, inf
+    where most failed. exact: whether none of those that ended can be told from zero.
+    """
+
+    estimator: str
+    near: int
+    asked: int
+    failed: int
+    cases: int
+    share: float
+    error: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All standings against one reference for one target, the most accurate first; `accurate` are those to be named."""
+
+    reference: str
+    target: str
+    settings: tuple[Setting, ...]
+    standings: tuple[Standing, ...]
+
+    @property
+    def rivals(self) -> tuple[Standing, ...]:
+        """Those that were run often enough to be named."""
+        return tuple(s for s in self.standings if s.asked >= COVERED * len(self.settings))
+
+    @property
+    def accurate(self) -> tuple[Standing, ...]:
+        """Those that the rows name; none where they do not decide."""
+        return tuple(s for s in self.rivals if s.share >= DECIDED and s.error < USEFUL)
+
+
+def settings(cells: Iterable[Cell]) -> list[Setting]:
+    """The cells by setting, in the order in which they first appear."""
+    found: dict[tuple, Setting] = {}
+    for c in cells:
+        key = (c.case, c.sampler, c.steps, c.targets, c.dtype, c.device, c.machine_class)
+        found.setdefault(key, {})[c.estimator] = c
+    return list(found.values())
+
+
+def verdicts(found: list[Setting]) -> list[Verdict]:
+    """One verdict a (reference, target) against which at least two estimators were held in some setting."""
+    judged = (_verdict(found, *question) for question in itertools.product(REFERENCES, TARGETS))
+    return [verdict for verdict in judged if verdict]
+
+
+def error_of(cell: Cell, reference: str, target: str) -> float | None:
+    """The error by which a cell is compared; inf where it failed, None where there is none.
+
+    Of an estimator that draws it is that of its mean over `WORK` network evaluations: with e the error that all draws
+    left and s the spread of one draw, sqrt(e^2 - s^2/draws + s^2 nfe/WORK).
+    """
+    reading = read(cell, reference, target)
+    if reading is None:
+        return math.inf if cell.status not in ("ok", "skip") and not cell.measured else None
+    snr, draws = cell.median(f"snr_{target}"), cell.median("draws")
+    if not snr or not draws or not math.isfinite(snr) or not math.isfinite(reading.error):
+        return reading.error
+    spread = (cell.median(f"{reference}_norm_ratio_{target}") or 1.0) / snr
+    return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * evaluations(cell) / WORK)
+
+
+def evaluations(cell: Cell) -> float:
+    """Network evaluations of both passes."""
+    return (cell.median("nfe_forward") or 0.0) + (cell.median("nfe_backward") or 0.0)
+
+
+def cost(cell: Cell, column: str) -> float | None:
+    """Median time or memory; of an estimator that draws the time of `WORK` evaluations, as its error is."""
+    value = cell.median(column) if cell.measured else None
+    if value is None or not math.isfinite(value) or value <= 0:
+        return None
+    draws = column == "time_s" and cell.median("draws") and evaluations(cell)
+    return value * WORK / evaluations(cell) if draws else value
+
+
+def cheapest(found: Iterable[Setting], estimators: Iterable[str], column: str) -> list[tuple[str, float]]:
+    """Estimators by their cost over the least among them, a geometric mean over settings: [(name, 1.3), ...].
+
+    Only settings in which at least two of them were measured count; where there is none, none is compared.
+    """
+    names, over = list(estimators), defaultdict(list)
+    for setting in found:
+        costs = {name: paid for name in names if name in setting and (paid := cost(setting[name], column)) is not None}
+        if len(costs) > 1:
+            for name, paid in costs.items():
+                over[name].append(paid / min(costs.values()))
+    return sorted(
+        ((name, statistics.geometric_mean(ratios)) for name, ratios in over.items()), key=lambda pair: pair[1]
+    )
+
+
+def _verdict(found: list[Setting], reference: str, target: str) -> Verdict | None:
+    near, error, exact = defaultdict(lambda: defaultdict(list)), defaultdict(list), defaultdict(list)
+    counted = []
+    for setting in found:
+        errors = {name: e for name, cell in setting.items() if (e := error_of(cell, reference, target)) is not None}
+        if len(errors) < 2 or min(errors.values()) == math.inf or _told_already(setting, reference, target):
+            continue
+        counted.append(setting)
+        for name, own in errors.items():
+            least = resolution(setting[name], reference)
+            near[name][setting[name].case].append(own <= max(NEAR * min(errors.values()), least))
+            error[name].append(own)
+            exact[name].append(own <= least or own == math.inf)
+    standings = [
+        Standing(
+            name,
+            sum(map(sum, cases.values())),
+            sum(map(len, cases.values())),
+            error[name].count(math.inf),
+            len(cases),
+            statistics.fmean(statistics.fmean(case) for case in cases.values()),
+            statistics.median(error[name]),
+            all(exact[name]),
+        )
+        for name, cases in near.items()
+    ]
+    order = sorted(standings, key=lambda s: (-s.share, -s.asked, s.error))
+    return Verdict(reference, target, tuple(counted), tuple(order)) if counted else None
+
+
+def _told_already(setting: Setting, reference: str, target: str) -> bool:
+    """Whether the expected gradient is the sampler's here, because it draws no noise."""
+    known = [cell for cell in setting.values() if read(cell, "expected", target)]
+    return reference == "expected" and all(read(cell, "sampler", target) for cell in known)

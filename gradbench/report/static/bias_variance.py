@@ -1,0 +1,90 @@
+"""Bias and noise of estimators that draw, and the error that they leave for a given work."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradbench.analysis.cells import TARGETS, Cell
+from gradbench.analysis.label import broken
+from gradbench.analysis.numbers import is_finite
+from gradbench.analysis.variance import Split, split
+from gradbench.report.static import canvas, columns, pens, points
+from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
+
+WORK = 1000  # network evaluations for which the table splits the error
+
+
+@canvas.themed
+def bias_variance(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+    """Signed bias with two standard errors, and the root mean squared error against network evaluations.
+
+    Of each estimator the cell of most steps is drawn. `NoData` where no estimator that draws was held against the
+    expected gradient. Table: one line a cell, all relative to |g|: `bias` (along g) with `std_error`, `noise` of one
+    draw, `offset` (bias in all directions), `nfe` a draw, `measured` (the error found with all `draws`), and of the
+    squared error that 1000 evaluations leave the parts `bias_share` and `variance_share`.
+    """
+    found = points.ordered(rows)
+    targets = TARGETS if ask.target is None else (ask.target,)
+    splits = {t: [(cell, s) for cell in found if (s := split(cell, t))] for t in targets}
+    target = max(splits, key=lambda t: len(splits[t]))
+    if not splits[target]:
+        raise NoData("no estimator that draws was held against an expected gradient")
+    shown = {cell.estimator: (cell, s) for cell, s in splits[target]}  # the last is that of most steps
+    figure, ((left, right),) = canvas.canvas(
+        ask.title, canvas.DOUBLE, 0.9 + 0.2 * max(len(shown), 9), 1, 2, width_ratios=(1, 1.15)
+    )
+    styles = points.looks(cell for cell, _ in shown.values())
+    _biases(left, shown, styles, target)
+    _errors(right, shown, styles, target)
+    note = "Left: bars are two standard errors. Right: marks are errors that were measured, with all draws of a cell."
+    canvas.legend(figure, [], note)
+    return figure, pd.DataFrame([_line(cell, s, target) for cell, s in splits[target]])
+
+
+def _biases(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, Any], target: str) -> None:
+    for place, (name, (_, s)) in enumerate(shown.items()):
+        span = [(s.bias - 2 * s.std_error, s.bias + 2 * s.std_error)]
+        pens.bars(axes, styles[name].light, [s.bias], [place], span, True)
+        pens.line(axes, styles[name], [s.bias], [place], name, **pens.look(styles[name]))
+    axes.axvline(0.0, color=canvas.INK, linewidth=0.7, zorder=1)
+    axes.set_yticks(range(len(shown)), [broken(name, 30) for name in shown])
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xscale("symlog", linthresh=0.1, linscale=1.0)
+    largest = max(abs(s.bias) + 2 * s.std_error for _, s in shown.values())
+    axes.set_xticks(*_ticks(largest))
+    axes.set_xlim(-1.6 * max(largest, 0.1), 1.6 * max(largest, 0.1))
+    axes.set_xlabel(f"bias of {columns.NAMES[target]} along the\nexpected gradient, relative to it")
+
+
+def _ticks(largest: float) -> tuple[list[float], list[str]]:
+    """Ticks of the bias: 0, 0.1 and powers of ten, both signs."""
+    up = [value for value in (0.1, 1.0, 10.0, 100.0, 1e3, 1e4) if value <= max(1.05 * largest, 0.1)]
+    ticks = [*(-value for value in reversed(up)), 0.0, *up]
+    return ticks, [f"{value:g}" for value in ticks]
+
+
+def _errors(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, Any], target: str) -> None:
+    most = max(s.nfe * s.draws for _, s in shown.values())
+    measured = [(s.nfe * s.draws, cell.median(f"expected_error_{target}") or 0.0) for cell, s in shown.values()]
+    above = pens.stacked([point] for point in measured)
+    for (name, (_, s)), (work, error), under in zip(shown.items(), measured, above, strict=True):
+        spent = np.geomspace(s.nfe, max(most, 2 * s.nfe), 60)
+        kept = {**pens.look(styles[name]), "marker": ""}
+        axes.plot(spent, [s.rmse(w) for w in spent], **kept, zorder=1)
+        if error > 0 and is_finite(error):
+            pens.line(axes, styles[name], [work], [error], name, **pens.look(styles[name], under), zorder=2)
+    axes.set_xlabel("network evaluations (NFE), all draws")
+    axes.set_ylabel(f"root mean squared error of {columns.NAMES[target]}\nagainst the expected gradient, relative")
+    canvas.log_axis(axes, "x")
+    canvas.log_axis(axes, "y")
+
+
+def _line(cell: Cell, s: Split, target: str) -> dict[str, Any]:
+    return columns.identity(cell) | {
+        "target": target,
+        **{name: getattr(s, name) for name in ("bias", "std_error", "noise", "offset", "nfe", "draws")},
+        "measured": cell.median(f"expected_error_{target}"),
+        "bias_share": s.offset**2,
+        "variance_share": s.rmse(WORK) ** 2 - s.offset**2,
+    }

@@ -1,0 +1,87 @@
+"""Figures of rows into files: each as PDF, SVG and PNG, with its table as CSV beside them."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gradbench.analysis.panel import Panel, panels
+from gradbench.report.environment import random_weights
+from gradbench.report.static.canvas import FORMATS, save
+from gradbench.report.static.catalogue import KINDS, Kind
+from gradbench.report.static.points import DEFAULT, Ask, NoData
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A figure that was written, or, without files, the reason why it was not."""
+
+    figure: str
+    title: str
+    files: list[Path] = field(default_factory=list)
+    reason: str = ""
+
+
+def write_figures(
+    rows: list[Row],
+    out: Path,
+    formats: Sequence[str] = FORMATS,
+    only: Sequence[str] = (),
+    ask: Ask = DEFAULT,
+    every: bool = False,
+) -> Iterator[Written]:
+    """Draws the figures named, or all, and tells of each; one for which there are no data is told with the reason.
+
+    Of a figure of one case and sampler there is one for every case, of the panel with most rows that has data, named
+    FIGURE-CASE; or with `every` one for each panel, named by its title too.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in only or KINDS:
+        kind = KINDS[name]
+        groups = _groups(rows, kind, every)
+        reasons: dict[str, None] = {}
+        for group in groups:
+            done = _first(group, kind, ask, formats, out, every)
+            if done.files:
+                yield done
+            reasons[done.reason] = None
+        if "" not in reasons:
+            yield Written(name, "", reason="; ".join(reasons) or "there are no rows")
+
+
+def _groups(rows: list[Row], kind: Kind, every: bool) -> list[list[Panel]]:
+    """Panels, of each group of which one is to be drawn."""
+    if kind.pooled is None:
+        return [[Panel("", "", rows)]] if rows else []
+    found = sorted(panels(rows, kind.pooled), key=lambda panel: -len(panel.rows))
+    if every:
+        return [[panel] for panel in found]
+    cases = dict.fromkeys(str(row.get("case")) for row in rows)
+    return [[panel for panel in found if panel.case == case] for case in cases]
+
+
+def _first(group: list[Panel], kind: Kind, ask: Ask, formats: Sequence[str], out: Path, every: bool) -> Written:
+    """The first panel of a group that has data, written."""
+    reasons: dict[str, None] = {}
+    for panel in group:
+        title = panel.title
+        if title and random_weights(panel.rows) and not panel.rows[0].get("weights"):
+            title += ", random weights"
+        try:
+            figure, table = kind.load()(panel.rows, replace(ask, title=title))
+        except NoData as reason:
+            reasons[str(reason)] = None
+            continue
+        stem = out / "-".join(filter(None, (kind.name, _slug(title if every else panel.case))))
+        files = save(figure, stem, formats)
+        files.append(stem.with_name(f"{stem.name}.csv"))
+        table.to_csv(files[-1], index=False, lineterminator="\n")
+        return Written(kind.name, title, files)
+    return Written(kind.name, "", reason="; ".join(reasons))
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+]+", "-", title).strip("-").lower()

@@ -1,0 +1,105 @@
+"""What a person sees at the end: medians of every cell within 100 columns, the best of each block marked."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gradbench.analysis.label import broken
+from gradbench.analysis.numbers import is_finite
+from gradbench.analysis.table import table
+from gradbench.analysis.winners import TIE
+
+WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
+TARGETS = ("x_T", "condition", "parameters")
+HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
+KINDS = (("flow", ""), ("sampler", "s"), ("expected", "e"))
+NOTES = (
+    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a stochastic "
+    "chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; of "
+    "estimators that draw (e) against the expected gradient, their own spread included, and work and time are those "
+    "of one draw. <1e-12 is the floor of the reference."
+)
+
+Line = dict[str, Any]
+
+
+def show_table(rows: Sequence[dict[str, Any]]) -> None:
+    """A block a (case, sampler, steps, dtype): errors, work, time and memory; reasons below it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(markup=False, highlight=False)
+    console.width = min(WIDTH, console.width) if sys.stdout.isatty() else WIDTH
+    name = max(console.width - NUMBERS, 16)
+    blocks: dict[tuple[str, ...], list[Line]] = {}
+    for line in table(list(rows)):
+        blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
+    for names, block in blocks.items():
+        shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+        shown.add_column("estimator", min_width=name, overflow="fold")
+        for head in HEADS:
+            shown.add_column(head, justify="right", no_wrap=True)
+        marks = best(block)
+        for index, line in enumerate(block):
+            texts = _texts(line, {column for at, column in marks if at == index})
+            cells = (Text(text, style="bold" if text.startswith("*") else "") for text in texts)
+            shown.add_row(broken(line["estimator"], name), *cells)
+        console.print("  ".join(names), style="bold")
+        console.print(shown)
+        for line in block:
+            if line["reason"]:
+                console.print(f"  {line['estimator']}: {line['status']}: {line['reason']}")
+        console.print()
+    console.print(NOTES)
+
+
+def best(block: Sequence[Line]) -> set[tuple[int, str]]:
+    """(index, column) of the cells of a block that are best, within 1 %: errors, time_s and peak_bytes.
+
+    Errors compete only with those against the same reference. Nothing is marked that has no rival.
+    """
+    measured = [index for index, line in enumerate(block) if line["n_ok"]]
+    races = [(column, {i: block[i][column] for i in measured}) for column in ("time_s", "peak_bytes")]
+    for target in TARGETS:
+        errors = {i: error for i in measured if (error := _error(block[i], target))}
+        races += [(target, {i: value for i, (k, value, _) in errors.items() if k == kind}) for kind, _ in KINDS]
+    return {(i, column) for column, values in races for i in _least(values)}
+
+
+def _least(values: dict[int, float | None]) -> list[int]:
+    """Where the values within 1 % of the least stand; nowhere without a rival."""
+    known = {i: v for i, v in values.items() if v is not None}
+    least = min(known.values(), default=0.0)
+    return [i for i, v in known.items() if v <= TIE * least and is_finite(v)] if len(known) > 1 else []
+
+
+def _error(line: Line, target: str) -> tuple[str, float, bool] | None:
+    """Reference, error raised to its floor, and whether it is at the floor, of the first reference that is known."""
+    for kind, _ in KINDS:
+        value = line.get(f"{kind}_error_{target}")
+        if value is not None:
+            floor = line.get(f"{kind}_tol") or 0.0
+            return kind, max(value, floor), value <= floor
+    return None
+
+
+def _texts(line: Line, starred: set[str]) -> list[str]:
+    """The numbers of one line, those in `starred` with a star before them."""
+    if not line["n_ok"]:
+        return [line["status"], *[""] * (len(HEADS) - 1)]
+    numbers = {
+        **{target: _error_text(_error(line, target)) for target in TARGETS},
+        "nfe": f"{line['nfe_forward']:.0f}+{line['nfe_backward']:.0f}",
+        "vjps": f"{line['vjps']:.0f}",
+        "time_s": f"{1e3 * line['time_s']:.1f}",
+        "peak_bytes": f"{line['peak_bytes'] / 2**20:.3g}",
+    }
+    return [f"*{number}" if column in starred else number for column, number in numbers.items()]
+
+
+def _error_text(error: tuple[str, float, bool] | None) -> str:
+    if error is None:
+        return ""
+    kind, value, floored = error
+    return (f"<{value:.0e}" if floored else f"{value:.1e}") + dict(KINDS)[kind]

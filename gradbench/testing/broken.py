@@ -1,0 +1,206 @@
+"""Estimators that are wrong, each in one way: a check must fail each of them, and the others let it pass.
+
+gradbench check gradbench.testing.broken:WrongSign
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.catalogue import make_estimator
+from gradbench.estimators.pathwise import Pathwise
+from gradbench.estimators.problem import Problem
+from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
+from gradbench.estimators.recovery import Recovery, Stored, Trajectory
+from gradbench.samplers.runge_kutta import EULER
+from gradbench.testing.faults import Fault
+
+
+class WrongSign(Fault):
+    """The gradient of the condition has the wrong sign."""
+
+    traits = {"exact": True}
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return _with(estimate, "condition", lambda g: -g)
+
+
+class _Scaled(Transpose):
+    def sweep(
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        return super().sweep(trajectory, x_T, x_0, (1 + 1e-3) * cotangent, wrt)
+
+
+@dataclass(frozen=True)
+class ScaledPullback(Pathwise):
+    """Its pullback is 1 + 1e-3 too large."""
+
+    recovery: Recovery = Stored()
+    pullback: Pullback = _Scaled()
+    traits = {"exact": True, "memory": "linear"}
+
+
+@dataclass(frozen=True)
+class LostOrder(Pathwise):
+    """Of order one, declared two."""
+
+    recovery: Recovery = Stored()
+    pullback: Pullback = ContinuousAdjoint("noise", EULER)
+    traits = {"order": 2, "memory": "linear"}
+
+
+class Biased(GradientEstimator):
+    """The mean over draws, a tenth too large, with no word of a bias."""
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        estimate = make_estimator("draft", k=problem.steps)(problem)
+        for target in estimate.grads:
+            estimate = _with(estimate, target, lambda g: 1.1 * g)
+        return estimate
+
+
+class WrongShape(Fault):
+    """The gradient of x_T comes flat."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return _with(estimate, "x_T", torch.flatten)
+
+
+class OtherObjective(Fault):
+    """The objective is the mean over the batch, not the sum."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return replace(estimate, objective=estimate.objective / len(problem.x_T))
+
+
+class Undetermined(Fault):
+    """The last digits are the system's own random numbers."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        noise = 1e-13 * (1 + os.urandom(1)[0])
+        return _with(estimate, "condition", lambda g: g * (1 + noise))
+
+
+class GlobalRandom(Fault):
+    """Draws from torch's global generator."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return _with(estimate, "condition", lambda g: g * (1 + 1e-13 * torch.rand((), dtype=torch.float64)))
+
+
+class IgnoredSeed(GradientEstimator):
+    """Draws, but the same draws whatever the seed."""
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        return make_estimator("draft", k=problem.steps)(replace(problem, seed=0, noise="keyed"))
+
+
+class MovedCondition(Fault):
+    """Moves the condition by a thousandth, and leaves it there."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        if problem.condition is not None:
+            with torch.no_grad():
+                problem.condition.add_(1e-3)
+        return estimate
+
+
+class LeftGrad(Fault):
+    """Leaves a gradient in the condition's .grad, as `backward()` does where `autograd.grad` does not."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        if problem.condition is not None:
+            problem.condition.grad = torch.zeros_like(problem.condition)
+        return estimate
+
+
+class SwallowedTarget(Fault):
+    """Gives no gradient of the condition where that of the parameters is asked for too."""
+
+    traits = {"exact": True}
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        if "parameters" not in problem.targets:
+            return estimate
+        return replace(estimate, grads={t: g for t, g in estimate.grads.items() if t != "condition"})
+
+
+class FirstOfBatch(Fault):
+    """Twice the gradient of the first sample, that of the others as it is."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return _with(estimate, "x_T", lambda g: torch.cat([2 * g[:1], g[1:]]))
+
+
+class Single(Fault):
+    """Computes in float64 and answers in float32."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        for target in estimate.grads:
+            estimate = _with(estimate, target, lambda g: g.float())
+        return estimate
+
+
+class HalfInside(Fault):
+    """Rounds a gradient to half precision where the problem has single."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        rough = problem.x_T.dtype == torch.float32
+        return _with(estimate, "x_T", lambda g: g.half().float() if rough else g)
+
+
+class AllTapes(Fault):
+    """Keeps the whole chain on one tape, and declares constant memory."""
+
+    traits = {"exact": True, "memory": "constant"}
+
+
+class Miscount(Fault):
+    """Says one network evaluation less than it made."""
+
+    def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
+        return replace(estimate, nfe_forward=estimate.nfe_forward - 1)
+
+
+class NoReason(Fault):
+    """Refuses two-step samplers with an empty reason."""
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return "" if traits.get("multistep") or traits["chart"] == "data" else None
+
+    def before(self, problem: Problem) -> None:
+        if self.supports(problem.traits) is not None:
+            raise ValueError("no reason")
+
+
+class AnswersAnyway(Fault):
+    """Refuses the data chart, and answers in it all the same."""
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return "not in the data chart" if traits["chart"] == "data" else None
+
+
+class FailsServed(Fault):
+    """Fails under one sampler, which it does not refuse."""
+
+    def before(self, problem: Problem) -> None:
+        if problem.sampler.name == "edict":
+            raise RuntimeError("no such rule")
+
+
+def _with(estimate: GradientEstimate, target: str, change: Any) -> GradientEstimate:
+    """The estimate with every tensor of one target's gradient, and its errors, changed."""
+    found = {}
+    for name in ("grads", "std_error"):
+        grads = getattr(estimate, name)
+        if grads and target in grads:
+            old = grads[target]
+            new = tuple(map(change, old)) if isinstance(old, tuple) else change(old)
+            found[name] = {**grads, target: new}
+    return replace(estimate, **found)

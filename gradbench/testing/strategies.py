@@ -1,0 +1,202 @@
+"""Strategies of Hypothesis for problems known exactly: laws, schedules, time ranges, grids, samplers, whole problems.
+
+    @examples(20)
+    @given(problems())
+    def test_mine_is_backprop(problem):
+        assert_close(Mine()(problem).grads, gradbench.estimator("backprop")(problem).grads, 1e-10)
+
+Every number is a multiple of 1/1000, so that a failing example is short to read. Needs `hypothesis`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import gradbench
+from gradbench.diffusion.chart import CHARTS
+from gradbench.diffusion.schedule import Schedule, make_schedule
+from gradbench.estimators.problem import Problem
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.selector import render
+
+GRIDS = ("uniform-t", "uniform-log-snr", "quadratic-t", "karras", "angle")  # those that serve every span
+SCHEDULES = ("vp-linear", "scaled-linear", "cosine", "ve", "rectified")
+Draw = Callable[..., Any]
+
+
+def examples(count: int) -> settings:
+    """So many examples, however long one takes."""
+    return settings(deadline=None, max_examples=count)
+
+
+def numbers(low: float, high: float) -> st.SearchStrategy[float]:
+    """Multiples of 1/1000 from low to high."""
+    return st.integers(round(1000 * low), round(1000 * high)).map(lambda n: n / 1000)
+
+
+def arrays(shape: int | tuple[int, ...], low: float, high: float) -> st.SearchStrategy[np.ndarray]:
+    """Arrays of `numbers`."""
+    return hnp.arrays(np.float64, shape, elements=numbers(low, high), fill=st.nothing())
+
+
+@st.composite
+def rotations(draw: Draw, dim: int) -> np.ndarray:
+    """An orthogonal matrix (dim, dim), of either determinant."""
+    normals = np.random.default_rng(draw(st.integers(0, 999))).standard_normal((dim, dim))
+    return np.linalg.qr(normals)[0]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A schedule by its selector and a time range."""
+
+    schedule: Any
+    t_max: float
+    t_min: float
+
+    @property
+    def made(self) -> Schedule:
+        """The schedule."""
+        return make_schedule(self.schedule)
+
+
+@dataclass(frozen=True)
+class Law:
+    """A case by name with its explicit arrays, target and weight of the objective among them."""
+
+    name: str
+    arrays: dict[str, Any]
+
+    def but(self, **arrays: Any) -> "Law":
+        """The same law with other arrays."""
+        return replace(self, arrays={**self.arrays, **arrays})
+
+    def problem(
+        self,
+        span: Span,
+        x_T: Any,
+        sampler: str = "ddim",
+        steps: int = 8,
+        objective: str = "quadratic+sine",
+        **options: Any,
+    ) -> Problem:
+        """The problem from x_T (b, d) over the span; options as of `Case.problem`."""
+        case = gradbench.case(
+            self.name,
+            schedule=span.schedule,
+            t_max=span.t_max,
+            t_min=span.t_min,
+            objective=objective,
+            **{name: np.array(value) for name, value in self.arrays.items()},
+        )
+        return case.problem(sampler=sampler, steps=steps, x_T=x_T, **options)
+
+
+@st.composite
+def schedules(draw: Draw, names: Sequence[str] = SCHEDULES) -> str:
+    """A schedule's selector with constants of its own."""
+    name = draw(st.sampled_from(names))
+    if name == "vp-linear":
+        return f"vp-linear[beta_0={draw(numbers(0.01, 1))},beta_1={draw(numbers(5, 30))}]"
+    if name == "scaled-linear":
+        start, end = draw(st.integers(1, 40)), draw(st.integers(50, 200))
+        return f"scaled-linear[beta_start={start / 1e4},beta_end={end / 1e4}]"
+    return f"cosine[s={draw(numbers(0.001, 0.05))}]" if name == "cosine" else name
+
+
+@st.composite
+def spans(draw: Draw, names: Sequence[str] = SCHEDULES) -> Span:
+    """A schedule and a time range on which alpha and sigma stay above zero; t_max up to 80 for `ve`."""
+    schedule = draw(schedules(names))
+    if schedule == "ve":
+        return Span(schedule, draw(numbers(1, 80)), draw(numbers(0.002, 0.5)))
+    ends_clean = schedule.startswith(("vp", "scaled"))
+    return Span(schedule, draw(numbers(0.5, 1.0 if ends_clean else 0.98)), draw(numbers(0.001, 0.2)))
+
+
+@st.composite
+def laws(
+    draw: Draw,
+    names: Sequence[str] = ("gaussian", "mixture", "product-mixture"),
+    dims: tuple[int, int] = (1, 3),
+    log_std: tuple[float, float] = (-1.2, 0.5),
+    means: tuple[float, float] = (-2, 2),
+) -> Law:
+    """A law of that many dimensions, `dirac` too if named; its log_std and means within the ranges given."""
+    name, dim, count = draw(st.sampled_from(names)), draw(st.integers(*dims)), draw(st.integers(1, 3))
+    found = {
+        "condition": draw(arrays(dim, -1, 1)),
+        "target": draw(arrays(dim, -2, 2)),
+        "weight": draw(arrays(dim, 0.2, 2)),
+    }
+    if name in ("gaussian", "product-mixture"):
+        found["rotation"] = draw(rotations(dim))
+    if name == "gaussian":
+        found["log_std"] = draw(arrays(dim, *log_std))
+    elif name != "dirac":
+        shape = (count, dim) if name == "mixture" else (dim, count)
+        found["means"], found["log_std"] = draw(arrays(shape, *means)), draw(arrays(shape, *log_std))
+        found["logits"] = draw(arrays(count if name == "mixture" else shape, -2, 2))
+    return Law(name, found)
+
+
+@st.composite
+def starts(draw: Draw, law: Law, span: Span, reach: float = 3.0, batch: tuple[int, int] = (1, 3)) -> torch.Tensor:
+    """x_T (b, d), up to `reach` standard deviations of the noise at t_max in every coordinate."""
+    shape = (draw(st.integers(*batch)), len(law.arrays["condition"]))
+    return span.made.sigma(span.t_max) * torch.from_numpy(draw(arrays(shape, -reach, reach)))
+
+
+@st.composite
+def situations(
+    draw: Draw,
+    reach: float = 3.0,
+    batch: tuple[int, int] = (1, 3),
+    schedules: Sequence[str] = SCHEDULES,
+    **options: Any,
+) -> tuple[Law, Span, torch.Tensor]:
+    """(law, span, x_T), what a problem lies in whatever its sampler; the options are those of `laws`."""
+    law, span = draw(laws(**options)), draw(spans(schedules))
+    return law, span, draw(starts(law, span, reach, batch))
+
+
+def grids() -> st.SearchStrategy[str]:
+    """The name of a grid that serves every span."""
+    return st.sampled_from(GRIDS)
+
+
+@st.composite
+def samplers(draw: Draw, stochastic: bool = False, reversible: bool = False) -> str:
+    """The selector of a sampler of one kind, with a grid and, where there is a choice, a chart."""
+    kinds = {name: (e.traits["stochastic"], bool(e.traits.get("reversible"))) for name, e in SAMPLERS.items()}
+    chosen = [name for name, kind in kinds.items() if kind == (stochastic, reversible) and name != "flow-sde"]
+    name = draw(st.sampled_from(chosen))
+    chart = {"chart": draw(st.sampled_from(sorted(CHARTS)))} if "chart" in SAMPLERS[name].defaults else {}
+    return render(name, {**chart, "grid": draw(grids())})
+
+
+@st.composite
+def problems(
+    draw: Draw,
+    sampler: st.SearchStrategy[str] | None = None,
+    steps: tuple[int, int] = (1, 8),
+    targets: Sequence[str] | None = None,
+    **options: Any,
+) -> Problem:
+    """A whole problem in float64, ready for an estimator; sampler: a strategy of selectors, `samplers()` by default.
+
+    The options are those of `situations` and of `laws`.
+    """
+    law, span, x_T = draw(situations(**options))
+    selector, n, seed = (
+        draw(samplers() if sampler is None else sampler),
+        draw(st.integers(*steps)),
+        draw(st.integers(0, 99)),
+    )
+    return law.problem(span, x_T, selector, n, targets=targets, seed=seed)

@@ -1,0 +1,111 @@
+"""The estimator under check, what it declares, and the problems that it is tried on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradbench import checks
+from gradbench.bench.case import make_case
+from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.estimators.problem import Problem
+from gradbench.selector import parse, render
+from gradbench.testing.verdict import Skipped, demand
+
+LAWS = ("gaussian", "mixture", "product-mixture")
+SAMPLERS = ("ddim", "ddim[eta=1]", "dpm++2m", "belm", "rk4", "sde-dpm++1", "rex[chart=log-snr-sde]", "euler-maruyama")
+STEPS = (6, 50)  # the second for those that presume many
+TRAITS = ("exact", "order", "biased", "memory")
+
+
+def problem_of(sampler: str = "ddim", case: str = "gaussian", steps: int = 6, draws: int = 8, **given: Any) -> Problem:
+    """A small problem, 3 dimensions and a batch of 2; `given` are parameters of the case and options of `problem`."""
+    options = {key: given.pop(key) for key in ("seed", "targets", "dtype") if key in given}
+    problem = make_case(case, {"dim": 3, "batch": 2, **given}).problem(sampler=sampler, steps=steps, **options)
+    problem.draws = draws
+    return problem
+
+
+def place(problem: Problem) -> str:
+    """Where a number was found, for messages: the sampler with what is not its default."""
+    spec = problem.sampler
+    own = {key: value for key, value in spec.params.items() if key != "grid" and value != spec.entry.defaults[key]}
+    return f"{render(spec.name, own)}, {problem.steps} steps"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An estimator by name, with its traits of `TRAITS`; what it does not declare is absent."""
+
+    name: str
+    estimator: GradientEstimator
+    traits: Mapping[str, Any]
+
+    def estimate(self, problem: Problem) -> GradientEstimate:
+        """What it answers, which must be a `GradientEstimate`."""
+        found = self.estimator(problem)
+        demand(isinstance(found, GradientEstimate), f"it returned {type(found).__name__}, not a GradientEstimate")
+        return found
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Its reason not to serve a problem, or None."""
+        return self.estimator.supports(problem.traits)
+
+    def served(self, samplers: Sequence[str] = SAMPLERS, **options: Any) -> Iterator[Problem]:
+        """A problem under each sampler that it does not refuse; `Skipped` where it refuses them all."""
+        reason, some = None, False
+        for sampler in samplers:
+            for steps in (options["steps"],) if "steps" in options else STEPS:
+                problem = problem_of(sampler, **{**options, "steps": steps})
+                refusal = self.refuses(problem)
+                if refusal is None:
+                    some = True
+                    yield problem
+                    break
+                reason = refusal
+        if not some:
+            raise Skipped(f"it refuses every sampler that is tried: {reason}")
+
+    def one_of_each(self, **options: Any) -> list[Problem]:
+        """A problem without noise and one with noise, or the one that it serves."""
+        found: dict[bool, Problem] = {}
+        for problem in self.served(**options):
+            found.setdefault(bool(problem.sampler.traits["stochastic"]), problem)
+            if len(found) == 2:
+                break
+        return list(found.values())
+
+
+def subject_of(given: Any) -> Subject:
+    """The subject that a selector, "module:Class", a class or an estimator names.
+
+    Raises `ValueError` for what cannot be loaded, made or called, and for traits that there are not.
+    """
+    if isinstance(given, str):
+        name, options = parse(given)
+        entry = ESTIMATORS.find(name)
+        values, factory, declared = entry.options(options), entry.load(), entry.declared(options)
+    else:
+        name = (given if isinstance(given, type) else type(given)).__name__
+        values, factory, declared = {}, given if isinstance(given, type) else lambda: given, {}
+    try:
+        estimator = factory(**values)
+    except TypeError as error:
+        raise ValueError(
+            f"{name!r} cannot be made without arguments ({error}): check an instance, or name a function that makes one"
+        ) from None
+    if not isinstance(estimator, GradientEstimator):
+        raise ValueError(f"{name!r} makes {type(estimator).__name__}, which is no gradbench.GradientEstimator")
+    return Subject(given if isinstance(given, str) else name, estimator, traits_of(name, estimator, declared))
+
+
+def traits_of(name: str, estimator: GradientEstimator, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """What its class and its catalogue line declare; `ValueError` for a trait or a value that there is not."""
+    checks.options(f"traits of {name}", dict(estimator.traits), TRAITS)
+    traits = {**estimator.traits, **{key: value for key, value in declared.items() if key in TRAITS}}
+    for trait in ("exact", "biased"):
+        checks.one_of(trait, traits.get(trait, False), (False, True))
+    if traits.get("order") is not None:
+        checks.positive_integer("order", traits["order"])
+    checks.one_of("memory", traits.get("memory"), (None, "constant", "linear"))
+    return {key: value for key, value in traits.items() if value is not None}

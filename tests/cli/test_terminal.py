@@ -1,0 +1,144 @@
+"""What a person sees in the terminal: progress, the table, and words that a shell completes."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from gradbench.bench.progress import Progress, rate, span
+from gradbench.cli import cli
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.report.static.catalogue import KINDS
+from gradbench.report.terminal import WIDTH, best, show_table
+
+ROW = {"case": "gaussian", "sampler": "ddim", "steps": 20, "estimator": "backprop", "status": "ok", "dtype": "float64"}
+COSTS = {"time_s": 0.01, "nfe_forward": 20, "nfe_backward": 0, "vjps": 20, "peak_bytes": 2**20}
+
+
+def run(clock_times, total):
+    times = iter(clock_times)
+    with Progress(total, 0, clock=lambda: next(times)) as progress:
+        for _ in clock_times[2:]:
+            progress.row(ROW)
+
+
+def test_a_plain_line_says_how_many_how_fast_and_how_long_still(capsys):
+    run([0.0, 0.0, 10.0, 40.0], total=10)
+    assert capsys.readouterr().err.splitlines()[0] == "2 of 10 cells, 3.0 cells/min, 2 min 40 s left"
+
+
+def test_plain_lines_are_thirty_seconds_apart(capsys):
+    run([0.0, 0.0, *(float(s) for s in range(1, 91))], total=1000)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["30", "60", "90", "90"]
+
+
+def test_what_is_not_a_terminal_gets_no_control_characters(capsys):
+    run([0.0, 0.0, 1.0], total=1)
+    assert capsys.readouterr().err == "1 of 1 cells: 1 ok\n"
+
+
+@pytest.mark.parametrize(("done", "seconds", "text"), [(10, 2, "5.0 cells/s"), (1, 30, "2.0 cells/min")])
+def test_slow_rates_are_by_the_minute(done, seconds, text):
+    assert rate(done, seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7, "7 s"), (60, "1 min"), (130, "2 min 10 s"), (3900, "1 h 5 min")])
+def test_a_duration_has_at_most_two_parts(seconds, text):
+    assert span(seconds) == text
+
+
+def table(*rows):
+    from gradbench.analysis.table import table as lines
+
+    return lines([ROW | COSTS | row for row in rows])
+
+
+def test_the_best_error_time_and_memory_are_marked():
+    rough = {"estimator": "a", "flow_error_x_T": 0.2, "time_s": 0.01}
+    fine = {"estimator": "b", "flow_error_x_T": 0.1, "time_s": 0.02, "peak_bytes": 2**19}
+    assert best(table(rough, fine)) == {(0, "time_s"), (1, "x_T"), (1, "peak_bytes")}
+
+
+def test_errors_compete_only_against_the_same_reference():
+    flow = [{"estimator": name, "flow_error_x_T": e} for name, e in (("a", 0.2), ("b", 0.1))]
+    drawn = [{"estimator": name, "expected_error_x_T": e} for name, e in (("c", 0.02), ("d", 0.03))]
+    alone = {"estimator": "e", "sampler_error_x_T": 1e-9}
+    marks = best(table(*flow, *drawn, alone))
+    assert {index for index, column in marks if column == "x_T"} == {1, 2}
+
+
+def test_errors_below_the_floor_are_equally_good():
+    found = [
+        {"estimator": n, "flow_error_x_T": e, "flow_tol": 1e-12} for n, e in (("a", 0.0), ("b", 1e-13), ("c", 1e-3))
+    ]
+    assert {index for index, column in best(table(*found)) if column == "x_T"} == {0, 1}
+
+
+def test_the_table_is_at_most_a_hundred_columns_wide_and_plain(capsys):
+    name, options = "continuous-adjoint", {"chart": "log-snr", "rule": "dopri5", "trajectory": "resolved", "steps": 7}
+    errors = {f"flow_error_{t}": 1.234e-5 for t in ("x_T", "condition", "parameters")} | {"flow_tol": 1e-12}
+    given = [{"estimator": name, "estimator_params": options, **errors}]
+    given += [{"estimator": name, "estimator_params": dict.fromkeys(options, "other"), **errors, "time_s": 1234.5}]
+    given += [{"estimator": "reversible", "status": "skip", "reason": "no inverse step"}]
+    show_table([ROW | COSTS | {"nfe_backward": 12345} | row for row in given])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= WIDTH and "\x1b" not in shown
+    assert "*10.0" in shown and "reversible: skip: no inverse step" in shown
+
+
+def complete(*words, shell="bash"):
+    """What the shell would offer for the last of the words."""
+    env = {
+        "COMP_WORDS": " ".join(("gradbench", *words)),
+        "COMP_CWORD": str(len(words)),
+        "_GRADBENCH_COMPLETE": f"{shell}_complete",
+    }
+    found = CliRunner().invoke(cli, prog_name="gradbench", env=env, args=[])
+    return [line.split(",")[1] for line in found.output.splitlines()]
+
+
+def test_the_shell_completes_names_out_of_the_catalogues():
+    assert complete("run", "-e", "adjoint-") == [name for name in ESTIMATORS if name.startswith("adjoint-")]
+    assert complete("run", "--sampler", "dpm") == ["dpm++2m"]
+    assert complete("run", "-c", "gau") == ["gaussian"]
+    assert complete("run", "--suite", "smo") == ["smoke"]
+    assert complete("show", "revol") == ["revolve"]
+    assert complete("figures", "--only", "") == list(KINDS)
+    assert complete("completion", "") == ["bash", "zsh", "fish"]
+
+
+@pytest.mark.parametrize("words", ["run -e adj", "run -c g", "run --sampler d", "figures --only me", "list c"])
+def test_completion_imports_neither_torch_nor_matplotlib(words):
+    code = (
+        "import os, sys\n"
+        f"words = {('gradbench ' + words).split()!r}\n"
+        "os.environ |= {'COMP_WORDS': ' '.join(words), 'COMP_CWORD': str(len(words) - 1)}\n"
+        "os.environ['_GRADBENCH_COMPLETE'] = 'bash_complete'\n"
+        "from gradbench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'torch', 'matplotlib', 'pandas'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "mark"), [("bash", "complete -o"), ("zsh", "compdef"), ("fish", "complete --no-files")]
+)
+def test_a_script_is_printed_for_each_shell(shell, mark):
+    found = CliRunner().invoke(cli, ["completion", shell])
+    assert mark in found.output and "_GRADBENCH_COMPLETE" in found.output
+
+
+def test_bash_reads_the_script_and_completes():
+    script = CliRunner().invoke(cli, ["completion", "bash"]).output
+    asked = (
+        f"{script}\ngradbench() {{ {sys.executable} -m gradbench; }}\n"
+        "COMP_WORDS=(gradbench run -e reinf) COMP_CWORD=3\n_gradbench_completion gradbench\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    asked = asked.replace("env COMP_WORDS=", "COMP_WORDS=")  # `env` cannot call the function that stands for gradbench
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True)
+    assert done.stdout.split() == ["reinforce"], done.stderr

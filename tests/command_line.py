@@ -1,0 +1,18 @@
+"""The command line in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+
+def gradbench(*words, cwd=None, path=None):
+    """`gradbench WORDS`, finished, with its output as text; `path` is a folder in which its modules are looked for."""
+    command = [sys.executable, "-m", "gradbench", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(path))
+
+
+def environment(path=None):
+    """This process's, with a folder before all others in which modules are looked for."""
+    before = os.environ.get("PYTHONPATH")
+    paths = [str(path)] if path else []
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *([before] if before else [])])}

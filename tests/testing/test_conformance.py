@@ -1,0 +1,36 @@
+"""gradbench's own estimators keep the contract that others are held to."""
+
+import pytest
+
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.testing import conformance
+
+EACH_KIND = (
+    *("backprop", "checkpoint", "revolve", "reversible", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"),
+    *("torchsde-adjoint", "draft", "reinforce"),
+)
+OPTIONS = (
+    *("adjoint-deis[order=2]", "adjoint-deis[order=2,trajectory=resolved]", "adjoint-deis[steps=3]"),
+    *("adjoint-dpm[rule=rk4]", "adjoint-dpm[chart=data,trajectory=stored]", "adjoint-dpm[rule=dopri5]"),
+    *(f"continuous-adjoint[chart={chart}]" for chart in ("time", "noise", "data", "angle")),
+    *(f"continuous-adjoint[rule={rule},trajectory=binomial]" for rule in ("euler", "midpoint", "heun", "rk4")),
+    *("continuous-adjoint[rule=2m,chart=noise]", "continuous-adjoint[trajectory=inverted]"),
+    *("continuous-adjoint[rule=rk4,trajectory=resolved]", "revolve[snapshots=1]", "checkpoint[offload=cpu]"),
+    *("torchdiffeq-adjoint[method=rk4,trajectory=resolved]", "torchdiffeq-adjoint[method=dopri5,trajectory=resolved]"),
+    *("torchdiffeq-adjoint[method=heun2,chart=angle]", "torchsde-adjoint[method=euler]"),
+    *("alignprop[law=unbiased]", "alignprop[law=released-v1]", "alignprop[law=released-v2]"),
+    *("draft[k=5]", "drtune[early=2]"),
+    *("reinforce[baseline=none]", "reinforce[baseline=mean]", "ddpo[stale=0.001]", "ddpo[scale=summed]"),
+    *("adjoint-matching[index=start]", "rlr[h=1]", "draft-lv[n=1]", "refl[window=2]"),
+)
+REST = [*(name for name in ESTIMATORS if name not in EACH_KIND), *OPTIONS]
+
+test_one_estimator_of_each_kind_conforms = conformance(*EACH_KIND)
+test_every_other_estimator_conforms = pytest.mark.slow(conformance(*REST))
+
+
+def test_the_orders_that_are_declared_are_those_of_the_rules():
+    from gradbench.estimators.pathwise import RULES
+    from gradbench.estimators.support import RULES as ORDERS
+
+    assert {name: rule.order for name, rule in RULES.items()} == {n: p for n, p in ORDERS.items() if p is not None}
