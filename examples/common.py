@@ -18,7 +18,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--reward", default="colourfulness", metavar="SUM", help="as --reward=2*scorer-jpeg-size")
     parser.add_argument("--gradient", default="checkpoint", help="an estimator: backprop, checkpoint, adjoint-deis ...")
     parser.add_argument("--sampler", default="ddim")
-    parser.add_argument("--steps", type=int, default=10, help="of the sampler")
+    parser.add_argument("--steps", type=int, default=5, help="of the sampler")
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--updates", type=int, default=5, help="of the optimizer")
     parser.add_argument("--device", default="cpu")

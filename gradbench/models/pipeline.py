@@ -131,9 +131,9 @@ def from_pipeline(
     )
     decoder = None if vae is None else LatentDecoder(vae, decoder_checkpointing)
     channels = model.config.in_channels
-    height, width = size
-    image = (channels if vae is None else 3, height * factor, width * factor)
-    return PipelineParts(denoiser, decoder, (channels, height, width), image, pipe.scheduler)
+    h, w = size
+    image_shape = (channels if vae is None else 3, h * factor, w * factor)
+    return PipelineParts(denoiser, decoder, (channels, h, w), image_shape, pipe.scheduler)
 
 
 def _latent(pixels: int, factor: int) -> int:
