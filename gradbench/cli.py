@@ -59,17 +59,31 @@ def _cases_option(function: Any) -> Any:
     )(function)
 
 
+SELECTION = (
+    click.option("--suite", metavar="NAME", help="A suite; the options below replace parts of it."),
+    click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable."),
+    click.option("-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4]."),
+    click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t]."),
+    click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
+    click.option(
+        "--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable."
+    ),
+    click.option("--seeds", metavar="RANGE", help="0-4 or 0,3."),
+    click.option("--replicates", type=int, metavar="N", help="Processes a cell."),
+    click.option("--device", metavar="NAME", help="cpu or cuda."),
+    click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16."),
+)
+
+
+def _selection(function: Any) -> Any:
+    """The options that select cells."""
+    for option in reversed(SELECTION):
+        function = option(function)
+    return function
+
+
 @cli.command()
-@click.option("--suite", metavar="NAME", help="A suite; the options below replace parts of it.")
-@click.option("-c", "--case", "cases", multiple=True, metavar="SELECTOR", help="gaussian[dim=32]; repeatable.")
-@click.option("-e", "--estimator", "estimators", multiple=True, metavar="SELECTOR", help="adjoint-dpm[rule=rk4].")
-@click.option("--sampler", "samplers", multiple=True, metavar="SELECTOR", help="rk4[chart=noise,grid=uniform-t].")
-@click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable.")
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters; repeatable.")
-@click.option("--seeds", metavar="RANGE", help="0-4 or 0,3.")
-@click.option("--replicates", type=int, metavar="N", help="Processes a cell.")
-@click.option("--device", metavar="NAME", help="cpu or cuda.")
-@click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16.")
+@_selection
 @click.option("--out", default="runs/latest", show_default=True, metavar="DIR", help="Where rows and report go.")
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
@@ -136,6 +150,28 @@ def merge(folders: tuple[Path, ...], out: Path) -> None:
     from gradbench.bench.status import merge_command
 
     merge_command(list(folders), out)
+
+
+@cli.command()
+@click.argument("sides", nargs=-1, type=click.Path(path_type=Path), metavar="BASE NEW")
+@click.option("--ab", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions in turns and compare them.")
+@_selection
+@click.option("--cases", "case_folder", metavar="DIR", help="With --ab, a folder of cases in either revision.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="status, gradient, nfe, memory or time.")
+@click.option("--factor", default=1.10, show_default=True, metavar="X", help="Slowdowns below it are none.")
+@click.option("--format", default="text", show_default=True, metavar="NAME", help="text, markdown or json.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--out", metavar="PATH", help="The file of the verdict; with --ab the folder of the rows, runs/ab.")
+@click.option("--refresh", is_flag=True, help="Then write NEW as a baseline over BASE; exit code 0.")
+def compare(sides: tuple[Path, ...], **options: Any) -> int:
+    """Compare two runs, or a run with a baseline: right, as accurate, as fast, as small?
+
+    BASE and NEW are folders that `run --out` wrote or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
+    4 where nothing can be compared, with --ab 125 where a revision cannot run.
+    """
+    from gradbench.bench.regression import compare_command
+
+    return compare_command(sides, options)
 
 
 @cli.command()
