@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from gradbench.analysis import statistics
 from gradbench.analysis.finding import Comparison, Finding, changed
 from gradbench.analysis.numbers import is_finite, number
@@ -58,15 +60,15 @@ def compare_time(pairs: Iterable[Pair], found: Comparison) -> None:
         else:
             judged.append((pair, *samples))
     found.compared["time"] += len(judged)
-    slower = statistics.adjusted([statistics.welch(base, new).item() for _, base, new in judged])
-    faster = statistics.adjusted([statistics.welch(new, base).item() for _, base, new in judged])
+    p = np.array([statistics.welch(base, new).item() for _, base, new in judged])
+    slower, faster = statistics.adjusted(p), statistics.adjusted(1 - p)
     for (pair, base, new), p_slower, p_faster in zip(judged, slower, faster, strict=True):
         found.detectable[pair.cell["cell_id"]] = statistics.detectable(base, new, found.factor, len(judged)).item()
         ratio = statistics.geometric_ratio(base, new).item()
-        mark, p = time_mark(ratio, p_slower, p_faster, found.factor)
+        mark, sure = time_mark(ratio, float(p_slower), float(p_faster), found.factor)
         if mark:
             seconds = pair.medians("time_s")
-            found.findings.append(Finding("time", "time_s", mark, pair.cell, *seconds, ratio, float(p)))
+            found.findings.append(Finding("time", "time_s", mark, pair.cell, *seconds, ratio, sure))
 
 
 def time_mark(ratio: float, p_slower: float, p_faster: float, factor: float) -> tuple[str, float]:

@@ -2,7 +2,7 @@
 
 Each revision lies in a git worktree of its own, which goes away whatever happens, and runs as it is, on the present
 interpreter and its packages: `python -m gradbench run` with the worktree first on the path. In the repository of an
-estimator's author, gradbench itself is the installed one and the estimator that of the revision.
+estimator's author gradbench itself is the installed one and the estimator that of the revision.
 """
 
 import contextlib
@@ -39,11 +39,12 @@ def measure(revisions: Sequence[str], words: Sequence[str], replicates: int, out
     for folder in folders:
         if (folder / "plan.json").exists():
             shutil.rmtree(folder)
+    place = Path.cwd().resolve().relative_to(_git("rev-parse", "--show-toplevel"))
     with worktrees(commits) as trees:
         for replicate in range(replicates):
             for side in (0, 1) if replicate % 2 == 0 else (1, 0):
                 line = [*words, "--replicates", str(replicate + 1), "--out", str(folders[side])]
-                said = run(trees[side], line, f"{NAMES[side].upper()} {revisions[side]}")
+                said = run(trees[side], place, line, f"{NAMES[side].upper()} {revisions[side]}")
                 print(f"{NAMES[side]:<4} {commits[side][:10]}, replicate {replicate + 1}: {said}", file=sys.stderr)
     return folders[0], folders[1]
 
@@ -77,12 +78,17 @@ def worktrees(commits: Sequence[str]) -> Iterator[list[Path]]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def run(tree: Path, words: Sequence[str], name: str) -> str:
-    """`gradbench run` in a worktree; returns the last line that it says, raises `CannotRun` where it leaves no rows."""
+def run(tree: Path, place: Path, words: Sequence[str], name: str) -> str:
+    """`gradbench run` at a place in a worktree; returns the last line that it says.
+
+    Raises `CannotRun` where it leaves no rows.
+    """
+    if not (tree / place).is_dir():
+        raise CannotRun(f"{name} cannot run: it has no folder {str(place)!r}")
     path = [str(folder) for folder in (tree, tree / "src") if folder.is_dir()] + [os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
     command = [sys.executable, "-m", "gradbench", "run", *words]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tree / place, env=environment, capture_output=True, text=True)
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
     if done.returncode == INTERRUPTED:
         raise KeyboardInterrupt

@@ -70,7 +70,10 @@ def _measured(sides: Sequence[Path], options: dict[str, Any], replicates: int) -
     if options["refresh"]:
         raise ValueError("--refresh takes BASE and NEW, not --ab")
     folders = ab.measure(
-        options["ab"], selection(options), options["replicates"] or replicates, Path(options["out"] or "runs/ab")
+        options["ab"],
+        selection(options),
+        replicates if options["replicates"] is None else options["replicates"],
+        Path(options["out"] or "runs/ab"),
     )
     rows = [load_rows(folder) for folder in folders]
     for revision, side in zip(options["ab"], rows, strict=True):
