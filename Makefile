@@ -52,7 +52,7 @@ full: install
 	$(BIN)/python -m gradbench run --suite full --seeds 0 -j $(JOBS) --out runs/full
 
 benchmark: install
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds --benchmark-autosave
 
 lint: install
 	$(BIN)/ruff check .

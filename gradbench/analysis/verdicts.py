@@ -133,7 +133,7 @@ def _origins(found: Comparison, names: tuple[str, str]) -> list[str]:
     lines = []
     for side, name, of in (("BASE", names[0], found.base), ("NEW", names[1], found.new)):
         commit = [commit[:10] for commit in of["git_commit"]]
-        made = {"torch": of["torch"], "commit": commit, "on": of["machine_class"]}
+        made = {"torch": of["torch"], "gradbench": commit or of["gradbench"], "on": of["machine_class"]}
         said = [f"{word} {' and '.join(values)}" for word, values in made.items() if values]
         lines.append(", ".join([f"{side} {name}: {_cells(of['cells'])}", f"{of['rows']} rows", *said]))
     return lines
