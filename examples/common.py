@@ -32,7 +32,9 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--updates", type=int, default=5, help="of the optimizer")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="of the networks")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="of the networks"
+    )
     parser.add_argument("--inner-checkpointing", action="store_true", help="the U-Net recomputes its own blocks, too")
     return parser
 

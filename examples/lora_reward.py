@@ -1,7 +1,7 @@
 """LoRA fine-tuning of Stable Diffusion by a differentiable reward, through the whole sampler.
 
     python examples/lora_reward.py                       # a tiny pipeline with random weights, seconds on a CPU
-    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --lr 3e-4 --out lora
+    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out lora
 
 Every update accumulates the gradient of the mean reward over all prompts and initial noises, one image at a time.
 References: Clark et al., 2024, DRaFT, arXiv:2309.17400; Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.

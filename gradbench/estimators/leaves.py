@@ -22,9 +22,10 @@ def refuse_unnamed(denoiser: Denoiser, wrt: Sequence[Tensor]) -> None:
         )
 
 
+_SHARDS = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
 WRAPPERS = {
-    "FullyShardedDataParallel": "FSDP is not supported: what wrt names are shards, and what the network reads are others",
-    "FSDPModule": "FSDP is not supported: what wrt names are shards, and what the network reads are others",
+    "FullyShardedDataParallel": _SHARDS,
+    "FSDPModule": _SHARDS,
     "DistributedDataParallel": "wrap the module whose forward calls gradbench.sample in DDP, not the network in it",
 }
 
