@@ -190,11 +190,12 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
 
 def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
-    from gradbench.bench.store import load_rows, read_plan, write_parquet
+    from gradbench.bench.load import load_rows
+    from gradbench.bench.store import read_plan, write_parquet
     from gradbench.report.html import write_report
     from gradbench.report.terminal import show_table
 
-    rows, folder = load_rows(source), source if source.is_dir() else source.parent
+    rows, folder = load_rows(source, strict=False), source if source.is_dir() else source.parent
     if not rows:
         raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
     files = {}

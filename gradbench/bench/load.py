@@ -1,8 +1,4 @@
-"""The rows of a folder, of a file of JSON lines or of a parquet file, where what is no row is an error.
-
-`store.read_rows` passes over broken lines, so that a run goes on; a comparison must not, because a cell that cannot be
-read would count as one that is not there.
-"""
+"""The rows of a folder, of a file of JSON lines or of a parquet file."""
 
 import json
 from collections.abc import Iterator
@@ -10,30 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.bench.schema import STATUSES, migrate
-from gradbench.bench.store import latest
+from gradbench.bench.store import JSON, latest, read_rows
 
 Row = dict[str, Any]
-PARAMS = ("case_params", "sampler_params", "estimator_params")
 
 
-def load_rows(path: Path) -> list[Row]:
+def load_rows(path: Path, strict: bool = True) -> list[Row]:
     """The row that counts of each (cell_id, replicate), in today's schema, without empty columns.
 
     path: a folder that `gradbench run --out` wrote, or a file; a torn last line is passed over in a folder alone,
-    where a killed writer may have left it. Raises `ValueError` for a path that is none of these and for a file that is
-    corrupt or not of gradbench's.
+    where a killed writer may have left it. strict: other lines of a folder that are no rows are an error, as they must
+    be for a comparison, where a cell that cannot be read would count as one that is not there; else they are passed
+    over. Raises `ValueError` for a path that is none of these and for a file that is corrupt or not of gradbench's.
     """
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, strict)
     if not path.exists():
         raise ValueError(f"no such file or folder: {str(path)!r}")
     return latest(_parquet(path) if path.suffix == ".parquet" else _lines(path))
 
 
-def _folder(folder: Path) -> list[Row]:
+def _folder(folder: Path, strict: bool) -> list[Row]:
     shards = sorted(path for path in folder.glob("rows-*.jsonl") if path.is_file())
     if shards:
-        return latest(row for shard in shards for row in _lines(shard, torn=True))
+        return latest((row for shard in shards for row in _lines(shard, torn=True)) if strict else read_rows(folder))
     if (folder / "rows.parquet").is_file():
         return latest(_parquet(folder / "rows.parquet"))
     if (folder / "plan.json").is_file():
@@ -62,7 +58,7 @@ def _parquet(path: Path) -> Iterator[Row]:
         raise ValueError(f"{path} is no parquet file: {str(error)[:80]}") from None
     for number, row in enumerate(table.to_pylist(), 1):
         try:
-            yield _row({k: json.loads(v) if k in PARAMS and v else v for k, v in row.items()}, f"{path}, row {number},")
+            yield _row({k: json.loads(v) if k in JSON and v else v for k, v in row.items()}, f"{path}, row {number},")
         except (TypeError, json.JSONDecodeError):
             raise ValueError(f"{path}, row {number}, is no row of gradbench's: its parameters are no JSON") from None
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gradbench.bench.load import load_rows
+from gradbench.bench.schema import SCHEMA
 from gradbench.bench.store import write_parquet
 from tests.bench.helpers import GOLDEN_ROWS, ROOT
 
@@ -28,7 +29,7 @@ def test_a_file_of_lines_a_folder_and_a_parquet_file_hold_the_same_rows(lines, t
 
 def test_published_rows_of_an_older_schema_are_read_in_todays():
     rows = load_rows(PUBLISHED)
-    assert len(rows) == 595 and {row["schema"] for row in rows} == {2} and rows[0]["flow_tol"] is not None
+    assert len(rows) == 595 and {row["schema"] for row in rows} == {SCHEMA} and rows[0]["flow_tol"] is not None
     assert isinstance(rows[0]["case_params"], dict) and isinstance(rows[0]["targets"], list)
 
 
