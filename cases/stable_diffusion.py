@@ -91,8 +91,6 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, 
     from gradbench.models.pipeline import from_pipeline
     from gradbench.models.pretrained import load_pipeline
     from gradbench.models.stable_diffusion import random_pipeline
-    from gradbench.objectives.catalogue import make_objective
-    from gradbench.objectives.decoded import Decoded
 
     if params["weights"] is None:
         pipe = random_pipeline(architecture, SEED_OF_PARTS)
@@ -110,15 +108,9 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, 
         compile=params["compile"],
     )
     lora = add_lora(pipe.unet, params["rank"], seed)
-    objective = make_objective(params["objective"], found.shape, SEED_OF_PARTS, image_shape=(3, side, side))
-    if objective.image is not None:
-        assert found.decoder is not None
-        whole = Decoded(found.decoder, objective.image, objective.latent)
-    else:
-        whole = objective.latent
     return {
         "denoiser": found.denoiser,
-        "objective": whole,
+        "objective": found.objective(params["objective"], SEED_OF_PARTS),
         "condition": found.denoiser.condition,
         "parameters": lora,
         "shape": found.shape,

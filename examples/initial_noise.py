@@ -1,8 +1,8 @@
 """Optimisation of the initial noise of Stable Diffusion by a differentiable reward: the weights stay as they are.
 
-    python examples/initial_noise.py                     # a tiny pipeline with random weights, seconds on a CPU
-    python examples/initial_noise.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out images
-    python examples/initial_noise.py --sampler edict --gradient reversible       # as DOODL does
+    python examples/initial_noise.py      # a tiny pipeline with random weights, seconds on a CPU
+    python examples/initial_noise.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out DIR
+    python examples/initial_noise.py --sampler edict --gradient reversible  # as DOODL does
 
 x_T climbs the reward by Adam, and after every update goes back to the norm it was drawn with: noise of other norms is
 nothing that the network was trained on. References: Wallace et al., 2023, DOODL, arXiv:2303.13703; Tang et al., 2024,
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from common import REWARDS, options, pipeline, update
 from torch import Tensor
 
 import gradbench
+from common import options, pipeline, update
 
 
 def norms(x: Tensor) -> Tensor:
@@ -37,32 +37,37 @@ def main(argv: Sequence[str] | None = None) -> list[float]:
     parts = gradbench.from_pipeline(
         pipe, given.prompt, guidance=given.guidance, inner_checkpointing=given.inner_checkpointing
     )
+    reward = parts.objective(given.reward)  # x_0 (b, *x) to (b). Or any function of your own of parts.decoder(x_0)
 
     x_T = parts.noise(given.batch, seed=given.seed)
     drawn = norms(x_T)
     x_T.requires_grad_()
     optimizer = torch.optim.Adam([x_T], lr=given.lr)
     scaler = torch.amp.GradScaler(given.device, enabled=given.dtype == "float16")
-    images, rewards = torch.empty(0), []
-    for k in range(given.updates):
-        x_0 = gradbench.sample(
+
+    def sample() -> Tensor:
+        return gradbench.sample(
             parts.denoiser, x_T, sampler=given.sampler, grid=parts.grid(given.steps), gradient=given.gradient
         )
-        images = parts.decoder(x_0)
-        reward = REWARDS[given.reward](images).mean()
-        scaler.scale(-reward).backward()
-        rewards.append(reward.item())
+
+    rewards = []
+    for k in range(given.updates):
+        mean = reward(sample()).mean()
+        scaler.scale(-mean).backward()
         note = update(scaler, optimizer)
         with torch.no_grad():
             x_T *= drawn / norms(x_T)
+        rewards.append(mean.item())
         print(f"update {k}: mean {given.reward} {rewards[-1]:.4f}{note}")
 
     if given.out:
         folder = Path(given.out)
         folder.mkdir(parents=True, exist_ok=True)
-        for k, image in enumerate(pipe.image_processor.postprocess(2 * images.detach() - 1)):
+        with torch.no_grad():
+            images = parts.decoder(sample())
+        for k, image in enumerate(pipe.image_processor.postprocess(2 * images - 1)):
             image.save(folder / f"{k}.png")
-        print(f"the images before the last update in {folder}")
+        print(f"images in {folder}")
     return rewards
 
 

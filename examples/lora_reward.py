@@ -1,7 +1,7 @@
 """LoRA fine-tuning of Stable Diffusion by a differentiable reward, through the whole sampler.
 
-    python examples/lora_reward.py                       # a tiny pipeline with random weights, seconds on a CPU
-    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --out lora
+    python examples/lora_reward.py        # a tiny pipeline with random weights, seconds on a CPU
+    python examples/lora_reward.py --weights PATH_OR_HUB_ID --device cuda --dtype float16 --steps 50 --lr 3e-4 --out DIR
 
 Every update accumulates the gradient of the mean reward over all prompts and initial noises, one image at a time.
 References: Clark et al., 2024, DRaFT, arXiv:2309.17400; Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.
@@ -10,11 +10,11 @@ References: Clark et al., 2024, DRaFT, arXiv:2309.17400; Prabhudesai et al., 202
 from collections.abc import Sequence
 
 import torch
-from common import REWARDS, options, pipeline, update
 from diffusers.training_utils import cast_training_params
 from peft import LoraConfig, get_peft_model_state_dict
 
 import gradbench
+from common import options, pipeline, update
 
 
 def main(argv: Sequence[str] | None = None) -> list[float]:
@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> list[float]:
         gradbench.from_pipeline(pipe, prompt, guidance=given.guidance, inner_checkpointing=checkpointing)
         for prompt in prompts
     ]
+    reward = parts[0].objective(given.reward)  # x_0 (b, *x) to (b). Or any function of your own of part.decoder(x_0)
     lora = [parameter for parameter in pipe.unet.parameters() if parameter.requires_grad]
 
     optimizer = torch.optim.AdamW(lora, lr=given.lr)
@@ -59,10 +60,9 @@ def main(argv: Sequence[str] | None = None) -> list[float]:
                 gradient=given.gradient,
                 wrt=lora,
             )
-            images = part.decoder(x_0)
-            reward = REWARDS[given.reward](images).mean() / len(batches)
-            scaler.scale(-reward).backward()
-            mean += reward.item()
+            share = reward(x_0).mean() / len(batches)
+            scaler.scale(-share).backward()
+            mean += share.item()
         rewards.append(mean)
         note = update(scaler, optimizer)
         print(f"update {k}: mean {given.reward} {mean:.4f}{note}")

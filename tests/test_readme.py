@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("source", EXAMPLES, ids=["case", "sample"])
+@pytest.mark.parametrize("source", EXAMPLES, ids=["case", "sample", "pipeline"])
 def test_an_example_runs_as_it_stands(source, capsys):
     exec(compile(source, "README.md", "exec"), {})
     assert capsys.readouterr().out

@@ -22,10 +22,10 @@ def refuse_unnamed(denoiser: Denoiser, wrt: Sequence[Tensor]) -> None:
         )
 
 
-_SHARDS = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
+SHARDED = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
 WRAPPERS = {
-    "FullyShardedDataParallel": _SHARDS,
-    "FSDPModule": _SHARDS,
+    "FullyShardedDataParallel": SHARDED,
+    "FSDPModule": SHARDED,
     "DistributedDataParallel": "wrap the module whose forward calls gradbench.sample in DDP, not the network in it",
 }
 

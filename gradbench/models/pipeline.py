@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.discrete import grid_of
@@ -17,6 +17,8 @@ from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.models.decoder import LatentDecoder
 from gradbench.models.network import diffusers_denoiser
+from gradbench.objectives.catalogue import make_objective
+from gradbench.objectives.decoded import Decoded
 
 FAMILIES = (
     "StableDiffusionPipeline",
@@ -33,12 +35,13 @@ class PipelineParts:
 
     denoiser: the network with its guidance; its `condition` is the prompt's embedding, (1, tokens, width), a leaf.
     decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not clamped; None for a model of pixels. shape: of
-    one sample. scheduler: where the grid comes from.
+    one sample. image_shape: of what it decodes to. scheduler: where the grid comes from.
     """
 
     denoiser: NetworkDenoiser
     decoder: LatentDecoder | None
-    shape: tuple[int, ...]
+    shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]
     scheduler: Any
 
     def grid(self, steps: int) -> Grid:
@@ -50,6 +53,22 @@ class PipelineParts:
         parameter = next(self.denoiser.network.parameters())
         dtype = parameter.dtype if parameter.dtype.itemsize >= 4 else torch.float32
         return torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape))).to(parameter.device, dtype)
+
+    def objective(self, text: str, seed: int = 0) -> nn.Module:
+        """x_0 (b, *shape) -> (b), the objective or weighted sum that a text names: `colourfulness-0.1*jpeg-size`.
+
+        Terms on images are judged behind the decoder. seed: of random features and fixed targets. `ValueError` as in
+        `make_objective`, and for a term on images where there is no decoder.
+        """
+        made = make_objective(text, self.shape, seed, self.image_shape)
+        if made.image is None:
+            whole = made.latent
+        elif self.decoder is None:
+            raise ValueError(f"objective {text!r} judges images, and a model of pixels has no decoder")
+        else:
+            whole = Decoded(self.decoder, made.image, made.latent)
+        assert whole is not None  # a sum has at least one term
+        return whole.to(next(self.denoiser.network.parameters()).device)
 
 
 def from_pipeline(
@@ -111,7 +130,10 @@ def from_pipeline(
         compile=compile,
     )
     decoder = None if vae is None else LatentDecoder(vae, decoder_checkpointing)
-    return PipelineParts(denoiser, decoder, (model.config.in_channels, *size), pipe.scheduler)
+    channels = model.config.in_channels
+    h, w = size
+    image_shape = (channels if vae is None else 3, h * factor, w * factor)
+    return PipelineParts(denoiser, decoder, (channels, h, w), image_shape, pipe.scheduler)
 
 
 def _latent(pixels: int, factor: int) -> int:

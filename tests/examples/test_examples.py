@@ -33,7 +33,7 @@ def test_lora_raises_the_reward_in_every_update(example, gradient):
 
 
 def test_lora_makes_files_smaller(example):
-    rewards = example("lora_reward").main([*SHORT, "--noises", "1", "--reward", "small-file", "--lr", "0.005"])
+    rewards = example("lora_reward").main([*SHORT, "--noises", "1", "--reward=-jpeg-size", "--lr", "0.005"])
     assert rewards[-1] > rewards[0]
 
 

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from diffusers.training_utils import cast_training_params
+from peft import LoraConfig
 
 import gradbench
 from gradbench.measure.error import relative_error
-from gradbench.models.lora import add_lora
+from gradbench.models.lora import ATTENTION, add_lora
 from gradbench.models.stable_diffusion import TINY, random_pipeline
 
 STEPS = 3
@@ -153,7 +154,20 @@ def test_noise_changed_in_place_before_the_backward_pass_is_an_error():
         reward.backward()
 
 
-def test_the_embedding_of_a_prompt_goes_to_the_networks_device():
+def test_inner_checkpointing_changes_no_bit_of_the_gradient():
+    pipe, parts, lora = tiny(torch.float32)
+    found = []
+    for inner in (False, True):
+        parts = gradbench.from_pipeline(pipe, "a cat", inner_checkpointing=inner)
+        rewards(parts, parts.noise(1), lora).mean().backward()
+        found.append(taken(lora))
+    assert pipe.unet.is_gradient_checkpointing and all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_with_peft_s_own_beginning_only_one_factor_has_a_gradient():
     pipe = random_pipeline(TINY)
-    pipe.unet.to("meta")
-    assert gradbench.from_pipeline(pipe, "a cat").denoiser.condition.device.type == "meta"
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=list(ATTENTION)))
+    parts = gradbench.from_pipeline(pipe, "a cat")
+    lora = {name: parameter for name, parameter in pipe.unet.named_parameters() if parameter.requires_grad}
+    rewards(parts, parts.noise(1), tuple(lora.values())).mean().backward()
+    assert all((p.grad.abs().max() > 0) == ("lora_B" in name) for name, p in lora.items())
