@@ -21,7 +21,10 @@ from typing import Any
 from studies.mutants.candidates import Mutant
 
 GOLDEN = "tests/conformance/test_golden.py"
-NO_DIGITS = ("--deselect", "tests/estimators/test_exactness.py::test_checkpoint_equals_backprop_bit_for_bit_on_the_digits_network")
+NO_DIGITS = (
+    "--deselect",
+    "tests/estimators/test_exactness.py::test_checkpoint_equals_backprop_bit_for_bit_on_the_digits_network",
+)
 BESIDE = {  # what else the first stage runs, for the files that the golden entries do not reach in full
     "chart": ["tests/diffusion/test_chart.py"],
     "sde_chart": ["tests/diffusion/test_chart.py"],
@@ -88,7 +91,7 @@ def _child(arguments: Sequence[str], finder: Finder | None, limit: int, output: 
     code = 70
     try:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         os.dup2(output, 1)
         os.dup2(output, 2)
         if finder is not None:
@@ -170,4 +173,8 @@ def verdicts(
             if (code := run.ended()) is not None:
                 del at_work[mutant]
                 said = [line for line in run.text().splitlines() if line.startswith(("FAILED", "ERROR"))]
-                yield mutant, {0: "survived", -signal.SIGXCPU: "timeout", -signal.SIGKILL: "timeout"}.get(code, "killed"), (said or [f"exit {code}"])[0][:200]
+                yield (
+                    mutant,
+                    {0: "survived", -signal.SIGXCPU: "timeout"}.get(code, "killed"),
+                    (said or [f"exit {code}"])[0][:200],
+                )
