@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from studies.mutants.candidates import Mutant, sample
+from studies.mutants.candidates import sample
 from studies.mutants.page import page
 from studies.mutants.runner import first_stage, second_stage, verdicts, warm_up
 

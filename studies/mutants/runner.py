@@ -4,6 +4,7 @@ What the tests need besides gradbench is imported beforehand, by the names that 
 """
 
 import contextlib
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -41,6 +42,7 @@ REST = (
     *("tests/diffusion", "tests/samplers", GOLDEN, "tests/property/test_property_reversible.py"),
 )
 TOO_LONG = ("not strong_order and not mixture",)  # minutes a mutant; the golden entries have the same rules
+QUIET = ("-x", "-q", "-rf", "--tb=line", "-W", "ignore", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
 WARM = ("torch", "numpy", "scipy", "safetensors.torch", "pytest")
 
 
@@ -98,7 +100,7 @@ def _child(arguments: Sequence[str], finder: Finder | None, limit: int, output: 
             sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
         import pytest
 
-        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--tb=line", *arguments]))
+        code = int(pytest.main([*QUIET, *arguments]))
         after()
     finally:
         sys.stdout.flush()
@@ -112,7 +114,7 @@ class Run:
         self, arguments: Sequence[str], finder: Finder | None, limit: int, after: Callable[[], None] = lambda: None
     ) -> None:
         assert "gradbench" not in sys.modules, "a child would see gradbench as it was imported before"
-        self.output, self.end = tempfile.TemporaryFile(), time.monotonic() + 10 * limit
+        self.output, self.end = tempfile.TemporaryFile(), time.monotonic() + 10 * limit  # noqa: SIM115
         self.pid = os.fork()
         if self.pid == 0:
             _child(arguments, finder, limit, self.output.fileno(), after)
@@ -152,6 +154,7 @@ def warm_up(arguments: Sequence[str], limit: int) -> None:
         for name in names.read().split():
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
 
 
 def _note(place: str) -> None:

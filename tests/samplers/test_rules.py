@@ -1,4 +1,4 @@
-"""What rules state about themselves: a tableau its order conditions, `stages` its evaluations, `order` the golden one."""
+"""What rules state about themselves: tableaus meet their conditions, `stages` and `order` are what they say."""
 
 import json
 from math import prod
