@@ -1,0 +1,94 @@
+"""What rules state about themselves: tableaus meet their conditions, `stages` and `order` are what they say."""
+
+import json
+from math import prod
+from pathlib import Path
+
+import pytest
+
+import gradbench
+from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
+
+TABLEAUS = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "dopri5": DOPRI5}
+ENTRIES = json.loads((Path(__file__).parents[1] / "golden" / "index.json").read_text())["entries"]
+ONE_EACH = {entry["sampler"]: entry for entry in ENTRIES if entry["kind"] == "sampler"}
+
+
+def trees(order):
+    """Rooted trees of that many nodes, each as the sorted tuple of its root's subtrees."""
+    if order == 1:
+        return {()}
+    grown = set()
+    for smaller in trees(order - 1):
+        grown.add(tuple(sorted((*smaller, ()))))
+        for i, child in enumerate(smaller):
+            rest = smaller[:i] + smaller[i + 1 :]
+            grown |= {tuple(sorted((*rest, new))) for new in trees(size(child) + 1)}
+    return grown
+
+
+def size(tree):
+    return 1 + sum(map(size, tree))
+
+
+def density(tree):
+    return size(tree) * prod(map(density, tree))
+
+
+def stage_weights(tree, matrix):
+    """Of each stage, the product over the root's subtrees of sum_j a_ij (what the subtree gives at stage j)."""
+    below = [stage_weights(child, matrix) for child in tree]
+    return [prod(sum(a * w for a, w in zip(row, values, strict=False)) for values in below) for row in matrix]
+
+
+def order_errors(rule, weights, order):
+    """|sum_i b_i Phi_i(tree) - 1 / density(tree)| of every tree up to the order: Butcher's conditions."""
+    for n in range(1, order + 1):
+        for tree in trees(n):
+            found = sum(b * phi for b, phi in zip(weights, stage_weights(tree, rule.matrix), strict=True))
+            yield abs(found - 1 / density(tree))
+
+
+def test_there_are_1_1_2_4_9_trees():
+    assert [len(trees(n)) for n in range(1, 6)] == [1, 1, 2, 4, 9]
+
+
+@pytest.mark.parametrize("name", TABLEAUS)
+def test_a_tableau_meets_the_conditions_of_its_order_and_no_more(name):
+    rule = TABLEAUS[name]
+    assert max(order_errors(rule, rule.weights, rule.order)) < 1e-14
+    assert max(order_errors(rule, rule.weights, rule.order + 1)) > 1e-5
+
+
+def test_the_embedded_solution_is_of_one_order_less():
+    assert max(order_errors(DOPRI5, DOPRI5.embedded, 4)) < 1e-14
+    assert max(order_errors(DOPRI5, DOPRI5.embedded, 5)) > 1e-5
+
+
+@pytest.mark.parametrize("name", TABLEAUS)
+def test_nodes_are_the_sums_of_the_rows(name):
+    rule = TABLEAUS[name]
+    assert [sum(row) for row in rule.matrix] == pytest.approx(rule.nodes, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_stages_are_the_evaluations_of_a_step(name):
+    schedule = "rectified" if name.startswith("flow") else "vp-linear"
+    problem = gradbench.case("gaussian", schedule=schedule, dim=3, batch=2).problem(sampler=name, steps=4)
+    rollout = problem.rollout
+    times, state = [], rollout.start(problem.x_T)
+
+    def field(t, x):
+        times.append(t)
+        return rollout.field(t, x)
+
+    for k in range(2):
+        times.clear()
+        state = rollout.rule.step(field, state, rollout.interval(k))
+    assert len(times) == rollout.rule.stages
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_the_order_stated_is_the_golden_one(name):
+    assert sampler_spec(name).rule.order == ONE_EACH[name].get("order", 1)
