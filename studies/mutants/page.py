@@ -67,11 +67,11 @@ Mutants are made of the charts, rules, recoveries and pullbacks, from the syntax
 input and docstrings are left alone. Those that are run are drawn with a seed, from each file in proportion to its lines.
 
 Each runs in a process of its own that has imported torch but not gradbench. The first stage is one golden entry of each
-sampler, adjoint and option, with the few tests beside them that are nearest to the file. What survives goes to the
-second stage: every golden entry but those of mixtures, and the tests of charts, samplers, recoveries, counts and
-pullbacks. Slow tests and those of the strong order of SDE samplers, minutes long, are in neither. A mutant that uses
-more than 60 seconds of processor time (600 in the second stage), where the code unchanged needs less than 15, counts
-as killed by the timeout.
+sampler, adjoint and option, with the few tests that are nearest to the file. What survives goes to the second stage:
+the tests of the file's room that are not minutes long, the comparison with the schedulers of diffusers, and every golden
+entry of two other schedules. Both are a part of the tests, so the true number killed is no smaller. A mutant that uses
+more than 60 seconds of processor time (600 in the second stage), several times what the unchanged code needs, counts as
+killed by the timeout.
 """
 
 

@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +29,40 @@ NO_DIGITS = (
 BESIDE = {  # what else the first stage runs, for the files that the golden entries do not reach in full
     "chart": ["tests/diffusion/test_chart.py"],
     "sde_chart": ["tests/diffusion/test_chart.py"],
+    "base": ["tests/samplers/test_rules.py"],
     "runge_kutta": ["tests/samplers/test_rules.py"],
     "multistep": ["tests/samplers/test_rules.py"],
     "stochastic": ["tests/samplers/test_rules.py", "tests/samplers/test_flow_sde.py"],
     "reversible": ["tests/samplers/test_rules.py", "tests/samplers/test_reversible.py"],
+    "pullback": [
+        "tests/estimators/test_adjoint_kinds.py::test_the_backward_grid_rises_from_the_clean_end_to_the_noisy_one"
+    ],
     "binomial": ["tests/estimators/test_revolve.py"],
     "inverted": ["tests/estimators/test_exactness.py", "tests/property/test_property_reversible.py"],
 }
-REST = (
-    *("tests/estimators/test_counts.py", "tests/estimators/test_exactness.py", "tests/estimators/test_revolve.py"),
-    *("tests/estimators/test_adjoints.py", "tests/estimators/test_adjoint_kinds.py", "tests/estimators/test_edges.py"),
-    *("tests/diffusion", "tests/samplers", GOLDEN, "tests/property/test_property_reversible.py"),
-)
-TOO_LONG = ("not strong_order and not mixture",)  # minutes a mutant; the golden entries have the same rules
+ROOMS = {  # what the second stage runs besides golden entries: the tests of a room that are not minutes long
+    "diffusion": ["tests/diffusion", "tests/samplers/test_rules.py", "tests/samplers/test_encoding.py"],
+    "samplers": [f"tests/samplers/test_{name}.py" for name in ("rules", "encoding", "flow_sde", "reversible")],
+    "estimators": [
+        *(
+            f"tests/estimators/test_{name}.py"
+            for name in ("revolve", "exactness", "counts", "adjoints", "adjoint_kinds")
+        ),
+        "tests/property/test_property_reversible.py",
+    ],
+}
+SCHEDULERS = "tests/conformance/test_diffusers_schedulers.py"
 QUIET = ("-x", "-q", "-rf", "--tb=line", "-W", "ignore", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
 WARM = ("torch", "numpy", "scipy", "safetensors.torch", "pytest")
 
 
 def first_stage(file: str, root: Path) -> list[str]:
     """One golden entry of each sampler, adjoint and option, and the tests beside them; what is nearest comes first."""
-    entries: dict[str, str] = {}
-    for entry in json.loads((root / "tests/golden/index.json").read_text())["entries"]:
-        if entry["kind"] != "flow" and "mixture" not in entry["problem"]:
-            kind = json.dumps([entry.get(k) for k in ("kind", "sampler", "estimator", "options", "adjoint_steps")])
-            test = f"{GOLDEN}::test_entry_is_met_at_its_tolerance[{entry['problem']}:{entry['key']}]"
-            entries.setdefault(kind, test)
-    golden, beside = list(entries.values()), BESIDE.get(Path(file).stem, [])
+    kinds: dict[str, str] = {}
+    for entry, test in _golden(root):
+        kind = [entry.get(key) for key in ("kind", "sampler", "estimator", "options", "adjoint_steps")]
+        kinds.setdefault(json.dumps(kind), test)
+    golden, beside = list(kinds.values()), BESIDE.get(Path(file).stem, [])
     if "estimators" in file:
         golden.reverse()  # the adjoints first
     near_first = Path(file).stem not in ("stochastic", "reversible")
@@ -62,8 +70,18 @@ def first_stage(file: str, root: Path) -> list[str]:
 
 
 def second_stage(file: str, root: Path) -> list[str]:
-    """All that is not minutes long."""
-    return [*NO_DIGITS, "-k", *TOO_LONG, *REST]
+    """The tests of the file's room, and every golden entry of two other schedules."""
+    golden = [
+        test for entry, test in _golden(root) if entry["problem"] in ("gaussian-scaled-linear", "gaussian-rectified")
+    ]
+    return [*NO_DIGITS, *ROOMS[file.split("/")[1]], SCHEDULERS, *golden]
+
+
+def _golden(root: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Golden entries, and the test of each; those of mixtures and of the flow alone are slow, or see no rule."""
+    for entry in json.loads((root / "tests/golden/index.json").read_text())["entries"]:
+        if entry["kind"] != "flow" and "mixture" not in entry["problem"]:
+            yield entry, f"{GOLDEN}::test_entry_is_met_at_its_tolerance[{entry['problem']}:{entry['key']}]"
 
 
 class _Loader(importlib.machinery.SourceFileLoader):

@@ -5,8 +5,12 @@ from math import prod
 from pathlib import Path
 
 import pytest
+import torch
 
 import gradbench
+from gradbench.diffusion.schedule import make_schedule
+from gradbench.diffusion.sde_chart import make_chart
+from gradbench.samplers.base import Interval
 from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
 from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
 
@@ -92,3 +96,45 @@ def test_stages_are_the_evaluations_of_a_step(name):
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_the_order_stated_is_the_golden_one(name):
     assert sampler_spec(name).rule.order == ONE_EACH[name].get("order", 1)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddpm[variance=large]", "ddim[eta=0.5]", "sde-dpm++1", "flow-sde"])
+def test_log_prob_is_the_normal_density_of_the_transition(name):
+    schedule = "rectified" if name.startswith("flow") else "scaled-linear"
+    problem = gradbench.case("gaussian", schedule=schedule, dim=3, batch=2).problem(sampler=name, steps=5)
+    rollout, state, interval = problem.rollout, (problem.x_T,), problem.rollout.interval(2)
+    (mean,), std = rollout.rule.transition(rollout.field, state, interval)
+    point = mean + 0.3
+    expected = torch.distributions.Normal(mean, std).log_prob(point).sum(1)
+    assert torch.allclose(rollout.rule.log_prob(rollout.field, state, interval, point), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_the_noise_of_ddpm_has_the_published_variance(variance):
+    # Ho et al., 2020, section 3.2: beta = 1 - a_0^2 / a_1^2, and the posterior's (1 - a_1^2) / (1 - a_0^2) beta
+    problem = gradbench.case("gaussian", schedule="scaled-linear").problem(
+        sampler=f"ddpm[variance={variance}]", steps=5
+    )
+    rule, interval = problem.rollout.rule, problem.rollout.interval(2)
+    a_0, a_1 = (interval.chart.schedule.alpha(t) for t in (interval.t0, interval.t1))
+    beta = 1 - (a_0 / a_1) ** 2
+    expected = beta if variance == "large" else (1 - a_1**2) / (1 - a_0**2) * beta
+    assert rule.spread(interval) ** 2 == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["noise", "data", "angle"])
+def test_the_ends_of_an_interval_are_its_times_bit_for_bit_through_sigma_zero(name):
+    chart = make_chart(name, make_schedule("vp-linear"))
+    for k in range(20):
+        interval = Interval(chart, (k + 1) / 20, k / 20)
+        assert (interval.time(0.0), interval.time(1.0)) == (interval.t0, interval.t1)
+        assert interval.reach() == chart.reach(interval.t0, interval.t1)
+
+
+def test_the_last_step_of_dpmpp_2m_to_sigma_zero_is_of_first_order():
+    case = gradbench.case("gaussian", schedule="vp-linear", t_min=0.0)
+    rollout = case.problem(sampler="dpm++2m", steps=4).rollout
+    last = rollout.interval(3)
+    x, slope = torch.full((2, 6), 0.3).double(), torch.ones(2, 6).double()
+    (end, _) = rollout.rule.step(lambda t, x: slope, (x, 7 * slope), last)
+    assert torch.allclose(end, x * last.ratio() + last.reach() * slope, rtol=1e-14)
