@@ -21,17 +21,24 @@ COMPARERS: dict[str, Callable[[list[Pair], Comparison], None]] = {
 
 
 def compare(
-    base: Sequence[Row], new: Sequence[Row], factor: float = FACTOR, metrics: Collection[str] = METRICS
+    base: Sequence[Row],
+    new: Sequence[Row],
+    factor: float = FACTOR,
+    metrics: Collection[str] = METRICS,
+    interleaved: bool = False,
 ) -> Comparison:
     """What NEW does otherwise than BASE, in the cells that both have.
 
     base, new: rows, one a process; those of one cell share its `cell_id`. factor: of time, above which a slowdown is
-    one. metrics: of `METRICS`. Raises `ValueError` for a factor outside [1, 10] and for an unknown metric.
+    one. metrics: of `METRICS`. interleaved: whether the sides were measured in turns, so that times of a busy machine can
+    be compared too. Raises `ValueError` for a factor outside [1, 10] and for an unknown metric.
     """
     factor = checks.in_range("factor", factor, 1.0, 10.0)
     chosen = [checks.one_of("metric", name, METRICS) for name in metrics]
     pairs, missing, added = pair(base, new)
-    found = Comparison(origin(base), origin(new), factor, [], [cell.cell for cell in pairs], missing, added)
+    found = Comparison(
+        origin(base), origin(new), factor, interleaved, [], [cell.cell for cell in pairs], missing, added
+    )
     if "status" in chosen:
         compare_status(pairs, found)
     measured = [both for cell in pairs if (both := cell.measured)]

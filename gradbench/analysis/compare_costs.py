@@ -1,12 +1,13 @@
 """Time, memory and network evaluations of pairs of cells: what each may do before it is called worse."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
 
 from gradbench.analysis import statistics
 from gradbench.analysis.finding import Comparison, Finding, changed
-from gradbench.analysis.numbers import is_finite, number
+from gradbench.analysis.numbers import is_finite, median, number
 from gradbench.analysis.pairs import Pair, Row
 from gradbench.analysis.units import MIB
 
@@ -14,6 +15,7 @@ LEAST_REPLICATES = 5
 PLACE = ("machine_class", "gpu", "threads")
 COUNTS = ("nfe_forward", "nfe_backward", "vjps")
 SLACK, SLACK_BYTES = 0.01, MIB
+BUSY = 1.5  # processes that want to run a hardware thread, from which on times of two runs decide nothing
 
 
 def compare_nfe(pairs: Iterable[Pair], found: Comparison) -> None:
@@ -50,7 +52,8 @@ def compare_time(pairs: Iterable[Pair], found: Comparison) -> None:
     """`time_s` over the `calibration_s` of its own process, a process a sample.
 
     Worse (`+`): NEW is slower at a false-discovery rate of 5% over all cells, and by more than the factor in geometric
-    mean; better (`-`) likewise; over the factor without being significant it is suspicious (`~`).
+    mean; better (`-`) likewise. Over the factor it is suspicious (`~`) where it is not significant, and where a side
+    was measured on a busy machine, unless the sides were measured in turns.
     """
     judged: list[tuple[Pair, list[float], list[float]]] = []
     for pair in pairs:
@@ -66,9 +69,10 @@ def compare_time(pairs: Iterable[Pair], found: Comparison) -> None:
         found.detectable[pair.cell["cell_id"]] = statistics.detectable(base, new, found.factor, len(judged)).item()
         ratio = statistics.geometric_ratio(base, new).item()
         mark, sure = time_mark(ratio, float(p_slower), float(p_faster), found.factor)
+        busy = "" if found.interleaved else busy_note(pair)
         if mark:
-            seconds = pair.medians("time_s")
-            found.findings.append(Finding("time", "time_s", mark, pair.cell, *seconds, ratio, sure))
+            seconds, mark = pair.medians("time_s"), "~" if busy and mark == "+" else mark
+            found.findings.append(Finding("time", "time_s", mark, pair.cell, *seconds, ratio, sure, busy))
 
 
 def time_mark(ratio: float, p_slower: float, p_faster: float, factor: float) -> tuple[str, float]:
@@ -78,6 +82,15 @@ def time_mark(ratio: float, p_slower: float, p_faster: float, factor: float) -> 
     if ratio < 1 / factor and p_faster <= statistics.FALSE_DISCOVERIES:
         return "-", p_faster
     return "", p_slower
+
+
+def busy_note(pair: Pair) -> str:
+    """Whether more wanted to run than the machine has threads, on the side where it was worse; "" where not."""
+    for name, side in (("NEW", pair.new), ("BASE", pair.base)):
+        load, threads = median(row.get("load") for row in side), re.search(r"(\d+) threads", _place(side[0])[0])
+        if load is not None and threads and load > BUSY * int(threads[1]):
+            return f"{name} was measured on a busy machine, load {load:.1f} on {threads[0]}: measure again or with --ab"
+    return ""
 
 
 def _samples(pair: Pair) -> tuple[tuple[list[float], list[float]], str]:

@@ -52,14 +52,15 @@ def changed(metric: str, column: str, cell: Row, base: float, new: float, mark: 
 class Comparison:
     """All findings of two sides, and what they rest on.
 
-    base, new: how many cells and where they come from. cells: a row of each cell that both have; missing, added: of
-    each that only BASE, only NEW has. compared: how many cells each metric was compared in. detectable: by cell_id the
-    smallest slowdown that would have been found.
+    base, new: how many cells and where they come from. interleaved: whether the sides were measured in turns. cells: a
+    row of each cell that both have; missing, added: of each that only BASE, only NEW has. compared: how many cells
+    each metric was compared in. detectable: by cell_id the smallest slowdown that would have been found.
     """
 
     base: Row
     new: Row
     factor: float
+    interleaved: bool = False
     findings: list[Finding] = field(default_factory=list)
     cells: list[Row] = field(default_factory=list)
     missing: list[Row] = field(default_factory=list)
@@ -83,9 +84,9 @@ class Comparison:
         """The findings with one of these marks, in the order of the marks."""
         return [finding for mark in marks for finding in self.findings if finding.mark == mark]
 
-    def refused(self) -> dict[tuple[str, str], list[Finding]]:
-        """What is not comparable, gathered by metric and reason."""
-        gathered: dict[tuple[str, str], list[Finding]] = {}
+    def refused(self) -> dict[tuple[str, str], list[Row]]:
+        """The cells that are not comparable, each once, by metric and reason."""
+        gathered: dict[tuple[str, str], dict[str, Row]] = {}
         for finding in self.marked("x"):
-            gathered.setdefault((finding.metric, finding.note), []).append(finding)
-        return gathered
+            gathered.setdefault((finding.metric, finding.note), {})[finding.cell["cell_id"]] = finding.cell
+        return {why: list(cells.values()) for why, cells in gathered.items()}

@@ -32,8 +32,8 @@ def to_text(found: Comparison, names: tuple[str, str]) -> str:
     if len(shown) > CELLS:
         lines.append(f"and {len(shown) - CELLS} more cells, see --json")
     lines += [""] if shown else []
-    for (metric, note), findings in found.refused().items():
-        lines += _wrap(f"x {metric} of {_cells(len(findings))}: {note}", "    ")
+    for (metric, note), cells in found.refused().items():
+        lines += _wrap(f"x {metric} of {_cells(len(cells))}: {note}", "    ")
     for side, cells in (("BASE", found.missing), ("NEW", found.added)):
         lines += _listed(side, [labels[cell["cell_id"]] for cell in cells])
     lines += _wrap(_power(found), "") + _wrap(headline(found), "")
@@ -47,7 +47,7 @@ def to_markdown(found: Comparison, names: tuple[str, str]) -> str:
     lines += [f"- compared in cells: {_compared(found)}", *(f"- {line}" for line in [_power(found)] if line)]
     bad, good = found.marked("!", "+", "~"), found.marked("-", "*")
     lines += _table(bad, labels)
-    rest = [f"- x {metric} of {_cells(len(f))}: {note}" for (metric, note), f in found.refused().items()]
+    rest = [f"- x {metric} of {_cells(len(cells))}: {note}" for (metric, note), cells in found.refused().items()]
     for side, cells in (("BASE", found.missing), ("NEW", found.added)):
         rest += [f"- {line.strip()}" for line in _listed(side, [labels[cell["cell_id"]] for cell in cells])]
     if good or rest:
@@ -77,8 +77,8 @@ def to_json(found: Comparison, names: tuple[str, str]) -> str:
         "compared": dict(found.compared),
         "findings": [entry(finding) for finding in found.marked(*SEEN)],
         "not_comparable": [
-            {"metric": metric, "note": note, "cells": [cell(finding.cell) for finding in findings]}
-            for (metric, note), findings in found.refused().items()
+            {"metric": metric, "note": note, "cells": [cell(row) for row in cells]}
+            for (metric, note), cells in found.refused().items()
         ],
         "missing": [cell(row) for row in found.missing],
         "added": [cell(row) for row in found.added],

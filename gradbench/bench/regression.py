@@ -37,7 +37,7 @@ def compare_command(sides: Sequence[Path], options: dict[str, Any]) -> int:
     except ab.CannotRun as reason:
         print(f"gradbench: {reason}", file=sys.stderr)
         return CANNOT_RUN
-    found = compare(base, new, factor, metrics)
+    found = compare(base, new, factor, metrics, interleaved=revisions is not None)
     told = form(found, revisions or (str(sides[0]), str(sides[1])))
     if out and revisions is None:
         Path(out).write_text(told)
@@ -45,7 +45,8 @@ def compare_command(sides: Sequence[Path], options: dict[str, Any]) -> int:
     else:
         print(told, end="")
     if options["refresh"]:
-        print(f"{write_baseline(new, sides[0])} cells written to {sides[0]}: commit it and say why in the message")
+        cells = write_baseline(new, sides[0])
+        print(f"{cells} cells written to {sides[0]}: commit it and say why in the message", file=sys.stderr)
         return FINE
     return CANNOT_RUN if revisions and found.exit_code == NOTHING else found.exit_code
 

@@ -51,6 +51,14 @@ def test_fewer_than_five_replicates_are_refused_with_the_reason_and_the_rest_com
     assert len(found.marked("x")) == len(DDIM) and found.marked("+")[0].column == "vjps"
 
 
+def test_slower_on_a_busy_machine_is_suspicious_unless_measured_in_turns():
+    base, new = ([{**row, "load": 3.1} for row in timed(DDIM, seed, slower)] for seed, slower in ((1, 1.0), (2, 1.3)))
+    (finding,) = compare(base, new).findings
+    assert finding.mark == "~" and "busy machine, load 3.1 on 2 threads" in finding.note
+    assert compare(base, new, interleaved=True).exit_code == 1
+    assert compare([{**row, "load": 2.9} for row in base], [{**row, "load": 2.9} for row in new]).exit_code == 1
+
+
 @pytest.mark.parametrize("other", [{"machine_class": "another CPU"}, {"gpu": "a GPU"}, {"threads": 2}])
 def test_times_of_another_machine_class_are_refused_and_the_rest_compared(other):
     elsewhere = [{**row, **other} for row in timed(DDIM, 2, slower=2)]
@@ -169,7 +177,8 @@ def test_float32_may_differ_by_64_of_its_units():
 def test_a_target_that_has_no_gradient_now_is_newly_failing():
     lost = {k: v for k, v in COMPUTED[0].items() if not k.endswith("_condition")}
     found = compare([COMPUTED[0]], [lost])
-    assert [f.column for f in found.marked("!")] == ["grad_norm_condition"] and found.exit_code == 1
+    assert [f.column for f in found.findings if f.metric == "gradient"] == ["grad_norm_condition"]
+    assert found.exit_code == 1 and found.marked("!")
     assert marks([lost], [COMPUTED[0]]) == {("gradient", "*"): 1}
 
 

@@ -113,8 +113,8 @@ def test_a_verdict_in_a_file_leaves_its_headline_on_stdout(gradbench, tmp_path):
 
 def test_a_refresh_tells_what_changed_and_replaces_the_baseline(gradbench, rows):
     base, new = rows("base.jsonl", ROWS), rows("new.jsonl", timed(with_value(ROWS, vjps=999), 1))
-    code, out, _ = gradbench("compare", base, new, "--refresh")
-    assert code == 0 and "+ vjps" in out and "10 cells written to" in out
+    code, out, err = gradbench("compare", base, new, "--refresh")
+    assert code == 0 and "+ vjps" in out and "10 cells written to" in err
     assert gradbench("compare", base, new)[0] == 0
 
 
