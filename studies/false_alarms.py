@@ -2,13 +2,14 @@
 
     python -m studies.false_alarms RUNS OUT
 
-Every run has a warm server of its own, as two runs of `gradbench run` have. The load is not looked at, which would turn
-alarms of a busy machine into suspicions. docs/guide/regression.md quotes what it said.
+Every run has a warm server of its own, as two runs of `gradbench run` have; runs that OUT has already are not made again.
+docs/guide/regression.md quotes what it said.
 """
 
 import itertools
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from gradbench.analysis.compare import compare
@@ -19,56 +20,55 @@ from gradbench.bench.runner import Run, execute
 from gradbench.bench.store import Store
 from gradbench.bench.suite import Block
 
-CELLS = [
-    Block(
-        ["gaussian"],
-        ["ddim", "rk4"],
-        ["backprop", "checkpoint", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"],
-        [10],
-    )
-]
+ESTIMATORS = ["backprop", "checkpoint", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"]
+CELLS = [Block(["gaussian"], ["ddim", "rk4"], ESTIMATORS, [10])]
 REPLICATES = 5
+Rows = list[dict]
 
 
-def measure(folder: Path) -> list[dict]:
-    """The rows of one run."""
-    store = Store(folder)
-    execute(make_plan(CELLS, REPLICATES), store, Run("false-alarms"), lambda row: None)
-    return store.rows()
+def measured(folder: Path) -> Rows:
+    """The rows of one run, made where there are none."""
+    if not folder.exists():
+        execute(make_plan(CELLS, REPLICATES), Store(folder), Run("false-alarms"), lambda row: None)
+    return load_rows(folder)
 
 
-def judged(base: list[dict], new: list[dict]) -> Comparison:
-    """All metrics, whatever the load was."""
-    return compare(base, new, interleaved=True)
+def in_turns(first: Rows, second: Rows) -> tuple[Rows, Rows]:
+    """The ten rounds of two runs dealt out A B B A A B B A A B, as `--ab` measures them."""
+    rounds = [{**row, "replicate": row["replicate"] + 5 * i} for i, run in enumerate((first, second)) for row in run]
+    sides = [[row for row in rounds if (row["replicate"] % 4 in (0, 3)) == side] for side in (True, False)]
+    return sides[0], sides[1]
 
 
-def slowed(rows: list[dict], cell: str, factor: float) -> list[dict]:
-    """The rows with one cell's times longer by a factor."""
-    return [{**row, "time_s": row["time_s"] * factor} if row["cell_id"] == cell else row for row in rows]
+def slowed(rows: Rows, cell: str) -> Rows:
+    """The rows with one cell's times longer by a fifth."""
+    return [{**row, "time_s": row["time_s"] * 1.2} if row["cell_id"] == cell else row for row in rows]
+
+
+def told(name: str, pairs: list[tuple[Rows, Rows]], judge: Callable[[Rows, Rows], Comparison]) -> None:
+    """Red comparisons and suspicious cells of unchanged code, and slowdowns by a fifth that would have been found."""
+    found = [judge(*pair) for pair in pairs]
+    cells = sorted({row["cell_id"] for row in pairs[0][0]})
+    slow = [judge(base, slowed(new, cell)).marked("+") for base, new in pairs for cell in cells]
+    detectable = [change for comparison in found for change in comparison.detectable.values()]
+    print(
+        f"{name}: {sum(c.exit_code != 0 for c in found)} of {len(found)} red, "
+        f"{sum(len(c.marked('~')) for c in found)} of {len(detectable)} cells suspicious, "
+        f"+20% worse in {sum(bool(marked) for marked in slow)} of {len(slow)}, "
+        f"minimum detectable change: median x{statistics.median(detectable):.3g}"
+    )
 
 
 def main(runs: int, out: Path) -> None:
-    """Measures and says how many comparisons were red, and how many slowdowns by a fifth would have been found."""
-    measured = [
-        load_rows(out / f"{i:02}") if (out / f"{i:02}").exists() else measure(out / f"{i:02}") for i in range(runs)
-    ]
-    pairs = list(itertools.pairwise(measured))
-    found = [judged(base, new) for base, new in pairs]
-    red = [comparison for comparison in found if comparison.exit_code]
-    print(f"{len(red)} of {len(found)} comparisons red, {sum(len(c.marked('~')) for c in found)} cells suspicious")
-    for finding in (finding for comparison in red for finding in comparison.findings if finding.regression):
-        print(f"  {finding.mark} {finding.column} {finding.cell['estimator']} x{finding.ratio:.3g}")
-    cells = sorted({row["cell_id"] for row in measured[0]})
-    called = [
-        any(f.cell["cell_id"] == cell and f.mark == "+" for f in judged(base, slowed(new, cell, 1.2)).findings)
-        for base, new in pairs
-        for cell in cells
-    ]
-    print(f"+20% found in {sum(called)} of {len(called)} cells")
-    detectable = [x for comparison in found for x in comparison.detectable.values()]
-    print(f"minimum detectable change: median x{statistics.median(detectable):.3g}, worst x{max(detectable):.3g}")
-    print(f"load: {statistics.median(row['load'] for rows in measured for row in rows):.1f}")
-    print(measured[0][0]["machine_class"], measured[0][0]["started_at"], measured[-1][-1]["started_at"])
+    """Measures what is missing and tells."""
+    rows = [measured(out / f"{index:02}") for index in range(runs)]
+    pairs = list(itertools.pairwise(rows))
+    told("two runs", pairs, compare)
+    told("two runs, whatever the load", pairs, lambda base, new: compare(base, new, interleaved=True))
+    told("in turns", [in_turns(*pair) for pair in pairs], lambda base, new: compare(base, new, interleaved=True))
+    loads = [row["load"] for run in rows for row in run]
+    print(f"load {min(loads):.1f} to {max(loads):.1f}, median {statistics.median(loads):.1f}")
+    print(rows[0][0]["machine_class"], rows[0][0]["started_at"], rows[-1][-1]["started_at"])
 
 
 if __name__ == "__main__":

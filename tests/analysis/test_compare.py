@@ -286,8 +286,7 @@ def test_a_factor_that_makes_no_sense_is_refused(factor):
         compare(DDIM, DDIM, factor)
 
 
-@pytest.mark.parametrize("between", [0.02, 0.04])
-def test_a_slowdown_of_a_fifth_in_15_of_300_rows_is_found_and_no_other(between):
+def test_a_slowdown_of_a_fifth_in_15_of_300_rows_is_found_and_no_other():
     """The rule of the simulation, through rows: ten checks."""
     import random
 
@@ -296,7 +295,7 @@ def test_a_slowdown_of_a_fifth_in_15_of_300_rows_is_found_and_no_other(between):
 
     def side(slower):
         return [
-            {**name, "replicate": k, "time_s": math.exp(rng.gauss(0, between)) * (slower if i < 15 else 1.0)}
+            {**name, "replicate": k, "time_s": math.exp(rng.gauss(0, 0.04)) * (slower if i < 15 else 1.0)}
             for i, name in enumerate(names)
             for k in range(5)
         ]
