@@ -103,10 +103,15 @@ def test_log_prob_is_the_normal_density_of_the_transition(name):
     schedule = "rectified" if name.startswith("flow") else "scaled-linear"
     problem = gradbench.case("gaussian", schedule=schedule, dim=3, batch=2).problem(sampler=name, steps=5)
     rollout, state, interval = problem.rollout, (problem.x_T,), problem.rollout.interval(2)
-    (mean,), std = rollout.rule.transition(rollout.field, state, interval)
-    point = mean + 0.3
-    expected = torch.distributions.Normal(mean, std).log_prob(point).sum(1)
-    assert torch.allclose(rollout.rule.log_prob(rollout.field, state, interval, point), expected, rtol=1e-12)
+
+    def images(t, x):
+        return t * x
+
+    for field, held in ((rollout.field, state), (images, (torch.ones(2, 3, 4, 5).double(),))):
+        (mean,), std = rollout.rule.transition(field, held, interval)
+        point = mean + 0.3
+        expected = torch.distributions.Normal(mean, std).log_prob(point).flatten(1).sum(1)
+        assert torch.allclose(rollout.rule.log_prob(field, held, interval, point), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("variance", ["small", "large"])
@@ -138,3 +143,10 @@ def test_the_last_step_of_dpmpp_2m_to_sigma_zero_is_of_first_order():
     x, slope = torch.full((2, 6), 0.3).double(), torch.ones(2, 6).double()
     (end, _) = rollout.rule.step(lambda t, x: slope, (x, 7 * slope), last)
     assert torch.allclose(end, x * last.ratio() + last.reach() * slope, rtol=1e-14)
+
+
+def test_a_point_is_carried_with_the_scale():
+    interval = Interval(make_chart("data", make_schedule("rectified")), 0.25, 0.5)  # kappa = t
+    assert interval.carry(torch.ones(1)).item() == 2.0
+    assert interval.reversed.carry(torch.ones(1)).item() == 0.5
+    assert interval.carry(torch.ones(1), 0.0).item() == 1.0
