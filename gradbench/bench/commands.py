@@ -114,11 +114,11 @@ def run_command(options: dict[str, Any], line: str) -> int:
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
-    for device in {block.device for block in suite.blocks} - {"cpu"}:
-        checks.device(device)
     if options["dry_run"]:
         _show_plan(planned, options["as_json"])
         return OK
+    for device in {block.device for block in suite.blocks} - {"cpu"}:
+        checks.device(device)
     if not options["out"]:
         raise ValueError("--out must name a folder, got ''")
     store = Store(Path(options["out"]))
