@@ -33,10 +33,10 @@ browser:
 	else echo "browser: none; install Debian's package chromium as root, or its tests are skipped (in CI they fail)"; fi
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: install
-	$(BIN)/python -m pytest -m 'not benchmark'
+	$(BIN)/python -m pytest -m 'not benchmark' -n $(JOBS) --dist loadfile
 
 # Errors, counts and bytes of the working tree against the committed ones; a cell that fails is a finding, not an end
 compare: install
