@@ -17,9 +17,9 @@ from gradbench.measure.live_bytes import LiveBytes
 
 @dataclass(frozen=True)
 class Course:
-    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it keeps
-    for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that pass
-    over what lives when the output's cotangent has come. output: shape and dtype.
+    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it
+    keeps for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that
+    pass over what lives when the output's cotangent has come. output: shape and dtype.
     """
 
     forward: int
@@ -27,6 +27,10 @@ class Course:
     kept: tuple[bool, ...]
     backward: int
     output: tuple[torch.Size, torch.dtype]
+
+
+class NotComposable(Exception):
+    """An evaluation that is transformed as it runs, as in forward mode: it has no tape to speak of."""
 
 
 class _Bytes:
@@ -56,6 +60,8 @@ class Composed(nn.Module):
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """What the network returns, without numbers."""
         assert self.counter is not None
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise NotComposable
         inputs = [x] if condition is None else [x, condition]
         leaves = [p for p in self.network.parameters() if p.requires_grad]
         taped = torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *leaves))
