@@ -34,21 +34,20 @@ BESIDE = {  # what else the first stage runs, for the files that the golden entr
     "multistep": ["tests/samplers/test_rules.py"],
     "stochastic": ["tests/samplers/test_rules.py", "tests/samplers/test_flow_sde.py"],
     "reversible": ["tests/samplers/test_rules.py", "tests/samplers/test_reversible.py"],
-    "pullback": [
-        "tests/estimators/test_adjoint_kinds.py::test_the_backward_grid_rises_from_the_clean_end_to_the_noisy_one"
-    ],
+    "pullback": ["tests/estimators/test_pullback.py"],
     "binomial": ["tests/estimators/test_revolve.py"],
     "inverted": ["tests/estimators/test_exactness.py", "tests/property/test_property_reversible.py"],
 }
 ROOMS = {  # what the second stage runs besides golden entries: the tests of a room that are not minutes long
-    "diffusion": ["tests/diffusion", "tests/samplers/test_rules.py", "tests/samplers/test_encoding.py"],
-    "samplers": [f"tests/samplers/test_{name}.py" for name in ("rules", "encoding", "flow_sde", "reversible")],
+    "diffusion": ["diffusion", "samplers/test_rules.py", "samplers/test_encoding.py"],
+    "samplers": [
+        *("samplers/test_rules.py", "samplers/test_encoding.py", "samplers/test_flow_sde.py"),
+        *("samplers/test_reversible.py", "estimators/test_counts.py"),
+    ],
     "estimators": [
-        *(
-            f"tests/estimators/test_{name}.py"
-            for name in ("revolve", "exactness", "counts", "adjoints", "adjoint_kinds")
-        ),
-        "tests/property/test_property_reversible.py",
+        *("estimators/test_pullback.py", "estimators/test_revolve.py", "estimators/test_exactness.py"),
+        *("estimators/test_counts.py", "estimators/test_adjoints.py", "estimators/test_adjoint_kinds.py"),
+        "property/test_property_reversible.py",
     ],
 }
 SCHEDULERS = "tests/conformance/test_diffusers_schedulers.py"
@@ -74,7 +73,7 @@ def second_stage(file: str, root: Path) -> list[str]:
     golden = [
         test for entry, test in _golden(root) if entry["problem"] in ("gaussian-scaled-linear", "gaussian-rectified")
     ]
-    return [*NO_DIGITS, *ROOMS[file.split("/")[1]], SCHEDULERS, *golden]
+    return [*NO_DIGITS, *(f"tests/{place}" for place in ROOMS[file.split("/")[1]]), SCHEDULERS, *golden]
 
 
 def _golden(root: Path) -> Iterator[tuple[dict[str, Any], str]]:
