@@ -5,7 +5,13 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run browser test test-all benchmark lint docs findings figures picture clean
+.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs findings figures picture clean
+
+# The suite that `make compare` measures, and how it tells; the revision that `make ab` compares HEAD with
+SUITE ?= pull
+COMPARE ?=
+BASE ?= origin/main
+JOBS ?= 2
 
 install: .venv/installed
 
@@ -27,13 +33,33 @@ browser:
 	else echo "browser: none; install Debian's package chromium as root, or its tests are skipped (in CI they fail)"; fi
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: install
-	$(BIN)/python -m pytest -m 'not benchmark'
+	$(BIN)/python -m pytest -m 'not benchmark' -n $(JOBS) --dist loadfile
+
+# Errors, counts and bytes of the working tree against the committed ones; a cell that fails is a finding, not an end
+compare: install
+	rm -rf runs/$(SUITE)
+	$(BIN)/python -m gradbench run --suite $(SUITE) -j $(JOBS) --out runs/$(SUITE) || test $$? -eq 3
+	$(BIN)/python -m gradbench compare results/baselines/ci.jsonl runs/$(SUITE) $(COMPARE)
+
+# The committed ones anew, after telling what changed: say in the commit why that is right
+baseline: install
+	rm -rf runs/ci
+	$(BIN)/python -m gradbench run --suite ci -j $(JOBS) --out runs/ci
+	$(BIN)/python -m gradbench compare results/baselines/ci.jsonl runs/ci --refresh
+
+# Time too, of two revisions in turns
+ab: install
+	$(BIN)/python -m gradbench compare --ab $(BASE) HEAD -c gaussian -c digits --sampler ddim --steps 10 \
+	  -e backprop -e checkpoint -e adjoint-dpm -e continuous-adjoint $(COMPARE)
+
+full: install
+	$(BIN)/python -m gradbench run --suite full --seeds 0 -j $(JOBS) --out runs/full
 
 benchmark: install
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds --benchmark-autosave
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The command line: thin, and without torch except in the processes that measure."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,22 +81,33 @@ _CELLS = (
     click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16."),
     click.option("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
 )
+_RUNS = (
+    click.option(
+        "--suite",
+        metavar="NAME",
+        shell_complete=names("suites"),
+        help="A suite; the other options replace parts of it.",
+    ),
+    *_CELLS,
+    click.option("--seeds", metavar="RANGE", help="0-4 or 0,3."),
+    click.option("--replicates", type=int, metavar="N", help="Processes a cell."),
+    click.option("--device", metavar="NAME", help="cpu or cuda."),
+)
 
 
-def _cell_options(function: Any) -> Any:
-    for option in reversed(_CELLS):
-        function = option(function)
-    return function
+def _with(options: Sequence[Any]) -> Any:
+    """A decorator that adds the options in their order."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
 @cli.command()
-@click.option(
-    "--suite", metavar="NAME", shell_complete=names("suites"), help="A suite; the options below replace parts of it."
-)
-@_cell_options
-@click.option("--seeds", metavar="RANGE", help="0-4 or 0,3.")
-@click.option("--replicates", type=int, metavar="N", help="Processes a cell.")
-@click.option("--device", metavar="NAME", help="cpu or cuda.")
+@_with(_RUNS)
 @click.option("--out", default="runs/latest", show_default=True, metavar="DIR", help="Where rows and report go.")
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
@@ -115,7 +127,7 @@ def run(**options: Any) -> int:
 
 
 @cli.command()
-@_cell_options
+@_with(_CELLS)
 @_json_option
 @_cases_option
 def predict(as_json: bool, **options: Any) -> int:
@@ -133,7 +145,7 @@ def predict(as_json: bool, **options: Any) -> int:
 
 
 @cli.command()
-@_cell_options
+@_with(_CELLS)
 @click.option("--memory", required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
 @click.option("--reference", default="sampler", show_default=True, metavar="NAME", help="sampler or flow.")
 @click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
@@ -212,6 +224,28 @@ def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     from gradbench.bench.status import merge_command
 
     merge_command(list(folders), out, as_json)
+
+
+@cli.command()
+@click.argument("sides", nargs=-1, type=click.Path(path_type=Path), metavar="BASE NEW")
+@click.option("--ab", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions in turns and compare them.")
+@_with(_RUNS)
+@click.option("--cases", "case_folder", metavar="DIR", help="With --ab, a folder of cases in either revision.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="status, gradient, nfe, memory or time.")
+@click.option("--factor", default=1.10, show_default=True, metavar="X", help="Slowdowns below it are none.")
+@click.option("--format", default="text", show_default=True, metavar="NAME", help="text, markdown or json.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--out", metavar="PATH", help="The file of the verdict; with --ab the folder of the rows, runs/ab.")
+@click.option("--refresh", is_flag=True, help="Then write NEW as a baseline over BASE; exit code 0.")
+def compare(sides: tuple[Path, ...], **options: Any) -> int:
+    """Compare two runs, or a run with a baseline: right, as accurate, as fast, as small?
+
+    BASE and NEW are folders that `run --out` wrote or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
+    4 where nothing can be compared, with --ab 125 where a revision cannot run.
+    """
+    from gradbench.bench.regression import compare_command
+
+    return compare_command(sides, options)
 
 
 @cli.command()

@@ -31,3 +31,10 @@ def browser():
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many tests were skipped for want of a GPU."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", ()) if "gpu" in r.keywords]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} GPU tests skipped: no CUDA device")

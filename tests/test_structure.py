@@ -61,8 +61,15 @@ def test_rows_are_read_without_torch(file):
     assert not any(name.split(".")[0] == "torch" for name in imports(file))
 
 
-@pytest.mark.parametrize("line", ["list", "list cases", "list samplers", "list suites", "run --suite full --dry-run"])
-def test_listing_and_planning_import_no_torch(line):
+BASELINE = PACKAGE.parent / "results" / "baselines" / "ci.jsonl"
+TORCH_FREE_LINES = (
+    *("list", "list cases", "list samplers", "list suites", "run --suite full --dry-run"),
+    f"compare {BASELINE} {BASELINE}",
+)
+
+
+@pytest.mark.parametrize("line", TORCH_FREE_LINES, ids=lambda line: line.partition(" /")[0])
+def test_listing_planning_and_comparing_import_no_torch(line):
     code = (
         f"import sys; sys.argv = ['gradbench', *{line.split()!r}]\n"
         "from gradbench.cli import main\n"

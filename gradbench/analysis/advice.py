@@ -9,8 +9,8 @@ from typing import Any
 from gradbench import checks
 from gradbench.analysis.advise import PREDICTED, Advice, Evidence, Option, Task, advise, error_of, seconds_of
 from gradbench.bench.case import headers, shipped_folder
+from gradbench.bench.load import load_rows
 from gradbench.bench.plan import Planned, make_plan
-from gradbench.bench.store import load_rows
 from gradbench.bench.suite import Block
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, WORKSPACES, room

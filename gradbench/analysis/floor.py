@@ -1,8 +1,9 @@
 """The floor of an error: below the accuracy of its reference, an error is not a number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Cell, Row
 from gradbench.analysis.numbers import is_finite, number
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -25,15 +26,21 @@ class Reading:
 
 
 def floor_of(cell: Cell, reference: str) -> float:
-    """The tolerance of one reference of a cell, of all of them together, or the rounding unit of its dtype.
+    """The accuracy of one reference of a cell."""
+    return tolerance(cell.rows, cell.dtype, reference)
 
-    The first that its rows give: a reference has a tolerance of its own where a row says so.
+
+def tolerance(rows: Iterable[Row], dtype: str, reference: str) -> float:
+    """The tolerance of one reference of a cell's rows, of all of them together, or the rounding unit of the dtype.
+
+    The first that the rows give: a reference has a tolerance of its own where a row says so.
     """
+    rows = list(rows)
     for column in (f"{reference}_tol", "reference_tol"):
-        found = [tol for row in cell.rows if (tol := number(row.get(column))) and is_finite(tol) and tol > 0]
+        found = [tol for row in rows if (tol := number(row.get(column))) and is_finite(tol) and tol > 0]
         if found:
             return max(found)
-    return EPSILON.get(cell.dtype, EPSILON["float64"])
+    return EPSILON.get(dtype, EPSILON["float64"])
 
 
 def resolution(cell: Cell, reference: str) -> float:

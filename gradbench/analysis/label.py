@@ -64,6 +64,22 @@ def labels(rows: list[Row], kind: str) -> list[str]:
     return [", ".join(filter(None, (name, weights_of(row)))) for name, row in zip(found, rows, strict=True)]
 
 
+def cell_names(rows: list[Row]) -> dict[str, str]:
+    """By cell_id "case, sampler, steps, estimator", and what else tells cells apart whose names are the same."""
+    kinds = (labels(rows, kind) for kind in ("case", "sampler", "estimator"))
+    alike: dict[tuple, list[Row]] = {}
+    for row, case, sampler, estimator in zip(rows, *kinds, strict=True):
+        alike.setdefault((case, sampler, f"{text(row.get('steps'))} steps", estimator), []).append(row)
+    return {row["cell_id"]: ", ".join([*name, *_rest(row, twins)]) for name, twins in alike.items() for row in twins}
+
+
+def _rest(row: Row, twins: list[Row]) -> list[str]:
+    """The columns in which rows of one name differ, with this row's values."""
+    differ = [c for c in ("targets", "seed", "dtype", "device") if len({_frozen(twin.get(c)) for twin in twins}) > 1]
+    values = {c: "+".join(row[c]) if isinstance(row.get(c), list) else text(row.get(c)) for c in differ}
+    return [f"{column} {value}" for column, value in values.items()]
+
+
 def _differing(variants: list[dict[str, Any]]) -> set[str]:
     options = {option for params in variants for option in params}
     return {

@@ -36,3 +36,12 @@ def missing(value: Any) -> bool:
 def text(value: Any) -> str:
     """`value` as text; the empty string where it is missing."""
     return "" if missing(value) else str(value)
+
+
+def differ(base: float, new: float, relative: float, absolute: float = 0.0) -> bool:
+    """Whether two numbers differ by more than `relative` of the larger plus `absolute`; infinity equals itself."""
+    if base == new:
+        return False
+    if not (is_finite(base) and is_finite(new)):
+        return True
+    return abs(new - base) > relative * max(abs(base), abs(new)) + absolute

@@ -114,11 +114,11 @@ def run_command(options: dict[str, Any], line: str) -> int:
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
-    for device in {block.device for block in suite.blocks} - {"cpu"}:
-        checks.device(device)
     if options["dry_run"]:
         _show_plan(planned, options["as_json"])
         return OK
+    for device in {block.device for block in suite.blocks} - {"cpu"}:
+        checks.device(device)
     if not options["out"]:
         raise ValueError("--out must name a folder, got ''")
     store = Store(Path(options["out"]))
@@ -190,11 +190,12 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
 
 def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
-    from gradbench.bench.store import load_rows, read_plan, write_parquet
+    from gradbench.bench.load import load_rows
+    from gradbench.bench.store import read_plan, write_parquet
     from gradbench.report.html import write_report
     from gradbench.report.terminal import show_table
 
-    rows, folder = load_rows(source), source if source.is_dir() else source.parent
+    rows, folder = load_rows(source, strict=False), source if source.is_dir() else source.parent
     if not rows:
         raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
     files = {}

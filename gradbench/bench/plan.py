@@ -58,7 +58,11 @@ def cell_id(cell: dict[str, Any]) -> str:
 
 
 def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
-    """Every cell of the blocks once, in their order; `ValueError` for names and values that there are not."""
+    """Every cell of the blocks once, in their order; `ValueError` for names and values that there are not.
+
+    Replicates are rounds: all cells, then all again, so that a slow minute of the machine is one replicate of many
+    cells and not all of a few.
+    """
     checks.positive_integer("replicates", replicates)
     planned: dict[tuple[str, int], Planned] = {}
     for block in blocks:
@@ -68,7 +72,7 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
                 planned.setdefault(item.key, item)
         if len(planned) > MOST_CELLS:
             raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
-    return list(planned.values())
+    return sorted(planned.values(), key=lambda item: item.replicate)
 
 
 def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:

@@ -49,29 +49,14 @@ def predictions(planned: list[Planned]) -> list[dict[str, Any]]:
     for item in planned:
         # what decides the courses of network evaluations: the case and the precision
         network = json.dumps([item.cell["case"], item.cell["case_params"], item.cell["dtype"], item.cell["targets"]])
-        reason = item.skip or _external(item.cell["estimator"])
-        row = dict(item.cell)
-        if reason is None:
-            found = predict_cell(item.cell, courses.setdefault(network, {}))
-            row |= {"reason": found} if isinstance(found, str) else _columns(found)
-        else:
-            row["reason"] = reason
-        rows.append(row)
+        found = item.skip or predict_cell(item.cell, courses.setdefault(network, {}))
+        rows.append({**item.cell, **({"reason": found} if isinstance(found, str) else _columns(found))})
     return rows
 
 
 def _columns(found: Any) -> dict[str, Any]:
     named = {f"{name}_bytes": value for name, value in asdict(found).items() if name not in ("steps", "how")}
     return {**named, "how": found.how, "cards": cards_for(found.baseline + found.peak)}
-
-
-def _external(estimator: str) -> str | None:
-    entry = ESTIMATORS.find(estimator)
-    if entry.requires:
-        return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
-    if entry.traits.get("coordinates"):
-        return "two chains a coordinate: as many as there are numbers"
-    return None
 
 
 def _has_weights(row: dict[str, Any]) -> bool:

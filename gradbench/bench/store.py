@@ -21,8 +21,6 @@ __all__ = [
     "SCHEMA",
     "Store",
     "latest",
-    "load_rows",
-    "read_parquet",
     "read_plan",
     "read_rows",
     "write_parquet",
@@ -172,32 +170,6 @@ def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 JSON = ("case_params", "sampler_params", "estimator_params")
-
-
-def load_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows that count of a folder of a run, or of a rows.parquet; `ValueError` where there is neither."""
-    if path.is_dir():
-        if any(path.glob("rows-*.jsonl")):
-            return latest(read_rows(path))
-        path = path / "rows.parquet"
-    if not path.is_file():
-        raise ValueError(f"no rows in {str(path)!r}: name a folder that `gradbench run --out` wrote, or a rows.parquet")
-    return read_parquet(path)
-
-
-def read_parquet(path: Path) -> list[dict[str, Any]]:
-    """What `write_parquet` wrote, in today's schema and without empty columns; NaN was written as empty."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        found = parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowInvalid:
-        raise ValueError(f"{str(path)!r} is not a parquet file") from None
-    if found and not {"cell_id", "status"} <= set(found[0]):
-        raise ValueError(f"{str(path)!r} holds no rows of gradbench: cell_id and status are missing")
-    parsed = ({**row, **{name: json.loads(row[name]) for name in JSON if row.get(name)}} for row in found)
-    return [{name: value for name, value in migrate(row).items() if value is not None} for row in parsed]
 
 
 def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -131,6 +131,11 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
 
 def predict_cell(cell: dict[str, Any], courses: Courses | None = None) -> Prediction | str:
     """The peak memory of a cell without running it, or why there is none. courses: of earlier cells of its network."""
+    entry = ESTIMATORS.find(cell["estimator"])
+    if entry.requires:
+        return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
+    if entry.traits.get("coordinates"):
+        return "two chains a coordinate: as many as there are numbers"
     with skeleton():
         header, params = headers()[cell["case"]], cell["case_params"]
         compiled = {"compile": False} if "compile" in header.PARAMS else {}
@@ -142,6 +147,8 @@ def predict_cell(cell: dict[str, Any], courses: Courses | None = None) -> Predic
             return reason or predict(made, estimator, cell["steps"], courses)
         except (Unpredictable, ValueError) as failure:
             return str(failure)
+        except Exception as failure:  # a user's estimator may do anything
+            return _line(failure)
 
 
 def _threads(case: str) -> int:

@@ -29,6 +29,10 @@ class Course:
     output: tuple[torch.Size, torch.dtype]
 
 
+class NotComposable(Exception):
+    """An evaluation that is transformed as it runs, as in forward mode: it has no tape to speak of."""
+
+
 class _Bytes:
     """Bytes that live as long as this object does, without a tensor."""
 
@@ -56,6 +60,8 @@ class Composed(nn.Module):
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """What the network returns, without numbers."""
         assert self.counter is not None
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise NotComposable
         inputs = [x] if condition is None else [x, condition]
         leaves = [p for p in self.network.parameters() if p.requires_grad]
         taped = torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *leaves))

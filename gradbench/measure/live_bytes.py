@@ -55,7 +55,7 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def _track(self, tensor: Tensor) -> None:
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not torch.strided or tensor.device.type == "meta" or tensor._is_zerotensor():
             return
         storage = tensor.untyped_storage()
         key = id(storage)

@@ -1,4 +1,8 @@
-"""Speed, as ratios of interleaved runs; shown by `make benchmark`, never asserted in an ordinary test."""
+"""Speed and memory of the building blocks; shown by `make benchmark`, never asserted in an ordinary test.
+
+Groups are compared with each other in one table; `pytest-benchmark compare` sets two saved runs side by side. Ratios
+are of interleaved runs. `extra_info` of a saved run has them and `peak_bytes`, the live bytes of one estimate.
+"""
 
 import statistics
 import time
@@ -8,6 +12,7 @@ import torch
 
 import gradbench
 from gradbench.diffusion.noise import draw
+from gradbench.measure.cost import held_tensors, peak_memory
 
 pytestmark = pytest.mark.benchmark
 
@@ -39,12 +44,30 @@ def problem(digits):
     return digits.problem(steps=10)
 
 
-def test_backprop_against_a_hand_written_loop(benchmark, problem):
-    estimator = gradbench.estimator("backprop")
-    benchmark.extra_info["ratio"] = ratio(lambda: estimator(problem), lambda: hand_written(problem))
+def note_memory(benchmark, problem, call):
+    """Peak live bytes of one call over what is there before, as rows of a run have them."""
+    benchmark.extra_info["peak_bytes"] = peak_memory(call, held_tensors(problem), problem.x_T.device).peak
+
+
+@pytest.mark.benchmark(group="digits, ddim, 10 steps")
+@pytest.mark.parametrize(
+    "name", ["backprop", "checkpoint", "revolve", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"]
+)
+def test_an_estimate(benchmark, problem, name):
+    estimator = gradbench.estimator(name)
+    note_memory(benchmark, problem, lambda: estimator(problem))
     benchmark(lambda: estimator(problem))
 
 
+@pytest.mark.benchmark(group="overhead")
+def test_backprop_against_a_hand_written_loop(benchmark, problem):
+    estimator = gradbench.estimator("backprop")
+    benchmark.extra_info["ratio"] = ratio(lambda: estimator(problem), lambda: hand_written(problem))
+    note_memory(benchmark, problem, lambda: estimator(problem))
+    benchmark(lambda: estimator(problem))
+
+
+@pytest.mark.benchmark(group="overhead")
 def test_checkpoint_against_the_cost_of_its_parts(benchmark, problem):
     """Over (2F + B)/(F + B) times backprop, F a forward pass and B a backward pass measured in the same turns."""
     plain, checkpointed = gradbench.estimator("backprop"), gradbench.estimator("checkpoint")
@@ -56,9 +79,11 @@ def test_checkpoint_against_the_cost_of_its_parts(benchmark, problem):
     f = ratio(forward, lambda: plain(problem))  # F / (F + B)
     found = ratio(lambda: checkpointed(problem), lambda: plain(problem))
     benchmark.extra_info["ratio"], benchmark.extra_info["over_parts"] = found, found / (1 + f)
+    note_memory(benchmark, problem, lambda: checkpointed(problem))
     benchmark(lambda: checkpointed(problem))
 
 
+@pytest.mark.benchmark(group="noise")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_keyed_noise_against_brownian_intervals(benchmark, dtype):
     """A thousand increments of one 4x64x64 latent, forwards and then backwards as an adjoint asks for them.
@@ -83,6 +108,8 @@ def test_keyed_noise_against_brownian_intervals(benchmark, dtype):
     benchmark.pedantic(keyed, rounds=3)
 
 
+@pytest.mark.benchmark(group="references")
 def test_the_flow_gradient_of_a_product_mixture_in_100_dimensions(benchmark):
     problem = gradbench.case("product-mixture", dim=100, batch=64).problem(steps=2)
+    note_memory(benchmark, problem, problem.flow_gradient)
     benchmark(problem.flow_gradient)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gradbench.bench.store import Store, load_rows, write_parquet
+from gradbench.bench.load import load_rows
+from gradbench.bench.store import Store, write_parquet
 
 PUBLISHED = Path(__file__).parents[2] / "results/published/2026-11-21-ci-cpu"
 ROW = {

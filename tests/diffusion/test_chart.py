@@ -78,3 +78,28 @@ def test_the_time_chart_serves_rectified_flow_through_both_ends():
 
 def test_the_noise_chart_is_eps_itself():
     assert make_chart("noise", make_schedule("vp-linear")).weights(0.3) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["noise", "angle", "data", "data-sde"])
+def test_t_of_inverts_tau_at_sigma_zero(name):
+    chart = make_chart(name, make_schedule("vp-linear"))
+    assert chart.t_of(chart.tau(0.0)) == 0.0
+
+
+@pytest.mark.parametrize("name", ["data", "data-sde"])
+def test_t_of_inverts_tau_at_alpha_zero(name):
+    chart = make_chart(name, make_schedule("rectified"))
+    assert chart.tau(1.0) == 0.0 and chart.t_of(0.0) == 1.0
+
+
+def test_the_clock_of_data_is_infinite_at_sigma_zero():
+    for name in ("data", "data-sde"):
+        assert make_chart(name, make_schedule("vp-linear")).tau(0.0) == math.inf
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", SDE_CHARTS)
+@pytest.mark.parametrize("t", TIMES)
+def test_diffusion_squared_is_the_rate_of_variance(name, schedule, t):
+    chart, h = make_chart(name, make_schedule(schedule)), 1e-6
+    assert chart.diffusion(t) ** 2 == pytest.approx(chart.variance(t + h, t - h) / (2 * h), rel=1e-3)

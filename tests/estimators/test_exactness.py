@@ -141,3 +141,18 @@ def test_an_inverse_that_would_draw_in_another_order_says_so():
     )
     with pytest.raises(ValueError, match="another order"):
         x_0.sum().backward()
+
+
+@pytest.mark.parametrize("gradient", ["checkpoint", "revolve[snapshots=2]", "reversible"])
+def test_a_leaf_that_the_network_does_not_read_has_gradient_zero_and_changes_no_other(gradient):
+    network, unread = DropoutNetwork(0.0).double(), torch.ones(3, dtype=torch.float64, requires_grad=True)
+    condition, leaves = torch.zeros(6, dtype=torch.float64), list(network.parameters())
+    denoiser = NetworkDenoiser(network, make_schedule("scaled-linear"), condition=condition)
+    x_T = torch.randn(2, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    grads = []
+    for name, wrt in (("backprop", leaves), (gradient, [unread, *leaves])):
+        x_0 = gradbench.sample(denoiser, x_T, sampler="belm", steps=4, gradient=name, wrt=wrt)
+        grads.append(torch.autograd.grad((x_0**2).sum(), wrt, allow_unused=True))
+    (of_unread, *others), expected = grads[1], grads[0]
+    assert of_unread is None or not of_unread.any()
+    assert relative_error(flatten(tuple(others)), flatten(expected)) < 1e-10

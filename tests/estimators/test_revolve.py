@@ -5,7 +5,7 @@ import torch
 from checkpoint_schedules import Forward, MultistageCheckpointSchedule
 
 import gradbench
-from gradbench.estimators.binomial import Binomial, advances, beta, next_snapshot
+from gradbench.estimators.binomial import Binomial, advances, beta, next_snapshot, repetitions
 from gradbench.measure.error import flatten
 
 
@@ -84,3 +84,8 @@ def test_a_second_backward_pass_gives_the_same_gradient(gaussian):
 def test_snapshots_must_be_a_positive_integer(snapshots):
     with pytest.raises(ValueError, match="snapshots"):
         gradbench.estimator("revolve", snapshots=snapshots)
+
+
+@pytest.mark.parametrize(("steps", "least"), [(1, 0), (2, 1), (6, 1), (7, 2), (56, 3), (57, 4)])
+def test_repetitions_are_the_least_whose_beta_reaches_the_steps(steps, least):
+    assert repetitions(steps, 5) == least

@@ -53,6 +53,14 @@ def test_what_existed_before_is_the_baseline():
     assert (counted.baseline, counted.peak) == (4000, 4000)
 
 
+def test_shapes_without_memory_are_no_bytes():
+    """What is on `meta`, and zero tangents, which forward mode makes of both kinds inside itself."""
+    with LiveBytes() as counted:
+        shape, zero = torch.empty(1000, device="meta"), torch._efficientzerotensor((1000,))
+        assert shape.shape == zero.shape
+    assert counted.peak == 0
+
+
 def test_collection_is_off_inside_and_as_it_was_outside():
     assert gc.isenabled()
     with LiveBytes():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from gradbench.bench.store import load_rows
+from gradbench.bench.load import load_rows
 from gradbench.report.html import write_report
 from tests.browser import FLAGS, chromium, settle
 

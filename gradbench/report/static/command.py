@@ -6,7 +6,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.analysis.cells import REFERENCES, TARGETS
-from gradbench.bench.store import load_rows
+from gradbench.bench.load import load_rows
 from gradbench.report.static.canvas import FORMATS
 from gradbench.report.static.catalogue import KINDS
 from gradbench.report.static.points import Ask
@@ -24,7 +24,7 @@ def figures_command(options: dict[str, Any]) -> int:
             checks.one_of(name, options[name], allowed)
     if options["max_error"] is not None:
         checks.positive("--max-error", options["max_error"])
-    rows = load_rows(options["rows"])
+    rows = load_rows(options["rows"], strict=False)
     for column in ("case", "sampler"):
         rows = _chosen(rows, column, options[f"{column}s"])
     source: Path = options["rows"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gradbench.bench.store import load_rows
+from gradbench.bench.load import load_rows
 from gradbench.report.static.catalogue import KINDS
 from gradbench.report.static.write import write_figures
 

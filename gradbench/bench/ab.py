@@ -1,0 +1,107 @@
+"""Two revisions measured in turns, A B B A A B ..., so that a slow minute of the machine is on both.
+
+Each revision lies in a git worktree of its own, which goes away whatever happens, and runs as it is, on the present
+interpreter and its packages: `python -m gradbench run` with the worktree first on the path. In the repository of an
+estimator's author gradbench itself is the installed one and the estimator that of the revision.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradbench import checks
+
+NAMES = ("base", "new")
+RAN = (0, 3)  # exit codes of `run` that leave rows: fine, and some cells failed
+INTERRUPTED = 130
+
+
+class CannotRun(Exception):
+    """A revision that gives no rows, and why: for git bisect a commit to skip, exit code 125."""
+
+
+def measure(revisions: Sequence[str], words: Sequence[str], replicates: int, out: Path) -> tuple[Path, Path]:
+    """Runs `words`, the options of `gradbench run`, `replicates` times on each of two revisions.
+
+    Returns the two folders of rows, OUT/base-COMMIT and OUT/new-COMMIT, written anew. Raises `ValueError` for what is
+    no revision of the repository here, `CannotRun` where one of them gives no rows.
+    """
+    checks.positive_integer("replicates", replicates)
+    commits = [commit_of(revision) for revision in revisions]
+    folders = [(out / f"{name}-{commit[:10]}").resolve() for name, commit in zip(NAMES, commits, strict=True)]
+    for folder in folders:
+        if (folder / "plan.json").exists():
+            shutil.rmtree(folder)
+    place = Path.cwd().resolve().relative_to(_git("rev-parse", "--show-toplevel"))
+    with worktrees(commits) as trees:
+        for replicate in range(replicates):
+            for side in (0, 1) if replicate % 2 == 0 else (1, 0):
+                line = [*words, "--replicates", str(replicate + 1), "--out", str(folders[side])]
+                said = run(trees[side], place, line, f"{NAMES[side].upper()} {revisions[side]}")
+                print(f"{NAMES[side]:<4} {commits[side][:10]}, replicate {replicate + 1}: {said}", file=sys.stderr)
+    return folders[0], folders[1]
+
+
+def commit_of(revision: str) -> str:
+    """The commit that a revision names; `ValueError` where there is no repository or no such revision."""
+    _git("rev-parse", "--show-toplevel")
+    try:
+        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    except ValueError:
+        raise ValueError(f"--ab: {revision!r} is no revision of the git repository here") from None
+
+
+@contextlib.contextmanager
+def worktrees(commits: Sequence[str]) -> Iterator[list[Path]]:
+    """A worktree of each commit in a folder for temporary files, removed at the end, also of a killed process."""
+
+    def stop(signum: int, frame: Any) -> None:
+        sys.exit(128 + signum)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    holder = Path(tempfile.mkdtemp(prefix="gradbench-ab-"))
+    trees = [holder / name for name in NAMES]
+    try:
+        for tree, commit in zip(trees, commits, strict=True):
+            _git("worktree", "add", "--detach", "--quiet", str(tree), commit)
+        yield trees
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+        _git("worktree", "prune")
+        signal.signal(signal.SIGTERM, previous)
+
+
+def run(tree: Path, place: Path, words: Sequence[str], name: str) -> str:
+    """`gradbench run` at a place in a worktree; returns the last line that it says.
+
+    Raises `CannotRun` where it leaves no rows.
+    """
+    if not (tree / place).is_dir():
+        raise CannotRun(f"{name} cannot run: it has no folder {str(place)!r}")
+    path = [str(folder) for folder in (tree, tree / "src") if folder.is_dir()] + [os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+    command = [sys.executable, "-m", "gradbench", "run", *words]
+    done = subprocess.run(command, cwd=tree / place, env=environment, capture_output=True, text=True)
+    last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+    if done.returncode == INTERRUPTED:
+        raise KeyboardInterrupt
+    if done.returncode not in RAN:
+        raise CannotRun(f"{name} cannot run (exit code {done.returncode}): {last}")
+    return last
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    except OSError as error:
+        raise ValueError(f"--ab needs git: {error}") from None
+    if done.returncode:
+        raise ValueError(f"git {' '.join(arguments)}: {' '.join(done.stderr.split()) or 'failed'}")
+    return done.stdout.strip()

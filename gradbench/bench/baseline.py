@@ -1,0 +1,43 @@
+"""Baselines: what a run found that every machine must find again, in a file that is committed.
+
+One JSON line a cell with its identity, status, gradients, counts and bytes, and nothing of times and of the machine;
+numbers to nine digits and lines in order, so that a difference of two baselines is one of results.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradbench.bench.plan import IDENTITY
+from gradbench.bench.schema import KINDS, TARGETS
+
+Row = dict[str, Any]
+MEASURES = (
+    *("nfe_forward", "nfe_backward", "vjps", "peak_bytes", "draws"),
+    *(f"grad_norm_{target}" for target in TARGETS),
+    *(f"{kind}_{measure}_{target}" for kind in KINDS for measure in ("error", "norm_ratio") for target in TARGETS),
+    *(f"{measure}_{target}" for measure in ("bias", "bias_norm", "std_error", "snr") for target in TARGETS),
+    *(f"{kind}_tol" for kind in KINDS),
+)
+COLUMNS = (*IDENTITY, "schema", "cell_id", "replicate", "status", "reason", "torch", *MEASURES)
+
+
+def write_baseline(rows: Sequence[Row], path: Path) -> int:
+    """Writes the first replicate of every cell to `path`, replacing it at once; returns the number of cells."""
+    if path.suffix != ".jsonl":
+        raise ValueError(f"a baseline is a .jsonl file, got {str(path)!r}")
+    first: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: row["replicate"]):
+        first.setdefault(row["cell_id"], row)
+    kept = [{name: _rounded(row[name]) for name in COLUMNS if row.get(name) is not None} for row in first.values()]
+    lines = sorted(json.dumps({**row, "replicate": 0}, separators=(",", ":")) for row in kept)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(f"{line}\n" for line in lines))
+    temporary.replace(path)
+    return len(lines)
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.9g}") if isinstance(value, float) else value

@@ -1,0 +1,73 @@
+"""The rows of a folder, of a file of JSON lines or of a parquet file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gradbench.bench.schema import STATUSES, migrate
+from gradbench.bench.store import JSON, latest, read_rows
+
+Row = dict[str, Any]
+
+
+def load_rows(path: Path, strict: bool = True) -> list[Row]:
+    """The row that counts of each (cell_id, replicate), in today's schema, without empty columns.
+
+    path: a folder that `gradbench run --out` wrote, or a file; a torn last line is passed over in a folder alone,
+    where a killed writer may have left it. strict: other lines of a folder that are no rows are an error, as they must
+    be for a comparison, where a cell that cannot be read would count as one that is not there; else they are passed
+    over. Raises `ValueError` for a path that is none of these and for a file that is corrupt or not of gradbench's.
+    """
+    if path.is_dir():
+        return _folder(path, strict)
+    if not path.exists():
+        raise ValueError(f"no such file or folder: {str(path)!r}")
+    return latest(_parquet(path) if path.suffix == ".parquet" else _lines(path))
+
+
+def _folder(folder: Path, strict: bool) -> list[Row]:
+    shards = sorted(path for path in folder.glob("rows-*.jsonl") if path.is_file())
+    if shards:
+        return latest((row for shard in shards for row in _lines(shard, torn=True)) if strict else read_rows(folder))
+    if (folder / "rows.parquet").is_file():
+        return latest(_parquet(folder / "rows.parquet"))
+    if (folder / "plan.json").is_file():
+        return []
+    raise ValueError(f"no rows in {str(folder)!r}: name a folder that `gradbench run --out` wrote, or a file of rows")
+
+
+def _lines(path: Path, torn: bool = False) -> Iterator[Row]:
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        try:
+            content = json.loads(line)
+        except ValueError:
+            if torn and not line.endswith(b"\n"):
+                return
+            content = None
+        yield _row(content, f"{path}, line {number},")
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is no parquet file: {str(error)[:80]}") from None
+    for number, row in enumerate(table.to_pylist(), 1):
+        try:
+            yield _row({k: json.loads(v) if k in JSON and v else v for k, v in row.items()}, f"{path}, row {number},")
+        except (TypeError, json.JSONDecodeError):
+            raise ValueError(f"{path}, row {number}, is no row of gradbench's: its parameters are no JSON") from None
+
+
+def _row(content: Any, where: str) -> Row:
+    """The row without its empty columns; `ValueError` for what is none."""
+    kinds = {"cell_id": str, "replicate": int, "status": str}
+    if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in kinds.items()):
+        raise ValueError(f"{where} is no row of gradbench's: it needs {', '.join(kinds)}")
+    if content["status"] not in STATUSES:
+        raise ValueError(f"{where} has the unknown status {content['status'][:40]!r}; allowed: {', '.join(STATUSES)}")
+    return {name: value for name, value in migrate(content).items() if value is not None}

@@ -1,0 +1,38 @@
+"""Why the survivors live: (file, line before, line after) -> the reason."""
+
+Change = tuple[str, str, str]
+
+NO_SNAPSHOT = (
+    "with one step left `next_snapshot` is 0, so the step back to the same place adds no mark that was not there."
+)
+EQUIVALENT: dict[Change, str] = {
+    (
+        "gradbench/samplers/base.py",
+        "return point if ratio == 1.0 else point * ratio",
+        "return point if ratio == -1.0 else point * ratio",
+    ): "a ratio of scales is positive, and a point times 1.0 is the point; the test of 1.0 saves a copy.",
+    (
+        "gradbench/samplers/stochastic.py",
+        "square = ((point - mean) ** 2).flatten(1).sum(1)",
+        "square = ((point - mean) ** 2).flatten(1).sum(-1)",
+    ): "after `flatten(1)` there are two dimensions, and the last is dimension 1.",
+    (
+        "gradbench/samplers/stochastic.py",
+        "std = self.eta * sigma_1 * self._lost(interval)",
+        "std = (-(self.eta * sigma_1)) * self._lost(interval)",
+    ): "this std is used squared only; the one that multiplies the noise is that of `spread`.",
+    (
+        "gradbench/estimators/pullback.py",
+        "if steps <= n or j * n % steps == 0:",
+        "if (steps < n) or j * n % steps == 0:",
+    ): "with steps = n the second condition holds for every j.",
+    ("gradbench/estimators/binomial.py", "if n - place > 1:", "if (n + place) > 1:"): NO_SNAPSHOT,
+    ("gradbench/estimators/binomial.py", "if n - place > 1:", "if (n - place >= 1):"): NO_SNAPSHOT,
+    ("gradbench/estimators/binomial.py", "if n - place > 1:", "if n - place > -1:"): NO_SNAPSHOT,
+    (
+        "gradbench/estimators/inverted.py",
+        "blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]",
+        "blocks = [self.made[(-(i * size)) : (i + 1) * size] for i in reversed(range(parts))]",
+    ): "a rule has one part or two, and of two the second half starts at `size` from either end.",
+}
+OTHER: dict[Change, str] = {}

@@ -1,0 +1,200 @@
+"""Runs mutants: a process that has imported torch, but not gradbench, is forked for each, and the child runs pytest.
+
+What the tests need besides gradbench is imported beforehand, by the names that a clean run has loaded.
+"""
+
+import contextlib
+import gc
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from studies.mutants.candidates import Mutant
+
+GOLDEN = "tests/conformance/test_golden.py"
+NO_DIGITS = (
+    "--deselect",
+    "tests/estimators/test_exactness.py::test_checkpoint_equals_backprop_bit_for_bit_on_the_digits_network",
+)
+BESIDE = {  # what else the first stage runs, for the files that the golden entries do not reach in full
+    "chart": ["tests/diffusion/test_chart.py"],
+    "sde_chart": ["tests/diffusion/test_chart.py"],
+    "base": ["tests/samplers/test_rules.py"],
+    "runge_kutta": ["tests/samplers/test_rules.py"],
+    "multistep": ["tests/samplers/test_rules.py"],
+    "stochastic": ["tests/samplers/test_rules.py", "tests/samplers/test_flow_sde.py"],
+    "reversible": ["tests/samplers/test_rules.py", "tests/samplers/test_reversible.py"],
+    "pullback": ["tests/estimators/test_pullback.py"],
+    "binomial": ["tests/estimators/test_revolve.py"],
+    "inverted": ["tests/estimators/test_exactness.py", "tests/property/test_property_reversible.py"],
+}
+ROOMS = {  # what the second stage runs besides golden entries: the tests of a room that are not minutes long
+    "diffusion": ["diffusion", "samplers/test_rules.py", "samplers/test_encoding.py"],
+    "samplers": [
+        *("samplers/test_rules.py", "samplers/test_encoding.py", "samplers/test_flow_sde.py"),
+        *("samplers/test_reversible.py", "estimators/test_counts.py"),
+    ],
+    "estimators": [
+        *("estimators/test_pullback.py", "estimators/test_revolve.py", "estimators/test_exactness.py"),
+        *("estimators/test_counts.py", "estimators/test_adjoints.py", "estimators/test_adjoint_kinds.py"),
+        "property/test_property_reversible.py",
+    ],
+}
+SCHEDULERS = "tests/conformance/test_diffusers_schedulers.py"
+QUIET = ("-x", "-q", "-rf", "--tb=line", "-W", "ignore", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
+WARM = ("torch", "numpy", "scipy", "safetensors.torch", "pytest")
+
+
+def first_stage(file: str, root: Path) -> list[str]:
+    """One golden entry of each sampler, adjoint and option, and the tests beside them; what is nearest comes first."""
+    kinds: dict[str, str] = {}
+    for entry, test in _golden(root):
+        kind = [entry.get(key) for key in ("kind", "sampler", "estimator", "options", "adjoint_steps")]
+        kinds.setdefault(json.dumps(kind), test)
+    golden, beside = list(kinds.values()), BESIDE.get(Path(file).stem, [])
+    if "estimators" in file:
+        golden.reverse()  # the adjoints first
+    near_first = Path(file).stem not in ("stochastic", "reversible")
+    return [*NO_DIGITS, *(beside + golden if near_first else golden + beside)]
+
+
+def second_stage(file: str, root: Path) -> list[str]:
+    """The tests of the file's room, and every golden entry of two other schedules."""
+    golden = [
+        test for entry, test in _golden(root) if entry["problem"] in ("gaussian-scaled-linear", "gaussian-rectified")
+    ]
+    return [*NO_DIGITS, *(f"tests/{place}" for place in ROOMS[file.split("/")[1]]), SCHEDULERS, *golden]
+
+
+def _golden(root: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Golden entries, and the test of each; those of mixtures and of the flow alone are slow, or see no rule."""
+    for entry in json.loads((root / "tests/golden/index.json").read_text())["entries"]:
+        if entry["kind"] != "flow" and "mixture" not in entry["problem"]:
+            yield entry, f"{GOLDEN}::test_entry_is_met_at_its_tolerance[{entry['problem']}:{entry['key']}]"
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, name: str, path: str, source: str) -> None:
+        super().__init__(name, path)
+        self.source = source
+
+    def get_code(self, fullname: str) -> Any:
+        return compile(self.source, self.path, "exec")
+
+
+class Finder:
+    """Finds one module as its mutated source; put first in `sys.meta_path`."""
+
+    def __init__(self, file: str, source: str, root: Path) -> None:
+        self.name = file.removesuffix(".py").replace("/", ".")
+        self.path, self.source = str(root / file), source
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != self.name:
+            return None
+        return importlib.util.spec_from_file_location(name, self.path, loader=_Loader(name, self.path, self.source))
+
+
+def _child(arguments: Sequence[str], finder: Finder | None, limit: int, output: int, after: Callable[[], None]) -> None:
+    """Runs pytest and exits with its code. Never returns."""
+    code = 70
+    try:
+        os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if finder is not None:
+            sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+        import pytest
+
+        code = int(pytest.main([*QUIET, *arguments]))
+        after()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+class Run:
+    """One forked child at work, of at most `limit` seconds of processor time, and ten times that by the clock."""
+
+    def __init__(
+        self, arguments: Sequence[str], finder: Finder | None, limit: int, after: Callable[[], None] = lambda: None
+    ) -> None:
+        assert "gradbench" not in sys.modules, "a child would see gradbench as it was imported before"
+        self.output, self.end = tempfile.TemporaryFile(), time.monotonic() + 10 * limit  # noqa: SIM115
+        self.pid = os.fork()
+        if self.pid == 0:
+            _child(arguments, finder, limit, self.output.fileno(), after)
+
+    def ended(self) -> int | None:
+        """The exit code, or None while it runs; minus a signal's number where that ended it."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if not pid and time.monotonic() > self.end:
+            os.kill(self.pid, signal.SIGXCPU)
+            pid, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def text(self) -> str:
+        """What it printed."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
+
+    def wait(self) -> int:
+        """The exit code in the end."""
+        while (code := self.ended()) is None:
+            time.sleep(0.05)
+        return code
+
+
+def warm_up(arguments: Sequence[str], limit: int) -> None:
+    """A clean run in a child: it must pass. Its modules, gradbench's and the tests' left out, are imported here."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in WARM:
+        importlib.import_module(name)
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.NamedTemporaryFile("r") as names:
+        run = Run(arguments, None, limit, lambda: _note(names.name))
+        if code := run.wait():
+            raise RuntimeError(f"the tests fail without a mutant, exit code {code}:\n{run.text()[-3000:]}")
+        for name in names.read().split():
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
+
+
+def _note(place: str) -> None:
+    own = ("gradbench", "tests", "studies", "_pytest", "conftest", "__main__")
+    Path(place).write_text("\n".join(n for n in list(sys.modules) if n.split(".")[0] not in own))
+
+
+def verdicts(
+    mutants: Iterable[Mutant], stage: Callable[[str, Path], list[str]], root: Path, limit: int, jobs: int
+) -> Iterable[tuple[Mutant, str, str]]:
+    """(mutant, "killed", "timeout" or "survived", the test that failed), as they come."""
+    waiting, at_work = list(mutants)[::-1], {}
+    while waiting or at_work:
+        while waiting and len(at_work) < jobs:
+            mutant = waiting.pop()
+            at_work[mutant] = Run(stage(mutant.file, root), Finder(mutant.file, mutant.source(root), root), limit)
+        time.sleep(0.05)
+        for mutant, run in list(at_work.items()):
+            if (code := run.ended()) is not None:
+                del at_work[mutant]
+                said = [line for line in run.text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+                yield (
+                    mutant,
+                    {0: "survived", -signal.SIGXCPU: "timeout"}.get(code, "killed"),
+                    (said or [f"exit {code}"])[0][:200],
+                )
