@@ -112,18 +112,38 @@ def predicted(case, estimator, steps, courses=None, **problem):
         return predict(make, make_estimator(estimator), steps, courses)
 
 
-def test_a_chain_is_composed_where_a_short_one_is_equal_whole(digits):
-    found = predicted(digits, "revolve[snapshots=3]", 12)
-    assert (found.peak, found.baseline) == real(digits, "revolve[snapshots=3]", steps=12)
+@pytest.fixture(scope="module")
+def revolve(digits):
+    """A prediction of 12 steps, and how the real peaks of 12 and 13 steps are."""
+    estimator = "revolve[snapshots=3]"
+    return predicted(digits, estimator, 12), real(digits, estimator, steps=12), real(digits, estimator, steps=13)
+
+
+def test_a_chain_is_composed_where_a_short_one_is_equal_whole(revolve):
+    found, (peak, baseline), _ = revolve
+    assert (found.peak, found.baseline) == (peak, baseline)
     assert found.how == "composed of network evaluations, equal to a whole run at 2 steps"
 
 
+def test_the_slope_is_what_one_more_step_adds(revolve):
+    found, (peak, _), (more, _) = revolve
+    assert found.slope == more - peak
+
+
+def test_the_parts_are_those_of_a_real_problem(revolve, digits):
+    found, problem = revolve[0], digits.problem(steps=12)
+    assert (found.state, found.tape) == parts(problem)
+    assert found.gradients == 4 * (problem.x_T.numel() + sum(leaf.numel() for leaf in problem.wrt))
+
+
+@pytest.mark.slow
 def test_a_method_that_needs_more_steps_is_checked_where_it_has_them(digits):
     found = predicted(digits, "rlr", 8, sampler="ddpm")
     assert (found.peak, found.baseline) == real(digits, "rlr", sampler="ddpm", steps=8)
     assert found.how.endswith("equal to a whole run at 5 steps")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "how"), [(1, "carried out whole"), (7, "affine in steps, from 2 and 3, checked at 5")]
 )
@@ -139,31 +159,14 @@ def test_a_law_without_a_network_is_carried_out_whole(gaussian):
     assert found.how == "carried out whole"
 
 
-@pytest.mark.parametrize(("estimator", "fixed"), [("backprop", False), ("checkpoint", False), ("reversible", True)])
-def test_the_slope_is_what_one_more_step_adds(digits, estimator, fixed):
-    problem = {"sampler": default_sampler(estimator)}
-    found, more = (predicted(digits, estimator, n, **problem) for n in (6, 7))
-    assert found.slope == more.peak - found.peak and (found.slope == 0) == fixed
-
-
-def test_the_parts_are_those_of_a_real_problem(digits):
-    found, problem = predicted(digits, "checkpoint", 4), digits.problem(steps=4)
-    assert (found.state, found.tape) == parts(problem)
-    assert found.gradients == 4 * (problem.x_T.numel() + sum(leaf.numel() for leaf in problem.wrt))
-
-
 def test_the_objective_alone_is_the_decoders_tape_smaller_by_its_checkpointing():
     whole, again = (
         predicted(gradbench.case("sd-tiny", **JPEG, decoder_checkpointing=on), "checkpoint", 1) for on in (False, True)
     )
-    case = gradbench.case("sd-tiny", **JPEG)
-    problem = case.problem()
-
-    def gradient():
-        x = torch.zeros_like(problem.x_T).requires_grad_()
-        torch.autograd.grad(problem.objective(x).sum(), x)
-
-    found = peak_memory(gradient, held_tensors(problem), torch.device("cpu")).peak
+    problem = gradbench.case("sd-tiny", **JPEG).problem()
+    x = problem.x_T.clone().requires_grad_()
+    gradient = lambda: torch.autograd.grad(problem.objective(x).sum(), x)  # noqa: E731
+    found = peak_memory(gradient, [*held_tensors(problem), x], torch.device("cpu")).peak
     assert again.objective == found < whole.objective
 
 
