@@ -162,8 +162,9 @@ class NetworkDenoiser(Denoiser):
 
     (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
     shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
-    told, as pooled embeddings: tensors with a leading axis of 1 in mappings of any depth, which no gradient is asked
-    of. The state stays in its own dtype, the network in its own.
+    told, as pooled embeddings or class labels: tensors with a leading axis of 1 in mappings of any depth, which no
+    gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
+    the network in its own.
     """
 
     def __init__(
@@ -185,8 +186,12 @@ class NetworkDenoiser(Denoiser):
         self.batched = batched
         self.kind = checks.one_of("prediction", kind, KINDS)
         self.guidance = checks.finite("guidance", guidance)
-        if guidance != 1.0 and (condition is None or null_condition is None):
-            raise ValueError(f"guidance {guidance!r} needs a condition and a null_condition; without them it must be 1")
+        told_apart = bool(null_extra) if condition is None else null_condition is not None
+        if guidance != 1.0 and not told_apart:
+            raise ValueError(
+                f"guidance {guidance!r} needs a condition and a null_condition, or without a condition a null_extra; "
+                "without them it must be 1"
+            )
         self.condition = condition
         self.null_condition = null_condition
 
@@ -200,18 +205,18 @@ class NetworkDenoiser(Denoiser):
         batch = x.shape[0]
         at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
         inputs, extra = x.to(dtype), _told(self.extra, batch, dtype, x.device)
-        if self.condition is None:
-            return self.network(inputs, at, None, **extra)
         condition = self._expand(self.condition, batch, dtype)
-        if self.guidance == 1.0 or self.null_condition is None:
+        if self.guidance == 1.0:
             return self.network(inputs, at, condition, **extra)
-        both = torch.cat([self._expand(self.null_condition, batch, dtype), condition])
-        null_extra = _told(self.null_extra, batch, dtype, x.device)
-        told = tree_map(lambda *pair: torch.cat(pair), null_extra, extra)
+        null_condition = self._expand(self.null_condition, batch, dtype)
+        both = None if condition is None or null_condition is None else torch.cat([null_condition, condition])
+        told = tree_map(_doubled, _told(self.null_extra, batch, dtype, x.device), extra)
         null, conditional = self.network(torch.cat([inputs, inputs]), at, both, **told).chunk(2)
         return null + self.guidance * (conditional - null)
 
-    def _expand(self, condition: Tensor, batch: int, dtype: torch.dtype) -> Tensor:
+    def _expand(self, condition: Tensor | None, batch: int, dtype: torch.dtype) -> Tensor | None:
+        if condition is None:
+            return None
         own = condition.shape[1:] if self.batched else condition.shape
         return condition.to(dtype).expand(batch, *own)
 
@@ -219,11 +224,17 @@ class NetworkDenoiser(Denoiser):
 def _told(extra: Mapping[str, Any], batch: int, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """What else the network is told, for every sample of a batch; whole numbers keep their type."""
 
-    def expand(tensor: Tensor) -> Tensor:
+    def expand(tensor: Any) -> Any:
+        if not isinstance(tensor, Tensor):
+            return tensor
         moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
         return moved.expand(batch, *tensor.shape[1:])
 
     return tree_map(expand, dict(extra))
+
+
+def _doubled(null: Any, conditional: Any) -> Any:
+    return torch.cat([null, conditional]) if isinstance(null, Tensor) else conditional
 
 
 @contextlib.contextmanager

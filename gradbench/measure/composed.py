@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 
 from gradbench.measure.live_bytes import LiveBytes
 
@@ -60,7 +61,7 @@ class Composed(nn.Module):
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """What the network returns, without numbers."""
         assert self.counter is not None
-        if torch._C._functorch.peek_interpreter_stack() is not None:
+        if peek_interpreter_stack() is not None:
             raise NotComposable
         inputs = [x] if condition is None else [x, condition]
         leaves = [p for p in self.network.parameters() if p.requires_grad]

@@ -12,12 +12,15 @@ class LatentDecoder(nn.Module):
 
     z: latents (b, c, h, w), in any precision; D works in its own and the images (b, 3, f h, f w) have that of z. With
     `checkpointing` the decoder's blocks are computed again in a backward pass, one block's tape at a time: without it
-    the tape of one decoded image is larger than that of one evaluation of the U-Net; None leaves it as it is.
-    References: Rombach et al., 2022, arXiv:2112.10752, section 3.1.
+    the tape of one decoded image is larger than that of one evaluation of the U-Net; None leaves it as it is. Raises
+    `ValueError` for an autoencoder that shifts and scales each channel of its own. References: Rombach et al., 2022,
+    arXiv:2112.10752, section 3.1.
     """
 
     def __init__(self, vae: Any, checkpointing: bool | None = True) -> None:
         super().__init__()
+        if getattr(vae.config, "latents_mean", None) is not None:
+            raise ValueError(f"{type(vae).__name__} has latents_mean and latents_std: allowed is one scaling_factor")
         if checkpointing is not None:
             set_inner_checkpointing(vae, checkpointing)
         self.first: nn.Module = getattr(vae, "post_quant_conv", None) or nn.Identity()

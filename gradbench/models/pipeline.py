@@ -27,6 +27,7 @@ FAMILIES = (
     "DDPMPipeline",
     "DDIMPipeline",
 )
+GUIDANCE = {"StableDiffusionPipeline": 7.5, "StableDiffusionXLPipeline": 5.0, "StableDiffusion3Pipeline": 7.0}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def from_pipeline(
     pipe: Any,
     prompt: str | None = None,
     *,
-    negative_prompt: str = "",
+    negative_prompt: str | None = None,
     guidance: float | None = None,
     height: int | None = None,
     width: int | None = None,
@@ -86,16 +87,20 @@ def from_pipeline(
 ) -> PipelineParts:
     """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a model of pixels without a prompt.
 
-    guidance: the classifier-free guidance scale, by default 7.5 with a prompt (7.0 for version 3) and 1 without one.
-    height, width: of the image in pixels, by default the model's own. freeze: weights get `requires_grad_(False)`, but
-    those of adapters (`lora_` in their name); pass False to train others, and name them in `wrt`. Networks stay on
-    their device and in their precision. Raises `ValueError` for other pipelines, whose network reads what this one
-    does not know of; for a prompt where none is read; and for what the scheduler's schedule cannot be (`clip_sample`).
+    negative_prompt: what guidance leads away from, by default the pipeline's own: an empty prompt, or zeros where its
+    configuration says so. guidance: the classifier-free guidance scale, by default the pipeline's own (`GUIDANCE`), and
+    1 without a prompt. height, width: of the image in pixels, by default the model's own. freeze: weights get
+    `requires_grad_(False)`, but those of adapters (`lora_` in their name); pass False to train others, and name them in
+    `wrt`. Networks stay on their device and in their precision. Raises `ValueError` for other pipelines, and for
+    networks distilled with guidance inside, which read what this one does not know of; for a prompt where none is read;
+    and for what the scheduler's schedule cannot be (`clip_sample`).
     """
     family = type(pipe).__name__
     if family not in FAMILIES:
         raise ValueError(f"pipeline {family} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser")
     model = getattr(pipe, "unet", None) or pipe.transformer
+    if getattr(model.config, "time_cond_proj_dim", None) is not None:
+        raise ValueError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
     vae = getattr(pipe, "vae", None)
     if freeze:
         for part in (model, vae, *(getattr(pipe, f"text_encoder{i}", None) for i in ("", "_2", "_3"))):
@@ -110,7 +115,7 @@ def from_pipeline(
     if hasattr(pipe, "encode_prompt"):
         if prompt is None:
             raise ValueError(f"pipeline {family} reads a prompt: give prompt='...'")
-        guidance = (7.0 if "3" in family else 7.5) if guidance is None else guidance
+        guidance = GUIDANCE[family] if guidance is None else guidance
         condition, null, *pooled = _encode(pipe, prompt, negative_prompt, next(model.parameters()).device)
         told = {"StableDiffusionXLPipeline": _told_xl, "StableDiffusion3Pipeline": _told_3}.get(family)
         if told is not None:
@@ -142,7 +147,7 @@ def _latent(pixels: int, factor: int) -> int:
     return pixels // factor
 
 
-def _encode(pipe: Any, prompt: str, negative_prompt: str, device: torch.device) -> Sequence[Tensor]:
+def _encode(pipe: Any, prompt: str, negative_prompt: str | None, device: torch.device) -> Sequence[Tensor]:
     """Embeddings of the prompt and of the negative one, (1, tokens, width), then their pooled ones where there are.
 
     They are made where the text encoder is, and go to the network's device.
