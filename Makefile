@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run browser test test-all benchmark lint docs findings figures picture clean
+.PHONY: install run browser test test-all benchmark lint docs findings figures mutants picture clean
 
 install: .venv/installed
 
@@ -46,6 +46,10 @@ docs: install
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
 	$(BIN)/python -m studies
+
+# docs/findings/mutants.md again: changes the core's formulas one by one, and says which change no test notices
+mutants: install
+	$(BIN)/python -m studies.mutants
 
 # The pictures of docs/guide, from the published rows
 PUBLISHED := results/published/2026-11-21-ci-cpu

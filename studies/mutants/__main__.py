@@ -12,7 +12,8 @@ from pathlib import Path
 
 from studies.mutants.candidates import sample
 from studies.mutants.page import page
-from studies.mutants.runner import first_stage, second_stage, verdicts, warm_up
+from studies.mutants.runner import verdicts, warm_up
+from studies.mutants.stages import first_stage, second_stage
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, tuple[Callable[[str, Path], list[str]], int]] = {
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
     parser.add_argument("--kept", type=Path, default=ROOT / "build" / "mutants.jsonl", help="where verdicts are kept")
-    parser.add_argument("--stage", choices=STAGES, help="only this stage; both by default")
+    parser.add_argument("--stage", choices=STAGES, help="only this stage, and no page; both by default")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "findings" / "mutants.md")
     options = parser.parse_args()
     try:
@@ -50,7 +51,8 @@ def main() -> None:
             kept.setdefault(mutant.key, {})[name] = line
             sys.stdout.write(f"{verdict}: {mutant.file}:{mutant.line} {test}\n")
             sys.stdout.flush()
-    options.out.write_text(page(mutants, kept, options.seed, ROOT))
+    if options.stage is None:
+        options.out.write_text(page(mutants, kept, options.seed, ROOT))
 
 
 def read(place: Path) -> dict[str, dict[str, dict[str, str]]]:
