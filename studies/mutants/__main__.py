@@ -43,7 +43,8 @@ def main() -> None:
     for name in [options.stage] if options.stage else STAGES:
         arguments, limit = STAGES[name]
         waiting = [m for m in mutants if due(name, kept.get(m.key, {}))]
-        warm_up(list(dict.fromkeys(a for m in waiting for a in arguments(m.file, ROOT))), limit)
+        if waiting:
+            warm_up(list(dict.fromkeys(a for m in waiting for a in arguments(m.file, ROOT))), limit)
         for mutant, verdict, test in verdicts(waiting, arguments, ROOT, limit, options.jobs):
             line = {"mutant": mutant.key, "stage": name, "verdict": verdict, "test": test}
             with options.kept.open("a") as file:
