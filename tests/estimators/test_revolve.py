@@ -96,4 +96,5 @@ def test_no_state_is_marked_twice(gaussian, steps):
     rollout = gaussian.problem(steps=steps).rollout
     with torch.no_grad():
         trajectory = Binomial(5).run(rollout, rollout.start(torch.zeros(1, 5).double()))
-    assert [place for place, _ in trajectory.kept] == list(range(max(1, steps - 1)))
+    places = [place for place, _ in trajectory.kept]
+    assert places[0] == 0 and all(a < b < steps for a, b in zip(places, places[1:], strict=False))
