@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs findings figures picture clean
+.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs findings figures mutants picture clean
 
 # The suite that `make compare` measures, and how it tells; the revision that `make ab` compares HEAD with
 SUITE ?= pull
@@ -72,6 +72,10 @@ docs: install
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
 	$(BIN)/python -m studies
+
+# docs/findings/mutants.md again: changes the core's formulas one by one, and says which change no test notices
+mutants: install
+	$(BIN)/python -m studies.mutants
 
 # The pictures of docs/guide, from the published rows
 PUBLISHED := results/published/2026-11-21-ci-cpu

@@ -91,7 +91,7 @@ def _refuse_missing_files(folder: Path) -> None:
     for index in folder.glob("*.safetensors.index.json"):
         try:
             named = set(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(f"weights {str(index)!r} are no index of shards") from None
         missing = sorted(named - set(files))
         if missing:
@@ -111,9 +111,12 @@ def _tokenizer(source: str) -> Any:
     from transformers import CLIPTokenizer
 
     try:
-        return CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
+        found = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
     except Exception as error:
         raise ValueError(f"weights {source!r} cannot be read: tokenizer: {_line(error)}") from None
+    if found.vocab_size <= len(found.all_special_ids):  # what transformers makes of a folder that is not there
+        raise ValueError(f"weights {source!r} cannot be read: tokenizer: it has no words")
+    return found
 
 
 def _scheduler(source: str) -> Any:

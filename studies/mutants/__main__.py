@@ -1,4 +1,4 @@
-"""python -m studies.mutants [--count 320] [--seed 0] [--jobs 2]: runs the mutants and writes docs/findings/mutants.md.
+"""python -m studies.mutants [--count 330] [--seed 0] [--jobs 2]: runs the mutants and writes docs/findings/mutants.md.
 
 Verdicts are kept as they come; those that are there already are not asked for again.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from studies.mutants.candidates import sample
 from studies.mutants.page import page
-from studies.mutants.runner import first_stage, second_stage, verdicts, warm_up
+from studies.mutants.runner import verdicts, warm_up
+from studies.mutants.stages import first_stage, second_stage
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, tuple[Callable[[str, Path], list[str]], int]] = {
@@ -24,11 +25,11 @@ STAGES: dict[str, tuple[Callable[[str, Path], list[str]], int]] = {
 def main() -> None:
     """Both stages, then the page."""
     parser = argparse.ArgumentParser(prog="python -m studies.mutants", description=__doc__)
-    parser.add_argument("--count", type=int, default=320, help="mutants drawn, at least")
+    parser.add_argument("--count", type=int, default=330, help="mutants drawn, at least")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
     parser.add_argument("--kept", type=Path, default=ROOT / "build" / "mutants.jsonl", help="where verdicts are kept")
-    parser.add_argument("--stage", choices=STAGES, help="only this stage; both by default")
+    parser.add_argument("--stage", choices=STAGES, help="only this stage, and no page; both by default")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "findings" / "mutants.md")
     options = parser.parse_args()
     try:
@@ -42,7 +43,8 @@ def main() -> None:
     for name in [options.stage] if options.stage else STAGES:
         arguments, limit = STAGES[name]
         waiting = [m for m in mutants if due(name, kept.get(m.key, {}))]
-        warm_up(list(dict.fromkeys(a for m in waiting for a in arguments(m.file, ROOT))), limit)
+        if waiting:
+            warm_up(list(dict.fromkeys(a for m in waiting for a in arguments(m.file, ROOT))), limit)
         for mutant, verdict, test in verdicts(waiting, arguments, ROOT, limit, options.jobs):
             line = {"mutant": mutant.key, "stage": name, "verdict": verdict, "test": test}
             with options.kept.open("a") as file:
@@ -50,7 +52,8 @@ def main() -> None:
             kept.setdefault(mutant.key, {})[name] = line
             sys.stdout.write(f"{verdict}: {mutant.file}:{mutant.line} {test}\n")
             sys.stdout.flush()
-    options.out.write_text(page(mutants, kept, options.seed, ROOT))
+    if options.stage is None:
+        options.out.write_text(page(mutants, kept, options.seed, ROOT))
 
 
 def read(place: Path) -> dict[str, dict[str, dict[str, str]]]:

@@ -89,3 +89,12 @@ def test_snapshots_must_be_a_positive_integer(snapshots):
 @pytest.mark.parametrize(("steps", "least"), [(1, 0), (2, 1), (6, 1), (7, 2), (56, 3), (57, 4)])
 def test_repetitions_are_the_least_whose_beta_reaches_the_steps(steps, least):
     assert repetitions(steps, 5) == least
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_no_state_is_marked_twice(gaussian, steps):
+    rollout = gaussian.problem(steps=steps).rollout
+    with torch.no_grad():
+        trajectory = Binomial(5).run(rollout, rollout.start(torch.zeros(1, 5).double()))
+    places = [place for place, _ in trajectory.kept]
+    assert places[0] == 0 and all(a < b < steps for a, b in zip(places, places[1:], strict=False))

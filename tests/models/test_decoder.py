@@ -1,4 +1,4 @@
-"""The decoder: latents to images as the autoencoder itself decodes them, its blocks computed again where it is told to."""
+"""The decoder: latents to images as the autoencoder decodes them, its blocks computed again where told to."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The architectures of Stable Diffusion: their sizes, their random weights, and what they cost where nothing is built."""
+"""The architectures of Stable Diffusion: their sizes, their random weights, and what a skeleton costs."""
 
 import psutil
 import pytest

@@ -28,7 +28,8 @@ RUN = """
 import json, sys
 from pathlib import Path
 from studies.mutants.candidates import Mutant
-from studies.mutants.runner import first_stage, verdicts
+from studies.mutants.runner import verdicts
+from studies.mutants.stages import first_stage
 mutants = [Mutant(**given) for given in json.loads(sys.stdin.read())]
 found = verdicts(mutants, first_stage, Path.cwd(), 60, 2)
 print(json.dumps({mutant.file: verdict for mutant, verdict, _ in found}))
