@@ -106,18 +106,19 @@ def test_every_entry_says_what_it_is_and_where_from(name):
 
 
 class Halve(torch.nn.Module):
-    """decode(z) = z/2 in its weight's precision, which it records."""
+    """decode(z) = z/2 in its weight's precision, which it records; its images have z's, as LatentDecoder's have."""
 
     def __init__(self, dtype):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.tensor(0.5, dtype=dtype))
 
     def forward(self, z):
-        self.seen = z.dtype
-        return z * self.weight
+        images = z.to(self.weight.dtype) * self.weight
+        self.seen = images.dtype
+        return images.to(z.dtype)
 
 
-def test_a_half_precision_decoder_gets_half_and_the_objective_gets_the_states_precision():
+def test_a_decoder_works_in_half_precision_and_the_objective_in_the_states():
     decode, x = Halve(torch.float16), torch.full((1, *SHAPE), 0.75)
     image, latent = (Quadratic(torch.zeros(SHAPE), torch.ones(SHAPE)) for _ in range(2))
     value = Decoded(decode, image, latent)(x)
