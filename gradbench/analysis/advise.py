@@ -178,7 +178,7 @@ def _of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
     wanted = (*estimator, task.sampler, task.sampler_params)
 
     def whole(row: Row, kind: str, catalogue: Catalogue) -> tuple[Any, dict[str, Any]]:
-        name = row.get(kind)
+        name = str(row.get(kind))
         defaults = catalogue[name].defaults if name in catalogue else {}
         return name, {**defaults, **params_of(row, kind)}
 

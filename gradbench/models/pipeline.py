@@ -107,8 +107,10 @@ def from_pipeline(
             for name, parameter in part.named_parameters() if part is not None else ():
                 parameter.requires_grad_(parameter.requires_grad and "lora_" in name)
     factor = 1 if vae is None else 2 ** (len(vae.config.block_out_channels) - 1)
-    side = (model.config.sample_size, model.config.sample_size)
-    size = [own if given is None else _latent(given, factor) for own, given in zip(side, (height, width), strict=True)]
+    own = model.config.sample_size
+    own_high, own_wide = own if isinstance(own, list | tuple) else (own, own)
+    high = own_high if height is None else _latent(height, factor)
+    wide = own_wide if width is None else _latent(width, factor)
     condition = null = None
     extra: dict[str, Any] = {}
     null_extra: dict[str, Any] = {}
@@ -119,7 +121,7 @@ def from_pipeline(
         condition, null, *pooled = _encode(pipe, prompt, negative_prompt, next(model.parameters()).device)
         told = {"StableDiffusionXLPipeline": _told_xl, "StableDiffusion3Pipeline": _told_3}.get(family)
         if told is not None:
-            extra, null_extra = (told(p, [n * factor for n in size]) for p in pooled)
+            extra, null_extra = (told(p, (high * factor, wide * factor)) for p in pooled)
     elif prompt is not None:
         raise ValueError(f"pipeline {family} reads no prompt: leave it out, got {prompt!r}")
     denoiser = diffusers_denoiser(
@@ -136,9 +138,8 @@ def from_pipeline(
     )
     decoder = None if vae is None else LatentDecoder(vae, decoder_checkpointing)
     channels = model.config.in_channels
-    h, w = size
-    image_shape = (channels if vae is None else 3, h * factor, w * factor)
-    return PipelineParts(denoiser, decoder, (channels, h, w), image_shape, pipe.scheduler)
+    image_shape = (channels if vae is None else 3, high * factor, wide * factor)
+    return PipelineParts(denoiser, decoder, (channels, high, wide), image_shape, pipe.scheduler)
 
 
 def _latent(pixels: int, factor: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gradbench.models import skeleton
-from gradbench.models.stable_diffusion import Architecture, check_counts
+from gradbench.models.stable_diffusion import Architecture, assembled, check_counts
 
 
 def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
@@ -22,7 +22,6 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from transformers import CLIPTextModel
 
     if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
@@ -31,14 +30,7 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     networks = {name: _load(made, source, name) for name, made in classes.items()}
     if architecture is not None:
         check_counts(networks, architecture, repr(source))
-    return StableDiffusionPipeline(
-        **networks,
-        tokenizer=_tokenizer(source),
-        scheduler=_scheduler(source),
-        safety_checker=None,  # type: ignore[arg-type]
-        feature_extractor=None,  # type: ignore[arg-type]
-        requires_safety_checker=False,
-    )
+    return assembled(networks, _tokenizer(source), _scheduler(source))
 
 
 def _load(made: Any, source: str, name: str) -> Any:

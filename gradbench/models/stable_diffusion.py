@@ -93,7 +93,6 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from transformers import CLIPTextConfig, CLIPTextModel
 
     with torch.random.fork_rng(devices=[]), skeleton.device():
@@ -106,14 +105,16 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
     for network in networks.values():
         network.eval().requires_grad_(False)
     check_counts(networks, architecture)
-    return StableDiffusionPipeline(
-        **networks,
-        tokenizer=letter_tokenizer(architecture.text_encoder.get("vocab_size", 49_408)),
-        scheduler=scheduler(),
-        safety_checker=None,  # type: ignore[arg-type]
-        feature_extractor=None,  # type: ignore[arg-type]
-        requires_safety_checker=False,
-    )
+    return assembled(networks, letter_tokenizer(architecture.text_encoder.get("vocab_size", 49_408)), scheduler())
+
+
+def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
+    """The pipeline of its parts, without those that gradients do not need."""
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
+    made: Any = StableDiffusionPipeline
+    left_out = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    return made(**networks, tokenizer=tokenizer, scheduler=scheduler, **left_out)
 
 
 def check_counts(networks: Mapping[str, nn.Module], architecture: Architecture, source: str = "the network") -> None:

@@ -140,6 +140,10 @@ def test_latents_and_images_are_the_pipelines_own_from_noise_to_the_end(made):
     assert distance(ours, torch.as_tensor(theirs).permute(0, 3, 1, 2)) < 1e-5
 
 
+def test_a_model_of_images_that_are_not_square_has_both_sides():
+    assert from_pipeline(DDIMPipeline(tiny.unet_2d(sample_size=(8, 16)), tiny.ddim())).shape == (3, 8, 16)
+
+
 def test_the_noise_is_drawn_by_key_and_has_the_shape_of_a_batch():
     parts = from_pipeline(random_pipeline(TINY), PROMPT)
     x_T = parts.noise(batch=3, seed=5)

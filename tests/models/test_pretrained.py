@@ -188,7 +188,7 @@ SPOILED = [
     (no_network, "cannot be read: unet"),
     (no_configuration, "cannot be read: vae"),
     (broken_configuration, "cannot be read: unet"),
-    (no_tokenizer, "cannot be read: tokenizer"),
+    (no_tokenizer, "cannot be read: tokenizer: it has no words"),
     (other_class, "hold a UNet2DModel as unet, not a UNet2DConditionModel"),
     (other_encoder, "hold a BertModel as text_encoder, not a CLIPTextModel"),
     (missing_shard, "shards, as diffusion_pytorch_model-"),

@@ -109,14 +109,15 @@ def test_the_flow_does_not_see_how_time_is_labelled(problem, a):
 
 
 class LawNetwork(nn.Module):
-    """A network that predicts what a law knows, told the index 1000 t - 1 as networks are."""
+    """A network that predicts what a law knows, told its schedule's index of the time as networks are."""
 
     def __init__(self, law, kind):
         super().__init__()
         self.law, self.kind = law, kind
 
     def forward(self, x, time, condition):
-        t = (time.item() + 1) / self.law.schedule.train_steps
+        first, last = map(self.law.schedule.index, (0.0, 1.0))  # affine: 1000 t - 1 on alphas, 1000 t on a flow
+        t = (time.item() - first) / (last - first)
         return getattr(self.law.predict(x, t), self.kind)
 
 
