@@ -81,13 +81,13 @@ def options(
     """What is known of each candidate; those that cannot serve go to `skipped`, with the reason."""
     from gradbench.bench.worker import predict_cell
 
-    found, courses = [], {}
+    found, known = [], {}
     for item in planned:
         cell = item.cell
         entry = ESTIMATORS.find(cell["estimator"])
         given = {k: v for k, v in cell["estimator_params"].items() if v != entry.defaults.get(k)}
         label, chosen = render(cell["estimator"], given), (cell["estimator"], cell["estimator_params"])
-        memory = item.skip or predict_cell(cell, courses)
+        memory = item.skip or predict_cell(cell, known)
         if isinstance(memory, str):
             skipped[label] = memory
             continue

@@ -45,11 +45,9 @@ def predictions(planned: list[Planned]) -> list[dict[str, Any]]:
     """One mapping a cell: its identity, `peak_bytes` and the other bytes, `how`, and `cards`; or the reason why not."""
     from gradbench.bench.worker import predict_cell
 
-    rows, courses = [], {}
+    rows, known = [], {}
     for item in planned:
-        # what decides the courses of network evaluations: the case and the precision
-        network = json.dumps([item.cell["case"], item.cell["case_params"], item.cell["dtype"], item.cell["targets"]])
-        found = item.skip or predict_cell(item.cell, courses.setdefault(network, {}))
+        found = item.skip or predict_cell(item.cell, known)
         rows.append({**item.cell, **({"reason": found} if isinstance(found, str) else _columns(found))})
     return rows
 

@@ -1,6 +1,7 @@
 """One cell, measured: the problem is built, then errors, time and memory are three passes, in this order."""
 
 import importlib
+import json
 import math
 import os
 import pdb
@@ -23,7 +24,7 @@ from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint
 from gradbench.measure.kept import problem_key
-from gradbench.measure.predict import Courses, Prediction, Unpredictable, predict
+from gradbench.measure.predict import Chains, Prediction, Unpredictable, predict
 from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
 
@@ -36,7 +37,12 @@ class Skip(Exception):
 
 def build(cell: dict[str, Any], device: str | None = None) -> tuple[Problem, GradientEstimator]:
     """The problem of a cell, on the cell's device or another one, and its estimator."""
-    problem = make_case(cell["case"], cell["case_params"]).problem(
+    return build_problem(cell, device), make_estimator(render(cell["estimator"], cell["estimator_params"]))
+
+
+def build_problem(cell: dict[str, Any], device: str | None = None) -> Problem:
+    """The problem of a cell, on the cell's device or another one."""
+    return make_case(cell["case"], cell["case_params"]).problem(
         sampler=render(cell["sampler"], cell["sampler_params"]),
         steps=cell["steps"],
         seed=cell["seed"],
@@ -44,7 +50,6 @@ def build(cell: dict[str, Any], device: str | None = None) -> tuple[Problem, Gra
         dtype=cell["dtype"],
         device=device or cell["device"],
     )
-    return problem, make_estimator(render(cell["estimator"], cell["estimator_params"]))
 
 
 def measure(
@@ -129,26 +134,35 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def predict_cell(cell: dict[str, Any], courses: Courses | None = None) -> Prediction | str:
-    """The peak memory of a cell without running it, or why there is none. courses: of earlier cells of its network."""
+def predict_cell(cell: dict[str, Any], known: dict[str, Chains] | None = None) -> Prediction | str:
+    """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out."""
     entry = ESTIMATORS.find(cell["estimator"])
     if entry.requires:
         return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
     if entry.traits.get("coordinates"):
         return "two chains a coordinate: as many as there are numbers"
     with skeleton():
-        header, params = headers()[cell["case"]], cell["case_params"]
-        compiled = {"compile": False} if "compile" in header.PARAMS else {}
-        own = {**cell, "case_params": {**params, **compiled}}
         try:
-            problem, estimator = build(own, "meta")
-            reason = estimator.supports(problem.traits)
-            made = lambda steps: build({**own, "steps": steps}, "meta")[0]  # noqa: E731
-            return reason or predict(made, estimator, cell["steps"], courses)
+            chains = _chains(cell, {} if known is None else known)
+            estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
+            reason = estimator.supports(chains.at(cell["steps"]).traits)
+            return reason or predict(chains, estimator, cell["steps"])
         except (Unpredictable, ValueError) as failure:
             return str(failure)
         except Exception as failure:  # a user's estimator may do anything
             return _line(failure)
+
+
+def _chains(cell: dict[str, Any], known: dict[str, Chains]) -> Chains:
+    """Those of the cell's problem; the evaluations of a network are the same whatever sampler calls it."""
+    compiled = {"compile": False} if "compile" in headers()[cell["case"]].PARAMS else {}
+    own = {**cell, "case_params": {**cell["case_params"], **compiled}}
+    network = json.dumps([own[name] for name in ("case", "case_params", "dtype", "targets")])
+    problem = json.dumps([network, *(own[name] for name in ("sampler", "sampler_params", "seed"))])
+    if problem not in known:
+        alike = next((chains.courses for key, chains in known.items() if json.loads(key)[0] == network), None)
+        known[problem] = Chains(lambda steps: build_problem({**own, "steps": steps}, "meta"), alike)
+    return known[problem]
 
 
 def _threads(case: str) -> int:

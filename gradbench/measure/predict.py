@@ -5,16 +5,13 @@ The bytes that `LiveBytes` counts there are those of a real run on a CPU; kernel
 """
 
 import gc
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import _disable_current_modes
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.estimators.base import GradientEstimator
@@ -22,15 +19,11 @@ from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
 from gradbench.measure.composed import Composed, Course, NotComposable
 from gradbench.measure.cost import held_tensors, parts
-from gradbench.measure.live_bytes import LiveBytes
+from gradbench.measure.fake import FakeBytes, faked
 from gradbench.samplers.adaptive import Adaptive
 
 CHECK = 2  # steps of the whole run that a composed one is held against
 TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, held against the third
-CPU, META = torch.device("cpu"), torch.device("meta")
-aten = torch.ops.aten
-# forward mode combines a tangent with a zero one on `meta`, for the shape, and of a fake view takes that for its device
-OF_ZERO_TANGENTS = (aten._efficientzerotensor.default, aten._to_copy.default)
 Courses = dict[Any, Course]
 
 
@@ -58,44 +51,6 @@ class Unpredictable(Exception):
     """Why no prediction can be made."""
 
 
-class FakeBytes(LiveBytes):
-    """`LiveBytes` over fake tensors, with an answer for those who ask what number one is: equal, not a number, or 0.
-
-    Estimators report such numbers; where one decides by them what to do, its bytes are those of that decision.
-    """
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is aten.equal.default:
-            return _natively(func, args) if _real(args) else True
-        if func is aten._local_scalar_dense.default:
-            return _natively(func, args) if _real(args) else math.nan if args[0].is_floating_point() else 0
-        if func in OF_ZERO_TANGENTS and (kwargs or {}).get("device") == META:
-            kwargs = {**kwargs, "device": CPU}
-        return super().__torch_dispatch__(func, types, args, kwargs)
-
-
-def _real(args: Any) -> bool:
-    return not any(isinstance(arg, FakeTensor) for arg in args)
-
-
-def _natively(func: Any, args: Any) -> Any:
-    with _disable_current_modes():
-        return func(*args)
-
-
-@contextmanager
-def faked(problem: Problem) -> Iterator[Problem]:
-    """The problem on fake tensors that claim to be on a CPU, inside the mode that serves them."""
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-
-        def fake(tensor: Tensor) -> Tensor:
-            return FakeTensor(mode, tensor.to("meta"), CPU)
-
-        with _disable_current_modes():
-            made = problem.mapped(fake, problem.noise)
-        yield made
-
-
 def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | None = None) -> tuple[int, int]:
     """Peak over the baseline, and the baseline, of one estimate of this problem, in bytes.
 
@@ -110,49 +65,59 @@ def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | N
     return counted.peak - counted.baseline, counted.baseline
 
 
-def predict(
-    make: Callable[[int], Problem], estimator: GradientEstimator, steps: int, courses: Courses | None = None
-) -> Prediction:
+class Chains:
+    """The chains of one problem by their number of steps, and what all estimators of them share.
+
+    make: the problem with a number of steps; called once each. courses: of evaluations of its network, known so far.
+    """
+
+    def __init__(self, make: Callable[[int], Problem], courses: Courses | None = None) -> None:
+        self.at = cache(make)
+        self.courses = {} if courses is None else courses
+
+    @cached_property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Bytes of a state, of one step's tape, of the objective with its gradient at their peak, of all gradients."""
+        with faked(self.at(CHECK)) as made:
+            return *parts(made), *_objective(made)
+
+
+def predict(chains: Chains, estimator: GradientEstimator, steps: int) -> Prediction:
     """The peak of an estimate at `steps` steps.
 
-    make: the problem with a number of steps. A short chain (`CHECK` steps, or the fewest that the method takes) is
+    A short chain (`CHECK` steps, or the fewest that the method takes) is
     carried out whole, and composed of its network evaluations: where both peaks are the same to the byte, so is the
     chain of `steps` composed. Where they are not, the peak is affine in the number of steps if two short whole runs say
-    what a third is, to the byte. courses: kept between calls for the same network. Raises `Unpredictable` where neither
+    what a third is, to the byte. Raises `Unpredictable` where neither
     holds, and for an estimator whose course depends on values, as that of an adaptive solver does.
     """
     if isinstance(getattr(getattr(estimator, "pullback", None), "rule", None), Adaptive):
         raise Unpredictable("its adaptive solver decides by values, which shapes do not have")
     gc.collect()
-    known = {} if courses is None else courses
     try:
-        peak, baseline, slope, how = _composed(make, estimator, steps, known) or _affine(make, estimator, steps)
+        peak, baseline, slope, how = _composed(chains, estimator, steps) or _affine(chains.at, estimator, steps)
     except DataDependentOutputException as error:
         raise Unpredictable(f"its course depends on values, which shapes do not have: {error}") from None
-    with faked(make(CHECK)) as made:
-        state, tape = parts(made)
-        objective, gradients = _objective(made)
-    return Prediction(steps, peak, baseline, slope, how, state, tape, objective, gradients)
+    return Prediction(steps, peak, baseline, slope, how, *chains.sizes)
 
 
 Found = tuple[int, int, float, str]  # peak, baseline, slope, how
 
 
-def _composed(
-    make: Callable[[int], Problem], estimator: GradientEstimator, steps: int, courses: Courses
-) -> Found | None:
+def _composed(chains: Chains, estimator: GradientEstimator, steps: int) -> Found | None:
     """None where a composed chain has another peak than a whole one, or cannot be made."""
+    make, courses = chains.at, chains.courses
     if not isinstance(make(steps).denoiser, NetworkDenoiser):
         return _whole(make, estimator, steps)
     for few in (min(CHECK, steps), min(2 * CHECK + 1, steps)):
         try:
+            composed, _ = peak_at(make(few), estimator, courses)
             whole, base = peak_at(make(few), estimator)
         except ValueError:  # fewer steps than the method needs
             continue
-        try:
-            if peak_at(make(few), estimator, courses)[0] != whole:
-                return None
         except NotComposable:
+            return None
+        if composed != whole:
             return None
         peak, after = (peak_at(make(n), estimator, courses)[0] for n in (steps, steps + 1))
         how = f"composed of network evaluations, equal to a whole run at {few} steps"

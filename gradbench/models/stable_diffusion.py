@@ -110,8 +110,13 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
 
 def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
     """The pipeline of its parts, without those that gradients do not need."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it warns of image processors, which nothing here uses
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
+    logging.set_verbosity(verbosity)
     made: Any = StableDiffusionPipeline
     left_out = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     return made(**networks, tokenizer=tokenizer, scheduler=scheduler, **left_out)

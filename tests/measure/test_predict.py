@@ -9,7 +9,7 @@ import gradbench
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.measure.cost import held_tensors, parts, peak_memory
-from gradbench.measure.predict import Unpredictable, peak_at, predict
+from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton
 from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
 
@@ -109,7 +109,7 @@ def test_every_estimator_of_ours_is_held_against_a_real_run():
 def predicted(case, estimator, steps, courses=None, **problem):
     with skeleton():
         make = lambda n: case.problem(device="meta", steps=n, **problem)  # noqa: E731
-        return predict(make, make_estimator(estimator), steps, courses)
+        return predict(Chains(make, courses), make_estimator(estimator), steps)
 
 
 @pytest.fixture(scope="module")
