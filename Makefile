@@ -56,7 +56,7 @@ ab: install
 	  -e backprop -e checkpoint -e adjoint-dpm -e continuous-adjoint $(COMPARE)
 
 full: install
-	$(BIN)/python -m gradbench run --suite full --seeds 0 -j $(JOBS) --out runs/full
+	$(BIN)/python -m gradbench run --suite full -j $(JOBS) --out runs/full
 
 benchmark: install
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark --benchmark-columns=median,iqr,rounds --benchmark-autosave
