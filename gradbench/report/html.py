@@ -8,6 +8,7 @@ from typing import Any
 
 from gradbench.analysis import units
 from gradbench.analysis.cells import Cell, cells
+from gradbench.analysis.label import params_of
 from gradbench.analysis.numbers import text
 from gradbench.analysis.standings import settings, verdicts
 from gradbench.analysis.summary import answer, outcome
@@ -124,15 +125,11 @@ def _label(name: str) -> Any:
 
 
 def _styles(found: list[Cell]) -> dict[str, style.Style]:
-    """The style of every label, in the order of a legend; the labels of one estimator are its variants."""
-    names = {cell.estimator: text(cell.rows[0].get("estimator")) for cell in found}
-    variants: dict[str, int] = {}
-    styles = {}
-    for label in sorted(names, key=lambda label: (style.rank(names[label]), label)):
-        variant = variants.get(names[label], 0)
-        variants[names[label]] = variant + 1
-        styles[label] = style.style_of(names[label], variant)
-    return styles
+    """The style of every label, in the order of a legend."""
+    first = {cell.estimator: cell.rows[0] for cell in found}
+    names = {label: text(row.get("estimator")) for label, row in first.items()}
+    order = sorted(names, key=lambda label: (style.rank(names[label]), label))
+    return {label: style.style_for(names[label], params_of(first[label], "estimator")) for label in order}
 
 
 def _digest(script: str) -> str:

@@ -27,7 +27,6 @@ MARKERS = {
     "triangle-left": "M-6 0L5-6V6Z",
     "triangle-right": "M6 0L-5-6V6Z",
 }
-DASHES = {"solid": "none", "dash": "6 3", "dot": "2 2", "dashdot": "6 2 2 2", "longdash": "10 3"}
 COLOURS = {
     "black": ("#1a1a1a", "#f2f2f2"),
     "grey": ("#737373", "#9f9f9f"),
@@ -73,11 +72,12 @@ CHARTS = ("noise", "data", "log-snr", "angle", "time")
 RULES = ("euler", "midpoint", "heun", "rk4", "ab2", "dopri5")
 FILLS = {"stored": "full", "resolved": "none", "binomial": "left", "inverted": "top"}
 LENGTHS = (14, 8, 5, 3, 1)
+GAP = 2
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colour on light and on dark pages, marker and dash.
+    """Colour on light and on dark pages, and marker.
 
     pattern: lengths of dashes and gaps in turn, empty for a solid line. fill: how much of the marker is filled.
     """
@@ -85,18 +85,8 @@ class Style:
     light: str
     dark: str
     marker: str
-    dash: str = "solid"
     pattern: tuple[int, ...] = ()
     fill: str = "full"
-
-
-def style_of(estimator: str, variant: int = 0) -> Style:
-    """The style of an estimator; the variant of a number keeps the colour and takes the next free marker and dash."""
-    colour, marker = look(estimator)
-    markers, dashes = list(MARKERS), list(DASHES)
-    taken = {look for name, look in ESTIMATORS.items() if name != estimator}
-    free = [m for m in markers[markers.index(marker) :] + markers[: markers.index(marker)] if (colour, m) not in taken]
-    return Style(*COLOURS[colour], free[variant % len(free)], dashes[variant % len(dashes)])
 
 
 def style_for(estimator: str, options: Mapping[str, Any]) -> Style:
@@ -104,13 +94,13 @@ def style_for(estimator: str, options: Mapping[str, Any]) -> Style:
 
     Colour and marker are the estimator's. The marker is open where the trajectory is resolved, half filled where it is
     binomial or inverted. The length of the dash tells the chart, its dots tell the rule, a solid line both defaults;
-    any other option chooses the pattern by a hash.
+    any other option widens the gaps and chooses the pattern by a hash.
     """
     colour, marker = look(estimator)
     defaults = CATALOGUE[estimator].defaults if estimator in CATALOGUE else {}
     fill = FILLS.get(str({**defaults, **options}.get("trajectory")), "full")
     other = {k: v for k, v in sorted(options.items()) if k not in ("trajectory", "draws") and v != defaults.get(k)}
-    return Style(*COLOURS[colour], marker, "solid" if not other else "dash", _pattern(defaults, other), fill)
+    return Style(*COLOURS[colour], marker, _pattern(defaults, other), fill)
 
 
 def look(estimator: str) -> tuple[str, str]:
@@ -128,16 +118,21 @@ def rank(estimator: str) -> tuple[int, str]:
 
 
 def _pattern(defaults: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, ...]:
-    """No pattern for the defaults; a dash of the chart's length and as many dots as the rule's place says."""
+    """No pattern for the defaults; a dash of the chart's length and as many dots as the rule's place says.
+
+    Other options choose length, dots and a wider gap by a hash.
+    """
     if not other:
         return ()
     steps = [_place(kind, defaults.get(name), other.get(name)) for name, kind in (("chart", CHARTS), ("rule", RULES))]
     if set(other) <= {"chart", "rule"} and None not in steps:
-        chart, rule = steps
+        (chart, rule), gap = steps, GAP
     else:
-        text = json.dumps(other, sort_keys=True, default=str)
-        chart, rule = divmod(zlib.crc32(text.encode()) % (len(LENGTHS) * len(RULES) - 1) + 1, len(RULES))
-    return (LENGTHS[chart or 0], 2, *(1, 2) * (rule or 0))
+        code = zlib.crc32(json.dumps(other, sort_keys=True, default=str).encode())
+        code, chart = divmod(code, len(LENGTHS))
+        code, rule = divmod(code, len(RULES))
+        gap = GAP + 1 + code % 3
+    return (LENGTHS[chart or 0], gap, *(1, gap) * (rule or 0))
 
 
 def _place(kind: tuple[str, ...], default: Any, value: Any) -> int | None:

@@ -7,7 +7,7 @@ import pytest
 
 from gradbench.bench.suite import load_suite
 from gradbench.estimators.catalogue import ESTIMATORS as CATALOGUE
-from gradbench.report.style import COLOURS, ESTIMATORS, MAIN, MARKERS, look, style_for, style_of
+from gradbench.report.style import COLOURS, ESTIMATORS, MAIN, MARKERS, look, style_for
 from gradbench.selector import expand
 
 # Machado, Oliveira and Fernandes, 2009, IEEE TVCG 15, table 1, severity 1
@@ -31,7 +31,7 @@ def lab(colour, eye):
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize("page", ["light", "dark"])
 def test_main_estimators_are_15_apart_in_lab_for_every_eye(eye, page):
-    seen = {name: lab(getattr(style_of(name), page), eye) for name in MAIN}
+    seen = {name: lab(getattr(style_for(name, {}), page), eye) for name in MAIN}
     near = {pair: np.linalg.norm(seen[pair[0]] - seen[pair[1]]) for pair in itertools.combinations(MAIN, 2)}
     assert min(near.values()) >= 15, min(near, key=near.get)
 
@@ -77,24 +77,14 @@ def test_the_looks_are_those_of_the_first_release():
 def test_an_unknown_estimator_always_has_the_same_free_look():
     assert look("my-own") == look("my-own")
     assert look("my-own") not in ESTIMATORS.values()
-    assert style_of("my-own").marker in MARKERS
-
-
-def test_variants_share_the_colour_and_differ_in_marker_and_dash():
-    first, second = style_of("adjoint-dpm"), style_of("adjoint-dpm", 1)
-    assert (first.light, first.dark) == (second.light, second.dark) == COLOURS["vermillion"]
-    assert first.marker != second.marker
-    assert first.dash != second.dash
-
-
-def test_no_variant_takes_the_look_of_another_estimator():
-    assert [style_of("draft", variant).marker for variant in range(12)].count(style_of("draft-lv").marker) == 0
+    assert style_for("my-own", {}).marker in MARKERS
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_default_options_are_a_solid_line_in_the_estimators_look(name):
     style = style_for(name, dict(CATALOGUE[name].defaults))
-    assert (style.light, style.marker, style.pattern) == (style_of(name).light, style_of(name).marker, ())
+    colour, marker = look(name)
+    assert (style.light, style.marker, style.pattern) == (COLOURS[colour][0], marker, ())
 
 
 def test_chart_and_rule_make_the_pattern_and_the_trajectory_the_fill():

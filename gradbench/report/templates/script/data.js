@@ -60,6 +60,11 @@ function mark(estimator) {
   svg.style.setProperty("--dark", s.dark);
   for (const [key, value] of Object.entries({ href: "#m-" + s.marker, x: -8, y: -8, width: 16, height: 16 })) use.setAttribute(key, value);
   svg.append(use);
+  if (s.fill !== "full") {
+    const dot = document.createElementNS(space, "circle");
+    dot.setAttribute("r", 2);
+    svg.append(dot);
+  }
   return svg;
 }
 

@@ -39,11 +39,11 @@ function edge(failed, place, x, y) {
   };
 }
 function line(estimator, points, x, y, symbols, front) {
-  const c = colour(estimator), s = data.styles[estimator], ringed = points.map((p) => front.has(p.index));
+  const c = colour(estimator), s = data.styles[estimator], inside = s.fill === "full" ? "" : "-dot", ringed = points.map((p) => front.has(p.index));
   return {
     x, y, name: plain(estimator), mode: "lines+markers", hoverinfo: "none", customdata: points.map((p) => p.index),
-    line: { color: c, width: 1.6, dash: s.dash },
-    marker: { symbol: symbols.map((suffix) => s.marker + suffix), size: ringed.map((r) => (r ? 12 : 9)), color: c, opacity: 1, line: { width: ringed.map((r, i) => (symbols[i] || r ? 2 : 0)), color: ringed.map((r, i) => (symbols[i] || !r ? c : css("--ink"))) } },
+    line: { color: c, width: 1.6, dash: s.pattern.map((length) => length + "px").join(",") || "solid" },
+    marker: { symbol: symbols.map((suffix) => s.marker + (suffix || inside)), size: ringed.map((r) => (r ? 12 : 9)), color: c, opacity: 1, line: { width: ringed.map((r, i) => (symbols[i] || r ? 2 : 0)), color: ringed.map((r, i) => (symbols[i] || !r ? c : css("--ink"))) } },
   };
 }
 /* bars from low to high around values; none where no point has a spread */

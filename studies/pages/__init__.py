@@ -1,0 +1,1 @@
+"""Pages whose every number is that of a published row: templates, and what looks rows up for them."""
