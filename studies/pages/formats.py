@@ -26,6 +26,11 @@ def mib(value: float) -> str:
     )
 
 
+def gb(value: float) -> str:
+    """Bytes in GB of 10^9, as cards are sold, one digit."""
+    return f"{value / 1e9:.1f}"
+
+
 def ms(value: float) -> str:
     """Seconds in milliseconds, two or three digits."""
     return f"{value * 1e3:.1f}" if value < 0.1 else f"{value * 1e3:,.0f}"
@@ -46,4 +51,4 @@ def work(value: float) -> str:
     return "∞" if math.isinf(value) else f"{float(f'{value:.2g}'):,.0f}"
 
 
-FILTERS = {"error": error, "mib": mib, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+FILTERS = {"error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}

@@ -58,13 +58,17 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         """What `predict` said of Stable Diffusion 1.5 with that estimator and its default options."""
         return next(row for row in predictions if row["estimator"] == estimator and "peak_bytes" in row)
 
+    def in_all(estimator: str) -> float:
+        """Bytes of weights, inputs and peak."""
+        return predicted(estimator)["baseline_bytes"] + predicted(estimator)["peak_bytes"]
+
     def nearest(case: str, target: str, steps: int = 20) -> str:
         """The least error of a continuous adjoint against the sampler's own gradient, and whose it is."""
         errors = {name: rows.value(f"sampler_error_{target}", case, name, steps) for name in CONTINUOUS}
         name = min(errors, key=lambda name: errors[name])
         return f"{error_text(errors[name])} (`{name}`)"
 
-    own = (draws, evaluations, break_even, ended_badly, date, predicted, nearest)
+    own = (draws, evaluations, break_even, ended_badly, date, predicted, in_all, nearest)
     return {function.__name__: function for function in own} | {
         name: getattr(rows, name) for name in ("find", "value", "order", "count", "one", "all")
     }
