@@ -1,4 +1,4 @@
-"""The examples of README.md run as they stand; its numbers are held to published rows by tests/studies/test_pages.py."""
+"""The examples of README.md run as they stand. Its numbers: tests/studies/test_pages.py."""
 
 import re
 from pathlib import Path
