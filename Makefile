@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs findings figures mutants picture clean
+.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs pages findings figures mutants picture clean
 
 # The suite that `make compare` measures, and how it tells; the revision that `make ab` compares HEAD with
 SUITE ?= pull
@@ -66,8 +66,16 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# Fails where a number, a figure or a link of the pages is not what the published rows and files say
 docs: install
+	$(BIN)/python -m studies.pages --check
+	rm -rf build/figures && $(MAKE) --no-print-directory figures FIGURES=build/figures >/dev/null
+	diff -rq build/figures docs/guide/images
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+# README's answer, docs/findings/index.md and docs/guide/choose.md again, from the published rows
+pages: install
+	$(BIN)/python -m studies.pages
 
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
@@ -78,18 +86,18 @@ mutants: install
 	$(BIN)/python -m studies.mutants
 
 # The pictures of docs/guide, from the published rows
-PUBLISHED := results/published/2026-11-21-ci-cpu
-SHOWN := $(addprefix --only ,coverage profiles profile-pairs)
+PUBLISHED := results/published/2026-11-24-full-cpu
+FIGURES := docs/guide/images
+DRAW = $(BIN)/python -m gradbench figures $(PUBLISHED) --out $(FIGURES) --format svg
 figures: install
-	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg $(SHOWN)
-	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c gaussian \
-	  $(addprefix --only ,work-precision convergence direction scaling-dimension)
-	$(BIN)/python -m gradbench figures $(PUBLISHED) --out docs/guide/images --format svg -c digits \
-	  $(addprefix --only ,memory memory-parts)
+	$(DRAW) $(addprefix --only ,coverage profiles profile-pairs)
+	$(DRAW) -c gaussian $(addprefix --only ,work-precision convergence direction scaling-dimension backward-grid bias-variance)
+	$(DRAW) -c digits --sampler ddim --target parameters \
+	  $(addprefix --only ,work-precision memory memory-parts dtype scaling-batch)
 
 # docs/images/report.png again, from the newest published rows
 picture: install browser
 	$(BIN)/python -m tests.report.picture
 
 clean:
-	rm -rf .venv site dist runs
+	rm -rf .venv build site dist runs

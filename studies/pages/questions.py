@@ -41,6 +41,10 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         room = error**2 - known.offset**2
         return known.nfe * max(1.0, known.noise**2 / room) if room > 0 else math.inf
 
+    def total(case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
+        """Network evaluations of both passes."""
+        return sum(rows.value(f"nfe_{way}", case, estimator, steps, **rest) for way in ("forward", "backward"))
+
     def break_even(case: str) -> float:
         """The steps at which all states of the chain are as large as the tape of one step."""
         tape, state = (rows.value(f"{part}_bytes", case, "checkpoint") for part in ("tape", "state"))
@@ -68,7 +72,7 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         name = min(errors, key=lambda name: errors[name])
         return f"{error_text(errors[name])} (`{name}`)"
 
-    own = (draws, evaluations, break_even, ended_badly, date, predicted, in_all, nearest)
+    own = (draws, evaluations, total, break_even, ended_badly, date, predicted, in_all, nearest)
     return {function.__name__: function for function in own} | {
         name: getattr(rows, name) for name in ("find", "value", "order", "count", "one", "all")
     }
