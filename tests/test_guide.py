@@ -39,6 +39,7 @@ def typed(line, **options):
 def folder(tmp_path, monkeypatch):
     """An empty folder that is the current one, with the examples in it; what blocks add to catalogues is taken back."""
     from gradbench.bench import case
+    from gradbench.estimators.catalogue import ESTIMATORS
     from gradbench.objectives.catalogue import OBJECTIVES
     from gradbench.samplers.catalogue import SAMPLERS
 
@@ -48,7 +49,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    held, modules, paths = [(c, dict(c)) for c in (OBJECTIVES, SAMPLERS)], set(sys.modules), list(case.folders())
+    held = [(catalogue, dict(catalogue)) for catalogue in (ESTIMATORS, OBJECTIVES, SAMPLERS)]
+    modules, paths = set(sys.modules), case.folders()
     yield tmp_path
     for catalogue, entries in held:
         catalogue.clear()
