@@ -55,3 +55,11 @@ def test_every_sampler_has_a_section_with_its_source(pages):
 )
 def test_a_page_says_what_the_code_says(pages, name, line):
     assert line in pages[f"estimators/{name}.md"]
+
+
+def test_how_to_cite_says_what_the_citation_file_says():
+    page, file = (DOCS / "cite.md").read_text(), (DOCS.parent / "CITATION.cff").read_text()
+    for field, line in (("title", "title"), ("version", "version"), ("date-released", "date"), ("license", "license")):
+        value = re.search(rf'^{field}: "?(.*?)"?$', file, re.MULTILINE)[1]
+        assert re.search(rf"^  {line} += {{{re.escape(value)}}},$", page, re.MULTILINE), field
+    assert f"version = {{{gradbench.__version__}}}" in page

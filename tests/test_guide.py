@@ -15,7 +15,7 @@ from tests.guide_blocks import assert_alike, blocks
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("tutorial.md", "guide/stable_diffusion.md", "guide/extending.md")
+PAGES = ("tutorial.md", "guide/stable_diffusion.md", "guide/extending.md", "cite.md")
 GUIDE = (DOCS / "guide" / "stable_diffusion.md").read_text()
 SLOW = ("gradbench predict",)  # minutes, in tests of their own
 
