@@ -1,6 +1,7 @@
 """The reference is made of the code: every public name, every catalogue line and every verb has its place."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import gradbench
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import SAMPLERS
+from tests.command_line import environment
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -63,3 +65,18 @@ def test_how_to_cite_says_what_the_citation_file_says():
         value = re.search(rf'^{field}: "?(.*?)"?$', file, re.MULTILINE)[1]
         assert re.search(rf"^  {line} += {{{re.escape(value)}}},$", page, re.MULTILINE), field
     assert f"version = {{{gradbench.__version__}}}" in page
+
+
+def test_the_drawing_is_what_its_program_draws(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "made")
+    import drawing
+
+    assert drawing.PLACE.read_text() == drawing.drawing()
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, env=environment(DOCS.parent))
+    assert done.returncode == 0, done.stderr
+    assert all((tmp_path / "site" / "estimators" / name / "index.html").is_file() for name in ESTIMATORS)
