@@ -67,7 +67,7 @@ lint: install
 	$(BIN)/pyright
 
 docs: install
-	$(BIN)/mkdocs build --strict --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 # The pages of docs/findings again, from random laws: about half an hour
 findings: install
