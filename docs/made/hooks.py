@@ -6,7 +6,7 @@ from typing import Any
 
 import facts
 from mkdocs.structure.files import File
-from words import docstring, options, promises, refusals, table, word
+from words import docstring, options, parts, promises, refusals, table, word
 
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -57,11 +57,11 @@ def estimator(entry: Entry) -> str:
 
 What `{entry.name}` takes, promises and refuses.
 
-**{entry.summary[0].upper()}{entry.summary[1:]}.** Source: {entry.citation}. Code: `{entry.factory}`.{needs}
+**{entry.summary}.** Source: {entry.citation}. Code: `{entry.factory}`.{needs}
 
 {docstring(entry.load())}
 
-## Options
+{parts(entry)}## Options
 
 {options(entry)}
 ## Promises

@@ -43,6 +43,18 @@ def docstring(thing: Any) -> str:
     return inspect.getdoc(thing) or ""
 
 
+def parts(entry: Entry) -> str:
+    """The words of what an estimator is made of (recovery, pullback, law), each with the setting that first has it."""
+    told: dict[type, str] = {}
+    for setting, given in facts.settings(entry):
+        made = entry.load()(**entry.options(given))
+        for part in vars(made).values():
+            kind = type(part)
+            if kind.__module__.startswith("gradbench.") and kind not in told:
+                told[kind] = f"**{kind.__name__}**" + (f", with `{setting}`" if setting else "")
+    return "".join(f"{name}. {docstring(kind)}\n\n" for kind, name in told.items())
+
+
 def options(entry: Entry) -> str:
     """The table of options."""
     rows = []
