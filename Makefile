@@ -71,7 +71,7 @@ docs: install
 	$(BIN)/python -m studies.pages --check
 	rm -rf build/figures && $(MAKE) --no-print-directory figures FIGURES=build/figures >/dev/null
 	diff -rq build/figures docs/guide/images
-	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 # README's answer, docs/findings/index.md and docs/guide/choose.md again, from the published rows
 pages: install

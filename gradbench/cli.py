@@ -14,7 +14,12 @@ TARGETS, REFERENCES = ("x_T", "condition", "parameters"), ("flow", "sampler", "e
 
 
 def main() -> None:
-    """Runs the command line; wrong usage is one line on stderr and exit code 2."""
+    """Runs the command line; wrong usage is one line on stderr and exit code 2.
+
+    Modules of one's own are found in the current folder, as `python -m gradbench` finds them.
+    """
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         code = cli.main(prog_name="gradbench", standalone_mode=False)
     except click.ClickException as error:

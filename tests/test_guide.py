@@ -1,7 +1,6 @@
 """The blocks of the guides run in their order, and what they show is what is printed."""
 
 import json
-import os
 import re
 import shlex
 import socket
@@ -11,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import environment
+from tests.guide_blocks import assert_alike, blocks
+
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "guide" / "stable_diffusion.md").read_text()
-CONSOLE = re.findall(r"```console\n\$ (.*?)\n(.*?)```", GUIDE, re.DOTALL)
+DOCS = ROOT / "docs"
+PAGES = ("tutorial.md", "guide/stable_diffusion.md", "guide/extending.md", "cite.md")
+GUIDE = (DOCS / "guide" / "stable_diffusion.md").read_text()
+SLOW = ("gradbench predict",)  # minutes, in tests of their own
 
 
 def free_port():
@@ -23,42 +27,61 @@ def free_port():
 
 
 def typed(line, **options):
-    words = [sys.executable, *(["-m"] if line.startswith("gradbench") else []), *shlex.split(line)]
-    words = [word for word in words if word != "python"]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, **options).stdout
+    words = shlex.split(line.removeprefix("python "))
+    command = [sys.executable, *(["-m"] if words[0] == "gradbench" else []), *words]
+    env = {**environment(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def assert_alike(printed, shown):
-    """The same words, and numbers as near as another processor's rounding leaves them."""
-    number = r"\d+\.\d+"
-    assert re.sub(number, "#", printed).strip() == re.sub(number, "#", shown).strip()
-    found, expected = ([float(text) for text in re.findall(number, part)] for part in (printed, shown))
-    assert found == pytest.approx(expected, rel=1e-3)
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that is the current one, with the examples in it; what blocks add to catalogues is taken back."""
+    from gradbench.bench import case
+    from gradbench.estimators.catalogue import ESTIMATORS
+    from gradbench.objectives.catalogue import OBJECTIVES
+    from gradbench.samplers.catalogue import SAMPLERS
 
-
-def test_blocks_of_python_run_in_their_order(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     for name, value in {**alone, "HF_HUB_OFFLINE": "1"}.items():
         monkeypatch.setenv(name, value)
-    names = {}
-    for source in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
-        exec(compile(source, "stable_diffusion.md", "exec"), names)
-    (shown,) = re.findall(r"It prints `(.*?)`", GUIDE)
-    assert_alike(capsys.readouterr().out, shown)
-    assert (tmp_path / "lora" / "pytorch_lora_weights.safetensors").is_file()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    held = [(catalogue, dict(catalogue)) for catalogue in (ESTIMATORS, OBJECTIVES, SAMPLERS)]
+    modules, paths = set(sys.modules), case.folders()
+    yield tmp_path
+    for catalogue, entries in held:
+        catalogue.clear()
+        catalogue.update(entries)
+    case._package().__path__[:] = map(str, paths)
+    for name in set(sys.modules) - modules:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
-def test_the_example_prints_what_the_guide_shows():
-    line, shown = next(pair for pair in CONSOLE if pair[0].startswith("python"))
-    assert_alike(typed(line, env={**os.environ, "OMP_NUM_THREADS": "1"}), shown)
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_of_a_page_run_in_their_order(page, folder, capsys):
+    names = {"__name__": "__main__"}
+    for block in blocks((DOCS / page).read_text()):
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text)
+        elif block.language == "python":
+            exec(compile(block.text, page, "exec"), names)
+            assert_alike(capsys.readouterr().out, block.shown or "")
+        elif block.language == "console" and not block.line.startswith(SLOW):
+            assert_alike(typed(block.line), block.shown)
+    if page == "guide/stable_diffusion.md":
+        assert (folder / "lora" / "pytorch_lora_weights.safetensors").is_file()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_predict_prints_what_the_guide_shows():
-    line, shown = next(pair for pair in CONSOLE if pair[0].startswith("gradbench predict"))
-    assert typed(line).startswith(shown)
+    block = next(block for block in blocks(GUIDE) if block.line.startswith(SLOW))
+    assert typed(block.line, cwd=ROOT).startswith(block.shown)
 
 
 @pytest.mark.slow
@@ -72,3 +95,11 @@ def test_peaks_of_the_table_are_those_that_predict_finds(row):
         f"gradbench predict -c {case} -e checkpoint -e backprop --steps 50 --dtype float16 --target parameters --json"
     )
     assert [f"{found['peak_bytes'] / 2**20:,.1f}" for found in json.loads(typed(line))] == peaks
+
+
+def test_an_output_that_differs_is_noticed():
+    shown = "error 0.5 of … rows\n…\nlast  1.25 line"
+    assert_alike("error 0.5 of 17 rows\na\nb\nlast 1.2501 line", shown)
+    for other in ("error 0.6 of 17 rows\nlast 1.25 line", "error 0.5 of 17 rows\nlast 1.25 lines"):
+        with pytest.raises(AssertionError):
+            assert_alike(other, shown)

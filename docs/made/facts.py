@@ -1,0 +1,100 @@
+"""What the code itself says of a catalogue entry: values allowed, promises that options change, refusals and why."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gradbench.diffusion.schedule import ends_of, make_schedule
+from gradbench.entry import Entry
+from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.selector import parse
+
+# where refusals are asked for: the schedule, the ends of its range, the steps; the first is the ordinary one
+FEW = "in 2 steps"
+SITUATIONS = {
+    "": ("scaled-linear", 1.0, 0.001, 20),
+    "on a range that begins at alpha = 0": ("rectified", 1.0, 0.001, 20),
+    "on a range that ends at sigma = 0": ("scaled-linear", 1.0, 0.0, 20),
+    FEW: ("scaled-linear", 1.0, 0.001, 2),
+}
+# a value that has to fit the problem: more backward steps than the sampler has
+TOO_MANY = {"steps": 40}
+
+
+def allowed(entry: Entry, option: str) -> tuple[list[str], str]:
+    """The values of an option that is one of several, else the words in which its check speaks of a wrong value."""
+    said = ""
+    for wrong in ("?", -1.0):
+        try:
+            entry.options({option: wrong})
+        except ValueError as error:
+            said = str(error)
+            if "finite number" not in said:
+                break
+    _, listed, names = said.partition("allowed: ")
+    values = [name for name in names.split(", ") if _taken(entry, option, name)] if listed else []
+    words = said.partition(", got ")[0].removeprefix(f"{option} must ").removeprefix("be ").removeprefix("lie ")
+    return values, "" if values else words
+
+
+def _taken(entry: Entry, option: str, text: str) -> bool:
+    try:
+        entry.options(parse(f"x[{option}={text}]")[1])
+    except ValueError:
+        return False
+    return True
+
+
+def settings(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The options to ask with: those by default, then each value of each option that is one of several."""
+    yield "", {}
+    for option in entry.defaults:
+        values = allowed(entry, option)[0]
+        given = [parse(f"x[{option}={text}]")[1] for text in values]
+        given += [{option: TOO_MANY[option]}] if option in TOO_MANY else []
+        for options in given:
+            yield f"{option}={options[option]}", options
+
+
+def promises(entry: Entry) -> tuple[Mapping[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """The traits by default, and for each setting that changes some, those."""
+    known = entry.declared({})
+    changed = [
+        (name, {key: value for key, value in entry.declared(options).items() if value != known.get(key)})
+        for name, options in settings(entry)
+    ]
+    return known, [(name, traits) for name, traits in changed if traits]
+
+
+def refusals(entry: Entry) -> dict[str, tuple[list[str], list[str]]]:
+    """Reason -> ([setting, situation] that are met first, the samplers that are refused there), of an estimator."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for setting, options in settings(entry):
+        for situation, (schedule, t_max, t_min, steps) in SITUATIONS.items():
+            if setting and situation == FEW:
+                continue
+            ends = ends_of(make_schedule(schedule), t_max, t_min)
+            for name in SAMPLERS:
+                spec = sampler_spec(name)
+                traits = {**spec.traits, **ends, "steps": steps, "targets": ["x_T"], "dtype": "float64"}
+                if not _runs(spec, ends):
+                    continue
+                reason = entry.refuses(entry.options(options), traits)
+                if reason:
+                    where, names = found.setdefault(reason, ([setting, situation], []))
+                    names += [name] * (where == [setting, situation])
+    return found
+
+
+def sampler_refusals(entry: Entry) -> dict[str, str]:
+    """Reason -> situation that is met first, of a sampler."""
+    found: dict[str, str] = {}
+    for situation, (schedule, t_max, t_min, _) in SITUATIONS.items():
+        reason = sampler_spec(entry.name).refuses(ends_of(make_schedule(schedule), t_max, t_min))
+        if reason:
+            found.setdefault(reason, situation)
+    return found
+
+
+def _runs(spec: Any, ends: Mapping[str, Any]) -> bool:
+    """Whether the sampler itself runs there; one that is for rectified flow only is asked wherever it does."""
+    return not spec.refuses({**ends, "schedule": "rectified"})
