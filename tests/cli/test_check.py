@@ -1,6 +1,9 @@
 """`gradbench check` as a person meets it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +83,10 @@ def test_a_module_or_a_declaration_that_cannot_be_is_one_line(tmp_path, body, me
     (tmp_path / "mine.py").write_text(base + body)
     done = gradbench("check", "mine:Mine", path=tmp_path)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_script_finds_a_module_in_the_current_folder(tmp_path):
+    (tmp_path / "mine.py").write_text("Number = 3\n")
+    script = Path(sys.executable).with_name("gradbench")
+    done = subprocess.run([script, "check", "mine:Number"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "mine:Number" in done.stderr and "no module" not in done.stderr
