@@ -88,11 +88,12 @@ mutants: install
 # The pictures of docs/guide, from the published rows
 PUBLISHED := results/published/2026-11-24-full-cpu
 FIGURES := docs/guide/images
+FAMILIES := $(addprefix -e ,backprop checkpoint revolve adjoint-deis adjoint-dpm 'adjoint-dpm[rule=rk4]' continuous-adjoint)
 DRAW = $(BIN)/python -m gradbench figures $(PUBLISHED) --out $(FIGURES) --format svg
 figures: install
 	$(DRAW) $(addprefix --only ,coverage profiles profile-pairs)
 	$(DRAW) -c gaussian $(addprefix --only ,work-precision convergence direction scaling-dimension backward-grid bias-variance)
-	$(DRAW) -c digits --sampler ddim --target parameters \
+	$(DRAW) -c digits --sampler ddim --target parameters $(FAMILIES) \
 	  $(addprefix --only ,work-precision memory memory-parts dtype scaling-batch)
 
 # docs/images/report.png again, from the newest published rows

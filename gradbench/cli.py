@@ -297,6 +297,7 @@ def report(source: Path, out: Path | None, as_json: bool) -> None:
 @click.option("--only", multiple=True, metavar="NAME", help="One figure; repeatable.", shell_complete=names("figures"))
 @click.option("-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names("cases"))
 @click.option("--sampler", "samplers", multiple=True, metavar="NAME", shell_complete=names("samplers"))
+@_selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; repeatable.")
 @click.option("--target", metavar="NAME", help="x_T, condition or parameters.", shell_complete=words(*TARGETS))
 @click.option("--reference", metavar="NAME", help="flow, sampler or expected.", shell_complete=words(*REFERENCES))
 @click.option("--max-error", type=float, metavar="E", help="The error at which profiles compare.")

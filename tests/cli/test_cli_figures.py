@@ -1,5 +1,6 @@
 """The verb `figures`, and --json of the verbs that had none."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def test_figures_tell_their_files_as_json(folder, tmp_path):
         (("--target", "y"), "unknown target 'y'"),
         (("--max-error", "-1"), "--max-error must be > 0, got -1.0"),
         (("-c", "mixture"), "unknown case of these rows 'mixture'"),
+        (("-e", "revolve[snapshots=3]"), "no row of 'revolve[snapshots=3]' among these rows"),
+        (("-e", "revolv"), "unknown estimator 'revolv'; did you mean 'revolve'?"),
     ],
 )
 def test_wrong_options_of_figures_are_told(folder, words, message):
@@ -86,6 +89,14 @@ def test_wrong_options_of_figures_are_told(folder, words, message):
 def test_published_rows_are_drawn(tmp_path):
     done = invoke("figures", PUBLISHED, "--only", "coverage", "--format", "png", "--out", tmp_path)
     assert done.return_value == 0 and (tmp_path / "coverage.png").stat().st_size > 10_000
+
+
+def test_only_the_estimators_asked_for_are_drawn(tmp_path):
+    words = ("-c", "gaussian", "-e", "backprop", "-e", "adjoint-dpm[rule=[euler,rk4]]", "--format", "svg")
+    invoke("figures", PUBLISHED, "--only", "convergence", *words, "--out", tmp_path)
+    with open(tmp_path / "convergence-gaussian.csv") as file:
+        shown = {(row["estimator"], row["options"]) for row in csv.DictReader(file)}
+    assert len(shown) == 3 and {name.partition("[")[0] for name, _ in shown} == {"backprop", "adjoint-dpm"}
 
 
 def test_figures_import_no_torch(tmp_path):

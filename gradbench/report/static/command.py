@@ -6,11 +6,14 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.analysis.cells import REFERENCES, TARGETS
+from gradbench.analysis.label import params_of
 from gradbench.bench.load import load_rows
+from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.canvas import FORMATS
 from gradbench.report.static.catalogue import KINDS
 from gradbench.report.static.points import Ask
 from gradbench.report.static.write import Written, write_figures
+from gradbench.selector import expand, render
 
 OK, NOTHING = 0, 4
 
@@ -27,6 +30,7 @@ def figures_command(options: dict[str, Any]) -> int:
     rows = load_rows(options["rows"], strict=False)
     for column in ("case", "sampler"):
         rows = _chosen(rows, column, options[f"{column}s"])
+    rows = _of(rows, options["estimators"])
     source: Path = options["rows"]
     out = options["out"] or (source if source.is_dir() else source.parent) / "figures"
     ask = Ask(options["reference"], options["target"], options["max_error"])
@@ -46,6 +50,19 @@ def _chosen(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> 
     for name in names:
         checks.one_of(f"{column} of these rows", name, known)
     return [row for row in rows if not names or row.get(column) in names]
+
+
+def _of(rows: list[dict[str, Any]], selectors: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
+    chosen = []
+    for name, given in (choice for selector in selectors for choice in expand(selector)):
+        entry = ESTIMATORS.find(name)
+        mine, wanted = [row for row in rows if row.get("estimator") == name], entry.options(given)
+        found = [row for row in mine if {**entry.defaults, **params_of(row, "estimator")} == wanted]
+        if not found:
+            raise ValueError(f"no row of {render(name, given)!r} among these rows")
+        chosen += found
+    return chosen if selectors else rows
 
 
 def _line(done: Written) -> str:
