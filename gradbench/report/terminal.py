@@ -4,12 +4,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gradbench.analysis.cells import cells
 from gradbench.analysis.label import broken
 from gradbench.analysis.numbers import is_finite
+from gradbench.analysis.standings import settings, verdicts
+from gradbench.analysis.summary import answer
 from gradbench.analysis.table import table
 from gradbench.analysis.winners import TIE
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
+MOST = 100  # blocks that are shown
 TARGETS = ("x_T", "condition", "parameters")
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 KINDS = (("flow", ""), ("sampler", "s"), ("expected", "e"))
@@ -24,7 +28,10 @@ Line = dict[str, Any]
 
 
 def show_table(rows: Sequence[dict[str, Any]]) -> None:
-    """A block a (case, sampler, steps, dtype): errors, work, time and memory; reasons below it."""
+    """A block a (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
+
+    Of more than `MOST` blocks the answer alone.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -35,6 +42,9 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(list(rows)):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
+    if len(blocks) > MOST:
+        _say_answer(rows, len(blocks), console)
+        return
     for names, block in blocks.items():
         shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
         shown.add_column("estimator", min_width=name, overflow="fold")
@@ -52,6 +62,14 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
                 console.print(f"  {line['estimator']}: {line['status']}: {line['reason']}")
         console.print()
     console.print(NOTES)
+
+
+def _say_answer(rows: Sequence[dict[str, Any]], blocks: int, console: Any) -> None:
+    """The answer of many rows in three sentences, in place of a table that nobody would read."""
+    found = cells(list(rows))
+    for head, sentence in answer(found, verdicts(settings(found))).sentences:
+        console.print(f"{head}: {sentence}\n")
+    console.print(f"The tables of {blocks} problems are in the report.")
 
 
 def best(block: Sequence[Line]) -> set[tuple[int, str]]:

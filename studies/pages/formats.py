@@ -37,8 +37,8 @@ def ms(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share, signed."""
-    return f"{value:+.0%}"
+    """A share, signed unless it is none."""
+    return f"{value:+.0%}" if round(value, 2) else "0%"
 
 
 def exactly(value: float) -> str:

@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradbench.analysis.cells import cells
@@ -14,13 +14,7 @@ from studies.pages.published import Published, Row
 WORDS = {"diverged": "not finite", "timeout": "out of time", "oom": "out of memory", "error": "in error"}
 
 
-CONTINUOUS = (
-    "adjoint-deis",
-    "adjoint-dpm",
-    "continuous-adjoint",
-    "continuous-adjoint[chart=angle]",
-    "torchdiffeq-adjoint",
-)
+CONTINUOUS = ("adjoint-deis", "adjoint-dpm", "adjoint-dpm[rule=rk4]", "continuous-adjoint", "torchdiffeq-adjoint")
 
 
 def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[..., Any]]:
@@ -66,9 +60,11 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         """Bytes of weights, inputs and peak."""
         return predicted(estimator)["baseline_bytes"] + predicted(estimator)["peak_bytes"]
 
-    def nearest(case: str, target: str, steps: int = 20) -> str:
-        """The least error of a continuous adjoint against the sampler's own gradient, and whose it is."""
-        errors = {name: rows.value(f"sampler_error_{target}", case, name, steps) for name in CONTINUOUS}
+    def nearest(
+        case: str, target: str, steps: int = 20, reference: str = "sampler", among: Sequence[str] = CONTINUOUS
+    ) -> str:
+        """The least error of some estimators, by default continuous adjoints, and whose it is."""
+        errors = {name: rows.value(f"{reference}_error_{target}", case, name, steps) for name in among}
         name = min(errors, key=lambda name: errors[name])
         return f"{error_text(errors[name])} (`{name}`)"
 

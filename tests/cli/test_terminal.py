@@ -39,6 +39,13 @@ def test_what_is_not_a_terminal_gets_no_control_characters(capsys):
     assert capsys.readouterr().err == "1 of 1 cells: 1 ok\n"
 
 
+def test_many_problems_end_in_the_answer_and_not_in_their_tables(capsys):
+    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, 102)])
+    said = capsys.readouterr().out
+    assert said.startswith("Accuracy: ") and said.endswith("The tables of 101 problems are in the report.\n")
+    assert len(said.splitlines()) < 20 and max(map(len, said.splitlines())) <= WIDTH
+
+
 @pytest.mark.parametrize(("done", "seconds", "text"), [(10, 2, "5.0 cells/s"), (1, 30, "2.0 cells/min")])
 def test_slow_rates_are_by_the_minute(done, seconds, text):
     assert rate(done, seconds) == text

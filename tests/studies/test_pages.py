@@ -1,5 +1,7 @@
 """Pages of published rows: every number is a row's, and a page that says otherwise is found."""
 
+import hashlib
+
 import pytest
 
 from gradbench.analysis.label import params_of
@@ -40,6 +42,13 @@ def test_what_no_row_knows_cannot_be_shown(rows):
 @pytest.mark.parametrize("place", [*PAGES.values(), PREDICTED, RUN / "rows.parquet"], ids=lambda place: place.name)
 def test_what_pages_are_made_of_is_here(place):
     assert place.is_file()
+
+
+def test_what_was_published_is_what_its_digest_says():
+    lines = (RUN.parent / "SHA256SUMS").read_text().splitlines()
+    told = {name: digest for digest, name in map(str.split, lines)}
+    files = [*RUN.parent.glob("*/rows.parquet"), *RUN.parent.glob("*.json")]
+    assert told == {str(f.relative_to(RUN.parent)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
 def test_numbers_have_the_digits_that_a_reader_can_use():
