@@ -9,7 +9,8 @@ from torch import nn
 def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
     """The columns `tf32` (None on a CPU, which has none) and `attention` (None without any).
 
-    tf32: whether matrix products or convolutions may use it; of convolutions torch's default is that they may. attention: the attention processors of a diffusers network, and for torch's scaled_dot_product_attention the kernels
+    tf32: whether matrix products or convolutions may use it; of convolutions torch's default is that they may.
+    attention: the attention processors of a diffusers network, and for torch's scaled_dot_product_attention the kernels
     that it may choose from.
     """
     processors = {type(m.processor).__name__ for m in network.modules() if hasattr(m, "processor")}
