@@ -67,7 +67,7 @@ def test_an_estimator_of_another_package_is_listed_without_being_imported(offers
 
 def test_a_class_is_an_entry_by_its_own_docstring_and_traits(offers):
     shown = offers("[gradbench.estimators]\nmine = mine:Mine\n")("show", "mine").stdout
-    assert "estimator mine: Mine, and nobody else's." in shown and "traits: exact=true" in shown
+    assert "estimator mine: Mine, and nobody else's." in shown and "traits (default): exact=true\n" in shown
 
 
 def test_an_entry_brings_its_options(offers):
