@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradbench.analysis.label import params_of
+from gradbench.analysis.label import params_of, whole_params
 from gradbench.analysis.numbers import is_finite, median, number
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -179,8 +179,7 @@ def _of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
 
     def whole(row: Row, kind: str, catalogue: Catalogue) -> tuple[Any, dict[str, Any]]:
         name = str(row.get(kind))
-        defaults = catalogue[name].defaults if name in catalogue else {}
-        return name, {**defaults, **params_of(row, kind)}
+        return name, whole_params(row, kind, catalogue[name].defaults if name in catalogue else {})
 
     return [r for r in rows if (*whole(r, "estimator", ESTIMATORS), *whole(r, "sampler", SAMPLERS)) == wanted]
 

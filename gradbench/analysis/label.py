@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gradbench.analysis.numbers import text
@@ -15,6 +15,11 @@ def params_of(row: Row, kind: str) -> dict[str, Any]:
     """The options of a row's case, sampler or estimator; empty where there are none."""
     params = row.get(f"{kind}_params")
     return params if isinstance(params, dict) else {}
+
+
+def whole_params(row: Row, kind: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a row's case, sampler or estimator: those that an old row lacks are the defaults."""
+    return {**defaults, **params_of(row, kind)}
 
 
 def weights_of(row: Row) -> str:

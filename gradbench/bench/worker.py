@@ -30,6 +30,8 @@ from gradbench.selector import render
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
 
+Known = dict[tuple[str, str], Chains]  # by the network, and by what else makes a problem
+
 
 class Skip(Exception):
     """What only a built problem shows: the reason why this cell has no number."""
@@ -134,7 +136,7 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def predict_cell(cell: dict[str, Any], known: dict[str, Chains] | None = None) -> Prediction | str:
+def predict_cell(cell: dict[str, Any], known: Known | None = None) -> Prediction | str:
     """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out."""
     entry = ESTIMATORS.find(cell["estimator"])
     if entry.requires:
@@ -153,16 +155,16 @@ def predict_cell(cell: dict[str, Any], known: dict[str, Chains] | None = None) -
             return _line(failure)
 
 
-def _chains(cell: dict[str, Any], known: dict[str, Chains]) -> Chains:
+def _chains(cell: dict[str, Any], known: Known) -> Chains:
     """Those of the cell's problem; the evaluations of a network are the same whatever sampler calls it."""
     compiled = {"compile": False} if "compile" in headers()[cell["case"]].PARAMS else {}
     own = {**cell, "case_params": {**cell["case_params"], **compiled}}
     network = json.dumps([own[name] for name in ("case", "case_params", "dtype", "targets")])
-    problem = json.dumps([network, *(own[name] for name in ("sampler", "sampler_params", "seed"))])
-    if problem not in known:
-        alike = next((chains.courses for key, chains in known.items() if json.loads(key)[0] == network), None)
-        known[problem] = Chains(lambda steps: build_problem({**own, "steps": steps}, "meta"), alike)
-    return known[problem]
+    key = (network, json.dumps([own[name] for name in ("sampler", "sampler_params", "seed")]))
+    if key not in known:
+        alike = next((chains.courses for (other, _), chains in known.items() if other == network), None)
+        known[key] = Chains(lambda steps: build_problem({**own, "steps": steps}, "meta"), alike)
+    return known[key]
 
 
 def _threads(case: str) -> int:

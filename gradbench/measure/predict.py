@@ -85,11 +85,11 @@ class Chains:
 def predict(chains: Chains, estimator: GradientEstimator, steps: int) -> Prediction:
     """The peak of an estimate at `steps` steps.
 
-    A short chain (`CHECK` steps, or the fewest that the method takes) is
-    carried out whole, and composed of its network evaluations: where both peaks are the same to the byte, so is the
-    chain of `steps` composed. Where they are not, the peak is affine in the number of steps if two short whole runs say
-    what a third is, to the byte. Raises `Unpredictable` where neither
-    holds, and for an estimator whose course depends on values, as that of an adaptive solver does.
+    A short chain (`CHECK` steps, or the fewest that the method takes) is carried out whole, and composed of its network
+    evaluations: where both peaks are the same to the byte, so is the chain of `steps` composed. Where they are not, the
+    peak is affine in the number of steps if two short whole runs say what a third is, to the byte. Raises
+    `Unpredictable` where neither holds, and for an estimator whose course depends on values, as that of an adaptive
+    solver does.
     """
     if isinstance(getattr(getattr(estimator, "pullback", None), "rule", None), Adaptive):
         raise Unpredictable("its adaptive solver decides by values, which shapes do not have")

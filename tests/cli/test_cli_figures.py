@@ -92,10 +92,23 @@ def test_published_rows_are_drawn(tmp_path):
 
 
 def test_only_the_estimators_asked_for_are_drawn(tmp_path):
-    words = ("-c", "gaussian", "-e", "backprop", "-e", "adjoint-dpm[rule=[euler,rk4]]", "--format", "svg")
+    words = (
+        "-c",
+        "gaussian",
+        "-e",
+        "backprop",
+        "-e",
+        "adjoint-dpm[rule=[euler,rk4]]",
+        "-e",
+        "backprop",
+        "--format",
+        "svg",
+    )
     invoke("figures", PUBLISHED, "--only", "convergence", *words, "--out", tmp_path)
     with open(tmp_path / "convergence-gaussian.csv") as file:
-        shown = {(row["estimator"], row["options"]) for row in csv.DictReader(file)}
+        lines = list(csv.DictReader(file))
+    shown = {(row["estimator"], row["options"]) for row in lines}
+    assert {row["rows"] for row in lines} == {"1"}  # each once, though one was asked for twice
     assert len(shown) == 3 and {name.partition("[")[0] for name, _ in shown} == {"backprop", "adjoint-dpm"}
 
 

@@ -108,7 +108,10 @@ def test_every_estimator_of_ours_is_held_against_a_real_run():
 
 def predicted(case, estimator, steps, courses=None, **problem):
     with skeleton():
-        make = lambda n: case.problem(device="meta", steps=n, **problem)  # noqa: E731
+
+        def make(n):
+            return case.problem(device="meta", steps=n, **problem)
+
         return predict(Chains(make, courses), make_estimator(estimator), steps)
 
 
@@ -165,7 +168,10 @@ def test_the_objective_alone_is_the_decoders_tape_smaller_by_its_checkpointing()
     )
     problem = gradbench.case("sd-tiny", **JPEG).problem()
     x = problem.x_T.clone().requires_grad_()
-    gradient = lambda: torch.autograd.grad(problem.objective(x).sum(), x)  # noqa: E731
+
+    def gradient():
+        torch.autograd.grad(problem.objective(x).sum(), x)
+
     found = peak_memory(gradient, [*held_tensors(problem), x], torch.device("cpu")).peak
     assert again.objective == found < whole.objective
 

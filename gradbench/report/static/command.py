@@ -6,7 +6,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.analysis.cells import REFERENCES, TARGETS
-from gradbench.analysis.label import params_of
+from gradbench.analysis.label import whole_params
 from gradbench.bench.load import load_rows
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.canvas import FORMATS
@@ -54,15 +54,19 @@ def _chosen(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> 
 
 def _of(rows: list[dict[str, Any]], selectors: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
-    chosen = []
+    chosen: set[int] = set()
     for name, given in (choice for selector in selectors for choice in expand(selector)):
         entry = ESTIMATORS.find(name)
-        mine, wanted = [row for row in rows if row.get("estimator") == name], entry.options(given)
-        found = [row for row in mine if {**entry.defaults, **params_of(row, "estimator")} == wanted]
+        wanted = (name, entry.options(given))
+        found = {
+            place
+            for place, row in enumerate(rows)
+            if (row.get("estimator"), whole_params(row, "estimator", entry.defaults)) == wanted
+        }
         if not found:
             raise ValueError(f"no row of {render(name, given)!r} among these rows")
-        chosen += found
-    return chosen if selectors else rows
+        chosen |= found
+    return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
 def _line(done: Written) -> str:
