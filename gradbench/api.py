@@ -13,7 +13,7 @@ from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.leaves import refuse_unnamed, refuse_wrapped
 from gradbench.estimators.pathwise import Differentiable
 from gradbench.estimators.problem import traits_of
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 
 
 def case(name: str, **params: Any) -> Case:

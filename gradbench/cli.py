@@ -137,8 +137,8 @@ def run(**options: Any) -> int:
 @_cases_option
 def predict(as_json: bool, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
-    from gradbench.bench.commands import block_of, with_weights
     from gradbench.bench.predictions import predict_command
+    from gradbench.bench.selection import block_of, with_weights
     from gradbench.bench.suite import Block
 
     if not options["cases"]:
@@ -164,7 +164,7 @@ def advise(
 ) -> int:
     """Tell which estimator to use for a task, from rows and predictions, and how sure that is."""
     from gradbench.analysis.advice import CANDIDATES, advise_command
-    from gradbench.bench.commands import block_of, with_weights
+    from gradbench.bench.selection import block_of, with_weights
     from gradbench.bench.suite import Block
 
     if not options["cases"]:
@@ -185,7 +185,7 @@ def advise(
 @_cases_option
 def list_(kind: str, as_json: bool) -> None:
     """List cases, estimators, samplers or suites."""
-    from gradbench.bench.commands import list_command
+    from gradbench.bench.describe import list_command
 
     list_command(kind, as_json)
 
@@ -196,7 +196,7 @@ def list_(kind: str, as_json: bool) -> None:
 @_cases_option
 def show(name: str, as_json: bool) -> None:
     """Show one case, estimator, sampler or suite, with its options and its source."""
-    from gradbench.bench.commands import show_command
+    from gradbench.bench.describe import show_command
 
     show_command(name, as_json)
 
@@ -205,7 +205,7 @@ def show(name: str, as_json: bool) -> None:
 @_json_option
 def env(as_json: bool) -> None:
     """Show what a row would record of this machine."""
-    from gradbench.bench.commands import env_command
+    from gradbench.bench.describe import env_command
 
     env_command(as_json)
 

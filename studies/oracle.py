@@ -10,7 +10,7 @@ from torch import nn
 from gradbench import Problem
 from gradbench.diffusion.denoiser import Denoiser, NetworkPrediction
 from gradbench.diffusion.discrete import Discrete
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 
 
 class Linear(Denoiser):

@@ -149,7 +149,7 @@ def _shape(noise: Tensor) -> tuple[float, float, float]:
 
 def _independent(law: Any, x_0: Tensor, sampler: str, steps: int, seed: int) -> Tensor:
     """The noises of a path whose every point is drawn from its own marginal given x_0."""
-    from gradbench.samplers.catalogue import sampler_spec
+    from gradbench.samplers.spec import sampler_spec
 
     rollout = sampler_spec(sampler).rollout(law, steps, 1.0, 0.001, x_0, seed, "keyed")
     s, grid = law.schedule, rollout.grid

@@ -5,7 +5,8 @@ from typing import Any
 
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
-from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import parse
 
 # where refusals are asked for: the schedule, the ends of its range, the steps; the first is the ordinary one

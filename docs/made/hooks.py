@@ -11,7 +11,8 @@ from words import docstring, options, parts, promises, refusals, table, word
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.base import Rule
-from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.samplers.spec import sampler_spec
 
 TRAITS = "[property tests](../guide/property_tests.md#what-an-estimator-declares)"
 CHARTS = "[chart](theory/charts.md)"

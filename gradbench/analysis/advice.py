@@ -61,7 +61,7 @@ def advise_command(
 
 def memory_of(text: str) -> float:
     """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces."""
-    from gradbench.bench.commands import parse_bytes
+    from gradbench.bench.selection import parse_bytes
 
     card = text.strip().upper().removesuffix("GB").strip()
     if card.isdigit() and int(card) in CARDS:

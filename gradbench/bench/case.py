@@ -173,7 +173,7 @@ class Case:
         from gradbench.diffusion.noise import INITIAL, draw
         from gradbench.diffusion.schedule import make_schedule
         from gradbench.estimators.problem import Problem, check_targets
-        from gradbench.samplers.catalogue import sampler_spec
+        from gradbench.samplers.spec import sampler_spec
 
         spec = sampler_spec(sampler, self.header.GRID)
         if noise is None:

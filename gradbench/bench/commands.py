@@ -1,98 +1,18 @@
-"""What the verbs of the command line do, and what they print. No torch."""
+"""The verbs `run` and `report`: cells measured and stored, and what came of them. No torch."""
 
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import folders, headers
-from gradbench.bench.plan import MOST_CELLS
-from gradbench.bench.suite import Block, Suite, load_suite, suite_files
+from gradbench.bench.case import folders
+from gradbench.bench.selection import parse_bytes, parse_seconds, selection
 from gradbench.command import command
-from gradbench.entry import Catalogue
-from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.samplers.catalogue import SAMPLERS
-from gradbench.selector import parse, render
 
-KINDS = ("cases", "estimators", "samplers", "suites")
 OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
-
-
-def selection(options: dict[str, Any]) -> Suite:
-    """The suite that the options name, its parts replaced by those that they give; without one, these alone."""
-    given = block_of(options)
-    if options["suite"] is None and not any(given[name] for name in ("cases", "samplers", "estimators")):
-        options = {**options, "suite": "smoke"}
-    if options["suite"] is not None:
-        suite = load_suite(options["suite"])
-    else:
-        suite = Suite("selection", "", [Block(["gaussian"], ["ddim"], list(ESTIMATORS))])
-    replicates = suite.replicates if options["replicates"] is None else options["replicates"]
-    blocks = with_weights([b.override(given) for b in suite.blocks], options["weights"])
-    return Suite(suite.name, suite.summary, blocks, replicates, suite.expects)
-
-
-def block_of(options: dict[str, Any]) -> dict[str, Any]:
-    """The lists of cells that options give; `-e all` is every estimator of the catalogue."""
-    given = {name: list(options[name]) for name in ("cases", "samplers", "estimators", "steps", "targets")}
-    if given["estimators"] == ["all"]:
-        given["estimators"] = list(ESTIMATORS)
-    seeds = parse_seeds(options["seeds"]) if options.get("seeds") is not None else None
-    return {**given, "seeds": seeds, "dtype": options["dtype"], "device": options.get("device")}
-
-
-def with_weights(blocks: list[Block], weights: str | None) -> list[Block]:
-    """The blocks with those weights in every case that can load some; `ValueError` where none can."""
-    if weights is None:
-        return blocks
-    if not weights or any(mark in weights for mark in "[]=\"',"):
-        raise ValueError(f"--weights must be a folder or a hub's id without any of []=\"', got {weights!r}")
-    known = headers()
-    taking = [name for name, header in known.items() if "weights" in header.PARAMS]
-
-    def loaded(text: str) -> str:
-        name, given = parse(text)
-        return render(name, {**given, "weights": weights}) if name in taking else text
-
-    if not any(parse(text)[0] in taking for block in blocks for text in block.cases):
-        raise ValueError(f"--weights needs a case that loads weights: {', '.join(taking)}")
-    return [replace(block, cases=[loaded(text) for text in block.cases]) for block in blocks]
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0-4` or `0,3,5-7`."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if match is None:
-            raise ValueError(f"--seeds must be a range like 0-4 or 0,3, got {text!r}")
-        low, high = int(match[1]), int(match[2] or match[1])
-        if high < low or high - low >= MOST_CELLS:
-            raise ValueError(f"--seeds must be a range like 0-4 of at most {MOST_CELLS:,} seeds, got {text!r}")
-        seeds += range(low, high + 1)
-    return seeds
-
-
-def parse_seconds(text: str) -> float:
-    """`90`, `90s`, `10m` or `1h`, in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError(f"--timeout must be a time like 90s, 10m or 1h, got {text!r}")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def parse_bytes(text: str) -> int:
-    """`4GiB`, `500MB` or `1000000`, in bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?", text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError(f"--memory must be a size like 4GiB or 500MB, got {text!r}")
-    unit = match[2] or ""
-    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** " kMGT".index(unit[:1] or " "))
 
 
 def run_command(options: dict[str, Any], line: str) -> int:
@@ -210,95 +130,3 @@ def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     show_table(rows)
     for name, place in files.items():
         print(f"{name}: {place}")
-
-
-def list_command(kind: str, as_json: bool) -> None:
-    """One line an entry: name, summary, source."""
-    checks.one_of("kind", kind, KINDS)
-    found = entries(kind)
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    width = max(len(entry["name"]) for entry in found)
-    for entry in found:
-        print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))
-
-
-def entries(kind: str) -> list[dict[str, Any]]:
-    """Name, summary and source of every case, estimator, sampler or suite."""
-    if kind == "suites":
-        found = [load_suite(name) for name in suite_files()]
-        return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
-    if kind == "cases":
-        left_out: list[str] = []
-        found = headers(left_out)
-        _tell(left_out)
-        return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in found.values()]
-    catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
-    own = [
-        {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
-        for e in catalogue.values()
-    ]
-    _tell(catalogue.plugins.refused)
-    return own + [
-        {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
-        for p in catalogue.plugins.values()
-    ]
-
-
-def _tell(left_out: Sequence[str]) -> None:
-    """What other packages offer and cannot be had, on stderr."""
-    for line in left_out:
-        print(f"gradbench: {line}", file=sys.stderr)
-
-
-def show_command(name: str, as_json: bool = False) -> None:
-    """Everything that is known of one name."""
-    found = _entry(name)
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    if found["kind"] == "suite":
-        print(found["text"], end="")
-        return
-    print("{kind} {name}: {summary}".format(**found))
-    for key, value in list(found.items())[3:]:
-        if isinstance(value, dict):
-            key, value = f"{key} (default)", ", ".join(f"{k}={_word(v)}" for k, v in value.items()) or "none"
-        print(f"{key}: {value if isinstance(value, str) else ', '.join(map(str, value))}")
-
-
-def _entry(name: str) -> dict[str, Any]:
-    """Kind, name, summary, and what else there is, of a case, an estimator, a sampler or a suite."""
-    known = headers()
-    for catalogue in (ESTIMATORS, SAMPLERS):
-        if name in catalogue or name in catalogue.plugins:
-            e = catalogue.find(name)
-            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults), "traits": e.declared({})}
-            return {"kind": catalogue.kind, "name": name, "summary": e.summary, **facts}
-    if name in known:
-        h = known[name]
-        facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES), "parameters": dict(h.PARAMS)}
-        facts |= {"references": list(h.REFERENCES), "arrays": list(h.ARRAYS), "targets": list(h.TARGETS)}
-        return {"kind": "case", "name": name, "summary": h.SUMMARY, **facts, "grid": h.GRID, "dtype": h.DTYPE}
-    checks.one_of("name", name, [*ESTIMATORS, *ESTIMATORS.plugins, *SAMPLERS, *known, *suite_files()])
-    file = suite_files()[name]
-    return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": file.read_text()}
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def env_command(as_json: bool) -> None:
-    """The provenance of a row made here."""
-    from gradbench.measure.environment import environment
-
-    found = environment(tuple(folders()))
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    for name, value in found.items():
-        if name == "versions":
-            value = ", ".join(f"{k} {v}" for k, v in value.items() if v)
-        print(f"{name}: {value}")

@@ -29,7 +29,7 @@ def names(*kinds: str) -> Callable[[Context, Parameter, str], list[CompletionIte
 
 
 def _entries(kind: str) -> list[tuple[str, str]]:
-    from gradbench.bench.commands import entries
+    from gradbench.bench.describe import entries
 
     if kind == "figures":
         from gradbench.report.static.catalogue import KINDS

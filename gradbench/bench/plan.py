@@ -17,7 +17,7 @@ from gradbench.bench.suite import Block
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import expand, render
 
 IDENTITY = (

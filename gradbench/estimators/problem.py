@@ -13,8 +13,8 @@ from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.schedule import ends_of
 from gradbench.diffusion.wiener import LEVELS, path
-from gradbench.samplers.catalogue import SamplerSpec
 from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.spec import SamplerSpec
 
 TARGETS = ("x_T", "condition", "parameters")
 Gradients = dict[str, "Tensor | tuple[Tensor, ...]"]

@@ -20,7 +20,7 @@ from gradbench.estimators.fine import fine_flow
 from gradbench.estimators.pathwise import checkpoint
 from gradbench.estimators.problem import Gradients, Problem
 from gradbench.measure.error import flatten, relative_error
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 from gradbench.samplers.stochastic import StochasticRule
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.noise import draw
-from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.spec import sampler_spec
 from gradbench.samplers.stochastic import StochasticRule
 
 CYCLE = 0x9E3A  # the steps under which the forward chain is keyed, apart from those of samplers and of Wiener paths

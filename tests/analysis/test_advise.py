@@ -16,7 +16,7 @@ from gradbench.analysis.advise import (
     seconds_of,
 )
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 
 DDIM = dict(sampler_spec("ddim", "leading").params)
 DEIS = ("adjoint-deis", dict(ESTIMATORS["adjoint-deis"].defaults))

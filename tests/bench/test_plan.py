@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from gradbench.bench.commands import parse_seconds, parse_seeds
 from gradbench.bench.plan import IDENTITY, cell_id, make_plan
+from gradbench.bench.selection import parse_seconds, parse_seeds
 from gradbench.bench.suite import Block, load_suite, suite_files
 from gradbench.command import command
 from gradbench.estimators.catalogue import ESTIMATORS

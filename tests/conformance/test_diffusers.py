@@ -7,7 +7,7 @@ from torch import nn
 
 from gradbench import NetworkDenoiser, from_diffusers
 from gradbench.diffusion.grid import make_grid
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 
 
 class SmallNetwork(nn.Module):

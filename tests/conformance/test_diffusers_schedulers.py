@@ -17,7 +17,7 @@ from gradbench import NetworkDenoiser, Rollout, from_diffusers
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.samplers.catalogue import sampler_spec
+from gradbench.samplers.spec import sampler_spec
 
 TABLE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 FLOAT32 = 2e-5  # what a cast to float32 in each of 20 to 50 steps leaves

@@ -11,7 +11,8 @@ from gradbench.estimators.drawn import Drawn
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton
-from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.samplers.spec import sampler_spec
 
 MIB = 2**20
 OURS = [e.name for e in ESTIMATORS.values() if not e.requires and not e.traits.get("coordinates")]

@@ -11,8 +11,9 @@ import gradbench
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.samplers.base import Interval
-from gradbench.samplers.catalogue import SAMPLERS, sampler_spec
+from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
+from gradbench.samplers.spec import sampler_spec
 
 TABLEAUS = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4, "dopri5": DOPRI5}
 ENTRIES = json.loads((Path(__file__).parents[1] / "golden" / "index.json").read_text())["entries"]

@@ -30,7 +30,8 @@ def figures_command(options: dict[str, Any]) -> int:
     rows = load_rows(options["rows"], strict=False)
     for column in ("case", "sampler"):
         rows = _chosen(rows, column, options[f"{column}s"])
-    rows = _of(rows, options["estimators"])
+    if options["estimators"] != ("all",):
+        rows = _of(rows, options["estimators"])
     source: Path = options["rows"]
     out = options["out"] or (source if source.is_dir() else source.parent) / "figures"
     ask = Ask(options["reference"], options["target"], options["max_error"])

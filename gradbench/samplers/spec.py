@@ -1,0 +1,125 @@
+"""A sampler with all its parameters said, and the chain that is built from it. No torch until one is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gradbench import checks
+from gradbench.diffusion.chart import refuses
+from gradbench.diffusion.grid import Grid, check_grid, make_grid
+from gradbench.diffusion.schedule import Schedule, ends_of
+from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
+from gradbench.entry import Entry
+from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.selector import parse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gradbench.diffusion.denoiser import Denoiser
+    from gradbench.diffusion.noise import Noise
+    from gradbench.samplers.base import Rule
+    from gradbench.samplers.rollout import Rollout
+
+NOISES = ("keyed", "nested")
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """A sampler with all its parameters said: what a cell stores and what a rollout is built from."""
+
+    name: str
+    params: Mapping[str, Any]
+
+    @property
+    def entry(self) -> Entry:
+        """Its catalogue line."""
+        return SAMPLERS[self.name]
+
+    @property
+    def chart(self) -> str:
+        """The chart that it steps in."""
+        return self.params.get("chart") or self.entry.traits["chart"]
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
+
+        `reverse_sde`: whether the chain converges to the reverse SDE; with 0 < eta < 1 it goes to another one, of less
+        noise.
+        """
+        eta = self.params.get("eta", 1.0 if self.entry.traits["stochastic"] else 0.0)
+        noisy = eta > 0 or self.chart in SDE_CHARTS
+        reverse = noisy and eta in (0.0, 1.0) and self.entry.traits.get("reverse_sde", True)
+        grid = {"grid": self.params["grid"]}
+        return {**self.entry.traits, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
+
+    @property
+    def rule(self) -> "Rule":
+        """Its rule: the catalogue's, or what the catalogue's function makes of the options."""
+        made = self.entry.load()
+        options = {key: value for key, value in self.params.items() if key not in ("chart", "grid")}
+        return made(**options) if options else made
+
+    def refuses(self, traits: Mapping[str, Any]) -> str | None:
+        """Why this sampler cannot run between the ends that the traits tell, or None."""
+        return refuses(self.chart, traits) or self.entry.refuses(self.params, traits)
+
+    def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
+        """Noise by key, as one Wiener path that other chains share, or as it is given."""
+        import torch
+
+        from gradbench.diffusion.noise import KeyedNoise, RecordedNoise
+        from gradbench.diffusion.wiener import step_normals
+
+        if isinstance(noise, torch.Tensor):
+            return RecordedNoise(noise.to(x_T.device, x_T.dtype))
+        if noise == "keyed":
+            return KeyedNoise(seed, tuple(x_T.shape), x_T.dtype, x_T.device)
+        rows = step_normals(SDE_CHARTS[self.sde_chart](schedule), grid, seed, tuple(x_T.shape))
+        return RecordedNoise(torch.from_numpy(rows).to(x_T.device, x_T.dtype))
+
+    @property
+    def sde_chart(self) -> str:
+        """The chart in whose measure this sampler's noise sees a Wiener path; DDIM's family has that of ddpm."""
+        return self.chart if self.chart in SDE_CHARTS else "data-sde"
+
+    def rollout(
+        self,
+        denoiser: "Denoiser",
+        steps: int,
+        t_max: float,
+        t_min: float,
+        x_T: "Tensor",
+        seed: int,
+        noise: Any,
+        times: Sequence[float] | None = None,
+    ) -> "Rollout":
+        """The chain of `steps` steps from t_max to t_min, or over the `times` given in their place; `ValueError` where
+        the chart has no value on the way.
+        """
+        from gradbench.samplers.rollout import Rollout
+
+        schedule = denoiser.schedule
+        if times is None:
+            grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
+        else:
+            grid = check_grid(times, schedule)
+        reason = self.refuses(ends_of(schedule, grid[0], grid[-1]))
+        if reason:
+            raise ValueError(f"sampler {self.name}: {reason}")
+        if isinstance(noise, str):
+            checks.one_of("noise", noise, NOISES)
+        else:
+            checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
+        path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
+        return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
+
+
+def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
+    """The sampler that a selector names, `rk4[chart=noise,grid=uniform-log-snr]`, with its defaults filled in."""
+    name, given = parse(selector)
+    params = SAMPLERS.find(name).options(given)
+    if params["grid"] is None:
+        params["grid"] = default_grid
+    return SamplerSpec(name, params)
