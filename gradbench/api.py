@@ -1,6 +1,6 @@
 """The library: three functions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,9 +10,10 @@ from gradbench.bench.case import Case, make_case
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.leaves import refuse_unnamed, refuse_wrapped
+from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
 from gradbench.estimators.pathwise import Differentiable
 from gradbench.estimators.problem import traits_of
+from gradbench.estimators.settings import warn_of_hooks
 from gradbench.samplers.spec import sampler_spec
 
 
@@ -37,7 +38,8 @@ def sample(
     steps: int = 50,
     grid: Sequence[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
-    wrt: Sequence[Tensor] = (),
+    wrt: Iterable[Tensor] = (),
+    allow_unused: bool = False,
     seed: int = 0,
     t_max: float = 1.0,
     t_min: float = 0.001,
@@ -46,18 +48,25 @@ def sample(
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
     sampler: a selector, `ddim[grid=leading]`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
-    them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt:
-    every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
-    trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or
-    `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share. Raises `ValueError`
-    where `wrt` leaves a trainable tensor out, whose gradient would be silently lost; for a network inside FSDP or DDP
-    (DDP goes around the module whose forward calls this); for estimators that are no differentiable sample or cannot
-    serve the sampler; and for unknown names.
+    them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt: any
+    iterable of every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights), each
+    counted once however often it is named; it must name every trainable tensor that the denoiser holds, as far as it
+    can be seen: parameters, buffers, attributes, `extra`, hooks, closures. noise: of stochastic samplers, (steps, b,
+    *x), which may be named in `wrt`, or `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that
+    other chains share.
+
+    Raises `ValueError`, before any work, where `wrt` leaves a trainable tensor out, whose gradient would be silently
+    lost, or names one tensor that is computed from another; where x_T asks for a gradient that the estimator cannot
+    reach; for a grid that asks for one; for a network inside FSDP or DDP (DDP goes around the module whose forward
+    calls this); for estimators that are no differentiable sample or cannot serve the sampler; and for unknown names.
+    Raises `RuntimeError` in the backward pass where a tensor of `wrt` is never reached, unless `allow_unused`; and
+    where the steps that it takes again are not those that were taken, because a prompt, a guidance scale, an adapter, a
+    mode or a weight was changed in between, or the network answers from a cache.
     """
     if not isinstance(denoiser, Denoiser):
         raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
-    if isinstance(wrt, Tensor) or not all(isinstance(leaf, Tensor) for leaf in wrt):
-        raise ValueError(f"wrt must be a list of tensors, got {type(wrt).__name__}")
+    named = listed(wrt)
+    checks.no_gradient("grid", grid)
     checks.batch("x_T", x_T)
     spec = sampler_spec(sampler)
     checks.seed(seed)
@@ -66,10 +75,16 @@ def sample(
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
-    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if wrt else [])]
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else [])]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
         raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
+    if x_T.requires_grad and not method.reaches_x_T(rollout.steps):
+        raise ValueError(
+            f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
+        )
     refuse_wrapped(denoiser)
-    refuse_unnamed(denoiser, wrt)
-    return method.sample(rollout, x_T, [leaf for leaf in wrt if leaf.requires_grad])
+    leaves = leaves_of(denoiser, named, {"noise": noise}, allow_unused, method.keeps_tape)
+    if not method.keeps_tape:
+        warn_of_hooks(denoiser)
+    return method.sample(rollout, x_T, leaves)

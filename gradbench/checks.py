@@ -70,6 +70,18 @@ def shape(name: str, got: Iterable[int], expected: Iterable[int]) -> None:
         raise ValueError(f"{name} must have shape {tuple(expected)}, got {tuple(got)}")
 
 
+def no_gradient(name: str, values: Any) -> None:
+    """Times that ask for no gradient: they are used as Python floats, which would lose it in silence."""
+    import torch
+
+    held = [values] if isinstance(values, torch.Tensor) else values or ()
+    if any(isinstance(value, torch.Tensor) and value.requires_grad for value in held):
+        raise ValueError(
+            f"{name} must not ask for a gradient: its times are used as numbers, and the gradient would be lost; "
+            f"give {name}.tolist()"
+        )
+
+
 def seed(value: Any) -> int:
     """An integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

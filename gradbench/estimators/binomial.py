@@ -87,7 +87,7 @@ class Binomial(Recovery):
     snapshots: int = 5
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        trajectory = _Binomial(rollout, self.snapshots, Ambient(), [(0, state)])
+        trajectory = _Binomial(rollout, self.snapshots, Ambient(rollout.denoiser), [(0, state)])
         marks, place, n = set(), 0, rollout.steps
         for used in range(1, self.snapshots):
             if n - place > 1:

@@ -10,7 +10,9 @@ from torch import Tensor
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators import support
+from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise import Differentiable, FirstOrder
+from gradbench.estimators.settings import Settings
 from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
@@ -44,7 +46,8 @@ class TorchdiffeqAdjoint(Differentiable):
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
 
-        grid = rollout.grid
+        grid, leaves, settings = rollout.grid, Leaves.of(wrt), Settings(rollout.denoiser)
+        reach = Reach(leaves)
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
@@ -57,17 +60,18 @@ class TorchdiffeqAdjoint(Differentiable):
             negated = -clock if clock[0] > clock[-1] else clock
             forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))
         solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
-            _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1]),
+            _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1], reach),
             x_T / chart.kappa(grid[0]),
             clock if self.trajectory == "stored" else clock[[0, -1]],
             rtol=self.rtol,
             atol=self.atol,
             method=method,
             options=forward,
-            adjoint_params=tuple(wrt),
+            adjoint_params=tuple(leaves),
             adjoint_options=backward,
         )
-        return FirstOrder.apply(solution[-1] * chart.kappa(grid[-1]))  # type: ignore[return-value]
+        settings.settle()
+        return FirstOrder.apply(solution[-1] * chart.kappa(grid[-1]), settings, reach)  # type: ignore[return-value]
 
 
 def _nodes(clock: Tensor) -> Any:
@@ -78,11 +82,14 @@ def _nodes(clock: Tensor) -> Any:
 class _Field(torch.nn.Module):
     """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the clock is held inside the range."""
 
-    def __init__(self, field: ChartField, t_max: float, t_min: float) -> None:
+    def __init__(self, field: ChartField, t_max: float, t_min: float, reach: Reach) -> None:
         super().__init__()
+        self._reach = reach
         self._field, self._range = field, sorted((field.chart.tau(t_min), field.chart.tau(t_max)))
 
     def forward(self, tau: Tensor, y: Tensor) -> Tensor:
         chart: Chart = self._field.chart
         t = chart.t_of(min(max(tau.item(), self._range[0]), self._range[1]))
-        return self._field(t, y * chart.kappa(t))
+        value = self._field(t, y * chart.kappa(t))
+        self._reach.see(value)
+        return value

@@ -12,7 +12,9 @@ from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
 from gradbench.estimators import support
+from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise import Differentiable, FirstOrder
+from gradbench.estimators.settings import Settings
 from gradbench.samplers.base import ChartField
 from gradbench.samplers.rollout import Rollout
 
@@ -43,7 +45,11 @@ class TorchsdeAdjoint(Differentiable):
         chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
         assert isinstance(chart, SDEChart)
         kind, adjoint = support.PAIRS[self.method]
-        equation = _ReverseSDE(ChartField(rollout.denoiser, chart), chart, _Clock(rollout), tuple(x_T.shape), kind)
+        leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
+        reach = Reach(leaves)
+        equation = _ReverseSDE(
+            ChartField(rollout.denoiser, chart), chart, _Clock(rollout), tuple(x_T.shape), kind, reach
+        )
         ends = torch.tensor([0.0, float(rollout.steps)], dtype=x_T.dtype, device=x_T.device)
         start = (x_T / chart.kappa(rollout.grid[0])).flatten(1)
         with warnings.catch_warnings():
@@ -56,10 +62,12 @@ class TorchsdeAdjoint(Differentiable):
                 method=self.method,
                 adjoint_method=adjoint,
                 dt=1.0,
-                adjoint_params=tuple(wrt),
+                adjoint_params=tuple(leaves),
             )
         assert isinstance(solution, Tensor)
-        return FirstOrder.apply((solution[-1] * chart.kappa(rollout.grid[-1])).reshape(x_T.shape))  # type: ignore
+        settings.settle()
+        x_0 = (solution[-1] * chart.kappa(rollout.grid[-1])).reshape(x_T.shape)
+        return FirstOrder.apply(x_0, settings, reach)  # type: ignore[return-value]
 
 
 class _Clock:
@@ -89,15 +97,20 @@ class _ReverseSDE(torch.nn.Module):
 
     noise_type = "diagonal"
 
-    def __init__(self, field: ChartField, chart: SDEChart, clock: _Clock, shape: tuple[int, ...], kind: str) -> None:
+    def __init__(
+        self, field: ChartField, chart: SDEChart, clock: _Clock, shape: tuple[int, ...], kind: str, reach: Reach
+    ) -> None:
         super().__init__()
+        self._reach = reach
         self._field, self._chart, self._clock, self._shape, self.sde_type = field, chart, clock, shape, kind
 
     def f(self, s: Tensor, y: Tensor) -> Tensor:
         t, pace = self._clock(float(s))
         kappa = self._chart.kappa(t)
         x = (y * kappa).reshape(self._shape)
-        return self._field(t, x).flatten(1) * (self._chart.pace(t) / kappa**2 * pace)
+        value = self._field(t, x)
+        self._reach.see(value)
+        return value.flatten(1) * (self._chart.pace(t) / kappa**2 * pace)
 
     def g(self, s: Tensor, y: Tensor) -> Tensor:
         t, pace = self._clock(float(s))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.recovery import Recovery, Trajectory, last_state
+from gradbench.estimators.replay import refuse_drift
 from gradbench.samplers.base import Field, ReversibleRule, State
 from gradbench.samplers.rollout import Rollout
 
@@ -68,6 +69,7 @@ class _Memo:
 
 @dataclass
 class _Inverted(Trajectory):
+    visited = False
     rollout: Rollout
     last: State
     ambient: Ambient
@@ -84,6 +86,9 @@ class _Inverted(Trajectory):
             # a pullback that proposes a state of its own takes no step, and needs no tape
             self._undo(self._memo.record if proposal is None else self.rollout.field)
         return self._state
+
+    def arrive(self, found: State, start: State) -> None:
+        refuse_drift(found, start)
 
     def _undo(self, field: Field) -> None:
         k, rule = self._place, self.rollout.rule
@@ -114,5 +119,5 @@ class Inverted(Recovery):
     name = "inverted"
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient = Ambient()
+        ambient = Ambient(rollout.denoiser)
         return _Inverted(rollout, last_state(rollout, state, ambient), ambient)

@@ -1,25 +1,152 @@
-"""Gradients that would be lost in silence: of trainable tensors that `wrt` does not name, and of wrapped networks."""
+"""What `wrt` names: each tensor once, under its name, and what would be lost in silence is refused.
 
-from collections.abc import Iterator, Sequence
+A gradient is lost where a trainable tensor is read and not named, where one is named and never reached, and where the
+network is wrapped so that it reads other tensors than those that are named.
+"""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from gradbench.diffusion.denoiser import Denoiser
+from gradbench.estimators.held import held_tensors
 
 
-def refuse_unnamed(denoiser: Denoiser, wrt: Sequence[Tensor]) -> None:
-    """`ValueError` naming the trainable tensors of the denoiser that are not in `wrt`; frozen ones are no matter.
+class Leaves(tuple[Tensor, ...]):
+    """The distinct tensors of `wrt` that ask for a gradient, in the order given.
 
-    It looks at parameters, buffers and plain tensor attributes of the denoiser and its submodules.
+    names: what each is called, by identity. demanded: whether one that the chain never reaches is an error.
     """
-    named = {id(tensor) for tensor in wrt}
-    lost = [name for name, tensor in _tensors(denoiser) if tensor.requires_grad and id(tensor) not in named]
+
+    names: dict[int, str]
+    demanded: bool
+
+    @staticmethod
+    def of(wrt: Iterable[Tensor], names: dict[int, str] | None = None, demanded: bool = False) -> "Leaves":
+        """Those of `wrt`, which is returned as it is where it is one already."""
+        if isinstance(wrt, Leaves):
+            return wrt
+        leaves = Leaves({id(leaf): leaf for leaf in wrt if leaf.requires_grad}.values())
+        leaves.names, leaves.demanded = names or {}, demanded
+        return leaves
+
+    def name(self, leaf: Tensor) -> str:
+        """What a leaf is called in messages."""
+        place = next((k for k, own in enumerate(self) if own is leaf), None)
+        return self.names.get(id(leaf), f"tensor {place} of wrt") + f" {tuple(leaf.shape)}"
+
+    def refuse_unreached(self, unreached: Sequence[Tensor]) -> None:
+        """`RuntimeError` naming the leaves that nothing reached, where that is demanded."""
+        if self.demanded and unreached:
+            more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
+            raise RuntimeError(
+                f"wrt names {', '.join(map(self.name, unreached[:3]))}{more}, which the chain never reaches, so that "
+                "there is no gradient: leave it out of wrt, or pass allow_unused=True"
+            )
+
+
+def listed(wrt: Any) -> list[Tensor]:
+    """The tensors of any iterable; `ValueError` for a tensor alone and for what holds anything else."""
+    if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
+        raise ValueError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
+    found = list(wrt)
+    for leaf in found:
+        if not isinstance(leaf, Tensor):
+            raise ValueError(
+                f"wrt must be a list of tensors, got one with a {type(leaf).__name__} in it: "
+                "write wrt=[*network.parameters(), condition]"
+            )
+    return found
+
+
+def leaves_of(
+    denoiser: Denoiser, wrt: Iterable[Tensor], others: dict[str, Any], allow_unused: bool, one_tape: bool
+) -> Leaves:
+    """The ledger of a chain: `wrt` with the names of what is seen, checked before any work.
+
+    others: what the chain reads besides its denoiser, by name. `ValueError` naming the trainable tensors that the
+    denoiser or the others hold and `wrt` does not name, and, unless the chain has `one_tape`, where a tensor of `wrt`
+    is computed from another: the gradient of the first would be counted in that of the second, and then go on to it.
+    """
+    held = list(held_tensors(denoiser, others))
+    leaves = Leaves.of(wrt, {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
+    known = {id(leaf) for leaf in leaves}
+    lost = [name for name, tensor in held if tensor.requires_grad and id(tensor) not in known]
     if lost:
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
         raise ValueError(
-            f"the network reads {len(lost)} trainable tensors that wrt does not name ({', '.join(lost[:3])}{more}): "
+            f"the network reads {_count(lost)} that wrt does not name ({', '.join(lost[:3])}{more}): "
             "name them in wrt, or freeze them with requires_grad_(False)"
         )
+    for leaf in () if one_tape else leaves:
+        rest = [other for other in leaves if other is not leaf]
+        if leaf.grad_fn is not None and (found := reached(leaf, rest)):
+            raise ValueError(
+                f"wrt names {leaves.name(leaf)} and {leaves.name(found[0])}, from which it is computed: name the first "
+                "only, and its gradient goes on to the other; or detach it"
+            )
+    return leaves
+
+
+def _count(names: Sequence[str]) -> str:
+    return "a trainable tensor" if len(names) == 1 else f"{len(names)} trainable tensors"
+
+
+def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Those of `leaves` that the tape of `output` leads to.
+
+    The walk ends as soon as all are found. Behind torch.utils.checkpoint in its reentrant form a tape does not say what
+    it leads to, and all count as found.
+    """
+    waiting = {id(leaf): leaf for leaf in leaves}
+    nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
+    seen, queue = set(), [output.grad_fn]
+    while queue and waiting:
+        node = queue.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if type(node).__name__ == "CheckpointFunctionBackward":
+            return list(leaves)
+        own = nodes.get(node, getattr(node, "variable", None))
+        waiting.pop(id(own), None)
+        queue.extend(after for after, _ in node.next_functions)
+    return [leaf for leaf in leaves if id(leaf) not in waiting]
+
+
+class Reach:
+    """Which leaves the evaluations of a backward pass that another library runs have led to."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self.leaves = leaves
+        self.missing: list[Tensor] = list(leaves)
+
+    def see(self, value: Tensor) -> None:
+        """Told of every value of the field; those without a tape say nothing."""
+        if self.missing and value.grad_fn is not None:
+            found = {id(leaf) for leaf in reached(value, self.missing)}
+            self.missing = [leaf for leaf in self.missing if id(leaf) not in found]
+
+    def check(self) -> None:
+        """At the end of the backward pass."""
+        self.leaves.refuse_unreached(self.missing)
+
+
+class Demanded(torch.autograd.Function):
+    """The identity on a sample that has its whole tape, whose backward pass looks whether that reaches every leaf."""
+
+    @staticmethod
+    def forward(ctx: Any, x_0: Tensor, tape: list[Tensor], leaves: Leaves) -> Tensor:
+        ctx.tape, ctx.leaves = tape, leaves
+        return x_0.view_as(x_0)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        found = {id(leaf) for leaf in reached(ctx.tape[0], ctx.leaves)}
+        ctx.leaves.refuse_unreached([leaf for leaf in ctx.leaves if id(leaf) not in found])
+        return cotangent, None, None
 
 
 SHARDED = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
@@ -40,12 +167,3 @@ def refuse_wrapped(denoiser: Denoiser) -> None:
         for kind in type(module).__mro__:
             if kind.__name__ in WRAPPERS:
                 raise ValueError(f"{name or 'the denoiser'} is a {type(module).__name__}: {WRAPPERS[kind.__name__]}")
-
-
-def _tensors(denoiser: Denoiser) -> Iterator[tuple[str, Tensor]]:
-    yield from denoiser.named_parameters()
-    yield from denoiser.named_buffers()
-    for prefix, module in denoiser.named_modules():
-        for name, value in vars(module).items():
-            if isinstance(value, Tensor):
-                yield f"{prefix}.{name}".lstrip("."), value

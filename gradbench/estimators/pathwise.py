@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,9 +12,11 @@ from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.binomial import Binomial
 from gradbench.estimators.inverted import Inverted
+from gradbench.estimators.leaves import Demanded, Leaves, Reach
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
 from gradbench.estimators.recovery import Recovery, Resolved, Stored
+from gradbench.estimators.settings import Settings
 from gradbench.samplers.adaptive import Adaptive
 from gradbench.samplers.base import Rule
 from gradbench.samplers.multistep import AB2, TWO_M
@@ -23,11 +25,23 @@ from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
 
 
 class Differentiable(GradientEstimator):
-    """An estimator that is a differentiable sample: `sample` puts x_0 on the tape, and the rest is `autograd.grad`."""
+    """An estimator that is a differentiable sample: `sample` puts x_0 on the tape, and the rest is `autograd.grad`.
+
+    keeps_tape: whether that tape is the chain's own, on which features that a hook captures are too.
+    """
+
+    keeps_tape: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        """x_0 (b, *x), whose backward pass is this estimator, with respect to x_T (b, *x) and the tensors `wrt`."""
+        """x_0 (b, *x), whose backward pass is this estimator, with respect to x_T (b, *x) and the tensors `wrt`.
+
+        `Leaves.of(wrt)` are the distinct ones; whether one that is never reached is an error is theirs to say.
+        """
+
+    def reaches_x_T(self, steps: int) -> bool:
+        """Whether the gradient of x_T is one that this estimator ever has, through a chain of that many steps."""
+        return True
 
     def __call__(self, problem: Problem) -> GradientEstimate:
         reason = self.supports(problem.traits)
@@ -51,8 +65,11 @@ class Differentiable(GradientEstimator):
 class Backprop(Differentiable):
     """The whole chain on one tape: the gradient of the sampler that is run, at the memory of N network tapes."""
 
+    keeps_tape = True
+
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        return rollout.sample(x_T)
+        x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
+        return Demanded.apply(x_0, [x_0], leaves) if leaves.demanded and leaves else x_0  # type: ignore
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,8 @@ class Pathwise(Differentiable):
         return support.refuse_recovery(options, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        return _Chain.apply(rollout, self.recovery, self.pullback, x_T, *wrt)  # type: ignore[return-value]
+        leaves = Leaves.of(wrt)
+        return _Chain.apply(rollout, self.recovery, self.pullback, leaves, x_T, *leaves)  # type: ignore[return-value]
 
 
 def refuse_second_order() -> None:
@@ -87,16 +105,23 @@ def refuse_second_order() -> None:
 
 
 class FirstOrder(torch.autograd.Function):
-    """The identity, whose backward pass refuses to be recorded."""
+    """The identity on a sample whose backward pass is another library's: what that does not look after itself.
+
+    Its backward pass refuses to be recorded, and to begin under other settings; leaves that it did not reach are an
+    error at its end.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, settings: Settings, reach: Reach) -> Tensor:
+        ctx.settings, ctx.reach = settings, reach
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
-        return cotangent
+        ctx.settings.refuse_changes()
+        torch.autograd.Variable._execution_engine.queue_callback(ctx.reach.check)  # type: ignore[attr-defined]
+        return cotangent, None, None
 
 
 class _Chain(torch.autograd.Function):
@@ -104,12 +129,13 @@ class _Chain(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, x_T: Tensor, *wrt: Tensor
+        ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, leaves: Leaves, x_T: Tensor, *wrt: Tensor
     ) -> Tensor:
         trajectory = recovery.run(rollout, rollout.start(x_T))
         with trajectory.ambient.record(rollout.steps):
             x_0 = rollout.finish(trajectory.last)
-        ctx.pullback, ctx.trajectory, ctx.x_0 = pullback, trajectory, x_0
+        trajectory.ambient.settle()
+        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0 = pullback, trajectory, leaves, x_0
         ctx.save_for_backward(x_T, *wrt)  # saved so that a change in place before the backward pass is an error
         return x_0.clone()
 
@@ -117,11 +143,12 @@ class _Chain(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *saved = ctx.saved_tensors
-        needed = ctx.needs_input_grad[4:]
+        needed = ctx.needs_input_grad[5:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
         grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
+        ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals, strict=True) if total is None])
         found = iter(totals)
-        return None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
+        return None, None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
 
 
 RULES: dict[str, Rule] = {

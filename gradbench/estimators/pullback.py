@@ -11,7 +11,6 @@ References: Chen et al., 2018, Neural ordinary differential equations, arXiv:180
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -56,17 +55,31 @@ class Transpose(Pullback):
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
-        totals, rollout = Totals(wrt), trajectory.rollout
+        totals, rollout, witness = Totals(wrt), trajectory.rollout, trajectory.ambient.witness()
         carried: Sequence[Tensor | None] = (cotangent,)
         n = rollout.steps
+        state = trajectory.at(n)
+
+        def step(inputs: State) -> State:
+            after = trajectory.step(k, inputs, wrt)
+            if trajectory.visited:
+                witness.compare(k, after, taken, inputs)
+            return after
+
+        def start(inputs: State) -> State:
+            first = rollout.start(*inputs)
+            trajectory.arrive(state, first)
+            return first
+
         with trajectory.ambient.replay(n):
-            carried = pull(lambda s: (rollout.finish(s),), trajectory.at(n), carried, totals)
+            carried = pull(lambda s: (rollout.finish(s),), state, carried, totals)
         for k in reversed(range(n)):
-            state = trajectory.at(k)
+            taken, state = state, trajectory.at(k)
             with trajectory.ambient.replay(k):
-                carried = pull(partial(trajectory.step, k, wrt=wrt), state, carried, totals)
+                carried = pull(step, state, carried, totals)
         with trajectory.ambient.replay():
-            (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+            (result,) = pull(start, (x_T,), carried, totals)
+        witness.check()
         return (torch.zeros_like(x_T) if result is None else result), totals.values
 
 
@@ -107,6 +120,7 @@ class ContinuousAdjoint(Pullback):
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
         totals, rollout = Totals(wrt), trajectory.rollout
+        trajectory.ambient.witness()
         name = self.chart if rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
         field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))

@@ -16,8 +16,13 @@ from gradbench.samplers.rollout import Rollout
 
 
 class Trajectory(ABC):
-    """A chain that was run. `last` is the state after its last step, `ambient` the circumstances of each step."""
+    """A chain that was run. `last` is the state after its last step, `ambient` the circumstances of each step.
 
+    visited: whether the states that it brings back are those that were visited, so that the steps between them can be
+    compared with those that were taken.
+    """
+
+    visited: ClassVar[bool] = True
     rollout: Rollout
     last: State
     ambient: Ambient
@@ -25,6 +30,9 @@ class Trajectory(ABC):
     def step(self, k: int, state: State, wrt: Sequence[Tensor]) -> State:
         """Step k from the state that `at` gave for it, on the tape that is being recorded."""
         return self.rollout.step(k, state)
+
+    def arrive(self, found: State, start: State) -> None:  # noqa: B027
+        """At the end of a backward pass: the state before step 0 as it came back, and as x_T gives it."""
 
     @abstractmethod
     def at(self, k: int, proposal: State | None = None) -> State:
@@ -68,7 +76,7 @@ class Stored(Recovery):
     offload: str | None = None
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient, states = Ambient(), []
+        ambient, states = Ambient(rollout.denoiser), []
         for k in range(rollout.steps):
             states.append(tuple(s.to(self.offload) for s in state) if self.offload else state)
             with ambient.record(k):
@@ -86,6 +94,7 @@ def last_state(rollout: Rollout, state: State, ambient: Ambient) -> State:
 
 @dataclass
 class _Resolved(Trajectory):
+    visited = False
     rollout: Rollout
     last: State
     ambient: Ambient
@@ -117,5 +126,5 @@ class Resolved(Recovery):
     name = "resolved"
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient = Ambient()
+        ambient = Ambient(rollout.denoiser)
         return _Resolved(rollout, last_state(rollout, state, ambient), ambient)

@@ -12,6 +12,7 @@ from torch import Tensor
 from gradbench.estimators import support
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.drawn import Answer, Block, Drawn
+from gradbench.estimators.leaves import Leaves
 from gradbench.estimators.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import Totals, pull
@@ -61,6 +62,9 @@ class Truncated(Differentiable, Drawn):
         random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.law.random else 0)
         return truncate(rollout, self.law.plan(rollout.steps, len(x_T), random), x_T, wrt)
 
+    def reaches_x_T(self, steps: int) -> bool:
+        return any(plan.reaches_x_T for _, plan in self.law.mixture(steps))
+
     def block(self, block: Block) -> Answer:
         problem, denoiser = block.problem, block.problem.denoiser
         calls = denoiser.calls
@@ -79,13 +83,14 @@ class Truncated(Differentiable, Drawn):
 
 def truncate(rollout: Rollout, plan: Plan, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
     """x_0 (n, *x) of the plan's stops, whose backward pass is the plan's."""
-    return _Truncated.apply(rollout, plan, x_T, *[leaf for leaf in wrt if leaf.requires_grad])  # type: ignore
+    leaves = Leaves.of(wrt)
+    return _Truncated.apply(rollout, plan, leaves, x_T, *leaves)  # type: ignore[return-value]
 
 
 class _Truncated(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rollout: Rollout, plan: Plan, x_T: Tensor, *wrt: Tensor) -> Tensor:
-        ambient, state, n = Ambient(), rollout.start(x_T), rollout.steps
+    def forward(ctx: Any, rollout: Rollout, plan: Plan, leaves: Leaves, x_T: Tensor, *wrt: Tensor) -> Tensor:
+        ambient, state, n = Ambient(rollout.denoiser), rollout.start(x_T), rollout.steps
         first = min(plan.first, int(plan.stop.min()))
         stops, kept, parts = sorted(set(plan.stop.tolist())), {}, []
         x_0 = torch.zeros_like(x_T)
@@ -103,15 +108,18 @@ class _Truncated(torch.autograd.Function):
         if n in stops:
             with ambient.record(n):
                 x_0 = torch.where(_mask(plan.stop == n, x_0), rollout.finish(state), x_0)
+        ambient.settle()
         ctx.rollout, ctx.plan, ctx.kept, ctx.parts, ctx.ambient = rollout, plan, kept, parts, ambient
+        ctx.leaves, ctx.x_0 = leaves, x_0
         ctx.save_for_backward(x_T, *wrt)
-        return x_0
+        return x_0.clone()
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
         totals, carried = Totals(wrt), [None]
+        ctx.witness = ctx.ambient.witness()
         for k in range(int(plan.stop.max()), -1, -1):
             state = ctx.kept.get(k)
             if k < rollout.steps and any(c is not None for c in carried):
@@ -122,10 +130,18 @@ class _Truncated(torch.autograd.Function):
                 none = all(c is None for c in carried)
                 carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
             if k and not plan.alive[:k].any() and not (plan.stop < k).any():
-                return None, None, None, *totals.values  # cut: x_T is not reached
+                return _answer(ctx, wrt, None, totals)  # cut: x_T is not reached
         with ctx.ambient.replay():
             (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
-        return None, None, None if result is None else plan.scale_x_T * result, *totals.values
+        return _answer(ctx, wrt, None if result is None else plan.scale_x_T * result, totals)
+
+
+def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals) -> tuple[Any, ...]:
+    """What the backward pass returns. A plan without an active step has no gradient, whatever it is asked for."""
+    ctx.witness.check()
+    if (ctx.plan.active * ctx.plan.alive).any():
+        ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None])
+    return None, None, None, x_T, *totals.values
 
 
 def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals: Totals) -> list[Any]:
@@ -140,7 +156,16 @@ def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals
         before: State = (torch.zeros_like(like),) * ctx.parts[k]
     else:
         before = state
-    link = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
+    whole = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
+    # samples that are detached are not evaluated, unless later stages ask for their values
+    evaluated = plan.active[k] == 1 if rollout.rule.stages == 1 else np.full_like(alive, plan.active[k].any())
+
+    def link(inputs: State) -> State:
+        after = whole(inputs)
+        if state is not None:
+            ctx.witness.compare(k, after, ctx.kept[k + 1], state, _rows(evaluated, after[0]))
+        return after
+
     with ctx.ambient.replay(k):
         return pull(link, before, carried, totals, float(plan.scale[k]))
 
@@ -148,12 +173,19 @@ def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals
 def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> list[Any]:
     """Cotangents of the state at k from those of the samples that stop there."""
     rollout, plan = ctx.rollout, ctx.plan
-    with ctx.ambient.replay(k):
+
+    def end(inputs: State) -> State:
         if k == rollout.steps:
             # a rule that evaluates the field once more to finish does so as in its last step
             field, interval = _of_eps(rollout, plan, k - 1), rollout.interval(k - 1)
-            return pull(lambda s: (rollout.rule.finish(field, s, interval),), state, [cotangent], totals)
-        return pull(lambda s: (_guess(rollout, plan, k, s),), state, [cotangent], totals)
+            return (rollout.rule.finish(field, inputs, interval),)
+        x_0 = _guess(rollout, plan, k, inputs)
+        here = (plan.stop == k) & (plan.active[k] == 1)
+        ctx.witness.compare(k, (x_0,), (ctx.x_0,), state[:1], _rows(here, x_0))
+        return (x_0,)
+
+    with ctx.ambient.replay(k):
+        return pull(end, state, [cotangent], totals)
 
 
 def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
@@ -220,6 +252,11 @@ def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
 def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
     """A row mask (n) as a tensor that broadcasts over samples."""
     return torch.from_numpy(rows).to(like.device).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _rows(rows: np.ndarray, like: Tensor) -> Tensor | None:
+    """The numbers of the rows of a mask (n), None where it holds all."""
+    return None if rows.all() else torch.from_numpy(np.flatnonzero(rows)).to(like.device)
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

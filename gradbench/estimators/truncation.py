@@ -40,6 +40,12 @@ class Plan:
         used = np.asarray((self.active * self.alive).any(1))
         return int(np.argmax(used)) if used.any() else len(used)
 
+    @property
+    def reaches_x_T(self) -> bool:
+        """Whether a cotangent of any sample's end arrives at x_T: it is cut before no step on its way."""
+        before = np.arange(len(self.alive))[:, None] < self.stop
+        return bool((self.alive | ~before).all(0).any())
+
 
 class Law(ABC):
     """Draws a plan a sample. `random` says whether two draws can differ; `name` is the option value, if it has one."""

@@ -1,0 +1,98 @@
+"""A step that is taken again is the step that was taken: the states of the two are compared.
+
+With x_k the state before step k, x_{k+1} the one after it and x'_{k+1} what the step gives when it is taken again,
+
+    |x'_{k+1} - x_{k+1}| <= u^(1/2) |x_{k+1} - x_k| + 64 u_x |x_{k+1}|
+
+in the largest entry. u is the unit roundoff of the network's arithmetic, so that half of its digits are allowed (2.4e-4
+for float32, 2.2e-2 for float16 and TF32, 6.3e-2 for bfloat16, 1.1e-8 for float64), relative to how far the step goes;
+u_x is that of the state. Kernels that differ in the order of their sums stay far below; another prompt, scale, adapter
+or mode, or a feature from a cache, does not. The comparison stays on the device and is read once, at the end of a
+backward pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.denoiser import Denoiser
+from gradbench.samplers.base import State
+
+ROUNDOFF = {torch.float64: 2.0**-53, torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
+TF32 = 2.0**-11
+DRIFT = {torch.float64: 1e-6, torch.float32: 1e-2}  # of a chain that is run backwards, relative, in the largest entry
+
+
+@dataclass
+class Replay:
+    """The comparisons of one backward pass. unit: the unit roundoff of the network's arithmetic."""
+
+    unit: float
+    steps: list[int] = field(default_factory=list)
+    rounding: list[float] = field(default_factory=list)
+    found: list[Tensor] = field(default_factory=list)  # of each comparison: distance, length of the step, size
+
+    def compare(self, k: int, again: State, taken: State, before: State = (), rows: Tensor | None = None) -> None:
+        """Step k: the state that it gives now, the one that it gave, and the one before it, where that is known.
+
+        rows: the samples that are compared, None for all.
+        """
+        with torch.no_grad():
+            for i, (new, old) in enumerate(zip(again, taken, strict=True)):
+                start = before[i] if i < len(before) else None
+                if rows is not None:
+                    new, old, start = new[rows], old[rows], None if start is None else start[rows]
+                if new.numel():
+                    size = _largest(old)
+                    self.found += [_distance(new, old), size if start is None else _distance(old, start), size]
+                    self.rounding.append(64 * ROUNDOFF.get(old.dtype, 0.0))
+                    self.steps.append(k)
+
+    def check(self) -> None:
+        """`RuntimeError` naming the first step, from the end, that was another one."""
+        if not self.steps:
+            return
+        off, length, size = torch.stack(self.found).double().reshape(-1, 3).T
+        rounding = torch.tensor(self.rounding, dtype=torch.float64, device=off.device)
+        excess = off - self.unit**0.5 * length - rounding * size
+        if excess.max().item() > 0:
+            k = self.steps[int((excess > 0).nonzero()[0].item())]
+            raise RuntimeError(
+                f"step {k} gives another state when it is taken again for the backward pass: what the network reads "
+                "was changed in between, or it answers from a cache (DeepCache, PAB, TeaCache, first-block) or draws "
+                "from a generator of its own; switch that off, or use gradient='backprop'"
+            )
+
+
+def unit_of(denoiser: Denoiser) -> float:
+    """The unit roundoff of a network's arithmetic, under the autocast and the TF32 switches that hold now."""
+    parameters = [p for p in denoiser.parameters() if p.is_floating_point()]
+    units = [ROUNDOFF.get(p.dtype, ROUNDOFF[torch.bfloat16]) for p in parameters]
+    for device in {p.device.type for p in parameters}:
+        if device in ("cpu", "cuda") and torch.is_autocast_enabled(device):
+            units.append(ROUNDOFF[torch.get_autocast_dtype(device)])
+        if device == "cuda" and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32):
+            units.append(TF32 if max(units) >= ROUNDOFF[torch.float32] else 0.0)
+    return max(units, default=ROUNDOFF[torch.float64])
+
+
+def refuse_drift(found: Sequence[Tensor], start: Sequence[Tensor]) -> None:
+    """`RuntimeError` where a chain that was run backwards does not arrive where it set out."""
+    for back, old in zip(found, start, strict=True):
+        off, size, allowed = _distance(back, old).item(), _largest(old).item(), DRIFT.get(old.dtype, 1e-2)
+        if off > allowed * size:
+            raise RuntimeError(
+                f"the inverted steps arrive {off / size:.1e} off x_T (relative; allowed: {allowed:g}): the network was "
+                "changed or answers from a cache, or rounding grew too large over this chain; use a state in float64, "
+                "more damping or fewer steps, or gradient='checkpoint'"
+            )
+
+
+def _largest(tensor: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(tensor, torch.inf)
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(a - b, torch.inf)
