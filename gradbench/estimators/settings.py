@@ -7,7 +7,6 @@ weights. What the forward pass itself changes, as counters and caches, is no set
 
 import types
 import warnings
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 from gradbench.diffusion.denoiser import Denoiser
 
 DEPTH, WIDTH = 3, 64  # of containers that are looked into
-COUNTERS = ("calls", "pulled")  # a denoiser's own, which other samples' backward passes move
+Name = tuple[str, str]  # of a module, and of what it holds
+Held = tuple[Any, int | None]  # a value, and its version where it is a tensor
 
 
 class Settings:
@@ -24,8 +24,8 @@ class Settings:
 
     def __init__(self, denoiser: Denoiser) -> None:
         self._denoiser = denoiser
-        self._found = dict(settings(denoiser))
-        self._moving: set[str] = set()
+        self._found = settings(denoiser)
+        self._moving: set[Name] = set()
 
     def settle(self) -> None:
         """After the forward pass: forgets what it changed."""
@@ -33,7 +33,7 @@ class Settings:
 
     def refuse_changes(self) -> None:
         """`RuntimeError` naming what is another than in the forward pass."""
-        changed = [name for name in self._changed() if name not in self._moving]
+        changed = [".".join(filter(None, name)) for name in self._changed() if name not in self._moving]
         if changed:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise RuntimeError(
@@ -41,60 +41,61 @@ class Settings:
                 "its steps cannot be taken again; call backward() before the change, or use gradient='backprop'"
             )
 
-    def _changed(self) -> list[str]:
+    def _changed(self) -> list[Name]:
         """What is another or gone, and what has come and is code: a hook, or a method put in another's place."""
-        now = dict(settings(self._denoiser))
-        other = [name for name, value in self._found.items() if name not in now or not value.same(now[name])]
-        return other + [name for name, held in now.items() if name not in self._found and callable(held.value)]
+        found, now = self._found, settings(self._denoiser)
+        other = [name for name, value in found.items() if name not in now or not _same(value, now[name])]
+        return other + [name for name, value in now.items() if name not in found and callable(value[0])]
 
 
-class _Held:
-    """An attribute's value: a tensor by its version, a plain value by equality, another object by identity."""
-
-    def __init__(self, value: Any) -> None:
-        self.value, self.version = value, _version(value)
-
-    def same(self, other: "_Held") -> bool:
-        if self.value is other.value:
-            return self.version == other.version
-        if isinstance(self.value, Tensor) and isinstance(other.value, Tensor):
-            moved = isinstance(self.value, nn.Parameter) and self.value.device != other.value.device
-            return moved or _equal(self.value, other.value)  # weights that an offload moves are put in others' place
-        return isinstance(self.value, _PLAIN) and self.value == other.value
-
-
-_PLAIN = (bool, float, str)
 _SKIPPED = frozenset(vars(nn.Module())) - {"training"}
+_PLAIN = (bool, float, str)
+_WHOLE = (*_PLAIN, types.FunctionType, types.MethodType)
+_CONTAINERS = (dict, list, tuple)
 
 
-def settings(denoiser: Denoiser) -> Iterator[tuple[str, _Held]]:
+def settings(denoiser: Denoiser) -> dict[Name, Held]:
     """Every setting by name. Whole numbers are counters more often than settings, and are left out."""
+    found: dict[Name, Held] = {}
     for path, module in denoiser.named_modules():
-        dot = f"{path}." if path else ""
-        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is not None:
-                yield dot + name, _Held(tensor)
-        for name, value in vars(module).items():
-            if name not in _SKIPPED and not (module is denoiser and name in COUNTERS):
-                yield from _flat(dot + name, value, DEPTH)
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            yield from ((f"{dot}hook {key}", _Held(hook)) for key, hook in hooks.items())
+        for held in (module._parameters, module._buffers):
+            for name, tensor in held.items():
+                if tensor is not None:
+                    found[path, name] = tensor, _version(tensor)
+        own = module.__dict__
+        for name in own.keys() - _SKIPPED:
+            if type(own[name]) is not int:
+                _add(found, path, name, own[name], DEPTH)
+        for key, hook in (*module._forward_hooks.items(), *module._forward_pre_hooks.items()):
+            found[path, f"hook {key}"] = hook, None
+    return found
 
 
-def _flat(name: str, value: Any, depth: int) -> Iterator[tuple[str, _Held]]:
-    if isinstance(value, Mapping | list | tuple):
+def _add(found: dict[Name, Held], path: str, name: str, value: Any, depth: int) -> None:
+    """A plain value, a tensor, a function, or what a container holds of them; other objects are passed over."""
+    if isinstance(value, _WHOLE):
+        found[path, name] = value, None
+    elif isinstance(value, Tensor):
+        found[path, name] = value, _version(value)
+    elif isinstance(value, _CONTAINERS):
         if depth and len(value) <= WIDTH:
-            entries = value.items() if isinstance(value, Mapping) else enumerate(value)
-            for key, entry in entries:
-                yield from _flat(f"{name}[{key!r}]", entry, depth - 1)
-    elif isinstance(value, (Tensor, types.FunctionType, types.MethodType, *_PLAIN)):
-        yield name, _Held(value)
+            for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+                _add(found, path, f"{name}[{key!r}]", entry, depth - 1)
 
 
-def _version(value: Any) -> int | None:
-    if not isinstance(value, Tensor) or value.is_inference():
-        return None
-    return value._version
+def _same(old: Held, new: Held) -> bool:
+    """A tensor by its version, a plain value by equality, code by identity."""
+    (a, version), (b, now) = old, new
+    if a is b:
+        return version == now
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        moved = isinstance(a, nn.Parameter) and a.device != b.device
+        return moved or _equal(a, b)  # weights that an offload moves are put in others' place
+    return isinstance(a, _PLAIN) and a == b
+
+
+def _version(tensor: Tensor) -> int | None:
+    return None if tensor.is_inference() else tensor._version
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

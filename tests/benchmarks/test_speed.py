@@ -113,3 +113,30 @@ def test_the_flow_gradient_of_a_product_mixture_in_100_dimensions(benchmark):
     problem = gradbench.case("product-mixture", dim=100, batch=64).problem(steps=2)
     note_memory(benchmark, problem, problem.flow_gradient)
     benchmark(problem.flow_gradient)
+
+
+@pytest.mark.benchmark(group="overhead")
+@pytest.mark.parametrize("case", ["digits", "sd-tiny", "gaussian"])
+def test_what_comparing_the_steps_costs(benchmark, case):
+    """The share of a step of checkpoint, forward and backward, that comparing it and the settings takes."""
+    from gradbench.estimators.replay import Replay
+    from gradbench.estimators.settings import Settings
+
+    problem = gradbench.case(case).problem(sampler="ddim", steps=20)
+    rollout, checkpointed = problem.rollout, gradbench.estimator("checkpoint")
+    state = rollout.start(problem.x_T)
+    with torch.no_grad():
+        after = rollout.step(0, state)
+
+    def compare():
+        witness, settings = Replay(2.0**-24), Settings(problem.denoiser)
+        settings.settle()
+        for k in range(rollout.steps):
+            witness.compare(k, after, after, state)
+        witness.check()
+        settings.refuse_changes()
+
+    share = ratio(compare, lambda: checkpointed(problem))
+    benchmark.extra_info["share"] = share
+    print(f"{case}: comparing takes {100 * share:.2f}% of a chain of checkpoint")
+    benchmark(compare)
