@@ -96,7 +96,7 @@ class Catalogue(dict[str, E], Generic[E]):
         return Plugins(self.group, self)
 
     def find(self, name: str) -> E:
-        """The entry of that name, of gradbench's or of another package's; `module:attribute` names code of one's own."""
+        """The entry of that name, gradbench's or another package's; `module:attribute` names code of one's own."""
         if name in self:
             return self[name]
         if ":" in name:

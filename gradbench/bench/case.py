@@ -65,7 +65,7 @@ def folders() -> list[Path]:
 
 
 def add_folder(folder: Path | str) -> None:
-    """Adds a folder of case folders, and of modules that `module:attribute` may name; `ValueError` where there is none."""
+    """Adds a folder of case folders, where modules are looked for too; `ValueError` where there is none."""
     path = Path(folder).resolve()
     if not str(folder) or not _has_cases(path):
         raise ValueError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")

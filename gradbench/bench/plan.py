@@ -146,5 +146,7 @@ def preload(planned: Sequence[Planned]) -> list[str]:
     estimators = [ESTIMATORS.find(name) for name in {cell["estimator"] for cell in cells}]
     samplers = [SAMPLERS.find(name) for name in {cell["sampler"] for cell in cells}]
     modules = {module for name in {cell["case"] for cell in cells} for module in known[name].PRELOAD}
-    modules |= {module for entry in (*estimators, *samplers) for module in (entry.factory.partition(":")[0], *entry.requires)}
+    modules |= {
+        module for entry in (*estimators, *samplers) for module in (entry.factory.partition(":")[0], *entry.requires)
+    }
     return sorted(modules)

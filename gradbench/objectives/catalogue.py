@@ -101,9 +101,9 @@ def make_objective(
 
     shape: (c, h, w) of x. image_shape: that of the images which x decodes to, by default x's own. targets: by the name
     of an objective, the image or latent that it aims at; where none is given it is a fixed pattern drawn by the seed.
-    Names are those of `OBJECTIVES`, of entry points, and `module:attribute` for one of one's own. One term of weight 1 is
-    that objective itself. `ValueError` for a malformed text, for a target that no term takes
-    and for one of another shape.
+    Names are those of `OBJECTIVES` and of entry points, and `module:attribute` for code of one's own. One term of
+    weight 1 is that objective itself. `ValueError` for a malformed text, for a target that no term takes and for one
+    of another shape.
     """
     terms = [(weight, OBJECTIVES.find(name)) for weight, name in parse_sum(text, (*OBJECTIVES, *OBJECTIVES.plugins))]
     aimed = [spec.name for _, spec in terms if "target" in spec.takes]

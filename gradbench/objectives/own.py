@@ -82,7 +82,9 @@ def _makes(name: str, found: Any) -> bool:
     if isinstance(found, nn.Module):
         return False
     needs = [
-        p.name for p in _arguments(found).values() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        p.name
+        for p in _arguments(found).values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if set(needs) <= set(TOLD):
         return True
