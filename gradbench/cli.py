@@ -145,7 +145,10 @@ def _with(options: Sequence[Any]) -> Any:
 @_json_option
 @_cases_option
 def run(**options: Any) -> int:
-    """Measure cells and write rows, a table, rows.parquet and report.html."""
+    """Measure cells and write rows, a table, rows.parquet and report.html.
+
+    Without a suite, case, sampler or estimator it measures the suite smoke, and says so.
+    """
     from gradbench.bench.commands import run_command
 
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
@@ -237,7 +240,7 @@ def env(as_json: bool) -> None:
 @click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
 @_json_option
 def status(folder: Path, as_json: bool) -> None:
-    """Tell what of a plan is done, failed, missing or stale, and what to type."""
+    """Tell what of a plan, or of published rows, is done, failed, missing or stale, and what to type."""
     from gradbench.bench.status import status_command
 
     status_command(folder, as_json)
