@@ -85,10 +85,9 @@ def _announced(options: dict[str, Any], suite: Suite, planned: int, todo: int) -
 def _todo(planned: list[Any], earlier: list[dict[str, Any]], rerun: str) -> list[Any]:
     """What is left of a plan; says on stderr how many of the rows already there were made by other code."""
     from gradbench.bench.runner import pending
-    from gradbench.measure.environment import fingerprint
+    from gradbench.measure.environment import fingerprint_of
 
-    today = fingerprint(tuple(folders()))
-    stale = sum(row.get("fingerprint") != today for row in earlier)
+    stale = sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
         print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
     return pending(planned, earlier, rerun)

@@ -10,7 +10,7 @@ from gradbench.bench.load import load_rows
 from gradbench.bench.runner import DONE
 from gradbench.bench.schema import STATUSES
 from gradbench.bench.store import Store, latest, read_rows, write_parquet
-from gradbench.measure.environment import fingerprint
+from gradbench.measure.environment import fingerprint_of
 
 MOST = 10  # reasons of failures that are shown
 
@@ -32,7 +32,6 @@ def summary(folder: Path) -> dict[str, Any]:
     mine = [rows[key] for key in cells if key in rows]
     expected = (*DONE, *(plan or {}).get("expects", ()))
     failed = [row for row in mine if row["status"] not in expected]
-    today = fingerprint(tuple(folders()))
     return {
         "folder": str(folder),
         "suite": (plan or {}).get("suite"),
@@ -41,7 +40,7 @@ def summary(folder: Path) -> dict[str, Any]:
         "done": len(mine) - len(failed),
         "failed": len(failed),
         "missing": len(cells) - len(mine),
-        "stale": sum(row.get("fingerprint") != today for row in mine),
+        "stale": sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in mine),
         "statuses": {s: n for s in STATUSES if (n := sum(row["status"] == s for row in mine))},
         "failures": [
             {name: row.get(name) for name in ("cell_id", "replicate", "case", "estimator", "status", "phase", "reason")}

@@ -4,7 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -37,7 +37,7 @@ class OwnObjective(ObjectiveSpec):
             made = found(**{key: told[key] for key in self.takes})
         if not callable(made):
             raise ValueError(f"objective {self.name!r} makes {type(made).__name__}, which is no function of the sample")
-        module = made if isinstance(made, nn.Module) else Function(made)
+        module: nn.Module = made if isinstance(made, nn.Module) else Function(cast(Callable[[Tensor], Tensor], made))
         module.register_forward_hook(_Each(self.name))
         return module
 

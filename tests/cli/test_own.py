@@ -200,6 +200,22 @@ def test_show_tells_what_code_of_ones_own_is(mine):
     assert "  chart=noise  time, noise, data, angle, log-snr\n" in gradbench("show", "mine:AB2", cwd=mine).stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-e", "checkpoint", "--sampler", "mine:AB2"),
+        ("-c", "gaussian[objective=mine:brightness]", "-e", "checkpoint"),
+    ],
+)
+def test_rows_of_code_of_ones_own_that_has_changed_are_told_to_be_stale(words, mine):
+    line = ("run", *(() if "-c" in words else ("-c", "gaussian")), *words, "--steps", 2, "--out", "out")
+    gradbench(*line, cwd=mine)
+    assert "other code" not in gradbench(*line, cwd=mine).stderr
+    (mine / "mine.py").write_text(MINE + "\n\nOTHER = 1\n")
+    assert "1 rows there were made by other code than this" in gradbench(*line, cwd=mine).stderr
+    assert "1 rows were made by other code" in gradbench("status", "out", cwd=mine).stdout
+
+
 WRONG = [
     (("--sampler", "mine:Nothing"), "'mine:Nothing' cannot be loaded: module 'mine' has no attribute 'Nothing'"),
     (("--sampler", "nosuch:X"), "'nosuch:X' cannot be loaded: there is no module 'nosuch' on the path"),
