@@ -153,3 +153,28 @@ def test_a_script_keeps_words_with_commas_whole(shell):
     script = CliRunner().invoke(cli, ["completion", shell]).output
     assert get_completion_class(shell) is not None
     assert {"fish": 'string split -m 1 ","', "bash": "IFS=',' read type value", "zsh": "${(@f)"}[shell] in script
+
+
+def test_the_words_that_are_offered_are_those_of_the_code():
+    from gradbench.analysis.finding import METRICS
+    from gradbench.analysis.verdicts import FORMATS
+    from gradbench.bench.describe import KINDS
+    from gradbench.bench.engines import ENGINES
+    from gradbench.bench.runner import RERUNS
+    from gradbench.bench.schema import KINDS as REFERENCES
+    from gradbench.bench.schema import TARGETS
+    from gradbench.measure.cards import CARDS
+    from gradbench.report.static.canvas import FORMATS as FILES
+
+    for line, allowed in (
+        ("compare --metric ", METRICS),
+        ("compare --format ", FORMATS),
+        ("list ", KINDS),
+        ("run --engine ", ENGINES),
+        ("run --rerun ", RERUNS),
+        ("run --target ", TARGETS),
+        ("figures --reference ", REFERENCES),
+        ("figures --format ", FILES),
+        ("advise --memory ", [f"{card}GB" for card in CARDS]),
+    ):
+        assert offered(*line.split(" ")) == list(allowed), line
