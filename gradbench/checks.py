@@ -14,6 +14,13 @@ def positive_integer(name: str, value: Any) -> int:
     return value
 
 
+def natural(name: str, value: Any) -> int:
+    """An integer of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
+    return value
+
+
 def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     """A member of `allowed`, True and 1 being different; the message suggests the nearest name."""
     choices = list(allowed)
@@ -84,9 +91,7 @@ def no_gradient(name: str, values: Any) -> None:
 
 def seed(value: Any) -> int:
     """An integer of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {value!r}")
-    return value
+    return natural("seed", value)
 
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")

@@ -7,10 +7,13 @@ from typing import Any
 
 import click
 
-from gradbench.bench.completion import SHELLS, names, words
+from gradbench.bench.completion import SHELLS, listed, names, paths, selectors, words
+from gradbench.checks import DTYPES
 
 USAGE, INTERRUPTED = 2, 130
 TARGETS, REFERENCES = ("x_T", "condition", "parameters"), ("flow", "sampler", "expected")
+KINDS = ("cases", "estimators", "samplers", "objectives", "suites")
+CARDS = ("16GB", "24GB", "40GB", "80GB", "141GB")
 
 
 def main() -> None:
@@ -54,8 +57,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Machine-rea
 
 
 def _selector(*names_: str, help: str) -> Any:
-    """A repeatable option that takes selectors, completed by the names of its catalogue, the last of `names_`."""
-    complete = names(names_[-1])
+    """A repeatable option that takes selectors, completed out of its catalogue, the last of `names_`."""
+    complete = selectors(names_[-1], *(["all"] if names_[-1] == "estimators" else []))
     return click.option(*names_, multiple=True, metavar="SELECTOR", shell_complete=complete, help=help)
 
 
@@ -73,18 +76,33 @@ def _cases_option(function: Any) -> Any:
         expose_value=False,
         is_eager=True,
         metavar="DIR",
-        help="A folder of your own cases.",
+        shell_complete=paths("dir"),
+        help="A folder of your own cases, and of modules that selectors may name.",
     )(function)
+
+
+def _word(name: str, *among: str, help: str = "", metavar: str = "NAME", **more: Any) -> Any:
+    """An option that takes one of some words, or is helped by them; `also` is its name in code."""
+    other = [more.pop("also")] if "also" in more else []
+    told = help or f"{', '.join(among[:-1])} or {among[-1]}."
+    shown = {"show_default": True} if "default" in more else {}
+    return click.option(name, *other, metavar=metavar, shell_complete=words(*among), help=told, **shown, **more)
+
+
+def _path(name: str, kind: str = "dir", help: str = "", metavar: str = "DIR", **more: Any) -> Any:
+    """An option that takes a folder, or a file, which the shell looks for."""
+    other = [more.pop("also")] if "also" in more else []
+    return click.option(name, *other, metavar=metavar, shell_complete=paths(kind), help=help, **more)
 
 
 _CELLS = (
     _selector("-c", "--case", "cases", help="gaussian[dim=32]; repeatable."),
-    _selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; all for every one."),
-    _selector("--sampler", "samplers", help="rk4[chart=noise,grid=uniform-t]."),
+    _selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4], module:Class; all for every one."),
+    _selector("--sampler", "samplers", help="rk4[chart=noise,grid=uniform-t], module:Class."),
     click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
-    click.option("--target", "targets", multiple=True, metavar="NAME", help="x_T, condition or parameters."),
-    click.option("--dtype", metavar="NAME", help="float64, float32, bfloat16 or float16."),
-    click.option("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
+    _word("--target", *TARGETS, also="targets", multiple=True),
+    _word("--dtype", *DTYPES),
+    _path("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
 )
 _RUNS = (
     click.option(
@@ -96,7 +114,7 @@ _RUNS = (
     *_CELLS,
     click.option("--seeds", metavar="RANGE", help="0-4 or 0,3."),
     click.option("--replicates", type=int, metavar="N", help="Processes a cell."),
-    click.option("--device", metavar="NAME", help="cpu or cuda."),
+    _word("--device", "cpu", "cuda"),
 )
 
 
@@ -113,19 +131,24 @@ def _with(options: Sequence[Any]) -> Any:
 
 @cli.command()
 @_with(_RUNS)
-@click.option("--out", default="runs/latest", show_default=True, metavar="DIR", help="Where rows and report go.")
+@_path("--out", default="runs/latest", show_default=True, help="Where rows and report go.")
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
-@click.option("--engine", default="local", show_default=True, metavar="NAME", help="local, or inline to debug.")
-@click.option("--timeout", default="10m", show_default=True, metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
-@click.option("--memory", metavar="SIZE", help="A cell's limit of host memory over the idle worker: 4GiB, 500MB.")
+@_word("--engine", "local", "inline", default="local", help="local, or inline to debug.")
+@_word("--timeout", "90s", "10m", "1h", default="10m", metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
+@_word(
+    "--memory", "500MB", "4GiB", metavar="SIZE", help="A cell's limit of host memory over the idle worker: 4GiB, 500MB."
+)
 @click.option("--threads", type=int, metavar="N", help="Threads of a worker; by default 1, all for full-size networks.")
-@click.option("--rerun", default="missing", show_default=True, metavar="WHAT", help="missing, failed or all.")
+@_word("--rerun", "missing", "failed", "all", default="missing", metavar="WHAT")
 @click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
 @_json_option
 @_cases_option
 def run(**options: Any) -> int:
-    """Measure cells and write rows, a table, rows.parquet and report.html."""
+    """Measure cells and write rows, a table, rows.parquet and report.html.
+
+    Without a suite, case, sampler or estimator it measures the suite smoke, and says so.
+    """
     from gradbench.bench.commands import run_command
 
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
@@ -151,8 +174,8 @@ def predict(as_json: bool, **options: Any) -> int:
 
 @cli.command()
 @_with(_CELLS)
-@click.option("--memory", required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
-@click.option("--reference", default="sampler", show_default=True, metavar="NAME", help="sampler or flow.")
+@_word("--memory", *CARDS, required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
+@_word("--reference", "sampler", "flow", default="sampler")
 @click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
 @click.option(
     "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
@@ -178,24 +201,27 @@ def advise(
 @click.argument(
     "kind",
     default="estimators",
-    metavar="[cases|estimators|samplers|suites]",
-    shell_complete=words("cases", "estimators", "samplers", "suites"),
+    metavar=f"[{'|'.join(KINDS)}]",
+    shell_complete=words(*KINDS),
 )
 @_json_option
 @_cases_option
 def list_(kind: str, as_json: bool) -> None:
-    """List cases, estimators, samplers or suites."""
+    """List cases, estimators, samplers, objectives or suites."""
     from gradbench.bench.describe import list_command
 
     list_command(kind, as_json)
 
 
 @cli.command()
-@click.argument("name", shell_complete=names("cases", "estimators", "samplers", "suites"))
+@click.argument("name", metavar="NAME", shell_complete=selectors(*KINDS))
 @_json_option
 @_cases_option
 def show(name: str, as_json: bool) -> None:
-    """Show one case, estimator, sampler or suite, with its options and its source."""
+    """Show one case, estimator, sampler, objective or suite: its source, its options and what each of them takes.
+
+    NAME may be module:Class for code of your own.
+    """
     from gradbench.bench.describe import show_command
 
     show_command(name, as_json)
@@ -214,7 +240,7 @@ def env(as_json: bool) -> None:
 @click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
 @_json_option
 def status(folder: Path, as_json: bool) -> None:
-    """Tell what of a plan is done, failed, missing or stale, and what to type."""
+    """Tell what of a plan, or of published rows, is done, failed, missing or stale, and what to type."""
     from gradbench.bench.status import status_command
 
     status_command(folder, as_json)
@@ -235,12 +261,12 @@ def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
 @click.argument("sides", nargs=-1, type=click.Path(path_type=Path), metavar="BASE NEW")
 @click.option("--ab", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions in turns and compare them.")
 @_with(_RUNS)
-@click.option("--cases", "case_folder", metavar="DIR", help="With --ab, a folder of cases in either revision.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="status, gradient, nfe, memory or time.")
+@_path("--cases", also="case_folder", help="With --ab, a folder of cases in either revision.")
+@_word("--metric", "status", "gradient", "nfe", "memory", "time", also="metrics", multiple=True)
 @click.option("--factor", default=1.10, show_default=True, metavar="X", help="Slowdowns below it are none.")
-@click.option("--format", default="text", show_default=True, metavar="NAME", help="text, markdown or json.")
+@_word("--format", "text", "markdown", "json", default="text")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--out", metavar="PATH", help="The file of the verdict; with --ab the folder of the rows, runs/ab.")
+@_path("--out", "file", metavar="PATH", help="The file of the verdict; with --ab the folder of the rows, runs/ab.")
 @click.option("--refresh", is_flag=True, help="Then write NEW as a baseline over BASE; exit code 0.")
 def compare(sides: tuple[Path, ...], **options: Any) -> int:
     """Compare two runs, or a run with a baseline: right, as accurate, as fast, as small?
@@ -269,8 +295,18 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 
 
 @cli.command()
-@click.argument("estimators", nargs=-1, required=True, metavar="ESTIMATOR...")
-@click.option("-k", "--check", "names", multiple=True, metavar="NAME", help="One of the checks; repeatable.")
+@click.argument(
+    "estimators", nargs=-1, required=True, metavar="ESTIMATOR...", shell_complete=selectors("estimators", "all")
+)
+@click.option(
+    "-k",
+    "--check",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=names("checks"),
+    help="One of the checks; repeatable.",
+)
 @_json_option
 def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
     """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
@@ -293,13 +329,21 @@ def report(source: Path, out: Path | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("rows", default="runs/latest", metavar="[FOLDER|ROWS.PARQUET]", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where they go; FOLDER/figures by default.")
-@click.option("--format", "formats", default="pdf,svg,png", show_default=True, metavar="LIST", help="Of pdf, svg, png.")
+@click.option(
+    "--format",
+    "formats",
+    default="pdf,svg,png",
+    show_default=True,
+    metavar="LIST",
+    shell_complete=listed("pdf", "svg", "png"),
+    help="Of pdf, svg, png.",
+)
 @click.option("--only", multiple=True, metavar="NAME", help="One figure; repeatable.", shell_complete=names("figures"))
 @click.option("-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names("cases"))
 @click.option("--sampler", "samplers", multiple=True, metavar="NAME", shell_complete=names("samplers"))
 @_selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; repeatable.")
-@click.option("--target", metavar="NAME", help="x_T, condition or parameters.", shell_complete=words(*TARGETS))
-@click.option("--reference", metavar="NAME", help="flow, sampler or expected.", shell_complete=words(*REFERENCES))
+@_word("--target", *TARGETS)
+@_word("--reference", *REFERENCES)
 @click.option("--max-error", type=float, metavar="E", help="The error at which profiles compare.")
 @click.option("--all", "every", is_flag=True, help="Every case with every sampler, not the most measured one a case.")
 @_json_option

@@ -4,11 +4,12 @@ Entries are read by `list`, `show` and the plan, none of which imports torch; `E
 """
 
 import importlib
+import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from gradbench import checks
 from gradbench.plugins import Plugin, Plugins, spec_of
@@ -73,24 +74,31 @@ def _unloadable(name: str, error: Exception) -> ValueError:
     return ValueError(f"{name!r} cannot be loaded: {kind}{error}")
 
 
-class Catalogue(dict[str, Entry]):
+E = TypeVar("E", bound=Entry)
+YOURS = "the user's own"
+
+
+class Catalogue(dict[str, E], Generic[E]):
     """Entries by name; a wrong name is one line with the nearest right one.
 
     group: of the entry points by which other packages add entries, looked for when a name is not one of these or when
-    `plugins` is asked for.
+    `plugins` is asked for. own: "module:function", which makes an entry of a plain one and of what was found where code
+    of one's own or of another package is named; None where a plain one will do.
     """
 
-    def __init__(self, kind: str, *entries: Entry, group: str = "") -> None:
+    def __init__(self, kind: str, *entries: E, group: str = "", own: str | None = None) -> None:
         super().__init__((entry.name, entry) for entry in entries)
-        self.kind, self.group = kind, group
+        self.kind, self.group, self.own = kind, group, own
 
     @cached_property
     def plugins(self) -> Plugins:
         """The entries that other packages offer, none of them loaded."""
         return Plugins(self.group, self)
 
-    def find(self, name: str) -> Entry:
-        """The entry of that name; `module:factory` names code of one's own, which takes no options."""
+    def find(self, name: str) -> E:
+        """The entry of that name, gradbench's or another package's; `module:attribute` names code of one's own."""
+        if name in self:
+            return self[name]
         if ":" in name:
             module = name.partition(":")[0]
             try:
@@ -99,18 +107,31 @@ class Catalogue(dict[str, Entry]):
                 raise _unloadable(name, error) from None
             if found is None:
                 raise ValueError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
-            return Entry(name, "code of the user's own", name, citation="the user's own")
-        if name in self:
-            return self[name]
-        return entry_of(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
+            return self._made(Plugin(name, name, YOURS, "code of the user's own"))
+        return self._made(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
+
+    def _made(self, plugin: Plugin) -> E:
+        found = load(plugin.name, plugin.place)
+        entry = entry_of(plugin, found)
+        return load(self.own, self.own)(entry, found) if self.own else entry
 
 
-def entry_of(plugin: Plugin) -> Entry:
-    """The entry of another package: its own `Entry`, or one made of a class or function that takes no options."""
-    found = load(plugin.name, plugin.place)
+def entry_of(plugin: Plugin, found: Any) -> Any:
+    """The entry of code that is not gradbench's: its own `Entry`, or one of a class or function by its signature."""
     if isinstance(found, Entry):
         return replace(found, name=plugin.name)
-    if not callable(found):
+    if not callable(found) and type(found).__module__ == "builtins":
         raise ValueError(f"{plugin.name!r} of {plugin.package} gives {found!r:.60}; it must give an Entry or a class")
-    summary, traits = found.__doc__ or plugin.summary, getattr(found, "traits", {})
-    return Entry(plugin.name, summary.strip().partition("\n")[0], plugin.place, plugin.package, traits=traits)
+    summary, traits = getattr(found, "__doc__", None) or plugin.summary, getattr(found, "traits", {})
+    first = summary.strip().partition("\n")[0]
+    return Entry(plugin.name, first, plugin.place, plugin.package, options_of(found), traits)
+
+
+def options_of(found: Any) -> dict[str, Any]:
+    """The options of a class or function of one's own: its arguments whose default is None, a number or a word."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):  # not callable, or written in C
+        return {}
+    named = (p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    return {p.name: p.default for p in named if p.default is None or type(p.default) in (bool, int, float, str)}

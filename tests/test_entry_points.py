@@ -35,6 +35,20 @@ class Scaled(Mine):
         self.factor = factor
 
 
+class Halved(gradbench.Rule):
+    """Euler, half as far."""
+
+    order, stages = 0, 1
+
+    def step(self, field, state, interval):
+        return (interval.add(interval.carry(state[0]), 0.5, field(interval.t0, state[0])),)
+
+
+def total(x):
+    """The sum of the sample."""
+    return x.flatten(1).sum(1)
+
+
 SCALED = Entry("another-name", "mine with an option", "mine:Scaled", "Me, 2026", defaults={"factor": 1.0})
 NUMBER = 5
 '''
@@ -85,6 +99,37 @@ def test_it_runs_like_our_own(offers, tmp_path):
         run("run", "-c", "gaussian", "-e", "mine", "--steps", 3, "--out", tmp_path / "o", "--json").stdout
     )
     assert row["status"] == "ok" and row["estimator"] == "mine" and row["sampler_error_x_T"] == 0
+
+
+BOTH = "[gradbench.samplers]\nhalved = mine:Halved\n[gradbench.objectives]\ntotal = mine:total\n"
+
+
+def test_a_sampler_and_an_objective_of_another_package_run_like_our_own(offers, tmp_path):
+    import json
+
+    words = ("-c", "gaussian[objective=total]", "-e", "backprop", "--sampler", "halved[chart=data]", "--steps", 3)
+    done = offers(BOTH)("run", *words, "--out", tmp_path / "o", "--json")
+    (row,) = json.loads(done.stdout)
+    assert (row["status"], row["sampler"], row["case_params"]["objective"]) == ("ok", "halved", "total")
+    assert row["sampler_params"] == {"chart": "data", "grid": "uniform-t"} and row["sampler_error_x_T"] == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sampler", "halved"), ("objective", "total")])
+def test_they_are_listed_without_being_imported_and_shown(offers, tmp_path, kind, name):
+    run = offers(BOTH)
+    assert run("show", name).stdout.startswith(f"{kind} {name}: ")
+    (tmp_path / "mine.py").write_text("raise SystemExit('imported')")
+    listed = run("list", f"{kind}s").stdout.splitlines()[-1]
+    assert listed.split()[0] == name and listed.endswith(", theirs 1.2]")
+
+
+def test_a_shell_completes_them_and_the_options_of_what_is_named(offers, tmp_path):
+    offers(BOTH)
+    for words, found in (("--sampler ha", "plain,halved\n"), ("--sampler halved[ch", "plain,halved[chart=\n")):
+        told = {"COMP_WORDS": f"gradbench run {words}", "COMP_CWORD": "3", "_GRADBENCH_COMPLETE": "bash_complete"}
+        command = [sys.executable, "-m", "gradbench"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path) | told)
+        assert done.stdout == found, done.stderr
 
 
 def test_a_name_that_is_taken_is_left_out_with_a_line(offers):

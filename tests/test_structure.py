@@ -13,7 +13,7 @@ import gradbench
 PACKAGE = Path(gradbench.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_cases" not in p.parts)
 FLOORS = {
-    **dict.fromkeys(("checks", "selector", "plugins", "entry", "command"), 0),
+    **dict.fromkeys(("checks", "selector", "plugins", "entry", "allowed", "command"), 0),
     **{"diffusion": 1, "samplers": 2, "estimators": 3, "models": 3, "objectives": 3, "measure": 4, "bench": 5},
     **{"analysis": 6, "report": 7, "testing": 8, "api": 8, "cli": 8, "__main__": 9, "__init__": 9},
 }

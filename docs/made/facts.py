@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gradbench.allowed import allowed
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.samplers.catalogue import SAMPLERS
@@ -21,35 +22,11 @@ SITUATIONS = {
 TOO_MANY = {"steps": 40}
 
 
-def allowed(entry: Entry, option: str) -> tuple[list[str], str]:
-    """The values of an option that is one of several, else the words in which its check speaks of a wrong value."""
-    said = ""
-    for wrong in ("?", -1.0):
-        try:
-            entry.options({option: wrong})
-        except ValueError as error:
-            said = str(error)
-            if "finite number" not in said:
-                break
-    _, listed, names = said.partition("allowed: ")
-    values = [name for name in names.split(", ") if _taken(entry, option, name)] if listed else []
-    words = said.partition(", got ")[0].removeprefix(f"{option} must ").removeprefix("be ").removeprefix("lie ")
-    return values, "" if values else words
-
-
-def _taken(entry: Entry, option: str, text: str) -> bool:
-    try:
-        entry.options(parse(f"x[{option}={text}]")[1])
-    except ValueError:
-        return False
-    return True
-
-
 def settings(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
     """The options to ask with: those by default, then each value of each option that is one of several."""
     yield "", {}
     for option in entry.defaults:
-        values = allowed(entry, option)[0]
+        values = allowed(entry.options, option).values
         given = [parse(f"x[{option}={text}]")[1] for text in values]
         given += [{option: TOO_MANY[option]}] if option in TOO_MANY else []
         for options in given:

@@ -6,6 +6,7 @@ from typing import Any
 
 import facts
 
+from gradbench.allowed import allowed
 from gradbench.entry import Entry
 from gradbench.samplers.catalogue import SAMPLERS
 
@@ -59,8 +60,8 @@ def options(entry: Entry) -> str:
     """The table of options."""
     rows = []
     for name, default in entry.defaults.items():
-        values, words = facts.allowed(entry, name)
-        rows.append([f"`{name}`", f"`{word(default)}`", code(values) or words])
+        found = allowed(entry.options, name)
+        rows.append([f"`{name}`", f"`{word(default)}`", code(found.values) or found.words])
     return table(("option", "default", "allowed"), rows) or "None.\n"
 
 

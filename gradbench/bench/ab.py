@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
+from gradbench.bench.progress import Doing
 
 NAMES = ("base", "new")
 RAN = (0, 3)  # exit codes of `run` that leave rows: fine, and some cells failed
@@ -40,9 +41,10 @@ def measure(revisions: Sequence[str], words: Sequence[str], replicates: int, out
         if (folder / "plan.json").exists():
             shutil.rmtree(folder)
     place = Path.cwd().resolve().relative_to(_git("rev-parse", "--show-toplevel"))
-    with worktrees(commits) as trees:
+    with worktrees(commits) as trees, Doing("compare", 2 * replicates) as doing:
         for replicate in range(replicates):
             for side in (0, 1) if replicate % 2 == 0 else (1, 0):
+                doing.at(f"{NAMES[side]} {commits[side][:10]}, replicate {replicate + 1} of {replicates}")
                 line = [*words, "--replicates", str(replicate + 1), "--out", str(folders[side])]
                 said = run(trees[side], place, line, f"{NAMES[side].upper()} {revisions[side]}")
                 print(f"{NAMES[side]:<4} {commits[side][:10]}, replicate {replicate + 1}: {said}", file=sys.stderr)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.entry import overlay
+from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
 from gradbench.plugins import Plugins
 
@@ -64,12 +65,13 @@ def folders() -> list[Path]:
 
 
 def add_folder(folder: Path | str) -> None:
-    """Adds a folder of case folders; `ValueError` where there is none."""
+    """Adds a folder of case folders, where modules are looked for too; `ValueError` where there is none."""
     path = Path(folder).resolve()
     if not str(folder) or not _has_cases(path):
         raise ValueError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
     if str(path) not in _package().__path__:
         _package().__path__.append(str(path))
+        sys.path.append(str(path))
 
 
 HEADER = (
@@ -189,7 +191,10 @@ class Case:
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.header.DTYPES)
         # for shapes alone nothing is moved: a parameter that goes to meta is another one there, unlike one on a GPU
         place = None if device == "meta" else checks.device(device)
-        parts = self.header.build(self.params, self.arrays, seed)
+        own = own_objective(self.header, self.params["objective"])
+        parts = self.header.build(_without(self.header, self.params, own), self.arrays, seed)
+        if own is not None:
+            parts["objective"] = own.make(shape=parts["shape"], seed=seed, target=None)
         state_dtype = number if number.itemsize >= 4 else torch.float32
         denoiser = parts["denoiser"].to(place, number)
         condition = parts["condition"]
@@ -232,15 +237,35 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     checks.options(f"case {name}", dict(given), [*header.PARAMS, *header.ARRAYS])
     params = overlay(f"case {name}", header.PARAMS, {k: v for k, v in given.items() if k not in header.ARRAYS})
     checks.positive_integer("batch", params["batch"])
-    if getattr(header, "SUMS", False):
-        parse_sum(params["objective"], header.OBJECTIVES)
-    else:
-        checks.one_of("objective", params["objective"], header.OBJECTIVES)
-    header.check(params)
+    own = own_objective(header, params["objective"])
+    header.check(_without(header, params, own))
     arrays = {key: value for key, value in given.items() if key in header.ARRAYS}
     if arrays and hasattr(header, "sizes"):
         params = overlay_sizes(name, params, given, header.sizes(arrays))
     return Case(header, params, arrays)
+
+
+def own_objective(header: Any, text: str) -> ObjectiveSpec | None:
+    """The objective that another package offers, or `module:attribute`, where a case's parameter names one.
+
+    None for one of the case's own, and for a sum, whose terms are found by `make_objective`. `ValueError` for a name
+    that there is not, and for code that cannot be loaded.
+    """
+    if text in header.OBJECTIVES:
+        return None
+    known = (*header.OBJECTIVES, *OBJECTIVES.plugins)
+    if getattr(header, "SUMS", False):
+        for _, name in parse_sum(text, known):
+            OBJECTIVES.find(name)
+        return None
+    if not isinstance(text, str) or ":" not in text:
+        checks.one_of("objective", text, known)
+    return OBJECTIVES.find(text)
+
+
+def _without(header: Any, params: dict[str, Any], own: ObjectiveSpec | None) -> dict[str, Any]:
+    """What a case is told of its parameters: its default objective stands for one that is not its own."""
+    return params if own is None else {**params, "objective": header.PARAMS["objective"]}
 
 
 def overlay_sizes(name: str, params: dict[str, Any], given: Mapping[str, Any], sizes: dict[str, int]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.case import folders
+from gradbench.bench.progress import Doing
 from gradbench.bench.selection import parse_bytes, parse_seconds, selection
+from gradbench.bench.suite import Suite
 from gradbench.command import command
 
 OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
@@ -44,6 +46,8 @@ def run_command(options: dict[str, Any], line: str) -> int:
     store = Store(Path(options["out"]))
     store.lock()
     todo = _todo(planned, store.rows(), options["rerun"])
+    for said in _announced(options, suite, len(planned), sum(item.skip is None for item in todo)):
+        print(said, file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
     engine = "inline" if options["pdb"] else options["engine"]
     stopped: str | None = None
@@ -71,13 +75,19 @@ def run_command(options: dict[str, Any], line: str) -> int:
     return SOME_FAILED if failed else OK
 
 
+def _announced(options: dict[str, Any], suite: Suite, planned: int, todo: int) -> list[str]:
+    """What a run is about to do: where nothing is selected, which suite that is, and how long it takes."""
+    chosen = options["suite"] is not None or suite.name == "selection"
+    said = [] if chosen else [f"no cells selected, so this is the suite {suite.name}: {suite.summary}"]
+    return [*said, f"{planned:,} cells, {todo:,} of them to be measured now, into {options['out']}"]
+
+
 def _todo(planned: list[Any], earlier: list[dict[str, Any]], rerun: str) -> list[Any]:
     """What is left of a plan; says on stderr how many of the rows already there were made by other code."""
     from gradbench.bench.runner import pending
-    from gradbench.measure.environment import fingerprint
+    from gradbench.measure.environment import fingerprint_of
 
-    today = fingerprint(tuple(folders()))
-    stale = sum(row.get("fingerprint") != today for row in earlier)
+    stale = sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
         print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
     return pending(planned, earlier, rerun)
@@ -101,8 +111,9 @@ def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show:
 
     if show:
         show_table(rows)
-    write_parquet(rows, folder / "rows.parquet")
-    write_report(list(rows), folder / "report.html", command=line)
+    with Doing(f"report of {len(rows):,} rows"):
+        write_parquet(rows, folder / "rows.parquet")
+        write_report(list(rows), folder / "report.html", command=line)
     if show:
         for name, what in (("rows.parquet", "rows"), ("report.html", "report")):
             print(f"{what}: {folder / name}")
@@ -115,15 +126,18 @@ def report_command(source: Path, out: Path | None, as_json: bool) -> None:
     from gradbench.report.html import write_report
     from gradbench.report.terminal import show_table
 
-    rows, folder = load_rows(source, strict=False), source if source.is_dir() else source.parent
-    if not rows:
-        raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
-    files = {}
-    if any(folder.glob("rows-*.jsonl")):
-        write_parquet(rows, folder / "rows.parquet")
-        files["parquet"] = str(folder / "rows.parquet")
-    plan = read_plan(folder) or {}
-    files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
+    folder, files = source if source.is_dir() else source.parent, {}
+    with Doing("report") as doing:
+        doing.at("reading rows")
+        rows = load_rows(source, strict=False)
+        if not rows:
+            raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+        doing.at(f"writing the page of {len(rows):,} rows")
+        if any(folder.glob("rows-*.jsonl")):
+            write_parquet(rows, folder / "rows.parquet")
+            files["parquet"] = str(folder / "rows.parquet")
+        plan = read_plan(folder) or {}
+        files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
         return

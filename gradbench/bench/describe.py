@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import folders, headers
+from gradbench.allowed import Allowed, allowed
+from gradbench.bench.case import folders, headers, make_case
 from gradbench.bench.suite import load_suite, suite_files
-from gradbench.entry import Catalogue
+from gradbench.entry import Catalogue, Entry, load
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.selector import parse, render
 
-KINDS = ("cases", "estimators", "samplers", "suites")
+CATALOGUES: dict[str, Catalogue[Any]] = {"estimators": ESTIMATORS, "samplers": SAMPLERS, "objectives": OBJECTIVES}
+KINDS = ("cases", "estimators", "samplers", "objectives", "suites")
 
 
 def list_command(kind: str, as_json: bool) -> None:
@@ -28,7 +32,7 @@ def list_command(kind: str, as_json: bool) -> None:
 
 
 def entries(kind: str) -> list[dict[str, Any]]:
-    """Name, summary and source of every case, estimator, sampler or suite."""
+    """Name, summary and source of every case, estimator, sampler, objective or suite."""
     if kind == "suites":
         found = [load_suite(name) for name in suite_files()]
         return [{"name": suite.name, "summary": suite.summary, "source": ""} for suite in found]
@@ -37,7 +41,7 @@ def entries(kind: str) -> list[dict[str, Any]]:
         found = headers(left_out)
         _tell(left_out)
         return [{"name": h.NAME, "summary": h.SUMMARY, "source": h.CITATION} for h in found.values()]
-    catalogue: Catalogue = {"estimators": ESTIMATORS, "samplers": SAMPLERS}[kind]
+    catalogue = CATALOGUES[kind]
     own = [
         {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
         for e in catalogue.values()
@@ -56,7 +60,7 @@ def _tell(left_out: Sequence[str]) -> None:
 
 
 def show_command(name: str, as_json: bool = False) -> None:
-    """Everything that is known of one name."""
+    """Everything that is known of one name, or of a selector with what its brackets make of it."""
     found = _entry(name)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -66,27 +70,92 @@ def show_command(name: str, as_json: bool = False) -> None:
         return
     print("{kind} {name}: {summary}".format(**found))
     for key, value in list(found.items())[3:]:
+        if key == "allowed":
+            continue
+        if key in ("options", "parameters"):
+            _show_options(key, value, found["allowed"])
+            continue
         if isinstance(value, dict):
             key, value = f"{key} (default)", ", ".join(f"{k}={_word(v)}" for k, v in value.items()) or "none"
-        print(f"{key}: {value if isinstance(value, str) else ', '.join(map(str, value))}")
+        print(f"{key}: {value if isinstance(value, str) else ', '.join(map(str, value)) or 'none'}")
 
 
-def _entry(name: str) -> dict[str, Any]:
-    """Kind, name, summary, and what else there is, of a case, an estimator, a sampler or a suite."""
-    known = headers()
+def _show_options(key: str, defaults: dict[str, Any], takes: dict[str, Any]) -> None:
+    """A line an option: its default as a selector spells it, and what it may be."""
+    print(f"{key}, as a selector spells them, and what each takes:" if defaults else f"{key}: none")
+    width = max((len(f"{name}={_word(value)}") for name, value in defaults.items()), default=0)
+    for name, value in defaults.items():
+        said = takes[name]
+        text = said if isinstance(said, str) else str(Allowed(tuple(said)))
+        print(f"  {f'{name}={_word(value)}':<{width}}  {text}".rstrip())
+
+
+def takes(name: str) -> dict[str, Allowed]:
+    """What each option of an estimator or sampler, or parameter of a case, may be; `ValueError` for no such name."""
     for catalogue in (ESTIMATORS, SAMPLERS):
         if name in catalogue or name in catalogue.plugins:
-            e = catalogue.find(name)
-            facts = {"source": e.citation, "code": e.factory, "options": dict(e.defaults), "traits": e.declared({})}
-            return {"kind": catalogue.kind, "name": name, "summary": e.summary, **facts}
+            return _takes(catalogue.find(name))
+    known = headers()
+    checks.one_of("name", name, [*ESTIMATORS, *SAMPLERS, *known])
+    return {option: allowed(lambda given: make_case(name, given), option) for option in known[name].PARAMS}
+
+
+def _takes(entry: Entry) -> dict[str, Allowed]:
+    return {option: allowed(entry.options, option) for option in entry.defaults}
+
+
+def _plain(takes: dict[str, Allowed]) -> dict[str, Any]:
+    """Lists of values and words, as JSON has them."""
+    return {option: list(found.values) or found.words for option, found in takes.items()}
+
+
+def _entry(selector: str) -> dict[str, Any]:
+    """Kind, name, summary, and what else there is, of a case, estimator, sampler, objective or suite."""
+    name, given = parse(selector)
+    catalogue = _catalogue_of(name)
+    if catalogue is not None:
+        e = catalogue.find(name)
+        facts: dict[str, Any] = {"source": e.citation, "code": e.factory}
+        if isinstance(e, ObjectiveSpec):
+            checks.options(name, given, e.defaults)
+            facts |= {"judges": e.on, "made from": list(e.takes) or "nothing"}
+        else:
+            facts |= {"options": e.options(given), "allowed": _plain(_takes(e)), "traits": e.declared(given)}
+        return {"kind": catalogue.kind, "name": render(name, given), "summary": e.summary, **facts}
+    known = headers()
     if name in known:
         h = known[name]
-        facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES), "parameters": dict(h.PARAMS)}
+        facts = {"source": h.CITATION, "objectives": list(h.OBJECTIVES)}
+        facts |= {"parameters": make_case(name, given).params, "allowed": _plain(takes(name))}
         facts |= {"references": list(h.REFERENCES), "arrays": list(h.ARRAYS), "targets": list(h.TARGETS)}
-        return {"kind": "case", "name": name, "summary": h.SUMMARY, **facts, "grid": h.GRID, "dtype": h.DTYPE}
-    checks.one_of("name", name, [*ESTIMATORS, *ESTIMATORS.plugins, *SAMPLERS, *known, *suite_files()])
-    file = suite_files()[name]
-    return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": file.read_text()}
+        found = {"kind": "case", "name": render(name, given), "summary": h.SUMMARY, **facts}
+        return found | {"grid": h.GRID, "dtype": h.DTYPE}
+    files = suite_files()
+    of_others = [name for catalogue in CATALOGUES.values() for name in catalogue.plugins]
+    checks.one_of("name", name, [*ESTIMATORS, *SAMPLERS, *OBJECTIVES, *of_others, *known, *files])
+    return {"kind": "suite", "name": name, "summary": load_suite(name).summary, "text": files[name].read_text()}
+
+
+def _catalogue_of(name: str) -> Catalogue[Any] | None:
+    """The catalogue that has a name, or what `module:attribute` belongs into by what it is; None for none of them."""
+    if ":" not in name:
+        return next((each for each in CATALOGUES.values() if name in each or name in each.plugins), None)
+    ESTIMATORS.find(name)  # says what cannot be loaded
+    found = load(name, name)
+    if isinstance(found, Entry):
+        of_sampler = "grid" in found.defaults or "chart" in found.traits
+        return OBJECTIVES if isinstance(found, ObjectiveSpec) else SAMPLERS if of_sampler else ESTIMATORS
+    bases = {"samplers": "gradbench.samplers.base:Rule", "objectives": "torch.nn:Module"}
+    bases["estimators"] = "gradbench.estimators.base:GradientEstimator"
+    for kind, place in bases.items():
+        base = load(kind, place)
+        if isinstance(found, base) or isinstance(found, type) and issubclass(found, base):
+            return CATALOGUES[kind]
+    try:
+        made = found()
+    except Exception:  # a function of the sample has no sample here
+        return OBJECTIVES
+    return next((CATALOGUES[kind] for kind, place in bases.items() if isinstance(made, load(kind, place))), OBJECTIVES)
 
 
 def _word(value: Any) -> str:

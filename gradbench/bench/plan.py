@@ -17,6 +17,7 @@ from gradbench.bench.suite import Block
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import expand, render
 
@@ -139,10 +140,13 @@ def _ends(case: Case) -> dict[str, Any]:
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:
-    """The modules of the plan's cases and estimators, which a warm worker imports before it forks."""
+    """The modules of the plan's cases, samplers and estimators, which a warm worker imports before it forks."""
     known = headers()
     cells = [item.cell for item in planned if item.skip is None]
     estimators = [ESTIMATORS.find(name) for name in {cell["estimator"] for cell in cells}]
+    samplers = [SAMPLERS.find(name) for name in {cell["sampler"] for cell in cells}]
     modules = {module for name in {cell["case"] for cell in cells} for module in known[name].PRELOAD}
-    modules |= {module for entry in estimators for module in (entry.factory.partition(":")[0], *entry.requires)}
+    modules |= {
+        module for entry in (*estimators, *samplers) for module in (entry.factory.partition(":")[0], *entry.requires)
+    }
     return sorted(modules)

@@ -1,12 +1,63 @@
-"""What a person sees while cells run: a bar with rate and time left, or a plain line now and then."""
+"""What a person sees while something runs: a live line on a terminal, elsewhere a plain line now and then."""
 
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 EVERY = 30.0  # seconds between two plain lines
+
+
+class Doing:
+    """What a long verb is at, on stderr: a live line on a terminal, elsewhere one every 30 s. Used as a context.
+
+    Nothing of it goes to stdout, which may be a pipe or hold JSON.
+    """
+
+    def __init__(self, verb: str, total: int | None = None, every: float = EVERY) -> None:
+        self.verb, self.total, self.every = verb, total, every
+        self.done, self.text = 0, ""
+        self._bar: Any = None
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Doing":
+        self._start = time.monotonic()
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+            # what is printed meanwhile goes above the live line, but only where it would be seen there
+            shared = {"redirect_stdout": sys.stdout.isatty(), "redirect_stderr": False}
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True, **shared)
+            self._task = self._bar.add_task(self.verb, total=None)
+            self._bar.start()
+        else:
+            threading.Thread(target=self._lines, daemon=True).start()
+        return self
+
+    def at(self, text: str) -> None:
+        """The next part is begun."""
+        self.done, self.text = self.done + 1, text
+        if self._bar is not None:
+            self._bar.update(self._task, description=self._said())
+
+    def _said(self) -> str:
+        if not self.done:
+            return self.verb
+        return f"{self.verb}: {self.done}" + (f" of {self.total}" if self.total else "") + f", {self.text}"
+
+    def _lines(self) -> None:
+        while not self._over.wait(self.every):
+            print(f"{self._said()}, after {span(time.monotonic() - self._start)}", file=sys.stderr, flush=True)
+
+    def __exit__(self, *error: Any) -> None:
+        self._over.set()
+        if self._bar is not None:
+            self._bar.stop()
 
 
 class Progress:

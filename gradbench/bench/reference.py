@@ -15,6 +15,7 @@ import torch
 
 from gradbench import checks
 from gradbench.bench.case import Case, headers, make_case
+from gradbench.bench.progress import Doing
 from gradbench.estimators.problem import Gradients, Problem
 from gradbench.measure import second
 from gradbench.measure.reference import Reference, references
@@ -141,18 +142,23 @@ def reference_command(names: list[str], write_them: bool, as_json: bool) -> int:
     lines, failed = [], 0
     # full-size networks are verified where they are named: float64 takes 7 GB and minutes a gradient
     small = [name for name in known if getattr(known[name], "REFERENCE_DTYPE", "float64") == "float64"]
-    for name in names or sorted(small):
-        found = list(checks_of(make_case(name, {})))
-        failed += sum(not check.passed for check in found)
-        if write_them:
-            write(known[name], found)
-        stored = stored_disagreement(known[name], found)
-        failed += stored is not None and not stored <= STORED
-        lines += [_line(check, stored) for check in found]
-        if not as_json:
-            for check in found:
-                print(_text(check), flush=True)
-            print(f"{name}: stored references " + ("none" if stored is None else f"within {stored:.0e} of these"))
+    with Doing("reference") as doing:
+        for name in names or sorted(small):
+            found = []
+            doing.at(f"{name}, the first of its chains")
+            for check in checks_of(make_case(name, {})):
+                found.append(check)
+                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is made twice")
+                if not as_json:
+                    print(_text(check), flush=True)
+            failed += sum(not check.passed for check in found)
+            if write_them:
+                write(known[name], found)
+            stored = stored_disagreement(known[name], found)
+            failed += stored is not None and not stored <= STORED
+            lines += [_line(check, stored) for check in found]
+            if not as_json:
+                print(f"{name}: stored references " + ("none" if stored is None else f"within {stored:.0e} of these"))
     if as_json:
         print(json.dumps(lines, indent=2))
     else:

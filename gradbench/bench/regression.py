@@ -9,6 +9,7 @@ from gradbench import checks
 from gradbench.bench import ab
 from gradbench.bench.baseline import write_baseline
 from gradbench.bench.load import load_rows
+from gradbench.bench.selection import parse_seeds
 
 FINE, NOTHING, CANNOT_RUN = 0, 4, 125
 REPLICATES = 5  # that time needs; one is enough for all else
@@ -70,6 +71,15 @@ def _measured(sides: Sequence[Path], options: dict[str, Any], replicates: int) -
         raise ValueError(f"--ab names both sides: leave out {str(sides[0])!r}")
     if options["refresh"]:
         raise ValueError("--refresh takes BASE and NEW, not --ab")
+    # what is wrong in every revision is wrong usage, not a revision that cannot run; names are the revisions' own
+    if options["seeds"] is not None:
+        parse_seeds(options["seeds"])
+    if options["dtype"] is not None:
+        checks.one_of("dtype", options["dtype"], checks.DTYPES)
+    if options["device"] is not None:
+        checks.device_name(options["device"])
+    for steps in options["steps"]:
+        checks.positive_integer("steps", steps)
     folders = ab.measure(
         options["ab"],
         selection(options),

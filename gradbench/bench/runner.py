@@ -17,7 +17,7 @@ from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
 from gradbench.bench.store import SCHEMA, Store
-from gradbench.measure.environment import provenance
+from gradbench.measure.environment import fingerprint_of, provenance
 
 RERUNS = ("missing", "failed", "all")
 DONE = ("ok", "skip")
@@ -73,7 +73,8 @@ def execute(
         identity["attempt"] = before[item.key] + 1
         if hasattr(known[item.cell["case"]], "weights"):
             identity["weights"] = known[item.cell["case"]].weights(item.cell["case_params"])
-        return {**identity, **fixed, "started_at": started, **_measure(item, run, isolation)}
+        made_by = {"fingerprint": fingerprint_of(item.cell, tuple(folders()))}
+        return {**identity, **fixed, **made_by, "started_at": started, **_measure(item, run, isolation)}
 
     waiting: set[Future[dict[str, Any]]] = set()
     queue = iter(planned)

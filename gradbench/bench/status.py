@@ -6,30 +6,41 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.bench.case import folders
+from gradbench.bench.load import load_rows
 from gradbench.bench.runner import DONE
 from gradbench.bench.schema import STATUSES
 from gradbench.bench.store import Store, latest, read_rows, write_parquet
-from gradbench.measure.environment import fingerprint
+from gradbench.measure.environment import fingerprint_of
+
+MOST = 10  # reasons of failures that are shown
 
 
-def summary(store: Store) -> dict[str, Any]:
-    """Planned, done, failed, missing and stale cells of a folder, and the reasons of the failures."""
-    plan = store.plan()
-    rows = {(row["cell_id"], row["replicate"]): row for row in store.rows()}
+def summary(folder: Path) -> dict[str, Any]:
+    """Planned, done, failed, missing and stale cells of a folder, and the reasons of the failures.
+
+    Published rows, a file or a folder of rows.parquet, have no plan: all that are there were planned.
+    """
+    running = any(folder.glob("rows-*.jsonl")) or (folder / "plan.json").exists()
+    if not (running or folder.is_file() or (folder / "rows.parquet").is_file()):
+        raise ValueError(
+            f"no rows and no plan in {str(folder)!r}: name a folder that `gradbench run --out` wrote, or published rows"
+        )
+    plan = Store(folder).plan() if running else None
+    found = Store(folder).rows() if running else load_rows(folder, strict=False)
+    rows = {(row["cell_id"], row["replicate"]): row for row in found}
     cells = [(c["cell_id"], c["replicate"]) for c in plan["cells"]] if plan else list(rows)
     mine = [rows[key] for key in cells if key in rows]
     expected = (*DONE, *(plan or {}).get("expects", ()))
     failed = [row for row in mine if row["status"] not in expected]
-    today = fingerprint(tuple(folders()))
     return {
-        "folder": str(store.folder),
+        "folder": str(folder),
         "suite": (plan or {}).get("suite"),
         "command": (plan or {}).get("command"),
         "planned": len(cells),
         "done": len(mine) - len(failed),
         "failed": len(failed),
         "missing": len(cells) - len(mine),
-        "stale": sum(row.get("fingerprint") != today for row in mine),
+        "stale": sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in mine),
         "statuses": {s: n for s in STATUSES if (n := sum(row["status"] == s for row in mine))},
         "failures": [
             {name: row.get(name) for name in ("cell_id", "replicate", "case", "estimator", "status", "phase", "reason")}
@@ -40,29 +51,29 @@ def summary(store: Store) -> dict[str, Any]:
 
 def status_command(folder: Path, as_json: bool) -> None:
     """Tells a stranger what is there and what to type."""
-    if not folder.is_dir() or not (any(folder.glob("rows-*.jsonl")) or (folder / "plan.json").exists()):
-        raise ValueError(f"no rows and no plan in {str(folder)!r}: name a folder that `gradbench run --out` wrote")
-    store = Store(folder)
-    found = summary(store)
+    found = summary(folder)
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    print(f"{folder}: " + ", ".join(f"{found[name]} {name}" for name in ("planned", "done", "failed", "missing")))
-    print("  " + (", ".join(f"{n} {s}" for s, n in found["statuses"].items()) or "no rows yet"))
+    print(f"{folder}: " + ", ".join(f"{found[name]:,} {name}" for name in ("planned", "done", "failed", "missing")))
+    print("  " + (", ".join(f"{n:,} {s}" for s, n in found["statuses"].items()) or "no rows yet"))
     reasons = Counter((f["status"], f["phase"] or "", f["reason"] or "") for f in found["failures"])
-    for (status, phase, reason), count in reasons.most_common(10):
+    for (status, phase, reason), count in reasons.most_common(MOST):
         print(f"  {count} x {status} in {phase}: {reason}")
-    if found["failures"]:
-        first = "{cell_id}-{replicate}.txt".format(**found["failures"][0])
-        print(f"  log of the first: {folder / 'logs' / first}")
+    if len(reasons) > MOST:
+        print(f"  and {len(reasons) - MOST} other reasons, in --json")
+    logs = folder / "logs"
+    if found["failures"] and logs.is_dir():
+        print("  log of the first: {}".format(logs / "{cell_id}-{replicate}.txt".format(**found["failures"][0])))
     if found["stale"]:
-        print(f"  {found['stale']} rows were made by other code than this; measure them again with --rerun all")
+        again = "; measure them again with --rerun all" if found["command"] else ""
+        print(f"  {found['stale']:,} rows were made by other code than this{again}")
     if found["command"]:
         if found["missing"]:
             print(f"to go on:          {found['command']}")
         if found["failed"]:
             print(f"to try again:      {found['command']} --rerun failed")
-        print(f"to see the report: gradbench report {folder}")
+    print(f"to see the report: gradbench report {folder}")
 
 
 def merge_command(folders: list[Path], out: Path, as_json: bool = False) -> None:

@@ -22,7 +22,7 @@ from gradbench.estimators.problem import Problem
 from gradbench.measure import bias, error, reference
 from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
-from gradbench.measure.environment import fingerprint
+from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.kept import problem_key
 from gradbench.measure.predict import Chains, Prediction, Unpredictable, predict
 from gradbench.models.skeleton import skeleton
@@ -177,7 +177,8 @@ def _references(
     """Errors against each of the three right answers that is known, and how the references were made."""
     place = None
     if keep is not None and problem.reference_dtype != torch.float64:
-        place = Path(keep) / f"{problem_key(cell, fingerprint(tuple(folders())))}.safetensors"
+        made_by = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
+        place = Path(keep) / f"{problem_key(cell, made_by)}.safetensors"
     found = reference.references(problem, headers()[cell["case"]].FLOW, estimate.draws, place)
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:

@@ -54,7 +54,7 @@ class GradientEstimator(ABC):
     traits: what it promises, which `gradbench check` holds it to; what is left out is measured and reported. exact:
     whether it is the gradient of the sampler that is run, to rounding. order: with which its gradient tends to the
     flow's in 1/N. biased: whether the mean of an estimator that draws is another than the expected gradient. memory:
-    `constant` or `linear` in N.
+    how live bytes grow in N at most, `constant`, `log`, `sqrt` or `linear`.
     """
 
     traits: ClassVar[Mapping[str, Any]] = {}

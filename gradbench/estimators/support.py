@@ -169,8 +169,7 @@ def check_draws(options: Mapping[str, Any]) -> None:
     for name, values in allowed.items():
         if options.get(name) is not None:
             checks.one_of(name, options[name], values)
-    if options.get("early"):
-        checks.positive_integer("early", options["early"])
+    checks.natural("early", options.get("early", 0))
     if options.get("baseline") == "loo" and options.get("draws") == 1:
         raise ValueError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
     for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0, "c": 1e-12}.items():

@@ -3,15 +3,19 @@
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import gradbench
+from gradbench.objectives.sums import OWN
+from gradbench.plugins import spec_of
 
 
 def _cpu() -> str:
@@ -56,6 +60,29 @@ def fingerprint(cases: tuple[Path, ...]) -> str:
         for file in sorted(folder.rglob("*.py")):
             digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def fingerprint_of(cell: Mapping[str, Any], cases: tuple[Path, ...]) -> str:
+    """The fingerprint of a cell or row, with the source of the modules that it names by `module:attribute`."""
+    places = {str(cell.get(kind)) for kind in ("estimator", "sampler") if ":" in str(cell.get(kind))}
+    params = cell.get("case_params")
+    places |= set(re.findall(OWN, str(params.get("objective", "")))) if isinstance(params, Mapping) else set()
+    if not places:
+        return fingerprint(cases)
+    digest = hashlib.sha256(fingerprint(cases).encode())
+    for module in sorted({place.partition(":")[0] for place in places}):
+        digest.update(module.encode() + _source(module))
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _source(module: str) -> bytes:
+    """The file of a module; nothing where it has none, or is no longer there."""
+    spec = spec_of(module)
+    try:
+        return Path(spec.origin).read_bytes() if spec and spec.origin else b""
+    except OSError:
+        return b""
 
 
 @cache

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
-from gradbench.entry import Entry
+from gradbench.entry import Catalogue, Entry
 from gradbench.objectives.sums import parse_sum
 
 if TYPE_CHECKING:
@@ -25,12 +25,16 @@ class ObjectiveSpec(Entry):
     on: str = IMAGE
     takes: tuple[str, ...] = ()
 
+    def make(self, **told: Any) -> "nn.Module":
+        """The module, made with what it takes of `told`: shape, seed and target."""
+        return self.load()(**{key: told[key] for key in self.takes})
+
 
 _AIMED = ("shape", "seed", "target")
 
-OBJECTIVES: dict[str, ObjectiveSpec] = {
-    spec.name: spec
-    for spec in (
+OBJECTIVES: Catalogue[ObjectiveSpec] = Catalogue(
+    "objective",
+    *(
         ObjectiveSpec(
             "jpeg-size",
             "kilobytes of the image's JPEG file at quality 95, estimated smoothly",
@@ -72,8 +76,10 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
             "random weights of this project",
             takes=("seed",),
         ),
-    )
-}
+    ),
+    group="gradbench.objectives",
+    own="gradbench.objectives.own:objective",
+)
 
 
 @dataclass(frozen=True)
@@ -95,22 +101,21 @@ def make_objective(
 
     shape: (c, h, w) of x. image_shape: that of the images which x decodes to, by default x's own. targets: by the name
     of an objective, the image or latent that it aims at; where none is given it is a fixed pattern drawn by the seed.
-    One term of weight 1 is that objective itself. `ValueError` for a malformed text, for a target that no term takes
-    and for one of another shape.
+    Names are those of `OBJECTIVES` and of entry points, and `module:attribute` for code of one's own. One term of
+    weight 1 is that objective itself. `ValueError` for a malformed text, for a target that no term takes and for one
+    of another shape.
     """
-    terms = parse_sum(text, OBJECTIVES)
-    aimed = [name for _, name in terms if "target" in OBJECTIVES[name].takes]
+    terms = [(weight, OBJECTIVES.find(name)) for weight, name in parse_sum(text, (*OBJECTIVES, *OBJECTIVES.plugins))]
+    aimed = [spec.name for _, spec in terms if "target" in spec.takes]
     for name in targets or {}:
         checks.one_of("target", name, aimed or ["(none)"])
 
-    def make(name: str) -> "nn.Module":
-        spec = OBJECTIVES[name]
+    def make(spec: ObjectiveSpec) -> "nn.Module":
         own = shape if spec.on == LATENT else image_shape or shape
-        given = {"shape": own, "seed": seed, "target": (targets or {}).get(name)}
-        return spec.load()(**{key: given[key] for key in spec.takes})
+        return spec.make(shape=own, seed=seed, target=(targets or {}).get(spec.name))
 
     def joined(on: str) -> "nn.Module | None":
-        parts = [(weight, make(name)) for weight, name in terms if OBJECTIVES[name].on == on]
+        parts = [(weight, make(spec)) for weight, spec in terms if spec.on == on]
         if len(parts) == 1 and parts[0][0] == 1.0:
             return parts[0][1]
         if not parts:

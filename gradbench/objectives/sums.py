@@ -5,21 +5,23 @@ from collections.abc import Iterable
 
 from gradbench import checks
 
+OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # code of one's own, by its place
+
 
 def parse_sum(text: str, allowed: Iterable[str]) -> list[tuple[float, str]]:
     """The pairs (weight, name) of a sum in the order written; a text that is an allowed name is that name alone.
 
     A term is a name, or number*name, and terms are joined by + and -, which may stand before the first one too. Names
-    may hold signs: the longest allowed name that a sign or the end follows is taken. `ValueError` in one line, with
-    the allowed names, where the text is anything else or a weight is not finite.
+    may hold signs: the longest allowed name that a sign or the end follows is taken. `module:attribute` is a name too.
+    `ValueError` in one line, with the allowed names, where the text is anything else or a weight is not finite.
     """
     names = list(allowed)
-    if text in names:
+    if text in names or isinstance(text, str) and re.fullmatch(OWN, text):
         return [(1.0, text)]
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     term = re.compile(
         rf"\s*(?P<sign>[+-]?)\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?"
-        rf"(?P<name>{longest_first})\s*(?=[+-]|\Z)"
+        rf"(?P<name>{longest_first}|{OWN})\s*(?=[+-]|\Z)"
     )
     terms: list[tuple[float, str]] = []
     place = 0

@@ -8,12 +8,12 @@ from gradbench.analysis.cells import cells
 from gradbench.analysis.label import broken
 from gradbench.analysis.numbers import is_finite
 from gradbench.analysis.standings import settings, verdicts
-from gradbench.analysis.summary import answer
+from gradbench.analysis.summary import answer, outcome
 from gradbench.analysis.table import table
 from gradbench.analysis.winners import TIE
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
-MOST = 100  # blocks that are shown
+MOST = 120  # lines of tables that are shown
 TARGETS = ("x_T", "condition", "parameters")
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 KINDS = (("flow", ""), ("sampler", "s"), ("expected", "e"))
@@ -30,7 +30,7 @@ Line = dict[str, Any]
 def show_table(rows: Sequence[dict[str, Any]]) -> None:
     """A block a (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
 
-    Of more than `MOST` blocks the answer alone.
+    Where these would be more than `MOST` lines, the answer alone.
     """
     from rich.console import Console
     from rich.table import Table
@@ -42,7 +42,7 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(list(rows)):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
-    if len(blocks) > MOST:
+    if sum(map(len, blocks.values())) > MOST:
         _say_answer(rows, len(blocks), console)
         return
     for names, block in blocks.items():
@@ -67,9 +67,12 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
 def _say_answer(rows: Sequence[dict[str, Any]], blocks: int, console: Any) -> None:
     """The answer of many rows in three sentences, in place of a table that nobody would read."""
     found = cells(list(rows))
+    console.print(f"{outcome(list(rows))}\n")
     for head, sentence in answer(found, verdicts(settings(found))).sentences:
         console.print(f"{head}: {sentence}\n")
-    console.print(f"The tables of {blocks} problems are in the report.")
+    console.print(
+        f"The tables of {blocks} problems are in the report; fewer rows, as of `-c gaussian`, show theirs here."
+    )
 
 
 def best(block: Sequence[Line]) -> set[tuple[int, str]]:

@@ -108,6 +108,8 @@ SAMPLERS = Catalogue(
         defaults={"eta": 0.0, "grid": None},
         traits={"stochastic": False, "order": 1, "stages": 1, "chart": "noise", "runge_kutta": True},
         check=_check,
+        # with 0 < eta < 1 the chain goes to another equation than the reverse SDE, of less noise
+        declares=lambda options: {"stochastic": options["eta"] > 0, "reverse_sde": options["eta"] == 1},
     ),
     _runge_kutta(
         "euler",
@@ -245,4 +247,6 @@ SAMPLERS = Catalogue(
         rule="euler",
         zeta=0.999,
     ),
+    group="gradbench.samplers",
+    own="gradbench.samplers.own:sampler",
 )

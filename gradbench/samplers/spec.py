@@ -33,8 +33,8 @@ class SamplerSpec:
 
     @property
     def entry(self) -> Entry:
-        """Its catalogue line."""
-        return SAMPLERS[self.name]
+        """Its catalogue line, or that of code of one's own."""
+        return SAMPLERS.find(self.name)
 
     @property
     def chart(self) -> str:
@@ -45,14 +45,13 @@ class SamplerSpec:
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
 
-        `reverse_sde`: whether the chain converges to the reverse SDE; with 0 < eta < 1 it goes to another one, of less
-        noise.
+        `reverse_sde`: whether the chain converges to the reverse SDE.
         """
-        eta = self.params.get("eta", 1.0 if self.entry.traits["stochastic"] else 0.0)
-        noisy = eta > 0 or self.chart in SDE_CHARTS
-        reverse = noisy and eta in (0.0, 1.0) and self.entry.traits.get("reverse_sde", True)
+        known = self.entry.declared(self.params)
+        noisy = known["stochastic"] or self.chart in SDE_CHARTS
+        reverse = noisy and known.get("reverse_sde", True)
         grid = {"grid": self.params["grid"]}
-        return {**self.entry.traits, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
+        return {**known, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
 
     @property
     def rule(self) -> "Rule":

@@ -37,7 +37,9 @@ CHECKS = Catalogue(
     Entry("batch", "a permuted batch has the permuted gradient in x_T", "gradbench.testing.answer:batch"),
     Entry("dtypes", "float32 is float64 within rounding, each in its own dtype", "gradbench.testing.dtypes:dtypes"),
     Entry(
-        "memory", "declared memory: constant or linear in the steps, in live bytes", "gradbench.testing.costs:memory"
+        "memory",
+        "declared memory: live bytes grow in the steps no faster than constant, log, sqrt or linear",
+        "gradbench.testing.costs:memory",
     ),
     Entry("counts", "evaluations are those that the denoiser counted", "gradbench.testing.costs:counts"),
     Entry("reason", "a refusal is one line, from traits alone", "gradbench.testing.refusals:reason"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from gradbench import checks
+from gradbench.bench.progress import Doing
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.selector import expand, render
 from gradbench.testing.catalogue import CHECKS
@@ -29,13 +30,15 @@ def check_command(selectors: Sequence[str], names: Sequence[str], as_json: bool)
     words = [word for given in selectors for word in (ESTIMATORS if given == "all" else [given])]
     subjects = [subject_of(render(*choice)) for word in words for choice in expand(word)]
     verdicts = []
-    for subject in subjects:
-        if not as_json:
-            print(_head(subject))
-        for name in names or CHECKS:
-            verdicts.append(judge(subject, name))
+    with Doing("check", len(subjects) * len(names or CHECKS)) as doing:
+        for subject in subjects:
             if not as_json:
-                print(_line(verdicts[-1]), flush=True)
+                print(_head(subject), flush=True)
+            for name in names or CHECKS:
+                doing.at(f"{subject.name}: {name}")
+                verdicts.append(judge(subject, name))
+                if not as_json:
+                    print(_line(verdicts[-1]), flush=True)
     counts = Counter(verdict.status for verdict in verdicts)
     if as_json:
         print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))

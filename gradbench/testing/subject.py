@@ -16,6 +16,7 @@ LAWS = ("gaussian", "mixture", "product-mixture")
 SAMPLERS = ("ddim", "ddim[eta=1]", "dpm++2m", "belm", "rk4", "sde-dpm++1", "rex[chart=log-snr-sde]", "euler-maruyama")
 STEPS = (6, 50)  # the second for those that presume many
 TRAITS = ("exact", "order", "biased", "memory")
+MEMORY = ("constant", "log", "sqrt", "linear")  # how live bytes may be declared to grow in the steps
 
 
 def problem_of(sampler: str = "ddim", case: str = "gaussian", steps: int = 6, draws: int = 8, **given: Any) -> Problem:
@@ -107,5 +108,5 @@ def traits_of(name: str, estimator: GradientEstimator, declared: Mapping[str, An
         checks.one_of(trait, traits.get(trait, False), (False, True))
     if traits.get("order") is not None:
         checks.positive_integer("order", traits["order"])
-    checks.one_of("memory", traits.get("memory"), (None, "constant", "linear"))
+    checks.one_of("memory", traits.get("memory"), (None, *MEMORY))
     return {key: value for key, value in traits.items() if value is not None}

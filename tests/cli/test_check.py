@@ -74,7 +74,10 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(words, message):
             "class Mine(G):\n    traits = {'exakt': True}",
             "unknown option of traits of mine:Mine 'exakt'; did you mean 'exact'?",
         ),
-        ("class Mine(G):\n    traits = {'memory': 'small'}", "unknown memory 'small'; allowed: None, constant, linear"),
+        (
+            "class Mine(G):\n    traits = {'memory': 'small'}",
+            "unknown memory 'small'; allowed: None, constant, log, sqrt, linear",
+        ),
         ("class Mine(G):\n    traits = {'order': 0}", "order must be an integer >= 1, got 0"),
     ],
 )

@@ -1,18 +1,25 @@
 """What a person sees in the terminal: progress, the table, and words that a shell completes."""
 
+import json
+import os
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
 
-from gradbench.bench.progress import Progress, rate, span
+from gradbench.bench.progress import Doing, Progress, rate, span
+from gradbench.bench.status import status_command
 from gradbench.cli import cli
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.catalogue import KINDS
-from gradbench.report.terminal import WIDTH, best, show_table
+from gradbench.report.terminal import MOST, WIDTH, best, show_table
+from tests.bench.helpers import ROOT
 
 ROW = {"case": "gaussian", "sampler": "ddim", "steps": 20, "estimator": "backprop", "status": "ok", "dtype": "float64"}
+PUBLISHED = ROOT / "results" / "published"
 COSTS = {"time_s": 0.01, "nfe_forward": 20, "nfe_backward": 0, "vjps": 20, "peak_bytes": 2**20}
 
 
@@ -40,10 +47,90 @@ def test_what_is_not_a_terminal_gets_no_control_characters(capsys):
 
 
 def test_many_problems_end_in_the_answer_and_not_in_their_tables(capsys):
-    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, 102)])
+    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, MOST + 2)])
     said = capsys.readouterr().out
-    assert said.startswith("Accuracy: ") and said.endswith("The tables of 101 problems are in the report.\n")
+    assert said.startswith(f"All {MOST + 1} measurements ended well.\n\nAccuracy: ")
+    assert f"The tables of {MOST + 1} problems are in the report" in said
     assert len(said.splitlines()) < 20 and max(map(len, said.splitlines())) <= WIDTH
+
+
+def test_a_few_problems_end_in_their_tables(capsys):
+    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, 5)])
+    assert capsys.readouterr().out.startswith("gaussian  ddim  1 steps  float64\nestimator")
+
+
+def published():
+    return sorted(folder.name for folder in PUBLISHED.iterdir() if (folder / "rows.parquet").is_file())
+
+
+@pytest.mark.parametrize("name", published())
+def test_published_rows_are_an_answer_of_a_screen(name, capsys):
+    from gradbench.bench.load import load_rows
+
+    show_table(load_rows(PUBLISHED / name))
+    said = capsys.readouterr().out
+    assert " measurements" in said and "\nAccuracy: " in said and len(said.splitlines()) < 40
+
+
+@pytest.mark.parametrize("name", published())
+def test_status_tells_of_published_rows_in_a_few_lines(name, capsys):
+    before = sorted((PUBLISHED / name).iterdir())
+    status_command(PUBLISHED / name, as_json=False)
+    said = capsys.readouterr().out.splitlines()
+    assert " done, 0 failed, 0 missing" in said[0] and said[-1].startswith("to see the report: ") and len(said) < 10
+    assert sorted((PUBLISHED / name).iterdir()) == before
+
+
+def test_a_long_verb_says_now_and_then_what_it_is_at_on_stderr_alone(capsys):
+    with Doing("check", 3, every=0.05) as doing:
+        doing.at("checkpoint: exact")
+        doing.at("checkpoint: order")
+        time.sleep(0.3)
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.splitlines()[0] == "check: 2 of 3, checkpoint: order, after 0 s"
+
+
+def test_a_short_one_says_nothing(capsys):
+    with Doing("check", 3) as doing:
+        doing.at("checkpoint: exact")
+    assert capsys.readouterr() == ("", "")
+
+
+def on_a_terminal(command):
+    """What a command writes to a terminal on stderr, and to a pipe on stdout."""
+    import pty
+
+    master, slave = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, text=True)
+    os.close(slave)
+    said = os.read(master, 1 << 20).decode()
+    os.close(master)
+    return done.stdout, said
+
+
+def test_on_a_terminal_the_live_line_leaves_what_is_piped_alone():
+    out, live = on_a_terminal([sys.executable, "-m", "gradbench", "check", "checkpoint", "-k", "counts", "--json"])
+    assert json.loads(out)[0]["status"] == "ok" and "check: 1 of 1, checkpoint: counts" in live
+    out, live = on_a_terminal([sys.executable, "-m", "gradbench", "check", "checkpoint", "-k", "counts"])
+    assert out.endswith("1 ok, 0 failed, 0 skipped\n") and "\x1b" not in out and "\x1b" in live
+
+
+def test_a_bare_run_says_which_suite_it_is_how_long_it_takes_and_where_to(tmp_path, monkeypatch, capsys):
+    from gradbench.bench import commands, runner
+    from gradbench.bench.suite import load_suite
+
+    def stopped(*given):
+        raise runner.Interrupted
+
+    monkeypatch.setattr(runner, "execute", stopped)
+    given = {"suite": None, "cases": (), "estimators": (), "samplers": (), "steps": (), "targets": (), "dtype": None}
+    given |= {"weights": None, "seeds": None, "replicates": None, "device": None, "out": str(tmp_path / "o"), "jobs": 1}
+    given |= {"engine": "local", "timeout": "10m", "memory": None, "threads": None, "rerun": "missing", "pdb": False}
+    commands.run_command({**given, "dry_run": False, "as_json": False}, "gradbench run")
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == f"no cells selected, so this is the suite smoke: {load_suite('smoke').summary}"
+    assert "under 90 seconds on two cores" in first
+    assert re.fullmatch(rf"\d+ cells, \d+ of them to be measured now, into {tmp_path}/o", second)
 
 
 @pytest.mark.parametrize(("done", "seconds", "text"), [(10, 2, "5.0 cells/s"), (1, 30, "2.0 cells/min")])

@@ -8,6 +8,7 @@ from gradbench import checks
 from gradbench.analysis.cells import REFERENCES, TARGETS
 from gradbench.analysis.label import whole_params
 from gradbench.bench.load import load_rows
+from gradbench.bench.progress import Doing
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.canvas import FORMATS
 from gradbench.report.static.catalogue import KINDS
@@ -36,10 +37,12 @@ def figures_command(options: dict[str, Any]) -> int:
     out = options["out"] or (source if source.is_dir() else source.parent) / "figures"
     ask = Ask(options["reference"], options["target"], options["max_error"])
     found = []
-    for done in write_figures(rows, out, formats, only, ask, options["every"]):
-        found.append(done)
-        if not options["as_json"]:
-            print(_line(done), flush=True)
+    with Doing("figures") as doing:
+        for done in write_figures(rows, out, formats, only, ask, options["every"]):
+            found.append(done)
+            doing.at(f"{done.figure} is done")
+            if not options["as_json"]:
+                print(_line(done), flush=True)
     if options["as_json"]:
         print(json.dumps([vars(done) | {"files": [str(file) for file in done.files]} for done in found], indent=2))
     return OK if any(done.files for done in found) else NOTHING

@@ -1,0 +1,76 @@
+"""The values that an option takes, asked of the check that refuses wrong ones: nothing is written twice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gradbench.selector import parse
+
+Check = Callable[[dict[str, Any]], Any]  # raises `ValueError` for a value that the option cannot take
+WRONG = ("no-such-value", -1.0)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The values of an option that is one of several, as selectors spell them; else the words of its check, which are
+    empty where it has none.
+    """
+
+    values: tuple[str, ...] = ()
+    words: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(runs(self.values)) or self.words
+
+
+def allowed(check: Check, option: str) -> Allowed:
+    """What the option may be: the values that are listed where a wrong one is refused, each tried, or the words."""
+    said = ""
+    for wrong in WRONG:
+        try:
+            check({option: wrong})
+        except ValueError as error:
+            said = str(error)
+            if "finite number" not in said:
+                break
+    _, listed, names = said.partition("allowed: ")
+    if not listed:
+        _, listed, names = said.partition("allowed names: ")
+    values = tuple(name.lower() if name in ("True", "False") else name for name in names.split(", ")) if listed else ()
+    taken = tuple(value for value in values if _taken(check, option, value))
+    words = said.partition(", got ")[0].removeprefix(f"{option} must ").removeprefix("be ").removeprefix("lie ")
+    if taken or listed or " must " not in said:
+        return Allowed(taken)
+    return Allowed(words=words + (_further(check, option) if words.startswith("an integer >= 1") else ""))
+
+
+def _further(check: Check, option: str) -> str:
+    """What a whole number must be besides: ", a multiple of 8"."""
+    try:
+        check({option: 1})
+    except ValueError as error:
+        return ", " + str(error).partition(", got ")[0].removeprefix(f"{option} must be ")
+    return ""
+
+
+def _taken(check: Check, option: str, text: str) -> bool:
+    try:
+        check(parse(f"x[{option}={text}]")[1])
+    except ValueError:
+        return False
+    return True
+
+
+def runs(values: tuple[str, ...]) -> Iterator[str]:
+    """The values, four whole numbers or more in a row as "1 to 32"."""
+    place = 0
+    while place < len(values):
+        end = place
+        while end + 1 < len(values) and values[end].isdigit() and values[end + 1] == str(int(values[end]) + 1):
+            end += 1
+        if end - place >= 3:
+            yield f"{values[place]} to {values[end]}"
+            place = end + 1
+        else:
+            yield values[place]
+            place += 1

@@ -1,0 +1,59 @@
+"""Three wrong things for each verb: one line on stderr, exit code 2, nothing on stdout and no traceback."""
+
+import sys
+
+import pytest
+
+from gradbench import cli
+
+ROWS = "results/published/2026-11-21-ci-cpu"
+WRONG = {
+    "run": ["-c gausian", "-c gaussian[dim=0]", "--sampler rk4[chart=nose]", "-c gaussian --dtype half", "--steps x"],
+    "predict": ["", "-c nosuch", "-c gaussian -e adjoint-deis[order=3]", "-c gaussian --weights /x", "--nosuch"],
+    "advise": ["-c gaussian", "--memory 24GB", "-c nosuch --memory 24GB", "-c gaussian --memory much"],
+    "list": ["things", "cases samplers", "--cases /nowhere"],
+    "show": ["", "nosuch", "adjoint-deis[order=3]", "rk4[", "mine:X", "gaussian[dim=-1]", "style[k=1]"],
+    "env": ["now", "--nosuch", "--json extra"],
+    "status": ["/nowhere", "one two", "--nosuch"],
+    "merge": ["", "/nowhere -o /tmp/x", "gradbench", "gradbench -o {out}"],
+    "compare": [
+        *("", "/nowhere /nowhere", f"{ROWS} {ROWS} --metric speed", f"{ROWS} {ROWS} --factor 0.5", "--ab HEAD nosuch"),
+        *(
+            f"{ROWS} {ROWS} --suite ci",
+            f"{ROWS} {ROWS} --format pdf",
+            "README.md README.md",
+            "--ab HEAD HEAD --seeds x",
+        ),
+    ],
+    "reference": ["", "--verify nosuch", "gaussian", "--verify --cases /nowhere"],
+    "check": ["", "nosuch", "checkpoint -k exakt", "nosuch:X", "revolve[snapshots=0]"],
+    "report": ["", "/nowhere", "gradbench", "README.md"],
+    "figures": [
+        "/nowhere",
+        f"{ROWS} --only pie",
+        f"{ROWS} --format gif",
+        f"{ROWS} -c nosuch",
+        f"{ROWS} --max-error -1",
+    ],
+    "completion": ["", "tcsh", "bash zsh"],
+}
+LINES = [(verb, words) for verb, several in WRONG.items() for words in several]
+
+
+@pytest.mark.parametrize(("verb", "words"), LINES, ids=[f"{verb} {words}" for verb, words in LINES])
+def test_wrong_usage_is_one_line_and_exit_code_2(verb, words, monkeypatch, capfd, tmp_path):
+    from tests.bench.helpers import ROOT
+
+    monkeypatch.chdir(ROOT)
+    where = ["--out", str(tmp_path / "out")] if verb in ("run", "figures") else []
+    monkeypatch.setattr(sys, "argv", ["gradbench", verb, *words.format(out=tmp_path / "out").split(), *where])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capfd.readouterr()
+    assert end.value.code == 2
+    assert said.out == "" and said.err.startswith("gradbench: ") and said.err.count("\n") == 1, said.err
+    assert len(said.err) > 20 and "Traceback" not in said.err
+
+
+def test_every_verb_is_tried_in_three_ways_at_least():
+    assert set(WRONG) == set(cli.cli.commands) and all(len(several) >= 3 for several in WRONG.values())
