@@ -131,11 +131,15 @@ def run(**options: Any) -> int:
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
 
 
+_anew_option = click.option("--anew", is_flag=True, help="Predict, even what a published or kept prediction tells.")
+
+
 @cli.command()
 @_with(_CELLS)
+@_anew_option
 @_json_option
 @_cases_option
-def predict(as_json: bool, **options: Any) -> int:
+def predict(as_json: bool, anew: bool, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
     from gradbench.bench.predictions import predict_command
     from gradbench.bench.selection import block_of, with_weights
@@ -146,7 +150,7 @@ def predict(as_json: bool, **options: Any) -> int:
     given = block_of(options)
     block = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50]).override(given)
     (block,) = with_weights([block], options["weights"])
-    return predict_command(block, as_json)
+    return predict_command(block, as_json, anew)
 
 
 @cli.command()
