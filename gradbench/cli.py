@@ -155,27 +155,31 @@ def predict(as_json: bool, anew: bool, **options: Any) -> int:
 
 @cli.command()
 @_with(_CELLS)
-@click.option("--memory", required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
+@click.option("--memory", metavar="SIZE", help="A card, 24GB, or a size, 10GiB; without it anything fits.")
 @click.option("--reference", default="sampler", show_default=True, metavar="NAME", help="sampler or flow.")
 @click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
 @click.option(
     "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
 )
+@click.option("--device", metavar="NAME", help="Whose rows are of this problem: cpu or cuda.")
+@_anew_option
 @_json_option
 @_cases_option
 def advise(
-    memory: str, reference: str, max_error: float | None, rows: tuple[Path, ...], as_json: bool, **options: Any
+    memory: str | None,
+    reference: str,
+    max_error: float | None,
+    rows: tuple[Path, ...],
+    anew: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Tell which estimator to use for a task, from rows and predictions, and how sure that is."""
-    from gradbench.analysis.advice import CANDIDATES, advise_command
-    from gradbench.bench.selection import block_of, with_weights
-    from gradbench.bench.suite import Block
+    from gradbench.analysis.advice import advise_command
 
     if not options["cases"]:
         raise ValueError("advise needs a case: -c sd15, -c digits ...")
-    block = Block([], ["ddim"], list(CANDIDATES), steps=[50], targets=["parameters"]).override(block_of(options))
-    (block,) = with_weights([block], options["weights"])
-    return advise_command(block, memory, reference, max_error, rows, as_json)
+    return advise_command(options, memory, reference, max_error, rows, as_json, anew)
 
 
 @cli.command("list")

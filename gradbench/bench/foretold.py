@@ -37,13 +37,18 @@ def foretell(
     known: what earlier calls found out. slope: whether what one more step adds is asked for. anew: read none. say: is
     told what begins.
     """
-    found = None if anew else published(cell) or _kept(cell)
+    found = None if anew else told(cell)
     if found is not None and (found.slope is not None or not slope):
         return found
     made = predict_cell(dict(cell), known, slope, say)
     if isinstance(made, Prediction):
         _keep(cell, made)
     return made
+
+
+def told(cell: Mapping[str, Any]) -> Prediction | None:
+    """The prediction of a cell that was published or kept; None without one."""
+    return published(cell) or _kept(cell)
 
 
 def published_folder() -> Path:
