@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.analysis.advise import Advice, Option, advise
 from gradbench.analysis.advice_text import as_text
+from gradbench.analysis.advise import Advice, Option, advise
 from gradbench.analysis.evidence import (
     PREDICTED,
     Evidence,

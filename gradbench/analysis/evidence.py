@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis.label import params_of, whole_params
+from gradbench.analysis.label import whole_params
 from gradbench.analysis.numbers import is_finite, number
 from gradbench.bench.case import headers
 from gradbench.entry import Catalogue
