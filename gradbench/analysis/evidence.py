@@ -9,11 +9,13 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from gradbench.analysis.label import whole_params
 from gradbench.analysis.numbers import is_finite, number
-from gradbench.bench.case import headers
+from gradbench.bench.case import folders, headers
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.catalogue import SAMPLERS
@@ -274,7 +276,13 @@ def _text(value: Any) -> str:
 
 
 def _case_defaults(name: str) -> Mapping[str, Any]:
-    return getattr(headers().get(name), "PARAMS", {})
+    return _defaults(tuple(folders())).get(name, {})
+
+
+@cache
+def _defaults(places: tuple[Path, ...]) -> dict[str, Mapping[str, Any]]:
+    """The default parameters of every case; `places` are the folders that cases are now looked for in."""
+    return {name: header.PARAMS for name, header in headers().items()}
 
 
 def _is_exact(row: Row) -> bool:

@@ -58,8 +58,9 @@ def published_folder() -> Path:
 
 def published(cell: Mapping[str, Any]) -> Prediction | None:
     """The published prediction of the cell's problem and estimator, under these packages; None without one."""
+    asked = _whole(cell)
     for file, row in _published():
-        if all(_whole(row).get(name) == _whole(cell).get(name) for name in DECIDING):
+        if all(row.get(name) == asked.get(name) for name in DECIDING):
             columns = {f.name: row.get(f"{f.name}_bytes", row.get(f.name)) for f in fields(Prediction)}
             return replace(Prediction(**columns), how=f"read from results/published/{file.name}: {row['how']}")
     return None
@@ -67,7 +68,7 @@ def published(cell: Mapping[str, Any]) -> Prediction | None:
 
 @cache
 def _published() -> list[tuple[Path, dict[str, Any]]]:
-    return [(file, row) for file in sorted(published_folder().glob("*.json")) for row in _rows(file)]
+    return [(file, _whole(row)) for file in sorted(published_folder().glob("*.json")) for row in _rows(file)]
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

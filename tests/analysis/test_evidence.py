@@ -1,7 +1,7 @@
 """What a row is evidence of: the whole problem, or one that is named."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradbench.analysis.evidence import (
@@ -98,6 +98,7 @@ def changed(draw):
     return case, problem, name
 
 
+@settings(deadline=None)
 @given(changed())
 def test_a_row_that_differs_in_any_one_parameter_is_no_measurement(made):
     case, problem, _ = made
@@ -105,6 +106,7 @@ def test_a_row_that_differs_in_any_one_parameter_is_no_measurement(made):
     assert found is None or found.how == EXTRAPOLATED
 
 
+@settings(deadline=None)
 @given(changed())
 def test_what_is_extrapolated_names_the_parameter(made):
     case, problem, name = made
@@ -114,6 +116,7 @@ def test_what_is_extrapolated_names_the_parameter(made):
         assert f"extrapolated from {named}" in str(found) and ("(asked " in str(found) or name == "case")
 
 
+@settings(deadline=None)
 @given(changed())
 def test_seconds_of_a_row_that_differs_in_any_one_parameter_are_no_measurement(made):
     case, problem, name = made
@@ -121,6 +124,7 @@ def test_seconds_of_a_row_that_differs_in_any_one_parameter_are_no_measurement(m
     assert found is None or (found.how == EXTRAPOLATED and name in ("steps", "targets"))
 
 
+@settings(deadline=None)
 @given(changed(), st.sampled_from(EXACT_ONES))
 def test_an_exact_estimators_row_of_another_problem_is_no_measurement_against_the_flow(made, name):
     case, problem, parameter = made

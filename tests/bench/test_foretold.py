@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradbench.bench import foretold
@@ -58,6 +58,7 @@ def test_every_published_prediction_is_read_for_its_own_cell():
         assert found.how.startswith(f"read from results/published/{name}: ")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_published_prediction_is_read_for_no_other_cell(data):
     name = data.draw(st.sampled_from([n for n in foretold.DECIDING if n != "estimator"]))
