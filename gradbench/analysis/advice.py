@@ -15,6 +15,7 @@ from gradbench.analysis.evidence import (
     Evidence,
     Task,
     error_of,
+    machine_of,
     rounding_of,
     seconds_of,
     unreached,
@@ -74,7 +75,7 @@ def advise_command(
         device=first["device"],
         reference=reference,
         max_error=max_error,
-        machine=provenance(())["machine_id"],
+        machine=machine_of(provenance(())),
     )
     known, refused = known_rows(rows), {}
     found = advise(task, candidates(task, planned, known, refused, anew))

@@ -85,6 +85,11 @@ class Task:
     machine: str = ""
 
 
+def machine_of(row: Mapping[str, Any]) -> str:
+    """The machine of a row or of a provenance: clones of one virtual machine have one identity on several processors."""
+    return ", ".join(str(row[name]) for name in ("machine_id", "cpu") if row.get(name))
+
+
 def differences(task: Task, row: Row) -> Differences:
     """The parameters of the problem, the sampler's left out, in which a row differs from the task.
 
@@ -145,9 +150,9 @@ def seconds_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence |
         return None
     fewest = min(len(found) for _, found in own)
     near = [(row, found) for row, found in own if len(found) == fewest]
-    machines = [row.get("machine_id") for row, _ in near]
+    machines = [machine_of(row) for row, _ in near]
     machine = task.machine if task.machine in machines else statistics.mode(machines)
-    near = [(row, found) for row, found in near if row.get("machine_id") == machine]
+    near = [(row, found) for row, found in near if machine_of(row) == machine]
     values = [(number(row["time_s"]) or 0.0) * task.steps / int(str(row["steps"])) for row, _ in near]
     last = near[-1][0]
     place = f"on {last.get('gpu') or last.get('cpu') or 'another machine'}"
@@ -223,7 +228,7 @@ def _nearest(
     near = [item for item, rank in zip(known, ranks, strict=True) if rank == best]
     near = _bracketing(task.steps, near)
     measured = not near[0][2]
-    here = [item for item in near if item[0].get("machine_id") == task.machine]
+    here = [item for item in near if machine_of(item[0]) == task.machine]
     if measured and here:
         near = here
     cells: dict[str, list[float]] = {}

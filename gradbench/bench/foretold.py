@@ -61,7 +61,7 @@ def published(cell: Mapping[str, Any]) -> Prediction | None:
     asked = _whole(cell)
     for file, row in _published():
         if all(row.get(name) == asked.get(name) for name in DECIDING):
-            columns = {f.name: row.get(f"{f.name}_bytes", row.get(f.name)) for f in fields(Prediction)}
+            columns: dict[str, Any] = {f.name: row.get(f"{f.name}_bytes", row.get(f.name)) for f in fields(Prediction)}
             return replace(Prediction(**columns), how=f"read from results/published/{file.name}: {row['how']}")
     return None
 

@@ -145,6 +145,12 @@ def test_a_row_of_another_machine_is_measured_elsewhere():
     assert (found.value, found.how) == (0.3, ELSEWHERE)
 
 
+def test_a_clone_of_this_machine_on_another_processor_is_elsewhere():
+    rows = [row(cpu="another")]
+    assert error_of(task(machine="here, this"), DEIS, rows, exact=False).how == ELSEWHERE
+    assert error_of(task(machine="here, another"), DEIS, rows, exact=False).how == HERE
+
+
 def test_every_parameter_that_differs_is_named_with_both_values():
     rows = [row(given={"guidance": 1.0, "batch": 4}, weights=None)]
     found = error_of(task("sd15", {"guidance": 7.5, "batch": 1}, targets=("parameters",)), DEIS, rows, exact=False)
