@@ -86,7 +86,7 @@ class Task:
 
 
 def machine_of(row: Mapping[str, Any]) -> str:
-    """The machine of a row or of a provenance: clones of one virtual machine have one identity on several processors."""
+    """The machine of a row or of a provenance: clones of a virtual machine share an identity, not the processor."""
     return ", ".join(str(row[name]) for name in ("machine_id", "cpu") if row.get(name))
 
 
