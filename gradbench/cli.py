@@ -154,11 +154,15 @@ def run(**options: Any) -> int:
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
 
 
+_anew_option = click.option("--anew", is_flag=True, help="Predict, even what a published or kept prediction tells.")
+
+
 @cli.command()
 @_with(_CELLS)
+@_anew_option
 @_json_option
 @_cases_option
-def predict(as_json: bool, **options: Any) -> int:
+def predict(as_json: bool, anew: bool, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
     from gradbench.bench.predictions import predict_command
     from gradbench.bench.selection import block_of, with_weights
@@ -169,32 +173,36 @@ def predict(as_json: bool, **options: Any) -> int:
     given = block_of(options)
     block = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50]).override(given)
     (block,) = with_weights([block], options["weights"])
-    return predict_command(block, as_json)
+    return predict_command(block, as_json, anew)
 
 
 @cli.command()
 @_with(_CELLS)
-@_word("--memory", *CARDS, required=True, metavar="SIZE", help="A card, 24GB, or a size, 10GiB.")
+@_word("--memory", *CARDS, metavar="SIZE", help="A card, 24GB, or a size, 10GiB; without it anything fits.")
 @_word("--reference", "sampler", "flow", default="sampler")
 @click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
 @click.option(
     "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
 )
+@click.option("--device", metavar="NAME", help="Whose rows are of this problem: cpu or cuda.")
+@_anew_option
 @_json_option
 @_cases_option
 def advise(
-    memory: str, reference: str, max_error: float | None, rows: tuple[Path, ...], as_json: bool, **options: Any
+    memory: str | None,
+    reference: str,
+    max_error: float | None,
+    rows: tuple[Path, ...],
+    anew: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Tell which estimator to use for a task, from rows and predictions, and how sure that is."""
-    from gradbench.analysis.advice import CANDIDATES, advise_command
-    from gradbench.bench.selection import block_of, with_weights
-    from gradbench.bench.suite import Block
+    from gradbench.analysis.advice import advise_command
 
     if not options["cases"]:
         raise ValueError("advise needs a case: -c sd15, -c digits ...")
-    block = Block([], ["ddim"], list(CANDIDATES), steps=[50], targets=["parameters"]).override(block_of(options))
-    (block,) = with_weights([block], options["weights"])
-    return advise_command(block, memory, reference, max_error, rows, as_json)
+    return advise_command(options, memory, reference, max_error, rows, as_json, anew)
 
 
 @cli.command("list")

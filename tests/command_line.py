@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
+
+CACHE = tempfile.TemporaryDirectory()  # what commands keep for their user, away from the user's own
 
 
 def gradbench(*words, cwd=None, path=None):
@@ -15,4 +18,8 @@ def environment(path=None):
     """This process's, with a folder before all others in which modules are looked for."""
     before = os.environ.get("PYTHONPATH")
     paths = [str(path)] if path else []
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *([before] if before else [])])}
+    return {
+        **os.environ,
+        "XDG_CACHE_HOME": CACHE.name,
+        "PYTHONPATH": os.pathsep.join([*paths, *([before] if before else [])]),
+    }

@@ -1,20 +1,35 @@
 """The verb `advise`: collects what is known of each candidate, and says which to use, why, and how sure that is."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.analysis.advise import PREDICTED, Advice, Evidence, Option, Task, advise, error_of, seconds_of
+from gradbench.analysis.advice_text import as_text
+from gradbench.analysis.advise import Advice, Option, advise
+from gradbench.analysis.evidence import (
+    PREDICTED,
+    Evidence,
+    Task,
+    error_of,
+    machine_of,
+    rounding_of,
+    seconds_of,
+    unreached,
+    why_none,
+)
 from gradbench.bench.case import headers, shipped_folder
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import Planned, make_plan
+from gradbench.bench.predictions import estimator_of
+from gradbench.bench.selection import block_of, parse_bytes, with_weights
 from gradbench.bench.suite import Block
+from gradbench.bench.working import Working
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, WORKSPACES, room
-from gradbench.selector import render
 
 CANDIDATES = (
     "backprop",
@@ -31,38 +46,79 @@ REFERENCES = ("sampler", "flow")
 
 
 def advise_command(
-    block: Block, memory: str, reference: str, max_error: float | None, rows: Sequence[Path], as_json: bool
+    options: dict[str, Any],
+    memory: str | None,
+    reference: str,
+    max_error: float | None,
+    rows: Sequence[Path],
+    as_json: bool,
+    anew: bool = False,
 ) -> int:
-    """Prints the advice; exit code 4 where there is none to give."""
+    """Prints the advice for the problem that the options of a command line select; exit code 4 without any.
+
+    What they leave out is DDIM, 50 steps, and the case's own grid, precision and targets. anew: reads no prediction
+    that was made before.
+    """
     from gradbench.measure.environment import provenance
 
-    checks.one_of("reference", reference, REFERENCES)
-    if max_error is not None:
-        checks.in_range("max-error", max_error, 0.0, 10.0)
-    planned = make_plan([block], 1)
-    problems = {json.dumps([i.cell[k] for k in ("case", "case_params", "sampler", "sampler_params")]) for i in planned}
-    if len(problems) != 1 or len(block.steps) != 1 or len(block.targets) != 1:
-        raise ValueError("advise takes one case, one sampler, one number of steps and one target at a time")
+    given = block_of(options)
+    block = Block([], ["ddim"], list(CANDIDATES), steps=[50]).override(given)
+    (block,) = with_weights([block], options["weights"])
+    planned = _planned(block, given["targets"])
     first = planned[0].cell
+    _check(first, reference, max_error)
     task = Task(
         *(first[name] for name in ("case", "case_params", "sampler", "sampler_params", "steps")),
-        target=first["targets"][0] if first["targets"] else block.targets[0],
+        targets=tuple(first["targets"]),
         dtype=first["dtype"],
         memory=memory_of(memory),
+        device=first["device"],
         reference=reference,
         max_error=max_error,
-        machine=provenance(())["machine_id"],
+        machine=machine_of(provenance(())),
     )
-    found = advise(task, options(task, planned, known_rows(rows), skipped := {}))
-    found.refused.update(skipped)
-    print(json.dumps(_as_data(task, found)) if as_json else _as_text(task, found))
+    known, refused = known_rows(rows), {}
+    found = advise(task, candidates(task, planned, known, refused, anew))
+    found = replace(found, refused=found.refused | refused)
+    print(json.dumps(_as_data(task, found)) if as_json else as_text(task, found, block, _left_out(options, given)))
     return OK if found.chosen else NOTHING
 
 
-def memory_of(text: str) -> float:
-    """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces."""
-    from gradbench.bench.selection import parse_bytes
+def _planned(block: Block, targets: Sequence[str]) -> list[Planned]:
+    """The cells of the candidates, of one problem; `ValueError` where there are several."""
+    planned = make_plan([block], 1)
+    if not planned:
+        raise ValueError("advise needs a case, a sampler and an estimator at least")
+    problems = {json.dumps([i.cell[k] for k in ("case", "case_params", "sampler", "sampler_params")]) for i in planned}
+    if len(problems) != 1 or len(block.steps) != 1:
+        raise ValueError("advise takes one case, one sampler and one number of steps at a time")
+    case = headers()[planned[0].cell["case"]]
+    for target in targets:
+        checks.one_of(f"target of case {case.NAME}", target, case.TARGETS)
+    return planned
 
+
+def _check(cell: dict[str, Any], reference: str, max_error: float | None) -> None:
+    case = headers()[cell["case"]]
+    checks.one_of(f"dtype of case {case.NAME}", cell["dtype"], case.DTYPES)
+    checks.one_of("reference", reference, REFERENCES)
+    checks.one_of(f"reference of case {case.NAME}", reference, [name for name in REFERENCES if name in case.REFERENCES])
+    if max_error is not None:
+        checks.in_range("max-error", max_error, 0.0, 10.0)
+
+
+def _left_out(options: dict[str, Any], given: dict[str, Any]) -> Collection[str]:
+    """What the command line did not say of the problem."""
+    return [name for name in ("samplers", "steps", "dtype", "targets") if not (given.get(name) or options.get(name))]
+
+
+def memory_of(text: str | None) -> float:
+    """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces.
+
+    None is room for anything.
+    """
+    if text is None:
+        return math.inf
     card = text.strip().upper().removesuffix("GB").strip()
     if card.isdigit() and int(card) in CARDS:
         return room(int(card))
@@ -75,32 +131,45 @@ def known_rows(places: Sequence[Path]) -> list[dict[str, Any]]:
     return [row for place in (*places, *published) for row in load_rows(place)]
 
 
-def options(
-    task: Task, planned: Sequence[Planned], rows: list[dict[str, Any]], skipped: dict[str, str]
+def candidates(
+    task: Task, planned: Sequence[Planned], rows: list[dict[str, Any]], refused: dict[str, str], anew: bool = False
 ) -> list[Option]:
-    """What is known of each candidate; those that cannot serve go to `skipped`, with the reason."""
-    from gradbench.bench.worker import predict_cell
-
+    """What is known of each candidate; those that cannot serve go to `refused`, with the reason."""
     found, known = [], {}
-    for item in planned:
-        cell = item.cell
-        entry = ESTIMATORS.find(cell["estimator"])
-        given = {k: v for k, v in cell["estimator_params"].items() if v != entry.defaults.get(k)}
-        label, chosen = render(cell["estimator"], given), (cell["estimator"], cell["estimator_params"])
-        memory = item.skip or predict_cell(cell, known)
-        if isinstance(memory, str):
-            skipped[label] = memory
-            continue
-        found.append(
-            Option(
-                label,
-                Evidence(memory.peak + memory.baseline, PREDICTED, memory.how),
-                error_of(task, chosen, rows, bool(entry.traits.get("exact"))),
-                counts(cell),
-                seconds_of(task, chosen, rows),
-            )
-        )
+    with Working("considering", len(planned)) as working:
+        for item in planned:
+            cell, name = item.cell, estimator_of(item.cell)
+            working.item(name)
+            chosen = (cell["estimator"], cell["estimator_params"])
+            if lost := unreached(task, chosen, rows):
+                refused[name] = f"it gives no gradient of {' or '.join(lost)}"
+                continue
+            peak = item.skip or _peak(task, cell, known, anew, working)
+            if isinstance(peak, str):
+                refused[name] = peak
+                continue
+            exact = bool(ESTIMATORS.find(cell["estimator"]).traits.get("exact"))
+            error = error_of(task, chosen, rows, exact)
+            rounding = rounding_of(task, chosen, rows) if exact else None
+            why = why_none(task, chosen, rows) if error is None else ""
+            seconds = seconds_of(task, chosen, rows)
+            found.append(Option(name, peak, error, counts(cell), seconds, rounding, why))
     return found
+
+
+def _peak(
+    task: Task, cell: dict[str, Any], known: dict[Any, Any], anew: bool, working: Working
+) -> Evidence | str | None:
+    """The predicted peak with the weights, or why there is none; where no memory is named only one that is known."""
+    from gradbench.bench.foretold import foretell, told
+
+    if math.isinf(task.memory) and not anew:
+        made = told(cell)
+    else:
+        made = foretell(cell, known, slope=False, anew=anew, say=working.part)
+    if made is None or isinstance(made, str):
+        return made
+    return Evidence(made.peak + made.baseline, PREDICTED, made.how)
 
 
 def counts(cell: dict[str, Any]) -> tuple[int, int, int]:
@@ -114,41 +183,7 @@ def counts(cell: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def _as_data(task: Task, found: Advice) -> dict[str, Any]:
+    """The advice for a machine: null where there is no limit of memory."""
     chosen = [{**asdict(option), "work": option.work} for option in found.chosen]
-    return {"task": asdict(task), "chosen": chosen, "refused": found.refused}
-
-
-def _as_text(task: Task, found: Advice) -> str:
-    limit = "" if task.max_error is None else f", error at most {task.max_error:g}"
-    case = headers()[task.case]
-    weights = f" ({case.weights(task.case_params)})" if hasattr(case, "weights") else ""
-    lines = [
-        f"{task.case}{weights}, {task.sampler}, {task.steps} steps, {task.dtype}: gradient of {task.target} "
-        f"against the {task.reference}'s{limit}, {task.memory / 2**30:.1f} GiB for weights and peak."
-    ]
-    if not found.chosen:
-        lines.append("No advice: no estimator is known to serve that.")
-    for place, option in zip(("Use", "Next", "Then"), found.chosen, strict=False):
-        lines += ["", f"{place}: {option.estimator}", *_facts(option, found.chosen[0])]
-    if found.chosen:
-        best = found.chosen[0].estimator
-        lines += [
-            "",
-            f'    x_0 = gradbench.sample(denoiser, x_T, sampler="{task.sampler}", steps={task.steps}, '
-            f'gradient="{best}", wrt=[...])',
-        ]
-    lines += ["", *(f"Not {name}: {reason}." for name, reason in found.refused.items())]
-    return "\n".join(lines).rstrip()
-
-
-def _facts(option: Option, best: Option) -> list[str]:
-    forward, backward, vjps = option.evaluations
-    error, seconds = option.error, option.seconds
-    price = "" if option is best else f"; {option.work / best.work:.2f} times the work"
-    assert error is not None
-    return [
-        f"  error   {error.value:.2g} ({error})",
-        f"  peak    {option.peak.value / 2**30:.2f} GiB with weights ({option.peak})",
-        f"  work    {forward} + {backward} network evaluations, {vjps} of them pulled back (counted){price}",
-        "  time    " + ("not measured in this precision" if seconds is None else f"{seconds.value:.3g} s ({seconds})"),
-    ]
+    asked = {**asdict(task), "memory": None if math.isinf(task.memory) else task.memory}
+    return {"task": asked, "chosen": chosen, "refused": found.refused, "unknown": found.unknown}

@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from gradbench.bench.case import headers
 from gradbench.bench.plan import Planned, make_plan
 from gradbench.bench.suite import Block
+from gradbench.bench.working import Working
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.selector import render
@@ -16,14 +18,17 @@ MIB = 2**20
 OK, NOTHING = 0, 4
 
 
-def predict_command(block: Block, as_json: bool) -> int:
-    """Predicts every cell of a block of cells, and shows a table a problem; returns the exit code."""
+def predict_command(block: Block, as_json: bool, anew: bool = False) -> int:
+    """Predicts every cell of a block of cells, and shows a table a problem; returns the exit code.
+
+    anew: reads no prediction that was made before.
+    """
     planned = make_plan([block], 1)
     if not planned:
         print("gradbench: nothing selected")
         return NOTHING
     started = time.monotonic()
-    rows = predictions(planned)
+    rows = predictions(planned, anew)
     if as_json:
         print(json.dumps(rows))
         return OK
@@ -41,14 +46,16 @@ def predict_command(block: Block, as_json: bool) -> int:
     return OK
 
 
-def predictions(planned: list[Planned]) -> list[dict[str, Any]]:
+def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, Any]]:
     """One mapping a cell: its identity, `peak_bytes` and the other bytes, `how`, and `cards`; or the reason why not."""
-    from gradbench.bench.worker import predict_cell
+    from gradbench.bench.foretold import foretell
 
     rows, known = [], {}
-    for item in planned:
-        found = item.skip or predict_cell(item.cell, known)
-        rows.append({**item.cell, **({"reason": found} if isinstance(found, str) else _columns(found))})
+    with Working("predicting", len(planned)) as working:
+        for item in planned:
+            working.item(estimator_of(item.cell))
+            found = item.skip or foretell(item.cell, known, anew=anew, say=working.part)
+            rows.append({**item.cell, **({"reason": found} if isinstance(found, str) else _columns(found))})
     return rows
 
 
@@ -84,7 +91,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             )
         )
         print(f"MiB: {parts}")
-    names = {id(row): _estimator(row) for row in rows}
+    names = {id(row): estimator_of(row) for row in rows}
     width = max(len(name) for name in names.values())
     columns = [f"{card} GB" for card in CARDS]
     print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(columns)}")
@@ -104,7 +111,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
         print(f"how: {how}: {', '.join(names[id(row)] for row in done if row['how'] == how)}")
 
 
-def _estimator(row: dict[str, Any]) -> str:
+def estimator_of(row: Mapping[str, Any]) -> str:
+    """The selector of a cell's estimator, with the options that are not the defaults."""
     entry = ESTIMATORS.find(row["estimator"])
     defaults = entry.defaults
     return render(row["estimator"], {k: v for k, v in row["estimator_params"].items() if v != defaults.get(k)})

@@ -24,7 +24,7 @@ from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.kept import problem_key
-from gradbench.measure.predict import Chains, Prediction, Unpredictable, predict
+from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
 from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
 
@@ -136,8 +136,13 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def predict_cell(cell: dict[str, Any], known: Known | None = None) -> Prediction | str:
-    """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out."""
+def predict_cell(
+    cell: dict[str, Any], known: Known | None = None, slope: bool = True, say: Say = lambda what: None
+) -> Prediction | str:
+    """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out.
+
+    slope: whether what one more step adds is asked for. say: is told what begins.
+    """
     entry = ESTIMATORS.find(cell["estimator"])
     if entry.requires:
         return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
@@ -148,7 +153,7 @@ def predict_cell(cell: dict[str, Any], known: Known | None = None) -> Prediction
             chains = _chains(cell, {} if known is None else known)
             estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
             reason = estimator.supports(chains.at(cell["steps"]).traits)
-            return reason or predict(chains, estimator, cell["steps"])
+            return reason or predict(chains, estimator, cell["steps"], slope, say)
         except (Unpredictable, ValueError) as failure:
             return str(failure)
         except Exception as failure:  # a user's estimator may do anything

@@ -56,6 +56,7 @@ class Composed(nn.Module):
     def __init__(self, network: nn.Module, courses: dict[Any, Course]) -> None:
         super().__init__()
         self.network, self.courses = network, courses
+        self.leaves = list(network.parameters())  # listing them takes as long as an evaluation
         self.counter: LiveBytes | None = None
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
@@ -64,7 +65,7 @@ class Composed(nn.Module):
         if peek_interpreter_stack() is not None:
             raise NotComposable
         inputs = [x] if condition is None else [x, condition]
-        leaves = [p for p in self.network.parameters() if p.requires_grad]
+        leaves = [p for p in self.leaves if p.requires_grad]
         taped = torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *leaves))
         kind = (taped, bool(leaves), *((t.shape, t.stride(), t.dtype, t.requires_grad) for t in inputs))
         if kind not in self.courses:

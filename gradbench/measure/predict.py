@@ -25,11 +25,13 @@ from gradbench.samplers.adaptive import Adaptive
 CHECK = 2  # steps of the whole run that a composed one is held against
 TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, held against the third
 Courses = dict[Any, Course]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Bytes. peak: over the baseline, at `steps`. baseline: weights and inputs. slope: what one more step adds.
+    """Bytes. peak: over the baseline, at `steps`. baseline: weights and inputs. slope: what one more step adds, None
+    where it was not asked for.
 
     how: in words, whether the chain was composed of its network evaluations or the peak extrapolated, and what that was
     checked against. state, tape: one state of the chain, one step's tape. objective: the peak of the objective and its
@@ -39,7 +41,7 @@ class Prediction:
     steps: int
     peak: int
     baseline: int
-    slope: float
+    slope: float | None
     how: str
     state: int
     tape: int
@@ -82,8 +84,12 @@ class Chains:
             return *parts(made), *_objective(made)
 
 
-def predict(chains: Chains, estimator: GradientEstimator, steps: int) -> Prediction:
+def predict(
+    chains: Chains, estimator: GradientEstimator, steps: int, slope: bool = True, say: Say = lambda what: None
+) -> Prediction:
     """The peak of an estimate at `steps` steps.
+
+    slope: whether to ask for what one more step adds, which takes another chain. say: is told what begins.
 
     A short chain (`CHECK` steps, or the fewest that the method takes) is carried out whole, and composed of its network
     evaluations: where both peaks are the same to the byte, so is the chain of `steps` composed. Where they are not, the
@@ -95,23 +101,30 @@ def predict(chains: Chains, estimator: GradientEstimator, steps: int) -> Predict
         raise Unpredictable("its adaptive solver decides by values, which shapes do not have")
     gc.collect()
     try:
-        peak, baseline, slope, how = _composed(chains, estimator, steps) or _affine(chains.at, estimator, steps)
+        found = _composed(chains, estimator, steps, slope, say)
+        if found is None:
+            say("short whole runs")
+            found = _affine(chains.at, estimator, steps)
     except DataDependentOutputException as error:
         raise Unpredictable(f"its course depends on values, which shapes do not have: {error}") from None
-    return Prediction(steps, peak, baseline, slope, how, *chains.sizes)
+    say("the parts of one step")
+    return Prediction(steps, *found, *chains.sizes)
 
 
-Found = tuple[int, int, float, str]  # peak, baseline, slope, how
+Found = tuple[int, int, float | None, str]  # peak, baseline, slope, how
 
 
-def _composed(chains: Chains, estimator: GradientEstimator, steps: int) -> Found | None:
+def _composed(chains: Chains, estimator: GradientEstimator, steps: int, slope: bool, say: Say) -> Found | None:
     """None where a composed chain has another peak than a whole one, or cannot be made."""
     make, courses = chains.at, chains.courses
+    say("shapes of the problem")
     if not isinstance(make(steps).denoiser, NetworkDenoiser):
         return _whole(make, estimator, steps)
     for few in (min(CHECK, steps), min(2 * CHECK + 1, steps)):
         try:
+            say("network evaluations")
             composed, _ = peak_at(make(few), estimator, courses)
+            say(f"a whole run of {few} steps")
             whole, base = peak_at(make(few), estimator)
         except ValueError:  # fewer steps than the method needs
             continue
@@ -119,9 +132,13 @@ def _composed(chains: Chains, estimator: GradientEstimator, steps: int) -> Found
             return None
         if composed != whole:
             return None
-        peak, after = (peak_at(make(n), estimator, courses)[0] for n in (steps, steps + 1))
+        say(f"a chain of {steps} steps")
+        peak, _ = peak_at(make(steps), estimator, courses)
         how = f"composed of network evaluations, equal to a whole run at {few} steps"
-        return peak, base, float(after - peak), how
+        if not slope:
+            return peak, base, None, how
+        say(f"a chain of {steps + 1} steps")
+        return peak, base, float(peak_at(make(steps + 1), estimator, courses)[0] - peak), how
     return None
 
 
