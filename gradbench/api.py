@@ -33,7 +33,7 @@ def sample(
     denoiser: Denoiser,
     x_T: Tensor,
     *,
-    sampler: str = "ddim",
+    sampler: str | None = None,
     steps: int = 50,
     grid: Sequence[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
@@ -45,7 +45,8 @@ def sample(
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
-    sampler: a selector, `ddim[grid=leading]`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
+    sampler: a selector, `ddim[grid=leading]`; None for the one whose step is that of the denoiser's scheduler
+    (`sampler_for`), without a scheduler `flow-euler` on rectified flow and else `ddim`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
     them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt:
     every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
     trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or
@@ -59,6 +60,7 @@ def sample(
     if isinstance(wrt, Tensor) or not all(isinstance(leaf, Tensor) for leaf in wrt):
         raise ValueError(f"wrt must be a list of tensors, got {type(wrt).__name__}")
     checks.batch("x_T", x_T)
+    sampler = _own_sampler(denoiser) if sampler is None else sampler
     spec = sampler_spec(sampler)
     checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
@@ -73,3 +75,10 @@ def sample(
     refuse_wrapped(denoiser)
     refuse_unnamed(denoiser, wrt)
     return method.sample(rollout, x_T, [leaf for leaf in wrt if leaf.requires_grad])
+
+
+def _own_sampler(denoiser: Denoiser) -> str:
+    """The sampler of the denoiser's scheduler, or without one that of its schedule."""
+    if denoiser.why_no_sampler:
+        raise ValueError(f"sampler must be named: {denoiser.why_no_sampler}")
+    return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
