@@ -128,6 +128,7 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
 def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     """Steps from sigma to sigma, the network being told the timesteps."""
     sigmas, told = ([float(value) for value in values] for values in (own.sigmas, own.timesteps))
+    spare = len(sigmas) - len(told)  # with no more than the end, a loop that skips the first step breaks off at the last
     if name in PAIRED:
         sigmas, told = sigmas[:1] + sigmas[1::2], told[:1] + told[1::2]
     sigmas = sigmas[: len(told) + 1]
@@ -139,7 +140,7 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
         )
     if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
         raise ValueError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")
-    if told.count(told[0]) > 1:
+    if told.count(told[0]) > 1 and spare > 1:
         raise ValueError(
             f"{name} has its first timestep {told[0]:g} twice, and skips the first step where it is told by timestep: "
             "take fewer steps, or timesteps that differ"

@@ -128,6 +128,11 @@ def refuse_other(scheduler: Any) -> None:
             f"scheduler {name} noises the predicted sample again in every step (stochastic_sampling=True): "
             "allowed is stochastic_sampling=False, or sampler='flow-sde'"
         )
+    if option(scheduler, "prediction_type") == "flow_prediction" and not is_flow(scheduler):
+        raise ValueError(
+            f"scheduler {name} takes its network's answer for a flow's and its table for that of a diffusion: allowed "
+            "are use_flow_sigmas=True, or another prediction_type"
+        )
     for cut in CUTS:
         if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option and no clip
             raise ValueError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")

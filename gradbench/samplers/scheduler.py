@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gradbench.diffusion.discrete import from_diffusers
-from gradbench.diffusion.schedulers import STAGED, known, option
+from gradbench.diffusion.schedulers import EDM, STAGED, known, option
 
 NAME_ONE = "name a sampler of the same equation, as sampler='ddim' or 'dpm++2m', on the scheduler's own grid"
+
+NO_X0 = ("EulerAncestralDiscreteScheduler", *EDM)
 
 
 def _ddpm(scheduler: Any) -> str:
@@ -88,6 +90,8 @@ def sampler_for(scheduler: Any) -> str:
         raise ValueError(f"{owner}: {STAGED[name]}")
     if name not in TABLE:
         raise ValueError(f"{owner} has steps that are not known: {NAME_ONE}")
+    if option(scheduler, "prediction_type") == "sample" and name in NO_X0:
+        raise ValueError(f"{owner} does not know prediction_type='sample': allowed are epsilon and v_prediction")
     found = TABLE[name]
     if isinstance(found, str):
         return found
