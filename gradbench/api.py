@@ -46,7 +46,9 @@ def sample(
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
     sampler: a selector, `ddim[grid=leading]`; None for the one whose step is that of the denoiser's scheduler
-    (`sampler_for`), without a scheduler `flow-euler` on rectified flow and else `ddim`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
+    (`sampler_for`), without a scheduler `flow-euler` on rectified flow and else `ddim`. x_T: alpha x_0 + sigma eps at
+    the first time; `latents_scale` brings a pipeline's latents there. grid: decreasing times of one's own, as
+    `grid_of(scheduler, steps)` gives
     them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt:
     every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights); it must name every
     trainable parameter, buffer and tensor attribute of the denoiser. noise: of stochastic samplers, (steps, b, *x), or

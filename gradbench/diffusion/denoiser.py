@@ -161,7 +161,8 @@ class NetworkDenoiser(Denoiser):
     """A network with a time input, a condition shared by the batch, and classifier-free guidance.
 
     network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS; time = schedule.index(t), what networks of
-    this schedule are trained on, or at a `Stop` what the scheduler tells there. With guidance w != 1 both predictions come from one doubled batch,
+    this schedule are trained on, or at a `Stop` what the scheduler tells there. With guidance w != 1 both predictions
+    come from one doubled batch,
 
         out = out_null + w (out_condition - out_null)
 

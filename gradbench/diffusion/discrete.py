@@ -126,7 +126,8 @@ def from_diffusers(scheduler: Any) -> Schedule:
     falls = all(1 > a > b for a, b in zip(values, values[1:], strict=False))
     if len(values) < 3 or not falls or values[-1] < 0:
         raise ValueError(
-            f"alphas_cumprod must decrease strictly inside (0, 1), its last entry may be 0, got {values[:2]}..{values[-2:]}"
+            "alphas_cumprod must decrease strictly inside (0, 1), its last entry may be 0, got "
+            f"{values[:2]}..{values[-2:]}"
         )
     return Discrete(values, steps_offset=int(config.get("steps_offset", 0)))
 

@@ -230,7 +230,7 @@ class VarianceExploding(Schedule):
 
 @dataclass(frozen=True)
 class Trigonometric(VariancePreserving):
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): every ratio s = sigma / alpha from 0 to infinity, t = 2 atan(s) / pi.
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): every ratio s = sigma / alpha from 0 on, t = 2 atan(s) / pi.
 
     Networks are told log(s) / 4, EDM's c_noise, as those of Stable Video Diffusion are. References: Salimans and Ho,
     2022, arXiv:2202.00512, section 4; Karras et al., 2022, arXiv:2206.00364, table 1 (c_noise).

@@ -42,14 +42,16 @@ def grid_of(
         raise ValueError(f"scheduler {name} has no grid of its steps: {STAGED[name]}")
     if name is None:
         raise ValueError(
-            f"scheduler {type(scheduler).__name__} has methods of its own, and its steps are not known: allowed are the "
-            "classes of diffusers, and for these times a list of one's own, grid=[...]"
+            f"scheduler {type(scheduler).__name__} has methods of its own, and its steps are not known: allowed are "
+            "the classes of diffusers, and for these times a list of one's own, grid=[...]"
         )
     own = _set(scheduler, steps, sigmas, timesteps, mu)
     if name in STRIDED or name in CHAINED or name == "PNDMScheduler":
         return _of_indices(own, name, schedule)
     if getattr(own, "sigmas", None) is None:
-        raise ValueError(f"scheduler {name} has neither indices nor sigmas that are known: grid=[...] takes a list of times")
+        raise ValueError(
+            f"scheduler {name} has neither indices nor sigmas that are known: grid=[...] takes a list of times"
+        )
     return _of_sigmas(own, name, schedule)
 
 
@@ -128,15 +130,17 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
 def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     """Steps from sigma to sigma, the network being told the timesteps."""
     sigmas, told = ([float(value) for value in values] for values in (own.sigmas, own.timesteps))
-    spare = len(sigmas) - len(told)  # with no more than the end, a loop that skips the first step breaks off at the last
+    spare = len(sigmas) - len(
+        told
+    )  # with no more than the end, a loop that skips the first step breaks off at the last
     if name in PAIRED:
         sigmas, told = sigmas[:1] + sigmas[1::2], told[:1] + told[1::2]
     sigmas = sigmas[: len(told) + 1]
     told = told[: len(sigmas) - 1]
     if option(own, "invert_sigmas"):
         raise ValueError(
-            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is told "
-            "1 - t and whose answer is negated"
+            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is "
+            "told 1 - t and whose answer is negated"
         )
     if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
         raise ValueError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")
@@ -168,7 +172,9 @@ def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) ->
             return t
     t = schedule.t_of_log_snr(-math.log(sigma))
     if abs(schedule.log_snr(t) + math.log(sigma)) > 1e-6:
-        raise ValueError(f"sigma = {sigma:g} lies beyond what the schedule can be carried on to: sigma_max must be less")
+        raise ValueError(
+            f"sigma = {sigma:g} lies beyond what the schedule can be carried on to: sigma_max must be less"
+        )
     return t
 
 

@@ -114,7 +114,11 @@ def option(scheduler: Any, name: str, default: Any = None) -> Any:
 
 def is_flow(scheduler: Any) -> bool:
     """Whether it is a scheduler of rectified flow, which steps in sigmas of its own instead of a table of alphas."""
-    return "FlowMatch" in type(scheduler).__name__ or known(scheduler) in FLOW or bool(option(scheduler, "use_flow_sigmas"))
+    return (
+        "FlowMatch" in type(scheduler).__name__
+        or known(scheduler) in FLOW
+        or bool(option(scheduler, "use_flow_sigmas"))
+    )
 
 
 def refuse_other(scheduler: Any) -> None:

@@ -47,7 +47,7 @@ class PipelineParts:
 
     @property
     def sampler(self) -> str | None:
-        """The sampler whose step is the scheduler's, and the default of `gradbench.sample`; None where there is none."""
+        """The sampler whose step is the scheduler's, the default of `gradbench.sample`; None where there is none."""
         return self.denoiser.sampler
 
     def grid(self, steps: int) -> Grid:

@@ -25,7 +25,12 @@ def _dpm(scheduler: Any) -> str:
     if option(scheduler, "variance_type") is not None:
         raise ValueError("a learned variance is cut from the network's answer by the scheduler: variance_type=None")
     if order == 1:
-        names = {"dpmsolver++": "ddim", "dpmsolver": "ddim", "sde-dpmsolver++": "sde-dpm++1", "sde-dpmsolver": "sde-dpm1"}
+        names = {
+            "dpmsolver++": "ddim",
+            "dpmsolver": "ddim",
+            "sde-dpmsolver++": "sde-dpm++1",
+            "sde-dpmsolver": "sde-dpm1",
+        }
         return names[algorithm]
     names = {"dpmsolver++": "dpm++2m", "sde-dpmsolver++": "sde-dpm++2m"}
     if order != 2 or algorithm not in names or single:

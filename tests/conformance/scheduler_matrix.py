@@ -27,8 +27,7 @@ from torch import nn
 
 import gradbench
 from gradbench.diffusion.denoiser import Denoiser, NetworkPrediction, Prediction
-from gradbench.diffusion.schedulers import EDM, OTHERS, STAGED
-from gradbench.samplers.scheduler import TABLE
+from gradbench.diffusion.schedulers import EDM, OTHERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "schedulers.md"
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -76,7 +75,7 @@ class SmallNetwork(nn.Module):
 
 
 class Preconditioned(Denoiser):
-    """EDM's contract: x_0 = c_skip x + c_out F(c_in x, c_noise), c_noise being what the scheduler tells at its stops."""
+    """EDM's contract: x_0 = c_skip x + c_out F(c_in x, c_noise), c_noise what the scheduler tells at its stops."""
 
     clean = False
 
@@ -348,7 +347,11 @@ def cells(name: str, thorough: bool = False) -> list[Cell]:
     sets: list[dict[str, Any]] = [{}, *single, *PAIRS.get(name, ())]
     if thorough:
         sets += [{**a, **b} for a, b in itertools.combinations(single, 2) if not set(a) & set(b)]
-    reads = set(axes) | set(bases(name)) | {"sigma_min", "timestep_type", "flow_shift", "time_shift_type", "use_flow_sigmas"}
+    reads = (
+        set(axes)
+        | set(bases(name))
+        | {"sigma_min", "timestep_type", "flow_shift", "time_shift_type", "use_flow_sigmas"}
+    )
     found = []
     for changed in sets:
         if not set(changed) <= reads:
@@ -369,57 +372,82 @@ def cells(name: str, thorough: bool = False) -> list[Cell]:
 
 
 def page() -> str:
-    """The page: a row a class."""
-    rows = []
+    """The page: a row a class, those that are served first."""
+    rows: dict[bool, list[str]] = {True: [], False: []}
     for name in CLASSES:
-        served: dict[str, list[str]] = {}
-        refused: dict[str, list[str]] = {}
+        served: dict[str, list[Cell]] = {}
+        refused: dict[str, list[Cell]] = {}
         for cell, status, what in judged(name):
-            if status == "not theirs":
-                continue
-            into = served if status == "served" else refused
-            into.setdefault(what if status != "wrong" else f"WRONG {what}", []).append(cell.label)
-        rows.append(f"| `{name}` | {_served(served)} | {_refused(refused)} |")
-    return HEAD + "\n".join(rows) + "\n"
+            if status == "served":
+                served.setdefault(what, []).append(cell)
+            elif status != "not theirs":
+                refused.setdefault(_shortened(what, name) if status == "refused" else f"WRONG {what}", []).append(cell)
+        told = [f"`{sampler}`: {_options(found)}" for sampler, found in served.items()]
+        lines = []
+        for reason, found in refused.items():
+            every = sum(cell in found for cell, status, _ in judged(name) if status == "refused")
+            lines.append(
+                reason if not served and every > 1 or len(judged(name)) == 1 else f"{_options(found)}: {reason}"
+            )
+        row = [f"`{name}`", *(["<br>".join(told)] if served else []), "<br>".join(lines)]
+        rows[bool(served)].append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n")
+    return HEAD + "".join(rows[True]) + OTHER + "".join(rows[False])
 
 
-def _served(found: Mapping[str, list[str]]) -> str:
-    return "<br>".join(f"**`{sampler}`**: {_brief(labels)}" for sampler, labels in found.items())
+def _shortened(reason: str, name: str) -> str:
+    """A reason without the name of the class, which its row says."""
+    for head in (f"scheduler {name} is no ODE or SDE solver of gradbench's: ", f"scheduler {name}: ", f"{name}: "):
+        reason = reason.removeprefix(head)
+    return reason.replace(f"scheduler {name} ", "it ").replace(f"{name} ", "it ")
 
 
-def _brief(labels: list[str]) -> str:
-    """The options, each with the values and the numbers of steps that it was run with."""
-    options: dict[str, list[str]] = {}
-    for label in labels:
-        told, _, call = label.rpartition("steps=") if "steps=" in label else (label + ", ", "", "")
-        options.setdefault(told.removesuffix(", ") or "defaults", []).append(call.partition(",")[0])
-    every = [f"`{key}`" if key != "defaults" else key for key in options]
-    return ", ".join(every)
-
-
-def _refused(found: Mapping[str, list[str]]) -> str:
-    lines = []
-    for reason, labels in found.items():
-        told = dict.fromkeys(label.partition("steps=")[0].removesuffix(", ") or label for label in labels)
-        lines.append(f"{', '.join(f'`{label}`' for label in told)}: {reason}")
-    return "<br>".join(lines).replace("|", "\\|")
+def _options(found: list[Cell]) -> str:
+    """The options that cells stand for, the values of each together."""
+    alone: dict[str, list[str]] = {}
+    pairs: dict[str, None] = {}
+    for cell in found:
+        given = [f"{key}={value}" for key, value in cell.changed.items()]
+        listed = [f"custom {key}" for key in cell.call if key in ("sigmas", "timesteps")]
+        if cell.call.get("steps") == 1000:
+            listed = ["steps=1000"]
+        if len(given) == 1 and not listed:
+            ((key, value),) = cell.changed.items()
+            values = alone.setdefault(key, [])
+            values += [str(value)] * (str(value) not in values)
+        elif given or listed:
+            pairs[" and ".join(f"`{word}`" if "=" in word else word for word in [*given, *listed])] = None
+        else:
+            alone.setdefault("", [])
+    words = [f"`{key}={'`, `'.join(values)}`" if key else "defaults" for key, values in alone.items()]
+    return ", ".join([*words, *pairs])
 
 
 HEAD = """# Schedulers of diffusers
 
-Every scheduler class of the diffusers that is installed, with its options: which sampler takes the scheduler's own steps on
-the grid that `gradbench.grid_of` gives, and what is refused, in the words of the refusal. This page is made by
-`python -m tests.conformance.scheduler_matrix`, and a test compares it. *Served* means that the sample, and its gradients by
-the initial noise and by a weight of a small network that depends on the time it is told, are those of automatic
-differentiation through the scheduler's own loop in float64 to one in a million, at every number of steps tried (5 and 28,
-which do and do not divide the table), stochastic schedulers on the same noises. Nothing is neither: a third outcome fails the
-test.
+Every scheduler class of the diffusers that is installed, with its options: which sampler takes the scheduler's own
+steps on the grid that `gradbench.grid_of` gives, and what is refused, in the words of the refusal. This page is made by
+`python -m tests.conformance.scheduler_matrix`, and a test compares it. *Served* means that the sample and its gradients
+by the initial noise and by a weight of a small network that depends on the time it is told, are those of automatic
+differentiation through the scheduler's own loop in float64 to one in a million, at every number of steps tried (5 and
+28, which do and do not divide the table), stochastic schedulers on the same noises. Nothing is neither: a third outcome
+fails the test.
 
 `gradbench.sampler_for(scheduler)` gives the sampler, and `gradbench.sample` takes it unless another is named. What an
 argument of a scheduler's `step` says (`eta`, `s_churn`) stands for its default here.
 
+## Served
+
 | scheduler | served, by which sampler | refused |
 |---|---|---|
+"""
+OTHER = """
+## Refused
+
+Solvers of the same equation whose steps none of our samplers takes, which a sampler that is named can stand in for; and
+chains that are no solver of a diffusion's equation.
+
+| scheduler | why, and what serves |
+|---|---|
 """
 
 if __name__ == "__main__":
