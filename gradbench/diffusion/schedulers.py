@@ -106,9 +106,10 @@ def known(scheduler: Any) -> str | None:
 
 
 def option(scheduler: Any, name: str, default: Any = None) -> Any:
-    """A value of the configuration that this class itself reads: one may also hold what another class wrote there."""
+    """A value of the configuration that its class of diffusers reads: one may also hold what another wrote there."""
     config: Mapping[str, Any] = getattr(scheduler, "config", {})
-    reads = name in inspect.signature(type(scheduler).__init__).parameters
+    classes = [base for base in type(scheduler).__mro__ if base.__module__.startswith("diffusers.")]
+    reads = not classes or any(name in inspect.signature(base.__init__).parameters for base in classes)
     return config.get(name, default) if reads else default
 
 

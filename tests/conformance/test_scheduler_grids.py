@@ -281,3 +281,14 @@ def test_an_option_that_came_later_is_said_only_where_it_is_not_the_default():
     assert "solver" not in sampler_spec("dpm++2m").params
     assert sampler_spec("dpm++2m[solver=heun]").params["solver"] == "heun"
     assert sampler_spec("dpm++2m[solver=heun]").rule != sampler_spec("dpm++2m").rule
+
+
+def test_a_clip_is_seen_in_a_subclass_and_not_in_a_class_that_has_none():
+    class Mine(DDIMScheduler):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+
+    with pytest.raises(ValueError, match="clip_sample=True, which cuts gradients off"):
+        gradbench.from_diffusers(Mine(**TABLE, clip_sample=True))
+    euler = EulerDiscreteScheduler.from_config(DDIMScheduler(**TABLE, clip_sample=True).config)
+    assert gradbench.sampler_for(euler) == "ddim"
