@@ -80,11 +80,8 @@ def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: flo
     if steps is None and sigmas is None and timesteps is None:
         raise ValueError("grid_of must be given a number of steps, sigmas or timesteps")
     takes = inspect.signature(scheduler.set_timesteps).parameters
-    given: dict[str, Any] = {
-        key: list(value) if key != "mu" else value
-        for key, value in (("sigmas", sigmas), ("timesteps", timesteps), ("mu", mu))
-        if value is not None
-    }
+    given: dict[str, Any] = {} if mu is None else {"mu": mu}
+    given |= {key: list(value) for key, value in (("sigmas", sigmas), ("timesteps", timesteps)) if value is not None}
     for key in given:
         if key not in takes:
             raise ValueError(f"{name} takes no {key}: its set_timesteps has {', '.join(takes)}")

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import diffusers
 import diffusers.schedulers
 import numpy as np
 import torch
-from diffusers import SchedulerMixin
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import nn
 
 import gradbench
