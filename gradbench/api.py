@@ -55,7 +55,7 @@ def sample(
     `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share. Raises `ValueError`
     where `wrt` leaves a trainable tensor out, whose gradient would be silently lost; for a network inside FSDP or DDP
     (DDP goes around the module whose forward calls this); for estimators that are no differentiable sample or cannot
-    serve the sampler; and for unknown names.
+    serve the sampler; for an x_T whose spread is that of latents in a scheduler's own scale; and for unknown names.
     """
     if not isinstance(denoiser, Denoiser):
         raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
@@ -70,6 +70,7 @@ def sample(
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
+    _check_spread(x_T, denoiser, rollout.grid[0])
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if wrt else [])]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
@@ -84,3 +85,18 @@ def _own_sampler(denoiser: Denoiser) -> str:
     if denoiser.why_no_sampler:
         raise ValueError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
+
+
+def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
+    """Latents in a scheduler's own scale, x / alpha, are 14 times too wide: at the noisy end of a table the state is
+    almost the noise, of spread 1, and no data would make it 4.
+    """
+    alpha = denoiser.schedule.alpha(t)
+    if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:
+        return
+    spread = x_T.detach().float().std().item()
+    if spread > 4:
+        raise ValueError(
+            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {spread:.3g}: multiply latents that are "
+            "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
+        )

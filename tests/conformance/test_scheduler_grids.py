@@ -292,3 +292,17 @@ def test_a_clip_is_seen_in_a_subclass_and_not_in_a_class_that_has_none():
         gradbench.from_diffusers(Mine(**TABLE, clip_sample=True))
     euler = EulerDiscreteScheduler.from_config(DDIMScheduler(**TABLE, clip_sample=True).config)
     assert gradbench.sampler_for(euler) == "ddim"
+
+
+def test_latents_in_eulers_own_scale_are_not_taken_for_x_T():
+    scheduler, network = EulerDiscreteScheduler(**TABLE), SmallNetwork()
+    grid, denoiser = (
+        gradbench.grid_of(scheduler, 5),
+        gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler)),
+    )
+    scheduler.set_timesteps(5)
+    latents = normals(32, 6, seed=1) * float(scheduler.init_noise_sigma)
+    with pytest.raises(ValueError, match=r"of spread 1 at this time, got 14.*gradbench\.latents_scale"):
+        gradbench.sample(denoiser, latents, grid=grid, wrt=[network.weight])
+    scaled = latents * gradbench.latents_scale(scheduler, grid)
+    assert gradbench.sample(denoiser, scaled, grid=grid, wrt=[network.weight]).isfinite().all()
