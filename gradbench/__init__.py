@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from gradbench.api import case, estimator, sample
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
-    from gradbench.diffusion.discrete import from_diffusers, grid_of
+    from gradbench.diffusion.discrete import from_diffusers
+    from gradbench.diffusion.grid import Stop
     from gradbench.diffusion.schedule import Schedule, make_schedule
     from gradbench.diffusion.scheduled import Scheduled
+    from gradbench.diffusion.scheduler_grid import grid_of, latents_scale
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
     from gradbench.estimators.pathwise import Differentiable
     from gradbench.estimators.problem import Problem
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gradbench.samplers.base import Interval, ReversibleRule, Rule
     from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout
+    from gradbench.samplers.scheduler import sampler_for
 
 _HOMES = {
     "case": "api",
@@ -43,7 +46,9 @@ _HOMES = {
     "Schedule": "diffusion.schedule",
     "Scheduled": "diffusion.scheduled",
     "from_diffusers": "diffusion.discrete",
-    "grid_of": "diffusion.discrete",
+    "Stop": "diffusion.grid",
+    "grid_of": "diffusion.scheduler_grid",
+    "latents_scale": "diffusion.scheduler_grid",
     "make_schedule": "diffusion.schedule",
     "Differentiable": "estimators.pathwise",
     "GradientEstimate": "estimators.base",
@@ -59,6 +64,7 @@ _HOMES = {
     "encode": "samplers.encoding",
     "interpolate": "samplers.encoding",
     "Rollout": "samplers.rollout",
+    "sampler_for": "samplers.scheduler",
 }
 
 __all__ = [
@@ -79,6 +85,7 @@ __all__ = [
     "Rule",
     "Schedule",
     "Scheduled",
+    "Stop",
     "__version__",
     "case",
     "cycle_encode",
@@ -88,8 +95,10 @@ __all__ = [
     "from_pipeline",
     "grid_of",
     "interpolate",
+    "latents_scale",
     "make_schedule",
     "sample",
+    "sampler_for",
     "diffusers_denoiser",
 ]
 

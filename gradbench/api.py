@@ -34,7 +34,7 @@ def sample(
     denoiser: Denoiser,
     x_T: Tensor,
     *,
-    sampler: str = "ddim",
+    sampler: str | None = None,
     steps: int = 50,
     grid: Sequence[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
@@ -47,27 +47,31 @@ def sample(
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
-    sampler: a selector, `ddim[grid=leading]`. grid: decreasing times of one's own, as `grid_of(scheduler, steps)` gives
-    them, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is `Differentiable`. wrt: any
-    iterable of every tensor besides x_T whose gradient is wanted, leaf or not (prompt embeddings, LoRA weights), each
-    counted once however often it is named; it must name every trainable tensor that the denoiser holds, as far as it
-    can be seen: parameters, buffers, attributes, `extra`, hooks, closures. noise: of stochastic samplers, (steps, b,
-    *x), which may be named in `wrt`, or `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that
-    other chains share.
+    sampler: a selector, `ddim[grid=leading]`; None for the one whose step is that of the denoiser's scheduler
+    (`sampler_for`), without a scheduler `flow-euler` on rectified flow and else `ddim`. x_T: alpha x_0 + sigma eps at
+    the first time; `latents_scale` brings a pipeline's latents there. grid: decreasing times of one's own, as
+    `grid_of(scheduler, steps)` gives them, in place of steps, t_max and t_min. gradient: a selector, or an estimator
+    that is `Differentiable`. wrt: any iterable of every tensor besides x_T whose gradient is wanted, leaf or not
+    (prompt embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor
+    that the denoiser holds, as far as it can be seen: parameters, buffers, attributes, `extra`, hooks, closures. noise:
+    of stochastic samplers, (steps, b, *x), which may be named in `wrt`, or `keyed` to draw it by key from `seed`, or
+    `nested` for one Wiener path that other chains share.
 
     Raises `ValueError`, before any work, where `wrt` leaves a trainable tensor out, whose gradient would be silently
     lost, or names one tensor that is computed from another; where x_T asks for a gradient that the estimator cannot
-    reach; for a grid that asks for one; for a network inside FSDP or DDP (DDP goes around the module whose forward
-    calls this); for estimators that are no differentiable sample or cannot serve the sampler; and for unknown names.
-    Raises `RuntimeError` in the backward pass where a tensor of `wrt` is never reached, unless `allow_unused`; and
-    where the steps that it takes again are not those that were taken, because a prompt, a guidance scale, an adapter, a
-    mode or a weight was changed in between, or the network answers from a cache.
+    reach, or has the spread of latents in a scheduler's own scale; for a grid that asks for a gradient; for a network
+    inside FSDP or DDP (DDP goes around the module whose forward calls this); for estimators that are no differentiable
+    sample or cannot serve the sampler; and for unknown names. Raises `RuntimeError` in the backward pass where a tensor
+    of `wrt` is never reached, unless `allow_unused`; and where the steps that it takes again are not those that were
+    taken, because a prompt, a guidance scale, an adapter, a mode or a weight was changed in between, or the network
+    answers from a cache.
     """
     if not isinstance(denoiser, Denoiser):
         raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     named = listed(wrt)
     checks.no_gradient("grid", grid)
     checks.batch("x_T", x_T)
+    sampler = _own_sampler(denoiser) if sampler is None else sampler
     spec = sampler_spec(sampler)
     checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
@@ -75,6 +79,7 @@ def sample(
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
         raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
+    _check_spread(x_T, denoiser, rollout.grid[0])
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else [])]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
@@ -88,3 +93,25 @@ def sample(
     if not method.keeps_tape:
         warn_of_hooks(denoiser)
     return method.sample(rollout, x_T, leaves)
+
+
+def _own_sampler(denoiser: Denoiser) -> str:
+    """The sampler of the denoiser's scheduler, or without one that of its schedule."""
+    if denoiser.why_no_sampler:
+        raise ValueError(f"sampler must be named: {denoiser.why_no_sampler}")
+    return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
+
+
+def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
+    """Latents in a scheduler's own scale, x / alpha, are 14 times too wide: at the noisy end of a table the state is
+    almost the noise, of spread 1, and no data would make it 4.
+    """
+    alpha = denoiser.schedule.alpha(t)
+    if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:
+        return
+    spread = x_T.detach().float().std().item()
+    if spread > 4:
+        raise ValueError(
+            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {spread:.3g}: multiply latents that are "
+            "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
+        )

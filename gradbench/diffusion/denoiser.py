@@ -116,10 +116,15 @@ class Denoiser(nn.Module, ABC):
     """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
 
     `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
-    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x.
+    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x, `clean`
+    that it can be asked at sigma = 0. sampler: the selector of the sampler that `gradbench.sample` takes unless it is
+    told one; where there is none, why_no_sampler says why.
     """
 
     affine = False
+    clean = True
+    sampler: str | None = None
+    why_no_sampler: str = ""
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
@@ -156,7 +161,8 @@ class NetworkDenoiser(Denoiser):
     """A network with a time input, a condition shared by the batch, and classifier-free guidance.
 
     network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS; time = schedule.index(t), what networks of
-    this schedule are trained on. With guidance w != 1 both predictions come from one doubled batch,
+    this schedule are trained on, or at a `Stop` what the scheduler tells there. With guidance w != 1 both predictions
+    come from one doubled batch,
 
         out = out_null + w (out_condition - out_null)
 
@@ -166,6 +172,8 @@ class NetworkDenoiser(Denoiser):
     gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
     the network in its own.
     """
+
+    clean = False
 
     def __init__(
         self,
@@ -197,7 +205,8 @@ class NetworkDenoiser(Denoiser):
 
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        out = self._network(x, self.schedule.index(t)).to(x.dtype)
+        told = getattr(t, "told", None)
+        out = self._network(x, self.schedule.index(t) if told is None else told).to(x.dtype)
         return NetworkPrediction(self.kind, out, x, alpha, sigma)
 
     def _network(self, x: Tensor, time: float) -> Tensor:

@@ -1,14 +1,13 @@
 """Schedules given as a table of cumulated alphas, and those of diffusers' schedulers, continuous in t."""
 
-import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from gradbench.diffusion.grid import Grid
-from gradbench.diffusion.schedule import Rectified, Schedule, VariancePreserving
+from gradbench.diffusion.schedule import Rectified, Schedule, Trigonometric, VarianceExploding, VariancePreserving
+from gradbench.diffusion.schedulers import EDM, is_flow, known, option, refuse_other
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,9 @@ class Discrete(VariancePreserving):
     """A table of cumulated alphas, made continuous by a cubic spline of log alpha through the table and (0, 0).
 
     Index i of the table, 0..n-1, stands at t = (i + 1) / n, so that t = 0 is the clean end and table values are hit
-    exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15.
+    exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15. Beyond the table log alpha goes on
+    along its last slope, up to t = 2, for schedulers whose sigmas reach further than their table does. A last entry of
+    0 (zero terminal SNR) is no knot: from the entry before it alpha falls to 0 along a parabola that goes on smoothly.
     """
 
     alphas_cumprod: tuple[float, ...] = field(repr=False)
@@ -27,100 +28,111 @@ class Discrete(VariancePreserving):
     def train_steps(self) -> int:  # type: ignore[override]
         return len(self.alphas_cumprod)
 
+    @property
+    def t_limit(self) -> float:
+        return 2.0 if self._edge == 1.0 else 1.0
+
+    @cached_property
+    def _edge(self) -> float:
+        """The last time at which log alpha is that of the spline."""
+        return 1.0 if self.alphas_cumprod[-1] else (self.train_steps - 1) / self.train_steps
+
     @cached_property
     def _spline(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
         """log alpha and its derivative; values are kept, as a chain asks for those at its grid again and again."""
         import numpy as np
         from scipy.interpolate import CubicSpline
 
-        n = len(self.alphas_cumprod)
-        knots = np.append(0.0, (np.arange(n) + 1) / n)
-        spline = CubicSpline(knots, np.append(0.0, 0.5 * np.log(np.array(self.alphas_cumprod))))
+        table = np.array(self.alphas_cumprod)
+        n, table = len(table), table[table > 0]
+        knots = np.append(0.0, (np.arange(len(table)) + 1) / n)
+        spline = CubicSpline(knots, np.append(0.0, 0.5 * np.log(table)))
         slope = spline.derivative()
         return lru_cache(8192)(lambda t: min(0.0, float(spline(t)))), lru_cache(8192)(lambda t: float(slope(t)))
 
+    @cached_property
+    def _parabola(self) -> tuple[float, float]:
+        """(b, c) of alpha = b (1 - t) + c (1 - t)^2 between the edge and alpha = 0: the edge's value and slope."""
+        width, alpha = 1 - self._edge, math.exp(self._spline[0](self._edge))
+        slope = alpha * self._spline[1](self._edge)
+        return 2 * alpha / width + slope, -(alpha / width + slope) / width
+
+    def _to_zero(self, t: float) -> tuple[float, float]:
+        """alpha and its derivative beyond the edge of a table that ends at 0."""
+        b, c = self._parabola
+        return (1 - t) * (b + c * (1 - t)), -b - 2 * c * (1 - t)
+
     def log_alpha(self, t: float) -> float:
-        return self._spline[0](t)
+        if t <= self._edge:
+            return self._spline[0](t)
+        if self._edge == 1.0:
+            return self._spline[0](1.0) + (t - 1.0) * self._spline[1](1.0)
+        return math.log(self._to_zero(t)[0]) if t < 1 else -math.inf
 
     def dlog_alpha(self, t: float) -> float:
-        return self._spline[1](t)
+        if t <= self._edge or self._edge == 1.0:
+            return self._spline[1](min(t, 1.0))
+        alpha, slope = self._to_zero(t)
+        return slope / alpha if t < 1 else -math.inf
+
+    def dalpha(self, t: float) -> float:
+        return self._to_zero(t)[1] if t > self._edge and self._edge < 1.0 else super().dalpha(t)
+
+    def dsigma(self, t: float) -> float:
+        return -self.alpha(t) * self.dalpha(t) / self.sigma(t) if t > self._edge else super().dsigma(t)
+
+    def log_snr(self, t: float) -> float:
+        return super().log_snr(t) if self.alpha(t) else -math.inf
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
         from scipy.optimize import brentq
 
-        low, high = self.log_alpha(1.0), 0.0
-        if not low < log_alpha < high:
-            return 1.0 if log_alpha <= low else 0.0
-        return brentq(lambda t: self.log_alpha(t) - log_alpha, 0.0, 1.0, xtol=1e-15, rtol=1e-15)  # type: ignore
-
-
-def is_flow(scheduler: Any) -> bool:
-    """Whether it is a scheduler of rectified flow, which steps in sigmas of its own instead of a table of alphas."""
-    return "FlowMatch" in type(scheduler).__name__ or bool(getattr(scheduler, "config", {}).get("use_flow_sigmas"))
+        low = self.log_alpha(self.t_limit)
+        if not low < log_alpha < 0.0:
+            return self.t_limit if log_alpha <= low else 0.0
+        return brentq(lambda t: max(self.log_alpha(t), -1e9) - log_alpha, 0.0, self.t_limit, xtol=1e-15, rtol=1e-15)  # type: ignore
 
 
 def from_diffusers(scheduler: Any) -> Schedule:
     """The schedule of a diffusers scheduler (or of a mapping with `alphas_cumprod`), continuous in t.
 
     A table is taken as it stands: diffusers computes it in float32, 6e-8 off the exact product; put a float64 table
-    in its place first where that matters. Flow matching is `rectified`, whatever the scheduler's shift: that is one of
-    the grid (`grid_of`).
+    in its place first where that matters. A last entry of 0 (`rescale_betas_zero_snr`) is alpha = 0 at t = 1. Flow
+    matching is `rectified`, whatever the scheduler's shift: that is one of the grid (`grid_of`). EDM's schedulers have
+    alpha = 1 and sigma = t up to their sigma_max; `timestep_type="continuous"` is `trigonometric`, in which networks
+    are told log(sigma / alpha) / 4.
 
-    Raises `ValueError` for `clip_sample=True` or `thresholding=True`: a clipped step is another map, and its gradient
-    is zero wherever the clip binds, which no estimator here can see; and for a schedule with alpha = 0 at its noisy
-    end (`rescale_betas_zero_snr`), where the logarithm has no value; and for schedulers that scale a network's input
-    and output themselves (EDM, consistency models), whose network is no plain one of (x, t).
+    Raises `ValueError` for a scheduler that is no ODE or SDE of ours (LCM, TCD, SA-Solver, RePaint,
+    `stochastic_sampling` ...), with what would serve; for `clip_sample=True` or `thresholding=True`: a clipped step is
+    another map, and its gradient is zero wherever the clip binds, which no estimator here can see; and for schedulers
+    without a table.
     """
+    if not isinstance(scheduler, Mapping):
+        refuse_other(scheduler)
+        if known(scheduler) in EDM:
+            return VarianceExploding(t_end=float(scheduler.config["sigma_max"]))
+        if is_flow(scheduler):
+            return Rectified(train_steps=scheduler.config["num_train_timesteps"])
+        if told_log_sigma(scheduler):
+            return Trigonometric()
+        if not hasattr(scheduler, "alphas_cumprod"):
+            raise ValueError(
+                f"scheduler {type(scheduler).__name__} has no alphas_cumprod: allowed are schedulers of a table of "
+                "alphas (DDIM, DDPM, DPM-Solver, Euler, PNDM, UniPC ...), of flow matching and of EDM"
+            )
     config: Mapping[str, Any] = getattr(scheduler, "config", {})
-    if is_flow(scheduler):
-        return Rectified(train_steps=config["num_train_timesteps"])
-    if not isinstance(scheduler, Mapping) and not hasattr(scheduler, "alphas_cumprod"):
-        raise ValueError(
-            f"scheduler {type(scheduler).__name__} has no alphas_cumprod: allowed are schedulers of a table of alphas "
-            "(DDIM, DDPM, DPM-Solver, Euler, PNDM, UniPC ...) and of flow matching"
-        )
-    for refused in ("clip_sample", "thresholding"):
-        if config.get(refused):
-            raise ValueError(f"the scheduler has {refused}=True, which cuts gradients off: allowed is {refused}=False")
     table = scheduler["alphas_cumprod"] if isinstance(scheduler, Mapping) else scheduler.alphas_cumprod
     values = tuple(float(value) for value in table)
-    if len(values) < 2 or not all(1 > a > b > 0 for a, b in zip(values, values[1:], strict=False)):
-        raise ValueError(f"alphas_cumprod must decrease strictly inside (0, 1), got {values[:2]}..{values[-2:]}")
+    falls = all(1 > a > b for a, b in zip(values, values[1:], strict=False))
+    if len(values) < 3 or not falls or values[-1] < 0:
+        raise ValueError(
+            "alphas_cumprod must decrease strictly inside (0, 1), its last entry may be 0, got "
+            f"{values[:2]}..{values[-2:]}"
+        )
     return Discrete(values, steps_offset=int(config.get("steps_offset", 0)))
 
 
-def grid_of(scheduler: Any, steps: int) -> Grid:
-    """The times of a diffusers scheduler for N `steps`, with the end of its last step: N + 1 or fewer, decreasing.
-
-    Index i stands at t = (i + 1) / train_steps, a flow's sigma at t = sigma. The end is t = 0 where the scheduler steps
-    to alpha = 1, and index 0 where it does not (`set_alpha_to_one=False`, `final_sigmas_type="sigma_min"`). Where
-    sigmas are spaced by a rule of their own (`use_karras_sigmas` and its like) the times are theirs,
-    t_of_log_snr(-log sigma); the scheduler may tell its network rounded ones. A time that a scheduler visits twice, as
-    those with several stages do, is one. The scheduler is left as it was. Raises `ValueError` for times that do not
-    decrease.
-    """
-    own = copy.deepcopy(scheduler)
-    own.set_timesteps(steps)
-    if is_flow(scheduler):
-        times = [float(sigma) for sigma in own.sigmas]
-    else:
-        n = len(own.alphas_cumprod)
-        end = [0.0 if _reaches_one(own) else 1 / n]
-        if any(own.config.get(f"use_{rule}_sigmas") for rule in ("karras", "exponential", "beta")):
-            schedule = from_diffusers(own)
-            times = [schedule.t_of_log_snr(-math.log(sigma)) for sigma in own.sigmas if sigma > 0] + end
-        else:
-            times = [(float(index) + 1) / n for index in own.timesteps] + end
-    grid = tuple(t for k, t in enumerate(times) if not k or t != times[k - 1])
-    if any(a <= b for a, b in zip(grid, grid[1:], strict=False)):
-        raise ValueError(f"the times of {type(scheduler).__name__} with {steps} steps do not decrease: {times[:4]}...")
-    return grid
-
-
-def _reaches_one(scheduler: Any) -> bool:
-    """Whether the last step goes to alpha = 1. A configuration also holds what another class of scheduler wrote there,
-    so that the scheduler's own numbers are asked.
-    """
-    if hasattr(scheduler, "final_alpha_cumprod"):
-        return float(scheduler.final_alpha_cumprod) == 1.0
-    return not hasattr(scheduler, "sigmas") or float(scheduler.sigmas[-1]) == 0.0
+def told_log_sigma(scheduler: Any) -> bool:
+    """Whether its network is told log(sigma / alpha) / 4, as that of Stable Video Diffusion."""
+    continuous = option(scheduler, "timestep_type") == "continuous"
+    return continuous and option(scheduler, "prediction_type") == "v_prediction"

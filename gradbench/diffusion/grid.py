@@ -2,7 +2,7 @@
 
 A grid is a function (schedule, steps, t_max, t_min) -> tuple of floats that begins at t_max and ends at t_min exactly.
 `leading`, `trailing` and `linspace` are those of discrete samplers, index i standing at t = (i + 1) / train_steps: they
-choose their own first time and end at t_min.
+choose their own first time and end at t_min. Times of a diffusers scheduler are `Stop`s where they say more than t.
 """
 
 import math
@@ -12,6 +12,47 @@ from gradbench import checks
 from gradbench.diffusion.schedule import Schedule
 
 Grid = tuple[float, ...]
+
+
+class Stop(float):
+    """A time of a scheduler's own grid: a float t that also says what the scheduler's timestep is there (`told`), and
+    where the step from it really ends (`end`); either is None where a plain float would say the same.
+
+    told: what the network is told in place of schedule.index(t). end: another time than the next one of the grid: a
+    chain of such steps does not tile the range, and is no solution of an equation on the grid. first_order: a two-step
+    solver of the scheduler's kind takes the step from here by its first-order rule.
+    """
+
+    told: float | None
+    end: float | None
+    first_order: bool
+
+    def __new__(
+        cls, t: float, told: float | None = None, end: float | None = None, first_order: bool = False
+    ) -> "Stop":
+        made = super().__new__(cls, t)
+        made.told, made.end, made.first_order = told, end, first_order
+        return made
+
+    def __repr__(self) -> str:
+        more = [f"{name}={value!r}" for name, value in vars(self).items() if value is not None and value is not False]
+        return f"Stop({', '.join([float.__repr__(self), *more])})"
+
+
+def end_of(grid: Grid, k: int) -> float:
+    """The time at which step k ends: grid[k + 1], or what its stop says."""
+    end = getattr(grid[k], "end", None)
+    return grid[k + 1] if end is None else end
+
+
+def tiles(grid: Grid) -> bool:
+    """Whether every step ends where the next one begins."""
+    return all(end_of(grid, k) == grid[k + 1] for k in range(len(grid) - 1))
+
+
+def tells(grid: Grid) -> bool:
+    """Whether the network is told other times on this grid than its schedule says."""
+    return any(getattr(t, "told", None) is not None for t in grid)
 
 
 def uniform_t(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
@@ -113,8 +154,12 @@ def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
 
 
 def check_grid(grid: Sequence[float], schedule: Schedule) -> Grid:
-    """Times given one by one; `ValueError` for fewer than two, and where they do not decrease in [0, t_end]."""
-    times = tuple(checks.in_range("time of the grid", float(t), 0.0, schedule.t_end) for t in grid)
+    """Times given one by one, stops as they are; `ValueError` for fewer than two, and where they do not decrease in
+    [0, t_limit].
+    """
+    times = tuple(t if isinstance(t, Stop) else float(t) for t in grid)
+    for t in times:
+        checks.in_range("time of the grid", float(t), 0.0, schedule.t_limit)
     if len(times) < 2 or any(a <= b for a, b in zip(times, times[1:], strict=False)):
         raise ValueError(f"grid must hold at least 2 decreasing times, got {list(times)!r:.80}")
     return times

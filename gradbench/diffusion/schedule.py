@@ -48,9 +48,16 @@ class Schedule(ABC):
     def t_of_log_snr(self, log_snr: float) -> float:
         """The inverse of `log_snr`."""
 
+    @property
+    def t_limit(self) -> float:
+        """The last time that a grid given time by time may begin at: t_end, but where a table is carried on beyond."""
+        return self.t_end
+
     def index(self, t: float) -> float:
-        """What networks of this schedule are told of the time: train_steps t - 1, the index in the discrete table."""
-        return self.train_steps * t - 1
+        """What networks of this schedule are told of the time: train_steps t - 1, the index in the discrete table, and
+        0 below it, as no network was trained on another.
+        """
+        return max(self.train_steps * t - 1, 0.0)
 
 
 class VariancePreserving(Schedule):
@@ -194,13 +201,13 @@ class Cosine(VariancePreserving):
 
 @dataclass(frozen=True)
 class VarianceExploding(Schedule):
-    """alpha = 1, sigma = t: EDM's schedule, t in [0, 80].
+    """alpha = 1, sigma = t: EDM's schedule, t in [0, t_end], 80 by default.
 
     References: Karras et al., 2022, arXiv:2206.00364, table 1.
     """
 
+    t_end: float = 80.0
     name = "ve"
-    t_end = 80.0
 
     def alpha(self, t: float) -> float:
         return 1.0
@@ -219,6 +226,50 @@ class VarianceExploding(Schedule):
 
     def t_of_log_snr(self, log_snr: float) -> float:
         return math.exp(-log_snr)
+
+
+@dataclass(frozen=True)
+class Trigonometric(VariancePreserving):
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): every ratio s = sigma / alpha from 0 on, t = 2 atan(s) / pi.
+
+    Networks are told log(s) / 4, EDM's c_noise, as those of Stable Video Diffusion are. References: Salimans and Ho,
+    2022, arXiv:2202.00512, section 4; Karras et al., 2022, arXiv:2206.00364, table 1 (c_noise).
+    """
+
+    name = "trigonometric"
+
+    def index(self, t: float) -> float:
+        if t <= 0:
+            raise ValueError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
+        return 0.25 * math.log(math.tan(math.pi / 2 * t))
+
+    def alpha(self, t: float) -> float:
+        return math.sin(math.pi / 2 * (1 - t))
+
+    def sigma(self, t: float) -> float:
+        return math.sin(math.pi / 2 * t)
+
+    def dalpha(self, t: float) -> float:
+        return -math.pi / 2 * self.sigma(t)
+
+    def dsigma(self, t: float) -> float:
+        return math.pi / 2 * self.alpha(t)
+
+    def log_alpha(self, t: float) -> float:
+        return math.log(self.alpha(t)) if t < 1 else -math.inf
+
+    def dlog_alpha(self, t: float) -> float:
+        return -math.pi / 2 * self.sigma(t) / self.alpha(t) if t < 1 else -math.inf
+
+    def log_snr(self, t: float) -> float:
+        return super().log_snr(t) if t < 1 else -math.inf
+
+    def t_of_log_snr(self, log_snr: float) -> float:
+        small = 2 / math.pi * math.atan(math.exp(-abs(log_snr)))
+        return small if log_snr > 0 else 1 - small
+
+    def t_of_log_alpha(self, log_alpha: float) -> float:
+        return 2 / math.pi * math.acos(math.exp(min(log_alpha, 0.0)))
 
 
 @dataclass(frozen=True)
@@ -270,6 +321,7 @@ SCHEDULES: dict[str, Any] = {
     "scaled-linear": ScaledLinear,
     "cosine": Cosine,
     "ve": VarianceExploding,
+    "trigonometric": Trigonometric,
     "rectified": Rectified,
 }
 

@@ -34,7 +34,8 @@ class Scheduled(Denoiser):
                 f"edges must be {len(conditions) - 1} falling times between {len(conditions)} pieces, inside "
                 f"(0, {self.schedule.t_end:g}), got {list(edges)}"
             )
-        self.affine = denoiser.affine
+        self.affine, self.clean = denoiser.affine, denoiser.clean
+        self.sampler, self.why_no_sampler = denoiser.sampler, denoiser.why_no_sampler
         self.conditions, self.edges = conditions, tuple(edges)
         self._base = copy.copy(denoiser)
         self._base._parameters = {k: v for k, v in denoiser._parameters.items() if k != "condition"}

@@ -106,6 +106,8 @@ def refuse_torchsde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> st
         return "torchsde solves stochastic differential equations: use a stochastic sampler"
     if not traits["reverse_sde"]:
         return OTHER_SDE
+    if not traits.get("tiled", True) or traits.get("told"):
+        return TOLD if traits.get("tiled", True) else UNTILED
     if traits["grid"] not in CLOCKS:
         return f"torchsde steps uniformly in its clock: use grid={' or grid='.join(CLOCKS)}"
     if traits.get("sigma_0", 1.0) <= 0:
@@ -113,6 +115,14 @@ def refuse_torchsde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> st
     return refuses(f"{options['chart']}-sde", traits)
 
 
+UNTILED = (
+    "this scheduler's steps do not end where the next ones begin, so that the chain solves no equation on its grid: "
+    "use a discrete estimator, as checkpoint, or timestep_spacing and steps that divide the table"
+)
+TOLD = (
+    "this scheduler tells its network other times than its grid's, which a solver that asks at times of its own cannot "
+    "know: use a discrete estimator, as checkpoint"
+)
 OTHER_SDE = (
     "this chain converges to another equation than the reverse SDE (as ddim does with 0 < eta < 1): "
     "use ddpm, sde-dpm1, sde-dpm++1 or euler-maruyama"
@@ -124,6 +134,8 @@ def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> st
     trajectory = options["trajectory"]
     if trajectory == "inverted" and not traits.get("reversible"):
         return f"this sampler's steps have no inverse: use one of {', '.join(REVERSIBLE)}"
+    if not traits.get("tiled", True) and trajectory in ("resolved", "inverted"):
+        return UNTILED
     if traits["stochastic"] and trajectory == "resolved":
         return "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
     return None
@@ -200,7 +212,7 @@ def refuse_reversible(options: Mapping[str, Any], traits: Mapping[str, Any]) -> 
 
 def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
     """A continuous adjoint sees times and positions only, in a chart that reaches both ends of the range."""
-    reason = refuse_recovery(options, traits)
+    reason = refuse_recovery(options, traits) or (None if traits.get("tiled", True) else UNTILED)
     if reason:
         return reason
     if traits["stochastic"] and not traits["reverse_sde"]:
@@ -222,6 +234,8 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
 
 def refuse_torchdiffeq(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
     """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
+    if not traits.get("tiled", True) or traits.get("told"):
+        return TOLD if traits.get("tiled", True) else UNTILED
     if traits["stochastic"]:
         return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
     if options["method"] is None and not traits.get("runge_kutta"):

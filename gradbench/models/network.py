@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.diffusion.denoiser import NetworkDenoiser
-from gradbench.diffusion.discrete import from_diffusers, is_flow
+from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedulers import EDM, FLOW, known
+from gradbench.samplers.scheduler import sampler_for
 
 
 class DiffusersNetwork(nn.Module):
@@ -48,7 +50,12 @@ KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction
 
 def kind_of(scheduler: Any) -> str:
     """What a network predicts, by its scheduler's `prediction_type`; eps where that is a `Schedule`."""
-    if is_flow(scheduler):
+    if known(scheduler) in EDM:
+        raise ValueError(
+            f"a network of {type(scheduler).__name__} answers what its preconditioning makes an x_0 of: wrap it in a "
+            "NetworkDenoiser of kind 'x0'"
+        )
+    if known(scheduler) in FLOW or "FlowMatch" in type(scheduler).__name__:
         return "flow"
     prediction = "epsilon" if isinstance(scheduler, Schedule) else scheduler.config.get("prediction_type", "epsilon")
     return KINDS[checks.one_of("prediction_type", prediction, KINDS)]
@@ -82,7 +89,7 @@ def diffusers_denoiser(
     schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
     if compile:
         network = torch.compile(network)  # type: ignore[assignment]
-    return NetworkDenoiser(
+    made = NetworkDenoiser(
         network,
         schedule,
         kind=kind_of(scheduler),
@@ -93,6 +100,12 @@ def diffusers_denoiser(
         extra=extra,
         null_extra=null_extra,
     )
+    if not isinstance(scheduler, Schedule):
+        try:
+            made.sampler = sampler_for(scheduler)
+        except ValueError as reason:
+            made.why_no_sampler = str(reason)
+    return made
 
 
 def set_inner_checkpointing(model: Any, on: bool) -> None:

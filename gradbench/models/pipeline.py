@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
-from gradbench.diffusion.discrete import grid_of
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
+from gradbench.diffusion.scheduler_grid import grid_of
 from gradbench.models.decoder import LatentDecoder
 from gradbench.models.network import diffusers_denoiser
 from gradbench.objectives.catalogue import make_objective
@@ -44,6 +44,11 @@ class PipelineParts:
     shape: tuple[int, int, int]
     image_shape: tuple[int, int, int]
     scheduler: Any
+
+    @property
+    def sampler(self) -> str | None:
+        """The sampler whose step is the scheduler's, the default of `gradbench.sample`; None where there is none."""
+        return self.denoiser.sampler
 
     def grid(self, steps: int) -> Grid:
         """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`."""

@@ -14,6 +14,8 @@ from gradbench.entry import Catalogue, Entry
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
 BASES = ("euler", "midpoint", "heun", "rk4")
+SOLVERS = ("midpoint", "heun")
+LATER = {"solver": "midpoint"}  # options that published rows lack: said only where they are not these
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -22,6 +24,7 @@ def _check(options: dict[str, Any]) -> None:
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
     checks.in_range("a", options.get("a", 1.0), 1e-6, 10.0)
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
+    checks.one_of("solver", options.get("solver", "midpoint"), SOLVERS)
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
 
@@ -69,13 +72,15 @@ def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: in
     )
 
 
-def _dpm_sde(name: str, summary: str, factory: str, place: str, chart: str, **traits: Any) -> Entry:
+def _dpm_sde(
+    name: str, summary: str, factory: str, place: str, chart: str, solver: str | None = None, **traits: Any
+) -> Entry:
     return Entry(
         name,
         summary,
         f"gradbench.samplers.stochastic:{factory}",
         f"Lu et al., 2022, arXiv:2211.01095, {place}",
-        defaults={"grid": None},
+        defaults={"grid": None} if solver is None else {"solver": solver, "grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": chart, **traits},
         check=_check,
     )
@@ -106,7 +111,14 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.stochastic:ddim",
         "Song, Meng and Ermon, 2021, arXiv:2010.02502, equation 12",
         defaults={"eta": 0.0, "grid": None},
-        traits={"stochastic": False, "order": 1, "stages": 1, "chart": "noise", "runge_kutta": True},
+        traits={
+            "stochastic": False,
+            "order": 1,
+            "stages": 1,
+            "chart": "noise",
+            "chart_at_zero": "data",
+            "runge_kutta": True,
+        },
         check=_check,
         # with 0 < eta < 1 the chain goes to another equation than the reverse SDE, of less noise
         declares=lambda options: {"stochastic": options["eta"] > 0, "reverse_sde": options["eta"] == 1},
@@ -145,16 +157,16 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.multistep:AB2",
         "Zhang and Chen, 2023, DEIS, arXiv:2204.13902, section 3.4",
         defaults={"chart": "noise", "grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1},
+        traits={"stochastic": False, "order": 2, "stages": 1, "history": True},
         check=_check,
     ),
     Entry(
         "dpm++2m",
         "the two-step rule in the data chart with its ratio in log-SNR",
-        "gradbench.samplers.multistep:TWO_M",
+        "gradbench.samplers.multistep:two_m",
         "Lu et al., 2022, arXiv:2211.01095, algorithm 2",
-        defaults={"grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1, "chart": "data"},
+        defaults={"solver": "midpoint", "grid": None},
+        traits={"stochastic": False, "order": 2, "stages": 1, "chart": "data", "history": True},
         check=_check,
     ),
     _runge_kutta(
@@ -172,7 +184,7 @@ SAMPLERS = Catalogue(
         "gradbench.samplers.stochastic:ddpm",
         "Ho, Jain and Abbeel, 2020, arXiv:2006.11239, equation 7",
         defaults={"variance": "small", "grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "noise"},
+        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "noise", "chart_at_zero": "data"},
         check=_check,
     ),
     _dpm_sde("sde-dpm1", "Euler's rule on the reverse SDE in the noise chart", "EULER_SDE", "equation 17", "noise-sde"),
@@ -180,10 +192,12 @@ SAMPLERS = Catalogue(
     _dpm_sde(
         "sde-dpm++2m",
         "the two-step rule of dpm++2m on the reverse SDE in the data chart",
-        "TWO_M_SDE",
+        "two_m_sde",
         "equation 19",
         "data-sde",
         multistep=True,
+        history=True,
+        solver="midpoint",
     ),
     Entry(
         "euler-maruyama",

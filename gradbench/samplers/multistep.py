@@ -15,13 +15,16 @@ class TwoStep(Rule):
     """Extrapolation of the slope from two evaluations; state (x, F_{k-1}) after the first step.
 
     w = h / (2 h_before) with h the step of the chart's clock tau (Adams-Bashforth with variable steps), or with
-    `logarithmic` the step of log tau: in the data chart that is DPM-Solver++(2M).
+    `logarithmic` H / (2 H_before) with H the step of log tau: in the data chart that is DPM-Solver++(2M). Its other
+    solver, `heun`, integrates the line through both slopes exactly: w = (1 / (1 - exp(-H)) - 1 / H) H / H_before. A
+    scheduler's stop may ask for a step of first order, w = 0.
 
     References: Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, section III.5; Lu et al.,
-    2022, DPM-Solver++, arXiv:2211.01095, algorithm 2.
+    2022, DPM-Solver++, arXiv:2211.01095, algorithm 2 and appendix B.2 (heun: diffusers' `solver_type`).
     """
 
     logarithmic: bool = False
+    solver: str = "midpoint"
     order = 2
     stages = 1
 
@@ -36,12 +39,22 @@ class TwoStep(Rule):
 
     def _weight(self, interval: Interval) -> float:
         before, now, after = interval.before.tau0, interval.tau0, interval.tau0 + interval.h
-        if self.logarithmic:
-            before, now, after = (math.log(tau) if 0 < tau < math.inf else math.inf for tau in (before, now, after))
-            if after == math.inf:  # the last step, to sigma = 0: no finite ratio, first order
-                return 0.0
-        return (after - now) / (2 * (now - before))
+        if not self.logarithmic:
+            return (after - now) / (2 * (now - before))
+        if interval.first_order or after == math.inf or before == 0:
+            return 0.0  # to sigma = 0, and after a step from alpha = 0, there is no finite ratio
+        step, last = math.log(after / now), math.log(now / before)
+        if self.solver == "heun":
+            return (1 / -math.expm1(-step) - 1 / step) * step / last
+        return step / (2 * last)
 
 
 AB2 = TwoStep()
-TWO_M = TwoStep(logarithmic=True)
+
+
+def two_m(solver: str = "midpoint") -> TwoStep:
+    """The rule of `dpm++2m[solver=midpoint|heun]`."""
+    return TwoStep(logarithmic=True, solver=solver)
+
+
+TWO_M = two_m()

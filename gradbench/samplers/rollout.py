@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.denoiser import Denoiser
-from gradbench.diffusion.grid import Grid
+from gradbench.diffusion.grid import Grid, end_of
 from gradbench.diffusion.noise import Noise
 from gradbench.samplers.base import ChartField, Interval, Rule, State
 
@@ -33,10 +33,12 @@ class Rollout:
         return ChartField(self.denoiser, self.chart)
 
     def interval(self, k: int) -> Interval:
-        """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1]."""
-        before = self.grid[k - 1] if k else None
+        """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1], or to where its stop says that it ends."""
+        before, end = self.grid[k - 1] if k else None, end_of(self.grid, k)
         noise = self.noise(k) if self.noise is not None else None
-        return Interval(self.chart, self.grid[k], self.grid[k + 1], before, noise)
+        closed = not self.denoiser.clean and self.denoiser.schedule.sigma(end) <= 0
+        first_order = getattr(self.grid[k], "first_order", False)
+        return Interval(self.chart, self.grid[k], end, before, noise, closed, first_order)
 
     def start(self, x_T: Tensor) -> State:
         """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""

@@ -13,6 +13,9 @@ from gradbench.samplers.base import Field, Interval, Rule
 class RungeKutta(Rule):
     """One step of an explicit tableau. nodes c (s), matrix a (s rows of up to s - 1), weights b (s).
 
+    Where the field has no value at the end of the interval, as a network has none at sigma = 0, a tableau that would
+    ask for it there gives way to Euler's: Heun's rule so ends as in Karras et al., 2022, arXiv:2206.00364, algorithm 1.
+
     embedded: the weights of a second solution, of lower order, from the same stages, for an estimate of the error.
     """
 
@@ -27,7 +30,8 @@ class RungeKutta(Rule):
         return len(self.nodes)
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
-        return (self.solutions(field, state[0], interval)[0],)
+        tableau = EULER if interval.closed and 1.0 in self.nodes else self
+        return (tableau.solutions(field, state[0], interval)[0],)
 
     def solutions(self, field: Field, point: Any, interval: Interval) -> tuple[Any, Any]:
         """The end of the step by `weights`, and by `embedded` where there are such."""

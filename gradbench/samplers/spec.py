@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.diffusion.chart import refuses
-from gradbench.diffusion.grid import Grid, check_grid, make_grid
+from gradbench.diffusion.grid import Grid, check_grid, make_grid, tiles
 from gradbench.diffusion.schedule import Schedule, ends_of
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Entry
-from gradbench.samplers.catalogue import SAMPLERS
+from gradbench.samplers.catalogue import LATER, SAMPLERS
 from gradbench.selector import parse
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ class SamplerSpec:
         """The chart that it steps in."""
         return self.params.get("chart") or self.entry.traits["chart"]
 
+    def chart_between(self, ends: Mapping[str, Any]) -> str:
+        """The chart that it steps in on a range of these ends: DDIM's step from alpha = 0 is Euler's in the data chart,
+        the same map.
+        """
+        return self.entry.traits.get("chart_at_zero", self.chart) if ends.get("alpha_T", 1.0) <= 0 else self.chart
+
     @property
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
@@ -57,12 +63,19 @@ class SamplerSpec:
     def rule(self) -> "Rule":
         """Its rule: the catalogue's, or what the catalogue's function makes of the options."""
         made = self.entry.load()
-        options = {key: value for key, value in self.params.items() if key not in ("chart", "grid")}
+        said = {**self.entry.defaults, **self.params}
+        options = {key: value for key, value in said.items() if key not in ("chart", "grid")}
         return made(**options) if options else made
 
     def refuses(self, traits: Mapping[str, Any]) -> str | None:
         """Why this sampler cannot run between the ends that the traits tell, or None."""
-        return refuses(self.chart, traits) or self.entry.refuses(self.params, traits)
+        keeps = self.entry.traits.get("history") or self.entry.traits.get("reversible")
+        if keeps and not traits.get("tiled", True):
+            return (
+                "this scheduler's steps do not end where the next ones begin, and a rule that looks back cannot follow "
+                "them: use a one-step sampler, as ddim, or timestep_spacing and steps that divide the table"
+            )
+        return refuses(self.chart_between(traits), traits) or self.entry.refuses(self.params, traits)
 
     def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""
@@ -104,15 +117,24 @@ class SamplerSpec:
             grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
         else:
             grid = check_grid(times, schedule)
-        reason = self.refuses(ends_of(schedule, grid[0], grid[-1]))
+        ends = {**ends_of(schedule, grid[0], grid[-1]), "tiled": tiles(grid)}
+        reason = self.refuses(ends)
         if reason:
             raise ValueError(f"sampler {self.name}: {reason}")
+        kind = getattr(denoiser, "kind", None)
+        if kind in ("eps", "score") and ends["alpha_T"] <= 0:
+            raise ValueError(
+                f"a network that predicts {kind} has no x_0 at alpha = 0, the noisy end (zero terminal SNR): allowed "
+                "there are v, x0 and flow, or a chain that begins below"
+            )
         if isinstance(noise, str):
             checks.one_of("noise", noise, NOISES)
+            if noise == "nested" and not ends["tiled"]:
+                raise ValueError("noise must be 'keyed' on a grid whose steps do not tile the range, got 'nested'")
         else:
             checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
-        return Rollout(denoiser, make_chart(self.chart, schedule), self.rule, grid, path)
+        return Rollout(denoiser, make_chart(self.chart_between(ends), schedule), self.rule, grid, path)
 
 
 def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
@@ -121,4 +143,4 @@ def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
     params = SAMPLERS.find(name).options(given)
     if params["grid"] is None:
         params["grid"] = default_grid
-    return SamplerSpec(name, params)
+    return SamplerSpec(name, {key: value for key, value in params.items() if LATER.get(key) != value})

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.diffusion.chart import DataChart
 from gradbench.diffusion.sde_chart import SDEChart
 from gradbench.samplers.base import Field, Interval, Rule
-from gradbench.samplers.multistep import TWO_M
+from gradbench.samplers.multistep import two_m
 from gradbench.samplers.runge_kutta import EULER
 
 
@@ -70,13 +71,15 @@ class Diffused(StochasticRule):
 
 @dataclass(frozen=True)
 class DDIMEta(StochasticRule):
-    """DDIM's family in the noise chart: eta = 0 is the ODE, eta = 1 is DDPM with the posterior variance.
+    """DDIM's family in the noise chart, from alpha = 0 in the data chart: eta = 0 is the ODE, eta = 1 is DDPM with the
+    posterior variance.
 
         mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1)))
 
     with the log-SNR lambda: for variance-preserving schedules the paper's
     s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has the standard deviation s, or with `large`
-    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))): the paper's sigma-hat.
+    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))): the paper's sigma-hat;
+    the step from index 0 to the clean end draws none (Ho et al., 2020, algorithm 2).
 
     References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16 and section 5.
     """
@@ -90,13 +93,20 @@ class DDIMEta(StochasticRule):
         schedule = interval.chart.schedule
         sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
         std = self.eta * sigma_1 * self._lost(interval)
-        length = math.sqrt(sigma_1**2 - std**2) - interval.ratio() * sigma_0
-        return (torch.add(interval.carry(state[0]), field(interval.t0, state[0]), alpha=length),)
+        kept, slope = math.sqrt(sigma_1**2 - std**2), field(interval.t0, state[0])
+        if isinstance(interval.chart, DataChart):  # the slope is x0_hat, eps_hat = (x - alpha_0 x0_hat) / sigma_0
+            share = kept / sigma_0
+            length = schedule.alpha(interval.t1) - share * schedule.alpha(interval.t0)
+            return (torch.add(share * state[0], slope, alpha=length),)
+        return (torch.add(interval.carry(state[0]), slope, alpha=kept - interval.ratio() * sigma_0),)
 
     def spread(self, interval: Interval) -> float:
-        if self.large:
-            return interval.chart.schedule.sigma(interval.t0) * self._lost(interval)
-        return self.eta * interval.chart.schedule.sigma(interval.t1) * self._lost(interval)
+        schedule = interval.chart.schedule
+        if not self.large:
+            return self.eta * schedule.sigma(interval.t1) * self._lost(interval)
+        if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
+            return 0.0
+        return schedule.sigma(interval.t0) * self._lost(interval)
 
     def _lost(self, interval: Interval) -> float:
         """sqrt(1 - exp(2 (lambda_0 - lambda_1)))."""
@@ -131,7 +141,11 @@ class FlowSDE(StochasticRule):
 
 
 EULER_SDE = Diffused(EULER)
-TWO_M_SDE = Diffused(TWO_M)
+
+
+def two_m_sde(solver: str = "midpoint") -> Rule:
+    """The rule of `sde-dpm++2m[solver=midpoint|heun]`."""
+    return Diffused(two_m(solver))
 
 
 def ddim(eta: float) -> Rule:

@@ -196,12 +196,6 @@ def shifted_decoder():
     return pipe
 
 
-def of_zero_snr():
-    pipe = random_pipeline(TINY)
-    pipe.scheduler = tiny.ddim(rescale_betas_zero_snr=True)
-    return pipe
-
-
 REFUSED = [
     (lambda: from_pipeline(random_pipeline(TINY)), "reads a prompt: give prompt="),
     (lambda: from_pipeline(tiny.ddpm_pipeline(), "a cat"), "reads no prompt: leave it out, got 'a cat'"),
@@ -214,7 +208,6 @@ REFUSED = [
     (lambda: from_pipeline(random_pipeline(TINY), "a cat", height=15), "multiples of 2 pixels, got 15"),
     (lambda: from_pipeline(guided_inside(), "a cat"), "is told its guidance (timestep_cond)"),
     (lambda: from_pipeline(shifted_decoder(), "a cat"), "latents_mean and latents_std"),
-    (lambda: from_pipeline(of_zero_snr(), "a cat"), "alphas_cumprod must decrease strictly"),
 ]
 
 

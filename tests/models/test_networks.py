@@ -196,10 +196,9 @@ REFUSED = [
         lambda: diffusers_denoiser(tiny.unet_2d(), DDIMScheduler(clip_sample=False, thresholding=True)),
         "thresholding=True, which cuts gradients off",
     ),
-    (lambda: diffusers_denoiser(tiny.unet_2d(), EDMEulerScheduler()), "EDMEulerScheduler has no alphas_cumprod"),
     (
-        lambda: diffusers_denoiser(tiny.unet_2d(), tiny.ddim(rescale_betas_zero_snr=True)),
-        "alphas_cumprod must decrease strictly inside",
+        lambda: diffusers_denoiser(tiny.unet_2d(), EDMEulerScheduler()),
+        "answers what its preconditioning makes an x_0 of",
     ),
     (
         lambda: diffusers_denoiser(tiny.unet_2d(), tiny.ddim(prediction_type="nonsense")),

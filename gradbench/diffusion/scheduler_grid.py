@@ -1,0 +1,203 @@
+"""The times at which a diffusers scheduler takes its steps, as a grid of its schedule's own time."""
+
+import copy
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gradbench import checks
+from gradbench.diffusion.discrete import from_diffusers
+from gradbench.diffusion.grid import Grid, Stop
+from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedulers import CHAINED, EDM, MULTISTEP, PAIRED, SCALED, STAGED, STRIDED, known, option
+
+FLOAT32 = 2.0**-23
+
+
+def grid_of(
+    scheduler: Any,
+    steps: int | None = None,
+    *,
+    sigmas: Sequence[float] | None = None,
+    timesteps: Sequence[float] | None = None,
+    mu: float | None = None,
+) -> Grid:
+    """The times at which a diffusers scheduler takes its N `steps`, with the end of the last: exactly what its own
+    `step` uses.
+
+    Index i of a table stands at t = (i + 1) / train_steps; a sigma of its own (spaced by Karras, exponentially, between
+    two entries of the table, beyond it) at the time where the schedule has it, t_of_log_snr(-log sigma); a flow's sigma
+    at t = sigma. Where the scheduler tells its network another number than schedule.index(t), or a step ends elsewhere
+    than where the next begins, as DDIM's stride of train_steps // N does when N does not divide the table, the time is
+    a `Stop` that says so. A last step of no length is left out. sigmas, timesteps, mu: as the scheduler's own
+    `set_timesteps` takes them, in place of or beside N. The scheduler is left as it was.
+
+    Raises `ValueError` for a scheduler that is no ODE or SDE of ours; for one whose timesteps hold stages between its
+    steps (KDPM2); for a timestep beyond the table, for times that do not fall, and for what its `set_timesteps` refuses
+    or lacks, mu under `use_dynamic_shifting` first of all.
+    """
+    schedule, name = from_diffusers(scheduler), known(scheduler)
+    if name in STAGED:
+        raise ValueError(f"scheduler {name} has no grid of its steps: {STAGED[name]}")
+    if name is None:
+        raise ValueError(
+            f"scheduler {type(scheduler).__name__} has methods of its own, and its steps are not known: allowed are "
+            "the classes of diffusers, and for these times a list of one's own, grid=[...]"
+        )
+    own = _set(scheduler, steps, sigmas, timesteps, mu)
+    if name in STRIDED or name in CHAINED or name == "PNDMScheduler":
+        return _of_indices(own, name, schedule)
+    if getattr(own, "sigmas", None) is None:
+        raise ValueError(
+            f"scheduler {name} has neither indices nor sigmas that are known: grid=[...] takes a list of times"
+        )
+    return _of_sigmas(own, name, schedule)
+
+
+def latents_scale(scheduler: Any, grid: Grid) -> float:
+    """c with x_T = c * latents: from the scale in which a scheduler holds its latents to that of `gradbench.sample`.
+
+    Ours is the schedule's own, x_T = alpha x_0 + sigma eps at grid[0], of spread 1 where alpha^2 + sigma^2 = 1. Euler's
+    and Heun's schedulers hold x / alpha, and a pipeline begins at init_noise_sigma * noise: there c = alpha(grid[0]).
+    Of all others c is 1. So the pipeline's x_T is latents_scale(scheduler, grid) * scheduler.init_noise_sigma * noise,
+    init_noise_sigma read after set_timesteps.
+    """
+    return from_diffusers(scheduler).alpha(grid[0]) if known(scheduler) in SCALED else 1.0
+
+
+def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: float | None) -> Any:
+    """A copy of the scheduler after its own `set_timesteps`."""
+    import torch
+
+    name = type(scheduler).__name__
+    if option(scheduler, "use_dynamic_shifting") and mu is None:
+        raise ValueError(
+            f"{name} shifts its times by the size of the image (use_dynamic_shifting=True): give mu=..., which is "
+            "base_shift + (max_shift - base_shift) (L - base_image_seq_len) / (max_image_seq_len - base_image_seq_len) "
+            "for L image tokens"
+        )
+    if steps is None and sigmas is None and timesteps is None:
+        raise ValueError("grid_of must be given a number of steps, sigmas or timesteps")
+    takes = inspect.signature(scheduler.set_timesteps).parameters
+    given: dict[str, Any] = {} if mu is None else {"mu": mu}
+    given |= {key: list(value) for key, value in (("sigmas", sigmas), ("timesteps", timesteps)) if value is not None}
+    for key in given:
+        if key not in takes:
+            raise ValueError(f"{name} takes no {key}: its set_timesteps has {', '.join(takes)}")
+    if steps is not None:
+        checks.positive_integer("steps", steps)
+        listed = sigmas if sigmas is not None else timesteps
+        if listed is None or ("FlowMatch" in name and len(listed) == steps):
+            given["num_inference_steps"] = steps
+        elif len(listed) != steps + (sigmas is not None and "FlowMatch" not in name and known(scheduler) not in EDM):
+            raise ValueError(f"steps must be that of the times listed, {len(listed)}, or left out, got {steps}")
+    if sigmas is not None and known(scheduler) in EDM:
+        given["sigmas"], given["num_inference_steps"] = torch.tensor(given["sigmas"]), len(given["sigmas"])
+    own = copy.deepcopy(scheduler)
+    try:
+        own.set_timesteps(**given)
+    except Exception as error:
+        raise ValueError(f"{name}.set_timesteps: {' '.join(str(error).split())}") from None
+    return own
+
+
+def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
+    """Steps from index to index: each to the next, or back by a fixed stride."""
+    n, indices = schedule.train_steps, [int(index) for index in own.timesteps]
+    if name == "PNDMScheduler":
+        if not own.config.skip_prk_steps:
+            raise ValueError(
+                "PNDMScheduler takes Runge-Kutta stages first: allowed is skip_prk_steps=True, or "
+                "DDIMScheduler.from_config(scheduler.config)"
+            )
+        indices = list(dict.fromkeys(indices))  # its second timestep is visited twice
+    _inside(name, indices, n)
+    to_one = name in CHAINED or float(own.final_alpha_cumprod) == 1.0
+    first = 0.0 if to_one else 1 / n
+    if name in CHAINED:
+        ends = [(index + 1) / n for index in indices[1:]] + [first]
+    else:
+        stride = own.config.num_train_timesteps // own.num_inference_steps
+        ends = [(index - stride + 1) / n if index >= stride else first for index in indices]
+    times = [(index + 1) / n for index in indices]
+    return _grid(name, schedule, times, [float(index) for index in indices], ends, [False] * len(times))
+
+
+def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
+    """Steps from sigma to sigma, the network being told the timesteps."""
+    sigmas, told = ([float(value) for value in values] for values in (own.sigmas, own.timesteps))
+    spare = len(sigmas) - len(
+        told
+    )  # with no more than the end, a loop that skips the first step breaks off at the last
+    if name in PAIRED:
+        sigmas, told = sigmas[:1] + sigmas[1::2], told[:1] + told[1::2]
+    sigmas = sigmas[: len(told) + 1]
+    told = told[: len(sigmas) - 1]
+    if option(own, "invert_sigmas"):
+        raise ValueError(
+            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is "
+            "told 1 - t and whose answer is negated"
+        )
+    if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
+        raise ValueError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")
+    if told.count(told[0]) > 1 and spare > 1:
+        raise ValueError(
+            f"{name} has its first timestep {told[0]:g} twice, and skips the first step where it is told by timestep: "
+            "take fewer steps, or timesteps that differ"
+        )
+    if schedule.name == "discrete":
+        _inside(name, told, schedule.train_steps)
+    exact = 4 * (FLOAT32 if own.sigmas.dtype.itemsize == 4 else 2.0**-52)
+    times = [_time(schedule, *pair, exact) for pair in zip(sigmas, [*told, None], strict=True)]
+    low = [False] * len(told)
+    if name in MULTISTEP or name in EDM:
+        few = option(own, "lower_order_final") and len(told) < 15
+        low[-1] = bool(option(own, "euler_at_final") or few)
+    return _grid(name, schedule, times[:-1], told, times[1:], low)
+
+
+def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) -> float:
+    """The time at which sigma / alpha is a VP scheduler's sigma, and sigma is that of the others."""
+    if schedule.name in ("rectified", "ve"):
+        return min(sigma, schedule.t_end) if sigma < schedule.t_end * (1 + 1e-6) else sigma
+    if sigma == 0:
+        return 0.0
+    if told is not None and schedule.name == "discrete" and told == int(told):
+        t = (told + 1) / schedule.train_steps
+        if abs(math.log(sigma) + schedule.log_snr(t)) < exact:  # an entry of the table, but for rounding
+            return t
+    t = schedule.t_of_log_snr(-math.log(sigma))
+    if abs(schedule.log_snr(t) + math.log(sigma)) > 1e-6:
+        raise ValueError(
+            f"sigma = {sigma:g} lies beyond what the schedule can be carried on to: sigma_max must be less"
+        )
+    return t
+
+
+def _inside(name: str, told: Sequence[float], n: int) -> None:
+    for index in told:
+        if not 0 <= index <= n - 1:
+            raise ValueError(
+                f"{name} has a timestep {index:g} beyond its table of {n}: take fewer steps, or a smaller steps_offset"
+            )
+
+
+def _grid(
+    name: str, schedule: Schedule, times: list[float], told: list[float], ends: list[float], low: list[bool]
+) -> Grid:
+    """The times as stops where they say more than t, without a last step of no length."""
+    if len(times) > 1 and ends[-1] >= times[-1]:
+        times, told, ends, low = times[:-1], told[:-1], ends[:-1], low[:-1]
+    nexts = [*times[1:], ends[-1]]
+    if any(a <= b for a, b in zip(times, nexts, strict=True)) or any(a <= b for a, b in zip(times, ends, strict=True)):
+        raise ValueError(
+            f"the times of {name} with {len(times)} steps do not decrease: {[round(t, 6) for t in times[:4]]}..., take "
+            "fewer steps"
+        )
+    grid: list[float] = []
+    for t, index, end, after, first_order in zip(times, told, ends, nexts, low, strict=True):
+        same = abs(index - schedule.index(t)) <= FLOAT32 * max(abs(index), 1.0)
+        said = (None if same else index, None if end == after else end, first_order)
+        grid.append(Stop(t, *said) if any(value is not None and value is not False for value in said) else t)
+    return (*grid, nexts[-1])

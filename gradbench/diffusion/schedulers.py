@@ -1,0 +1,143 @@
+"""The schedulers of diffusers by class: which are chains of ours in another notation, and why the others are not.
+
+A class is known by its name, and a subclass by that of the class whose methods it takes over as they are.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+# steps from index i to index i - train_steps // N, whatever the next timestep is
+STRIDED = ("DDIMScheduler", "DDIMParallelScheduler", "CogVideoXDDIMScheduler")
+# steps from one timestep to the next, the last one to alpha = 1
+CHAINED = ("DDPMScheduler", "DDPMParallelScheduler")
+# the network is preconditioned, sigma grows to sigma_max, alpha = 1
+EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler")
+FLOW = (
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "LTXEulerAncestralRFScheduler",
+)
+# timesteps come in pairs, one for each evaluation of Heun's rule
+PAIRED = ("HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
+# latents are in the scale x / alpha, and enter the network scaled back
+SCALED = (
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+    *EDM,
+)
+# the times of solvers of the same equation whose steps none of our samplers takes
+MULTISTEP = (
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "LMSDiscreteScheduler",
+)
+
+TABLE_OF = "for its table alone, DDIMScheduler.from_config(scheduler.config)"
+BETWEEN = (
+    "its timesteps hold times between its steps, and none of the samplers takes its second stage there: use "
+    "sampler='heun' or 'midpoint' on the grid of EulerDiscreteScheduler.from_config(scheduler.config)"
+)
+# solvers of the same equation whose timesteps are no grid
+STAGED = {
+    "KDPM2DiscreteScheduler": BETWEEN,
+    "KDPM2AncestralDiscreteScheduler": BETWEEN,
+    "DPMSolverSDEScheduler": BETWEEN,
+}
+# chains that are no solver of a diffusion's ODE or reverse SDE
+OTHERS = {
+    "LCMScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
+    "TCDScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
+    "FlowMatchLCMScheduler": "it noises the predicted sample again in every step: use FlowMatchEulerDiscreteScheduler",
+    "CMStochasticIterativeScheduler": "it samples a consistency model: no denoiser of a diffusion",
+    "ConsistencyDecoderScheduler": "it samples a consistency model: no denoiser of a diffusion",
+    "SCMScheduler": "it samples a continuous-time consistency model: no denoiser of a diffusion",
+    "SASolverScheduler": f"its stochastic Adams steps follow an equation of their own; {TABLE_OF}",
+    "RePaintScheduler": f"it goes back and forth in time around a given image; {TABLE_OF}",
+    "ScoreSdeVeScheduler": "it corrects by Langevin steps between the predictions: use EulerDiscreteScheduler's grid",
+    "ScoreSdeVpScheduler": "it is Euler-Maruyama for a continuous network: use sampler='euler-maruyama' on 'vp-linear'",
+    "KarrasVeScheduler": "it adds noise in every step (churn): use EulerDiscreteScheduler",
+    "DDIMInverseScheduler": "it runs from data to noise: use gradbench.encode",
+    "DPMSolverMultistepInverseScheduler": "it runs from data to noise: use gradbench.encode",
+    "UnCLIPScheduler": f"it draws a learned or logarithmic variance and clips; {TABLE_OF}",
+    "DDPMWuerstchenScheduler": "its network is told a ratio of a schedule of its own, with no table of alphas",
+    "CogVideoXDPMScheduler": (
+        "it draws two noises a step and strides past its next timestep: use CogVideoXDDIMScheduler.from_config"
+    ),
+    "IPNDMScheduler": "it has no table of alphas; allowed are schedulers of a table of alphas and of flow matching",
+    "FlowMapEulerDiscreteScheduler": "its network is told two times, of a flow map: no denoiser of a diffusion",
+    "PiflowScheduler": "it follows a policy that the network predicts: no denoiser of a diffusion",
+    "HeliosScheduler": "it samples in stages of growing resolution: no one range of time",
+    "HeliosDMDScheduler": "it noises the predicted sample again in every step, in stages of growing resolution",
+    "MiniMaxH3Scheduler": (
+        "its network predicts x_0 - eps at the time 1 - t: use a NetworkDenoiser of kind 'flow' on 'rectified' whose "
+        "network turns both round"
+    ),
+    "RFD4ProteinaScheduler": "it scales the score by a temperature: no equation of the diffusion",
+    **dict.fromkeys(
+        (
+            "AmusedScheduler",
+            "BlockRefinementScheduler",
+            "DiscreteDDIMScheduler",
+            "EntropyBoundScheduler",
+            "VQDiffusionScheduler",
+        ),
+        "it samples tokens: no diffusion of a continuous state",
+    ),
+}
+CUTS = ("clip_sample", "thresholding")
+
+
+def known(scheduler: Any) -> str | None:
+    """The name of the diffusers class whose steps a scheduler takes; None where it has steps of its own."""
+    changed: set[str] = set()
+    for base in type(scheduler).__mro__:
+        if base.__module__.startswith("diffusers."):
+            return None if changed & {name for name in dir(base) if not name.startswith("__")} else base.__name__
+        changed |= {name for name, value in vars(base).items() if callable(value) or isinstance(value, property)}
+    return None
+
+
+def option(scheduler: Any, name: str, default: Any = None) -> Any:
+    """A value of the configuration that its class of diffusers reads: one may also hold what another wrote there."""
+    config: Mapping[str, Any] = getattr(scheduler, "config", {})
+    classes = [base for base in type(scheduler).__mro__ if base.__module__.startswith("diffusers.")]
+    reads = not classes or any(name in inspect.signature(base.__init__).parameters for base in classes)
+    return config.get(name, default) if reads else default
+
+
+def is_flow(scheduler: Any) -> bool:
+    """Whether it is a scheduler of rectified flow, which steps in sigmas of its own instead of a table of alphas."""
+    return (
+        "FlowMatch" in type(scheduler).__name__
+        or known(scheduler) in FLOW
+        or bool(option(scheduler, "use_flow_sigmas"))
+    )
+
+
+def refuse_other(scheduler: Any) -> None:
+    """`ValueError` for a scheduler that is no ODE or SDE of ours, and for one that cuts gradients off."""
+    name = type(scheduler).__name__
+    reason = OTHERS.get(known(scheduler) or name)
+    if reason:
+        raise ValueError(f"scheduler {name} is no ODE or SDE solver of gradbench's: {reason}")
+    if option(scheduler, "stochastic_sampling"):
+        raise ValueError(
+            f"scheduler {name} noises the predicted sample again in every step (stochastic_sampling=True): "
+            "allowed is stochastic_sampling=False, or sampler='flow-sde'"
+        )
+    if option(scheduler, "prediction_type") == "flow_prediction" and not is_flow(scheduler):
+        raise ValueError(
+            f"scheduler {name} takes its network's answer for a flow's and its table for that of a diffusion: allowed "
+            "are use_flow_sigmas=True, or another prediction_type"
+        )
+    for cut in CUTS:
+        if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option and no clip
+            raise ValueError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")
