@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.schedule import ends_of
 from gradbench.diffusion.wiener import LEVELS, path
 from gradbench.samplers.rollout import Rollout
@@ -41,7 +42,7 @@ def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) ->
 def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
     """The sampler's traits, the steps, targets, the name of the network's dtype, and the ends of the time range."""
     ends = ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1])
-    dtype = str(next(rollout.denoiser.parameters(), x_T).dtype).removeprefix("torch.")
+    dtype = str(precision_of(getattr(rollout.denoiser, "network", rollout.denoiser), x_T.dtype)).removeprefix("torch.")
     return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
 
 
