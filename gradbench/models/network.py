@@ -220,7 +220,7 @@ def diffusers_denoiser(
 
 
 def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, guided: bool) -> None:
-    """`ValueError` for a distilled network without its guidance, and for guidance without what the null prompt makes."""
+    """`ValueError` for a distilled network without its guidance, and for guidance without the null prompt's extra."""
     config, name = config_of(model), type(unwrapped(model)).__name__
     if config.get("time_cond_proj_dim") is not None and "timestep_cond" not in extra:
         raise ValueError(

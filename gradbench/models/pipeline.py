@@ -4,7 +4,6 @@ Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `s
 is ever called.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 

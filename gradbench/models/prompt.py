@@ -32,7 +32,7 @@ class PromptEncoder(nn.Module):
     ) -> None:
         super().__init__()
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        negative = list(negative_prompt) if isinstance(negative_prompt, list | tuple) else negative_prompt
+        negative = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt
         if not prompts or not all(isinstance(text, str) for text in prompts):
             raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
         if isinstance(negative, list) and len(negative) != len(prompts):
@@ -40,7 +40,8 @@ class PromptEncoder(nn.Module):
                 f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give as many, or one"
             )
         self.pipe, self.family, self.size, self.device = pipe, family, tuple(size), device
-        self.prompts, self.negative, self.guided = prompts, negative, guided
+        self.prompts, self.guided = prompts, guided
+        self.negative = None if negative is None else list(negative)
         self.encoders = nn.ModuleDict(encoders_of(pipe))
 
     def forward(self) -> Conditions:
@@ -67,7 +68,7 @@ class PromptEncoder(nn.Module):
         )
 
     def _places(self) -> dict[str, Any]:
-        """Version 3 encodes a prompt by three encoders, XL by two, the first versions by one. They are where they are."""
+        """Version 3 encodes a prompt by three encoders, XL by two, the first versions by one."""
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
         more = {"prompt_2": None, "prompt_3": None} if self.family == "StableDiffusion3Pipeline" else {}
