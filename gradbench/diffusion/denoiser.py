@@ -278,8 +278,8 @@ class NetworkDenoiser(Denoiser):
         batch = len(inputs)
         if self.batched and condition.shape[0] not in (1, batch):
             raise ValueError(
-                f"the condition has {condition.shape[0]} rows {tuple(condition.shape)} and the batch {batch} samples: "
-                f"allowed is one row a sample, or one for all (prompts and noises must be as many)"
+                f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
+                "with batched=True allowed is one row a sample (as many prompts as noises), or one for all"
             )
         own = condition.shape[1:] if self.batched else condition.shape
         return condition.to(inputs.device, inputs.dtype).expand(batch, *own)
@@ -300,7 +300,7 @@ class NetworkDenoiser(Denoiser):
                     f"a leading axis of 1 or {batch}"
                 )
             moved = tensor.to(inputs.device, inputs.dtype if tensor.is_floating_point() else tensor.dtype)
-            return moved.expand(batch, *tensor.shape[1:])
+            return moved.expand(batch, *tensor.shape[1:]).contiguous()
 
         return tree_map_with_path(expand, dict(extra))
 

@@ -16,7 +16,8 @@ from gradbench.diffusion.told import Told
 class Convention:
     """told: of the time. sign: of the flow that it predicts. width: the configuration's name for the width of the
     condition. channels: the axis of x that has `in_channels`, None where x is not laid out by it. shared: arguments
-    without an axis of the batch. rescale: how its pipeline rescales a guided prediction.
+    without an axis of the batch. rescale: how its pipeline rescales a guided prediction. per_frame: the axis of frames,
+    where each reads a condition of its own. cast: whether the time is in the network's precision.
     """
 
     told: Told = "index"
@@ -25,6 +26,8 @@ class Convention:
     channels: int | None = 1
     shared: tuple[str, ...] = ()
     rescale: float | str = 0.0
+    per_frame: int | None = None
+    cast: bool = False
 
 
 FRAMES_FIRST = 2  # (b, frames, c, h, w)
@@ -37,7 +40,7 @@ CONVENTIONS: dict[str, Convention] = {
     "UNet2DModel": Convention(),
     "UNet2DConditionModel": Convention(width="cross_attention_dim"),
     "UNet3DConditionModel": Convention(width="cross_attention_dim"),
-    "UNetMotionModel": Convention(width="cross_attention_dim"),
+    "UNetMotionModel": Convention(width="cross_attention_dim", per_frame=2),
     "UNetSpatioTemporalConditionModel": Convention("log(sigma)/4", width="cross_attention_dim", channels=FRAMES_FIRST),
     "AllegroTransformer3DModel": Convention(width="caption_channels", shared=ROTARY),
     "AuraFlowTransformer2DModel": Convention("t", width="joint_attention_dim"),
@@ -48,7 +51,7 @@ CONVENTIONS: dict[str, Convention] = {
     "DiTTransformer2DModel": Convention(),
     "FluxTransformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED, shared=IDS),
     "Flux2Transformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED),
-    "HunyuanDiT2DModel": Convention(width="cross_attention_dim", shared=ROTARY),
+    "HunyuanDiT2DModel": Convention(width="cross_attention_dim", shared=ROTARY, cast=True),
     "HunyuanVideoTransformer3DModel": Convention(width="text_embed_dim"),
     "LatteTransformer3DModel": Convention(width="caption_channels"),
     "LTXVideoTransformer3DModel": Convention(width="caption_channels", channels=PACKED),

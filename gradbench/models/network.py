@@ -49,14 +49,15 @@ class DiffusersNetwork(nn.Module):
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """(b, c, *x), (), (b, tokens, width) -> (b, c, *x)."""
         self._check(x, condition)
-        at = (self._scale * time).expand(len(x))
+        at = (self._scale * time).to(x.dtype if self._convention.cast else time.dtype).expand(len(x))
         if self._sample == "x":  # Z-Image takes lists of images of one frame, and answers with one
             given = {"x": list(x.unsqueeze(2)), "t": at, "cap_feats": list(_given(condition)), **extra}
             answer = self.model(**given, return_dict=False)[0]
             return self._convention.sign * torch.stack(list(answer)).squeeze(2)
         inputs = {self._sample: x, self._time: at, **extra}
         if condition is not None:
-            inputs[self._text] = condition
+            frames = self._convention.per_frame
+            inputs[self._text] = condition if frames is None else condition.repeat_interleave(x.shape[frames], dim=0)
         if "return_dict" in self._names:
             inputs["return_dict"] = False
         answer = self.model(**inputs)

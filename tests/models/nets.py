@@ -31,6 +31,8 @@ class Net:
     sign: int = 1
     flow: bool = True
     sample: str = "hidden_states"
+    tolerance: float = 1e-6
+    frames: int = 1  # of a network that reads a condition for each
 
 
 def normal(*shape, seed=5):
@@ -133,6 +135,7 @@ NETS = {
         (5, 16),
         flow=False,
         sample="sample",
+        frames=2,
     ),
     "AllegroTransformer3DModel": Net(
         {
@@ -149,7 +152,7 @@ NETS = {
         (5, 16),
         {
             "encoder_attention_mask": torch.ones(1, 5, dtype=torch.float64),
-            "image_rotary_emb": (rotary(32, 4), tuple(torch.arange(32) % n for n in (2, 4, 4))),
+            "image_rotary_emb": ((rotary(4, 4),) * 3, tuple(torch.arange(32)[None] % n for n in (2, 4, 4))),
         },
         ("image_rotary_emb",),
         flow=False,
@@ -293,7 +296,7 @@ NETS = {
             "hidden_size": 16,
             "num_layers": 2,
             "cross_attention_dim": 16,
-            "cross_attention_dim_t5": 12,
+            "cross_attention_dim_t5": 16,
             "pooled_projection_dim": 8,
             "text_len": 5,
             "text_len_t5": 4,
@@ -303,7 +306,7 @@ NETS = {
         (5, 16),
         {
             "text_embedding_mask": whole(1, 5),
-            "encoder_hidden_states_t5": normal(1, 4, 12),
+            "encoder_hidden_states_t5": normal(1, 4, 16),
             "text_embedding_mask_t5": whole(1, 4),
             "image_rotary_emb": rotary(16, 8),
         },
@@ -388,12 +391,17 @@ NETS = {
             "hidden_size": 16,
             "num_layers": 1,
             "num_attention_heads": 2,
+            "num_kv_heads": 1,
             "multiple_of": 8,
             "cross_attention_dim": 16,
         },
         (4, 8, 8),
         (5, 16),
-        {"encoder_mask": whole(1, 5), "image_rotary_emb": torch.polar(torch.ones(384, 384, 4), torch.ones(384, 384, 4))},
+        {
+            "encoder_mask": whole(1, 5),
+            "cross_attention_kwargs": {},
+            "image_rotary_emb": torch.polar(torch.ones(384, 384, 4), torch.ones(384, 384, 4)),
+        },
         ("image_rotary_emb",),
         time=lambda t: 1 - t / 1000,
         sign=-1,
@@ -490,6 +498,7 @@ NETS = {
         },
         (4, 2, 8, 8),
         (5, 16),
+        tolerance=5e-6,  # it rounds to float32 inside
     ),
     "WanTransformer3DModel": Net(
         {
