@@ -31,13 +31,14 @@ class PromptEncoder(nn.Module):
         device: torch.device,
     ) -> None:
         super().__init__()
+        texts = isinstance(prompt, list | tuple) and all(isinstance(text, str) for text in prompt)
+        if not (isinstance(prompt, str) or (texts and prompt)):
+            raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         negative = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt
-        if not prompts or not all(isinstance(text, str) for text in prompts):
-            raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
-        if isinstance(negative, list) and len(negative) != len(prompts):
+        if negative is not None and len(negative) != len(prompts):
             raise ValueError(
-                f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give as many, or one"
+                f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give one, or as many"
             )
         self.pipe, self.family, self.size, self.device = pipe, family, tuple(size), device
         self.prompts, self.guided = prompts, guided
