@@ -82,17 +82,18 @@ def unwrapped(model: Any) -> Any:
 def convention_of(model: nn.Module) -> Convention | None:
     """That of the class or of the known one that it derives from; the index for what is no class of diffusers.
 
-    None for a class of diffusers and for a transformer that is not in the table.
+    None for another class of diffusers, and for another transformer.
     """
     kinds = type(unwrapped(model)).__mro__
-    known = next((CONVENTIONS[kind.__name__] for kind in kinds if kind.__name__ in CONVENTIONS), None)
-    if known is not None:
-        return known
-    foreign = any(kind.__module__.startswith("diffusers.models.") for kind in kinds)
-    return None if foreign or any("Transformer" in kind.__name__ for kind in kinds) else Convention(channels=None)
+    for kind in kinds:
+        if kind.__name__ in CONVENTIONS:
+            return CONVENTIONS[kind.__name__]
+        if kind.__module__.startswith("diffusers.models.") or "Transformer" in kind.__name__:
+            return None
+    return Convention(channels=None)
 
 
 def config_of(model: Any) -> dict[str, Any]:
     """The configuration of the network inside all wrappers, empty where it has none."""
-    config = getattr(unwrapped(model), "config", None)
-    return dict(config) if hasattr(config, "keys") else {}
+    config: Any = getattr(unwrapped(model), "config", None)
+    return {str(key): config[key] for key in config} if hasattr(config, "keys") else {}

@@ -1,7 +1,8 @@
 """What each pipeline that `from_pipeline` takes apart is held against, and how the page of it is written.
 
 A row runs a pipeline's own `__call__` (its `__wrapped__`, which is not under `no_grad`) and gradbench's sample of the
-parts, and compares latents and the gradient of the prompt's embedding. `python -m tests.models.support` writes the page.
+parts, and compares latents and the gradient of the prompt's embedding. `python -m tests.models.support` writes the
+page.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from torch import Tensor
 
@@ -176,16 +176,17 @@ TEXT = [
     "What `from_pipeline` and `diffusers_denoiser` serve, held by tests against diffusers 0.42.1 itself. This page is",
     "written by `python -m tests.models.support`, and a test compares it with what the tests find.",
     "",
-    "**right**: in float64, on tiny networks, latents are those of the pipeline's own `__call__` to a relative 1e-6, and",
-    "the gradient of the prompt's embedding is autograd's through that call. **refused**: a `ValueError` before any work.",
+    "**right**: in float64, on tiny networks, latents are those of the pipeline's own `__call__`, and the gradient of the",
+    "prompt's embedding is autograd's through that call, both to a relative 1e-6. **refused**: a `ValueError` before any",
+    "work.",
     "`DDPMPipeline` and `DDIMPipeline` read no prompt; their images are held against their own call as well.",
     "",
 ]
 NETWORKS = [
     "## Networks",
     "",
-    "What a network class hears of the time in its pipeline: the scheduler's timestep (`index`), t = timestep / 1000, its",
-    "complement or a quarter of log sigma. Each is held against the loop of its pipeline, sample and gradient, to 1e-6",
+    "What a network class hears of the time in its pipeline: the scheduler's timestep (`index`), t = timestep / 1000,",
+    "its complement or a quarter of log sigma. Each is held against the loop of its pipeline, sample and gradient, to 1e-6",
     "(classes that round to float32 inside, to 5e-6).",
     "",
 ]

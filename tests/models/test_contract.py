@@ -30,7 +30,7 @@ class Output:
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda x: x, lambda x: (x, None), lambda x: [x], Output], ids="tensor tuple list object".split()
+    "wrap", [lambda x: x, lambda x: (x, None), lambda x: [x], Output], ids=["tensor", "tuple", "list", "object"]
 )
 def test_the_answer_is_a_tensor_or_the_first_entry_of_what_holds_it(wrap):
     x = normal(3, 2, 4)
@@ -137,7 +137,7 @@ def test_packed_weights_leave_the_state_its_precision_and_its_tape():
 
 
 class Quantised(Packed):
-    class hf_quantizer:  # noqa: N801
+    class hf_quantizer:
         compute_dtype = torch.bfloat16
 
 
@@ -206,11 +206,12 @@ FLUX = tiny.seeded(
 POOLED = {"pooled_projections": torch.randn(1, 12)}
 MISTAKES = [
     (lambda: run(UNET, torch.randn(1, 7, 32)), "give (tokens, width), shared by the batch, or (1 or b, tokens, width)"),
-    (lambda: run(UNET, torch.randn(7, 32), batched=True), "the condition (7, 32) has 7 rows and the batch 2 samples: with batched=True allowed is one row a sample"),
+    (lambda: run(UNET, torch.randn(7, 32), batched=True),
+     "(7, 32) has 7 rows and the batch 2 samples: with batched=True allowed is one row a sample"),
     (lambda: run(UNET, None), "UNet2DConditionModel reads a condition (encoder_hidden_states): give condition="),
     (lambda: run(WIDE, torch.randn(7, 32)), "reads 9 channels, and x (2, 4, 8, 8) has 4: where it reads a mask"),
     (lambda: run(UNET, torch.randn(7, 31)), "reads a condition of width 32, got (2, 7, 31)"),
-    (lambda: run(UNET, torch.randn(4, 7, 32), batched=True), "the condition (4, 7, 32) has 4 rows and the batch 2 samples"),
+    (lambda: run(UNET, torch.randn(4, 7, 32), batched=True), "condition (4, 7, 32) has 4 rows and the batch 2"),
     (
         lambda: run(UNET, torch.randn(7, 32), extra={"class_labels": torch.zeros(5, 3)}),
         "extra['class_labels'] has shape (5, 3) and the batch 2 samples: allowed is a leading axis of 1 or 2",
@@ -219,7 +220,7 @@ MISTAKES = [
         lambda: run(UNET, torch.randn(1, 7, 32), null_condition=torch.randn(1, 6, 32), guidance=2.0, batched=True),
         "must have one shape: pad the shorter prompt",
     ),
-    (lambda: run(TOLD, torch.randn(7, 32)), "is told its guidance (timestep_cond): give extra={'timestep_cond': (1, 8)}"),
+    (lambda: run(TOLD, torch.randn(7, 32)), "(timestep_cond): give extra={'timestep_cond': (1, 8)}"),
     (
         lambda: gradbench.diffusers_denoiser(FLUX, diffusers.FlowMatchEulerDiscreteScheduler(), torch.randn(5, 16)),
         "FluxTransformer2DModel is told its guidance: give extra={'guidance':",
@@ -267,12 +268,14 @@ def of_a_subclass(pipe):
     return Mine(**pipe.components, requires_safety_checker=False)
 
 
-WRAPPED = [compiled, lambda pipe: pipe.unet.compile(backend="eager"), peft, compiled_peft, prepared, of_a_subclass]
+def compiled_in_place(pipe):
+    pipe.unet.compile(backend="eager")
 
 
-@pytest.mark.parametrize(
-    "change", WRAPPED, ids=["compile", "compile()", "peft", "compiled-peft", "accelerate", "subclass"]
-)
+SLOW = [pytest.param(change, marks=pytest.mark.slow) for change in (compiled, compiled_in_place, compiled_peft)]
+
+
+@pytest.mark.parametrize("change", [peft, prepared, of_a_subclass, *SLOW])
 def test_wrapped_networks_are_sampled_as_their_pipeline_samples_them(change):
     pipe = random_pipeline(TINY)
     pipe = change(pipe) or pipe
@@ -287,6 +290,7 @@ def test_wrapped_networks_are_sampled_as_their_pipeline_samples_them(change):
         assert any(g.norm() > 0 for g in grads)
 
 
+@pytest.mark.slow
 def test_what_is_called_is_the_compiled_module():
     calls = []
 

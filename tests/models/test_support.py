@@ -15,7 +15,11 @@ from tests.models.support import ROWS, outcome
 WRITTEN = support.PAGE.read_text() if support.PAGE.exists() else ""
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.pipeline}-{row.option}")
+def marked(row):
+    return pytest.param(row, marks=[pytest.mark.slow] * ("compile" in row.option), id=f"{row.pipeline}-{row.option}")
+
+
+@pytest.mark.parametrize("row", map(marked, ROWS))
 def test_a_pipeline_is_right_or_refused_as_the_page_says(row):
     assert f"| `{row.pipeline}` | `{row.option}` | {outcome(row)} |" in WRITTEN.splitlines()
 

@@ -188,3 +188,33 @@ def test_a_time_that_is_no_number_is_refused():
 def test_an_unknown_convention_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match="unknown told 'timestep'; allowed: index, 1000 t, t, 1 - t, log"):
         gradbench.NetworkDenoiser(torch.nn.Identity(), "ve", told="timestep")
+
+
+@pytest.mark.parametrize("name", ["QwenImageTransformer2DModel", "Lumina2Transformer2DModel"])
+def test_a_guided_answer_is_rescaled_as_its_pipeline_rescales_it(name):
+    """comb = neg + w (pos - neg), and then comb |pos| / |comb| along the last axis."""
+    net, model = NETS[name], made(name, **NETS[name].config)
+    x, text, null = normal(BATCH, *net.shape), normal(1, *net.text, seed=2), normal(1, *net.text, seed=3)
+
+    def asked(words):
+        time = net.time(torch.tensor(600.0, dtype=torch.float64)).expand(BATCH)
+        given = {net.sample: x, "timestep": time, "encoder_hidden_states": words.repeat(BATCH, 1, 1)}
+        return net.sign * model(**given, **expanded(net.extra, BATCH, net.shared), return_dict=False)[0]
+
+    positive, negative = asked(text), asked(null)
+    comb = negative + 4 * (positive - negative)
+    expected = comb * (positive.norm(dim=-1, keepdim=True) / comb.norm(dim=-1, keepdim=True))
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    extra = {k: v * 2 if isinstance(v, list) else v for k, v in net.extra.items()}
+    given = {"null_condition": null, "guidance": 4.0, "batched": True, "extra": extra, "null_extra": extra}
+    denoiser = gradbench.diffusers_denoiser(model, scheduler, text, **given)
+    assert relative(denoiser(x, 0.6).value, expected) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.0, -1.0])
+def test_a_scale_of_one_or_less_is_no_guidance_as_in_diffusers(scale):
+    net, model = NETS["UNet2DConditionModel"], made("UNet2DConditionModel", **NETS["UNet2DConditionModel"].config)
+    x, text, null = normal(BATCH, *net.shape), normal(1, *net.text, seed=2), normal(1, *net.text, seed=3)
+    plain = gradbench.diffusers_denoiser(model, tiny.ddim(), text, batched=True)
+    scaled = gradbench.diffusers_denoiser(model, tiny.ddim(), text, null_condition=null, guidance=scale, batched=True)
+    assert torch.equal(scaled(x, 0.5).value, plain(x, 0.5).value)
