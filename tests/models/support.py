@@ -176,18 +176,17 @@ TEXT = [
     "What `from_pipeline` and `diffusers_denoiser` serve, held by tests against diffusers 0.42.1 itself. This page is",
     "written by `python -m tests.models.support`, and a test compares it with what the tests find.",
     "",
-    "**right**: in float64, on tiny networks, latents are those of the pipeline's own `__call__`, and the gradient of the",
-    "prompt's embedding is autograd's through that call, both to a relative 1e-6. **refused**: a `ValueError` before any",
-    "work.",
-    "`DDPMPipeline` and `DDIMPipeline` read no prompt; their images are held against their own call as well.",
+    "**right**: in float64, on tiny networks, latents are those of the pipeline's own `__call__`, and the gradient of",
+    "the prompt's embedding is autograd's through that call, both to a relative 1e-6. **refused**: a `ValueError` before",
+    "any work. `DDPMPipeline` and `DDIMPipeline` read no prompt; their images are held against their own call as well.",
     "",
 ]
 NETWORKS = [
     "## Networks",
     "",
     "What a network class hears of the time in its pipeline: the scheduler's timestep (`index`), t = timestep / 1000,",
-    "its complement or a quarter of log sigma. Each is held against the loop of its pipeline, sample and gradient, to 1e-6",
-    "(classes that round to float32 inside, to 5e-6).",
+    "its complement or a quarter of log sigma. Each is held against the loop of its pipeline, sample and gradient, to",
+    "1e-6 (classes that round to float32 inside, to 5e-6).",
     "",
 ]
 OTHERS = [
