@@ -178,7 +178,7 @@ TEXT = [
     "",
     "**right**: in float64, on tiny networks, latents are those of the pipeline's own `__call__`, and the gradient of",
     "the prompt's embedding is autograd's through that call, both to a relative 1e-6. **refused**: a `ValueError` before",
-    "any work. `DDPMPipeline` and `DDIMPipeline` read no prompt; their images are held against their own call too.",
+    "any work. `DDPMPipeline` and `DDIMPipeline` read no prompt; their images are held against their call.",
     "",
 ]
 NETWORKS = [
