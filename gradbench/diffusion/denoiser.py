@@ -10,15 +10,19 @@ References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, s
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import keystr, tree_map, tree_map_with_path
 
 from gradbench import checks
+from gradbench.diffusion.precision import precision_of
+from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
+from gradbench.diffusion.told import Told, check_told, time_told
 
 KINDS = ("eps", "x0", "v", "score", "flow")
 
@@ -149,6 +153,8 @@ class Denoiser(nn.Module, ABC):
     def field(self, x: Tensor, t: float, weights: tuple[float, float]) -> Tensor:
         """w_x0 x_0 + w_eps eps at (x, t), counted again when a cotangent is pulled back through it."""
         value = self(x, t).combine(*weights)
+        if value.shape != x.shape:
+            raise ValueError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
         if value.requires_grad:
             value.register_hook(self._count_pull)
         return value
@@ -157,20 +163,40 @@ class Denoiser(nn.Module, ABC):
         self.pulled += 1
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What a network is told besides x and the time: for a sample, and for the null prediction of guidance."""
+
+    condition: Tensor | None = None
+    null_condition: Tensor | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    null_extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 class NetworkDenoiser(Denoiser):
     """A network with a time input, a condition shared by the batch, and classifier-free guidance.
 
-    network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS; time = schedule.index(t), what networks of
-    this schedule are trained on, or at a `Stop` what the scheduler tells there. With guidance w != 1 both predictions
-    come from one doubled batch,
+    network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS. With guidance w != 1 both predictions come
+    from one doubled batch,
 
         out = out_null + w (out_condition - out_null)
 
-    (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
+    (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance; every other w is taken as it
+    stands, 0 being the null prediction alone). guidance_rescale: phi in [0, 1], out <- phi s out + (1 - phi) out with
+    s = std(out_condition) / std(out) over a sample (Lin et al., 2024, arXiv:2305.08891, section 3.4); or `norm`, with
+    s = |out_condition| / |out| along the last axis, as Qwen-Image and Lumina 2 have it.
+
+    told: what the network hears of the time, one of `index`, `1000 t`, `t`, `1 - t`, `log(sigma)/4` or a function of t;
+    by default the index of the schedule, and on `ve` log(sigma)/4 (see `time_told`). A condition is one sample's,
     shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
-    told, as pooled embeddings or class labels: tensors with a leading axis of 1 in mappings of any depth, which no
-    gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
-    the network in its own.
+    told, as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth, but
+    those named in `shared`, which have no such axis. encoder: a module of no arguments that gives `Conditions` in place
+    of all four, called anew at every evaluation, so that its weights are on the tape. A network without a condition is
+    guided by what it is told. precondition: EDM's scales of a network's input and output, whose result is x_0.
+
+    The state stays in its own dtype, the network in its own (`precision_of`). The network's answer, or its first entry
+    where it is a tuple or an output object, must have the shape of what it was given. Raises `ValueError`, one line,
+    for other shapes, and for a condition or an extra tensor that fits no batch.
     """
 
     clean = False
@@ -181,21 +207,33 @@ class NetworkDenoiser(Denoiser):
         schedule: Schedule | str,
         *,
         kind: str = "eps",
+        told: Told | None = None,
         condition: Tensor | None = None,
         null_condition: Tensor | None = None,
         guidance: float = 1.0,
+        guidance_rescale: float | str = 0.0,
         batched: bool = False,
         extra: Mapping[str, Any] | None = None,
         null_extra: Mapping[str, Any] | None = None,
+        shared: Collection[str] = (),
+        encoder: nn.Module | None = None,
+        precondition: Preconditioning | None = None,
     ) -> None:
         super().__init__(make_schedule(schedule))
         self.network = network
+        self.told = check_told(told, self.schedule)
         self.extra, self.null_extra = dict(extra or {}), dict(null_extra or extra or {})
+        self.shared = frozenset(shared)
         self.batched = batched
-        self.kind = checks.one_of("prediction", kind, KINDS)
+        self.kind = checks.one_of("prediction", kind, KINDS) if precondition is None else "x0"
+        self.precondition = precondition
         self.guidance = checks.finite("guidance", guidance)
+        if guidance_rescale != "norm":
+            checks.in_range("guidance_rescale", guidance_rescale, 0.0, 1.0)
+        self.guidance_rescale = guidance_rescale
+        self.encoder = encoder
         told_apart = bool(null_extra) if condition is None else null_condition is not None
-        if guidance != 1.0 and not told_apart:
+        if guidance != 1.0 and not told_apart and encoder is None:
             raise ValueError(
                 f"guidance {guidance!r} needs a condition and a null_condition, or without a condition a null_extra; "
                 "without them it must be 1"
@@ -203,43 +241,99 @@ class NetworkDenoiser(Denoiser):
         self.condition = condition
         self.null_condition = null_condition
 
+    @property
+    def conditions(self) -> Conditions:
+        """What the network is told now."""
+        if self.encoder is not None:
+            return self.encoder()
+        return Conditions(self.condition, self.null_condition, self.extra, self.null_extra)
+
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        told = getattr(t, "told", None)
-        out = self._network(x, self.schedule.index(t) if told is None else told).to(x.dtype)
-        return NetworkPrediction(self.kind, out, x, alpha, sigma)
+        time = time_told(self.told, self.schedule, t)
+        if self.precondition is None:
+            return NetworkPrediction(self.kind, self._network(x, time).to(x.dtype), x, alpha, sigma)
+        y, level = x if alpha == 1 else x / alpha, sigma / alpha
+        answer = self._network(self.precondition.inputs(y, level), time).to(x.dtype)
+        return NetworkPrediction("x0", self.precondition.outputs(y, answer, level), x, alpha, sigma)
 
     def _network(self, x: Tensor, time: float) -> Tensor:
-        dtype = next((p.dtype for p in self.network.parameters()), x.dtype)
-        batch = x.shape[0]
+        dtype = precision_of(self.network, x.dtype)
         at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
-        inputs, extra = x.to(dtype), _told(self.extra, batch, dtype, x.device)
-        condition = self._expand(self.condition, batch, dtype)
+        inputs, said = x.to(dtype), self.conditions
+        condition, extra = self._expand(said.condition, inputs), self._told(said.extra, inputs)
         if self.guidance == 1.0:
-            return self.network(inputs, at, condition, **extra)
-        null_condition = self._expand(self.null_condition, batch, dtype)
-        both = None if condition is None or null_condition is None else torch.cat([null_condition, condition])
-        told = tree_map(_doubled, _told(self.null_extra, batch, dtype, x.device), extra)
-        null, conditional = self.network(torch.cat([inputs, inputs]), at, both, **told).chunk(2)
-        return null + self.guidance * (conditional - null)
+            return _answer(self.network(inputs, at, condition, **extra), inputs)
+        null_condition, null_extra = self._expand(said.null_condition, inputs), self._told(said.null_extra, inputs)
+        both = None if condition is None or null_condition is None else _joined(null_condition, condition)
+        told = {k: v if k in self.shared else tree_map(_doubled, null_extra[k], v) for k, v in extra.items()}
+        doubled = torch.cat([inputs, inputs])
+        null, conditional = _answer(self.network(doubled, at, both, **told), doubled).chunk(2)
+        return self._rescaled(null + self.guidance * (conditional - null), conditional)
 
-    def _expand(self, condition: Tensor | None, batch: int, dtype: torch.dtype) -> Tensor | None:
+    def _rescaled(self, guided: Tensor, conditional: Tensor) -> Tensor:
+        if self.guidance_rescale == "norm":
+            return guided * (conditional.norm(dim=-1, keepdim=True) / guided.norm(dim=-1, keepdim=True))
+        if not self.guidance_rescale:
+            return guided
+        own, wanted = (p.std(dim=tuple(range(1, p.ndim)), keepdim=True) for p in (guided, conditional))
+        return torch.lerp(guided, guided * (wanted / own), float(self.guidance_rescale))
+
+    def _expand(self, condition: Tensor | None, inputs: Tensor) -> Tensor | None:
         if condition is None:
             return None
+        batch = len(inputs)
+        if self.batched and condition.shape[0] not in (1, batch):
+            raise ValueError(
+                f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
+                "with batched=True allowed is one row a sample (as many prompts as noises), or one for all"
+            )
         own = condition.shape[1:] if self.batched else condition.shape
-        return condition.to(dtype).expand(batch, *own)
+        return condition.to(inputs.device, inputs.dtype).expand(batch, *own)
+
+    def _told(self, extra: Mapping[str, Any], inputs: Tensor) -> dict[str, Any]:
+        """What else the network is told, for every sample of a batch; whole numbers keep their type."""
+        batch = len(inputs)
+
+        def expand(path: tuple[Any, ...], tensor: Any) -> Any:
+            if not isinstance(tensor, Tensor):
+                return tensor
+            name = path[0].key
+            if name in self.shared:
+                return tensor.to(inputs.device)
+            if tensor.ndim == 0 or tensor.shape[0] not in (1, batch):
+                raise ValueError(
+                    f"extra{keystr(path)} has shape {tuple(tensor.shape)} and the batch {batch} samples: allowed is "
+                    f"a leading axis of 1 or {batch}"
+                )
+            moved = tensor.to(inputs.device, inputs.dtype if tensor.is_floating_point() else tensor.dtype)
+            return moved.expand(batch, *tensor.shape[1:]).contiguous()
+
+        return tree_map_with_path(expand, dict(extra))
 
 
-def _told(extra: Mapping[str, Any], batch: int, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
-    """What else the network is told, for every sample of a batch; whole numbers keep their type."""
+def _answer(answer: Any, inputs: Tensor) -> Tensor:
+    """A network's answer, in the shape of its input: a tensor, or the first entry of a tuple or output object."""
+    found = answer
+    if not isinstance(answer, Tensor):
+        found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
+    if not isinstance(found, Tensor):
+        raise ValueError(f"the network must answer with a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
+    if found.shape != inputs.shape:
+        raise ValueError(
+            f"the network answers {tuple(found.shape)} to an input {tuple(inputs.shape)}: its answer must have the "
+            "shape of x, batch and all"
+        )
+    return found
 
-    def expand(tensor: Any) -> Any:
-        if not isinstance(tensor, Tensor):
-            return tensor
-        moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-        return moved.expand(batch, *tensor.shape[1:])
 
-    return tree_map(expand, dict(extra))
+def _joined(null: Tensor, conditional: Tensor) -> Tensor:
+    if null.shape != conditional.shape:
+        raise ValueError(
+            f"null_condition {tuple(null.shape)} and condition {tuple(conditional.shape)} must have one shape: "
+            "pad the shorter prompt"
+        )
+    return torch.cat([null, conditional])
 
 
 def _doubled(null: Any, conditional: Any) -> Any:

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from gradbench import checks
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.grid import tells, tiles
+from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.schedule import ends_of
 from gradbench.diffusion.wiener import LEVELS, path
 from gradbench.samplers.rollout import Rollout
@@ -48,7 +49,7 @@ def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_
         "tiled": tiles(rollout.grid),
         "told": tells(rollout.grid),
     }
-    dtype = str(next(rollout.denoiser.parameters(), x_T).dtype).removeprefix("torch.")
+    dtype = str(precision_of(getattr(rollout.denoiser, "network", rollout.denoiser), x_T.dtype)).removeprefix("torch.")
     return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
 
 

@@ -77,10 +77,9 @@ def _add(found: dict[Name, Held], path: str, name: str, value: Any, depth: int) 
         found[path, name] = value, None
     elif isinstance(value, Tensor):
         found[path, name] = value, _version(value)
-    elif isinstance(value, _CONTAINERS):
-        if depth and len(value) <= WIDTH:
-            for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
-                _add(found, path, f"{name}[{key!r}]", entry, depth - 1)
+    elif isinstance(value, _CONTAINERS) and depth and len(value) <= WIDTH:
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            _add(found, path, f"{name}[{key!r}]", entry, depth - 1)
 
 
 def _same(old: Held, new: Held) -> bool:

@@ -1,35 +1,65 @@
 """A latent diffusion model's decoder, from latents to images in [0, 1]."""
 
-from typing import Any
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
+from gradbench.diffusion.precision import precision_of
+from gradbench.models.conventions import unwrapped
 from gradbench.models.network import set_inner_checkpointing
+from gradbench.models.placed import refuse_moving
 
 
 class LatentDecoder(nn.Module):
     """images = D(z / scaling + shift) / 2 + 1/2, with D a diffusers autoencoder's decoder: not clamped.
 
-    z: latents (b, c, h, w), in any precision; D works in its own and the images (b, 3, f h, f w) have that of z. With
-    `checkpointing` the decoder's blocks are computed again in a backward pass, one block's tape at a time: without it
-    the tape of one decoded image is larger than that of one evaluation of the U-Net; None leaves it as it is. Raises
-    `ValueError` for an autoencoder that shifts and scales each channel of its own. References: Rombach et al., 2022,
-    arXiv:2112.10752, section 3.1.
+    z: latents (b, c, h, w), in any precision; D works in its own and the images (b, 3, f h, f w) have that of z. A
+    float16 autoencoder whose configuration says `force_upcast` overflows inside: D is then a float32 copy of it, and
+    works outside of float16 autocast. With `checkpointing` the decoder's blocks are computed again in a backward pass,
+    one block's tape at a time: without it the tape of one decoded image is larger than that of one evaluation of the
+    U-Net; None leaves it as it is. Raises `ValueError` for an autoencoder that shifts and scales each channel of its
+    own, that decodes in tiles, or whose weights are offloaded. References: Rombach et al., 2022, arXiv:2112.10752,
+    section 3.1.
     """
 
     def __init__(self, vae: Any, checkpointing: bool | None = True) -> None:
         super().__init__()
+        vae = unwrapped(vae)
         if getattr(vae.config, "latents_mean", None) is not None:
             raise ValueError(f"{type(vae).__name__} has latents_mean and latents_std: allowed is one scaling_factor")
+        if getattr(vae, "use_tiling", False):
+            raise ValueError(f"{type(vae).__name__} decodes in tiles, another map: call pipe.vae.disable_tiling()")
+        refuse_moving(vae, type(vae).__name__)
         if checkpointing is not None:
             set_inner_checkpointing(vae, checkpointing)
         self.first: nn.Module = getattr(vae, "post_quant_conv", None) or nn.Identity()
         self.decoder: nn.Module = vae.decoder
         self.scaling = float(vae.config.scaling_factor)
         self.shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
+        self.upcast = bool(getattr(vae.config, "force_upcast", False))
+        if self._overflows():
+            self.first, self.decoder = (copy.deepcopy(part).float() for part in (self.first, self.decoder))
 
     def forward(self, z: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, 3, f h, f w)."""
-        dtype = next(self.decoder.parameters()).dtype
-        images = self.decoder(self.first((z / self.scaling + self.shift).to(dtype)))
-        return (images / 2 + 0.5).to(z.dtype)
+        with self._outside_of_half(z.device.type):
+            inputs = (z / self.scaling + self.shift).to(precision_of(self.decoder, z.dtype))
+            return (self.decoder(self.first(inputs)) / 2 + 0.5).to(z.dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `.half()` and its like go through: a decoder that must not work in float16 stays in float32."""
+        super()._apply(fn, recurse)
+        return self.float() if self._overflows() else self
+
+    def _overflows(self) -> bool:
+        return self.upcast and precision_of(self.decoder, torch.float32) is torch.float16
+
+    @contextlib.contextmanager
+    def _outside_of_half(self, device: str) -> Iterator[None]:
+        half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) is torch.float16
+        with torch.autocast(device, enabled=False) if self.upcast and half else contextlib.nullcontext():
+            yield

@@ -10,39 +10,117 @@ from torch import Tensor, nn
 from gradbench import checks
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.discrete import from_diffusers
+from gradbench.diffusion.precision import precision_of
+from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.schedulers import EDM, FLOW, known
+from gradbench.diffusion.told import Told
+from gradbench.models.conventions import Convention, config_of, convention_of, unwrapped
+from gradbench.models.placed import refuse_moving
 from gradbench.samplers.scheduler import sampler_for
+
+PROMPT_MADE = ("text_embeds", "pooled_projections", "encoder_attention_mask", "encoder_hidden_states_mask")
 
 
 class DiffusersNetwork(nn.Module):
     """A diffusers U-Net or transformer as a network of (x, time, condition), whatever its arguments are called.
 
-    The condition is what cross-attention reads. Of a network that predicts a variance too (twice as many channels out
-    as in), the first half is taken. `ValueError` for a module without the arguments of a denoising network, and for a
-    condition given to one that reads none.
+    The condition is what cross-attention reads, (b, tokens, width). Of a network that predicts a variance too (twice as
+    many channels out as in), the first half is taken; of one whose flow points the other way (Lumina, Z-Image), minus
+    its answer. torch.compile's and peft's wrappers are called, and what they wrap is asked for its arguments.
+    `ValueError` for a module without the arguments of a denoising network, for a condition that is given to one that
+    reads none, missing, or of another width, and for an x without the channels that it reads.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        names = inspect.signature(model.forward).parameters
-        self._sample = next((name for name in ("sample", "hidden_states") if name in names), "")
-        if not self._sample or "timestep" not in names:
-            raise ValueError(
-                f"{type(model).__name__} is no denoising network of diffusers: its forward must take "
-                f"sample (or hidden_states) and timestep, it takes {', '.join(names)}"
-            )
-        self._reads = "encoder_hidden_states" in names
+        inner = unwrapped(model)
+        self._names = tuple(inspect.signature(inner.forward).parameters)
+        self._sample, self._time, self._text = _arguments(inner, self._names)
+        self._needs = _required(inner, self._text)
+        self._convention = convention_of(model) or Convention(channels=None)
+        self._config = config_of(model)
+        self._scale = float(self._config.get("timestep_scale") or 1.0) if "Sana" in type(inner).__name__ else 1.0
         self.model = model
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """What the model works in."""
+        return precision_of(self.model, torch.float32) if any(True for _ in self.model.parameters()) else None
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """(b, c, *x), (), (b, tokens, width) -> (b, c, *x)."""
+        self._check(x, condition)
+        at = (self._scale * time).to(x.dtype if self._convention.cast else time.dtype).expand(len(x))
+        if self._sample == "x":  # Z-Image takes lists of images of one frame, and answers with one
+            given = {"x": list(x.unsqueeze(2)), "t": at, "cap_feats": list(_given(condition)), **extra}
+            answer = self.model(**given, return_dict=False)[0]
+            return self._convention.sign * torch.stack(list(answer)).squeeze(2)
+        inputs = {self._sample: x, self._time: at, **extra}
         if condition is not None:
-            if not self._reads:
-                raise ValueError(f"{type(self.model).__name__} reads no condition: leave it out")
-            extra["encoder_hidden_states"] = condition
-        inputs = {self._sample: x, "timestep": time.expand(len(x)), **extra}
-        return self.model(**inputs, return_dict=False)[0][:, : x.shape[1]]
+            frames = self._convention.per_frame
+            inputs[self._text] = condition if frames is None else condition.repeat_interleave(x.shape[frames], dim=0)
+        if "return_dict" in self._names:
+            inputs["return_dict"] = False
+        answer = self.model(**inputs)
+        if not isinstance(answer, Tensor):
+            answer = answer[0] if isinstance(answer, tuple | list) else answer.sample
+        if answer.ndim > 1 and answer.shape[1] == 2 * x.shape[1]:
+            answer = answer[:, : x.shape[1]]
+        return answer if self._convention.sign == 1 else -answer
+
+    def _check(self, x: Tensor, condition: Tensor | None) -> None:
+        name = type(unwrapped(self.model)).__name__
+        if condition is not None and not self._text:
+            raise ValueError(f"{name} reads no condition: leave it out")
+        if condition is None and self._needs:
+            raise ValueError(f"{name} reads a condition ({self._text}): give condition=, as text encoders make it")
+        reads, axis = self._config.get("in_channels"), self._convention.channels
+        if axis is not None and isinstance(reads, int) and (x.ndim <= axis or x.shape[axis] != reads):
+            raise ValueError(
+                f"{name} reads {reads} channels, and x {tuple(x.shape)} has {x.shape[axis] if x.ndim > axis else 0}: "
+                "where it reads a mask or another image too (inpainting, editing), wrap it in a module that adds them "
+                "to x, and give that to NetworkDenoiser"
+            )
+        if condition is None:
+            return
+        if condition.ndim != 3 and self._convention.width:
+            raise ValueError(
+                f"{name} reads a condition (b, tokens, width) and is given {tuple(condition.shape)}: give (tokens, "
+                "width), shared by the batch, or (1 or b, tokens, width) with batched=True"
+            )
+        width = self._config.get(self._convention.width)
+        if self._config.get("encoder_hid_dim") is not None:
+            width = self._config["encoder_hid_dim"]
+        if isinstance(width, int) and condition.shape[-1] != width:
+            raise ValueError(f"{name} reads a condition of width {width}, got {tuple(condition.shape)}")
+
+
+def _given(condition: Tensor | None) -> Tensor:
+    assert condition is not None  # checked before
+    return condition
+
+
+def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]:
+    """The names of x, of the time and of the condition, the last empty where none is read."""
+    if {"x", "t", "cap_feats"} <= set(names):
+        return "x", "t", "cap_feats"
+    sample = next((name for name in ("sample", "hidden_states") if name in names), "")
+    if not sample or "timestep" not in names:
+        raise ValueError(
+            f"{type(model).__name__} is no denoising network of diffusers: its forward must take "
+            f"sample (or hidden_states) and timestep, it takes {', '.join(names)}"
+        )
+    return sample, "timestep", "encoder_hidden_states" if "encoder_hidden_states" in names else ""
+
+
+def _required(model: nn.Module, text: str) -> bool:
+    """Whether it fails without a condition: where the argument has no default, or is the only text that it reads."""
+    if not text:
+        return False
+    convention = convention_of(model)
+    own = inspect.signature(model.forward).parameters[text].default is inspect.Parameter.empty
+    return own or bool(convention and convention.width)
 
 
 KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction": "flow"}
@@ -61,6 +139,33 @@ def kind_of(scheduler: Any) -> str:
     return KINDS[checks.one_of("prediction_type", prediction, KINDS)]
 
 
+def preconditioning_of(scheduler: Any) -> Preconditioning | None:
+    """EDM's scales where the scheduler applies them to what the network is given and answers."""
+    if not hasattr(scheduler, "precondition_outputs"):
+        return None
+    config = scheduler.config
+    return Preconditioning(float(config["sigma_data"]), config["prediction_type"])
+
+
+def told_by(model: nn.Module, scheduler: Any) -> Told | None:
+    """What the network is told, by its class and its scheduler; `ValueError` where neither says."""
+    convention, name = convention_of(model), type(unwrapped(model)).__name__
+    ask = (
+        "say what it is told of the time: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
+        "'log(sigma)/4' or a function of t"
+    )
+    if convention is None:
+        raise ValueError(f"{name} is no network whose convention is known: {ask}")
+    config = getattr(scheduler, "config", {})
+    if hasattr(scheduler, "precondition_noise"):
+        if convention.told != "index" or not type(scheduler).__name__.startswith("EDM"):
+            raise ValueError(f"{type(scheduler).__name__} with {name}: {ask}")
+        return "log(sigma)/4"
+    if config.get("timestep_type") == "continuous" and convention.told == "index":
+        raise ValueError(f"the scheduler has timestep_type='continuous': {ask}")
+    return convention.told if convention.told != "index" or not isinstance(scheduler, Schedule) else None
+
+
 def diffusers_denoiser(
     model: nn.Module,
     scheduler: Any,
@@ -68,37 +173,57 @@ def diffusers_denoiser(
     *,
     null_condition: Tensor | None = None,
     guidance: float = 1.0,
+    guidance_rescale: float | str | None = None,
+    told: Told | None = None,
     batched: bool = False,
     extra: Mapping[str, Any] | None = None,
     null_extra: Mapping[str, Any] | None = None,
+    encoder: nn.Module | None = None,
     inner_checkpointing: bool | None = None,
     compile: bool = False,
 ) -> NetworkDenoiser:
     """A denoiser of a diffusers network and its scheduler's noise schedule and prediction type.
 
     condition: (tokens, width), shared by the batch, or with `batched` (1 or b, tokens, width), as text encoders give
-    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps. extra, null_extra: further
-    arguments of the network, tensors with a leading axis of 1 (`pooled_projections`, `added_cond_kwargs`,
-    `class_labels`). inner_checkpointing: whether the network recomputes its own blocks in a backward pass, an axis of
-    its own that goes with every estimator; None leaves it as it is. compile: torch.compile of the network. Raises
-    `ValueError` for schedulers and networks that are none of these.
+    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps; one of EDM's brings its
+    preconditioning. guidance: w of `NetworkDenoiser`; as in diffusers, w <= 1 means none (Z-Image's pipeline counts
+    from 0: its scale is w - 1). guidance_rescale: by default the class's own (`norm` for Qwen-Image and Lumina 2, else
+    none). told: what the network hears of the time, by default what its class hears in its pipeline. extra, null_extra:
+    further arguments of the network, tensors with a leading axis of 1 or b (`pooled_projections`, `added_cond_kwargs`,
+    `class_labels`), or as they are where the class has no such axis (`img_ids`, `image_rotary_emb`).
+    inner_checkpointing: whether the network recomputes its own blocks in a backward pass, an axis of its own that goes
+    with every estimator; None leaves it as it is. compile: torch.compile of the network. Raises `ValueError` for
+    schedulers and networks that are none of these, for a class or a scheduler whose convention is not known until
+    `told` names it, for a network distilled with guidance inside that is told none, for pooled embeddings under
+    guidance without those of the null prompt, and for weights that are moved or kept from step to step by hooks.
     """
     network: nn.Module = DiffusersNetwork(model)
+    refuse_moving(model)
+    guided = checks.finite("guidance", guidance) > 1.0
+    _refuse_half_told(model, extra or {}, null_extra, guided and encoder is None)
+    told = told_by(model, scheduler) if told is None else told
+    convention = convention_of(model) or Convention()
     if inner_checkpointing is not None:
         set_inner_checkpointing(model, inner_checkpointing)
     schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
+    precondition = preconditioning_of(scheduler)
     if compile:
         network = torch.compile(network)  # type: ignore[assignment]
     made = NetworkDenoiser(
         network,
         schedule,
-        kind=kind_of(scheduler),
+        kind="x0" if precondition is not None else kind_of(scheduler),
+        told=told,
         condition=condition,
         null_condition=null_condition,
-        guidance=guidance,
+        guidance=float(guidance) if guided else 1.0,
+        guidance_rescale=convention.rescale if guidance_rescale is None else guidance_rescale,
         batched=batched,
         extra=extra,
         null_extra=null_extra,
+        shared=convention.shared,
+        encoder=encoder,
+        precondition=precondition,
     )
     if not isinstance(scheduler, Schedule):
         try:
@@ -108,8 +233,25 @@ def diffusers_denoiser(
     return made
 
 
+def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, guided: bool) -> None:
+    """`ValueError` for a distilled network without its guidance, and for guidance without the null prompt's extra."""
+    config, name = config_of(model), type(unwrapped(model)).__name__
+    if config.get("time_cond_proj_dim") is not None and "timestep_cond" not in extra:
+        raise ValueError(
+            f"{name} is told its guidance (timestep_cond): give extra={{'timestep_cond': (1, "
+            f"{config['time_cond_proj_dim']})}}, as its pipeline's get_guidance_scale_embedding makes it"
+        )
+    if config.get("guidance_embeds") and "guidance" not in extra:
+        raise ValueError(f"{name} is told its guidance: give extra={{'guidance': torch.tensor([3.5])}}, of its scale")
+    held = [*extra, *(key for value in extra.values() if isinstance(value, Mapping) for key in value)]
+    made = [key for key in PROMPT_MADE if key in held]
+    if guided and made and null_extra is None:
+        raise ValueError(f"guidance needs null_extra: {made[0]} in extra is the prompt's, give the null prompt's too")
+
+
 def set_inner_checkpointing(model: Any, on: bool) -> None:
     """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` where it has none."""
+    model = unwrapped(model)
     if on and not getattr(model, "_supports_gradient_checkpointing", False):
         raise ValueError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")
     if on:

@@ -4,21 +4,26 @@ Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `s
 is ever called.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gradbench.diffusion.denoiser import NetworkDenoiser
+from gradbench import checks
+from gradbench.diffusion.denoiser import Conditions, NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
+from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.scheduler_grid import grid_of
+from gradbench.models.conventions import config_of
 from gradbench.models.decoder import LatentDecoder
 from gradbench.models.network import diffusers_denoiser
+from gradbench.models.placed import refuse_moving
+from gradbench.models.prompt import Prompt, PromptEncoder, encoders_of, refuse_unreached
 from gradbench.objectives.catalogue import make_objective
 from gradbench.objectives.decoded import Decoded
+from gradbench.samplers.scheduler import sampler_for
 
 FAMILIES = (
     "StableDiffusionPipeline",
@@ -28,15 +33,17 @@ FAMILIES = (
     "DDIMPipeline",
 )
 GUIDANCE = {"StableDiffusionPipeline": 7.5, "StableDiffusionXLPipeline": 5.0, "StableDiffusion3Pipeline": 7.0}
+ENCODE = ("once", "on-tape")
 
 
 @dataclass(frozen=True)
 class PipelineParts:
     """What `gradbench.sample` needs of a pipeline, and what a reward needs of its sample.
 
-    denoiser: the network with its guidance; its `condition` is the prompt's embedding, (1, tokens, width), a leaf.
-    decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not clamped; None for a model of pixels. shape: of
-    one sample. image_shape: of what it decodes to. scheduler: where the grid comes from.
+    denoiser: the network with its guidance; its `condition` is the prompt's embedding, (n, tokens, width) of n prompts,
+    a leaf; None where it is encoded on the tape. decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not
+    clamped; None for a model of pixels. shape: of one sample. image_shape: of what it decodes to. scheduler: where the
+    grid comes from. prompts: how many there are, 1 for a batch of any size.
     """
 
     denoiser: NetworkDenoiser
@@ -44,21 +51,32 @@ class PipelineParts:
     shape: tuple[int, int, int]
     image_shape: tuple[int, int, int]
     scheduler: Any
-
-    @property
-    def sampler(self) -> str | None:
-        """The sampler whose step is the scheduler's, the default of `gradbench.sample`; None where there is none."""
-        return self.denoiser.sampler
+    prompts: int = 1
 
     def grid(self, steps: int) -> Grid:
         """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`."""
         return grid_of(self.scheduler, steps)
 
-    def noise(self, batch: int = 1, seed: int = 0) -> Tensor:
-        """x_T (batch, *shape), drawn by key, in float32 or better on the network's device."""
-        parameter = next(self.denoiser.network.parameters())
-        dtype = parameter.dtype if parameter.dtype.itemsize >= 4 else torch.float32
-        return torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape))).to(parameter.device, dtype)
+    @property
+    def sampler(self) -> str:
+        """The selector of the sampler whose steps are the scheduler's, the default of `gradbench.sample`; `ValueError`
+        naming what would serve where there is none.
+        """
+        return sampler_for(self.scheduler)
+
+    def noise(self, batch: int | None = None, seed: int = 0) -> Tensor:
+        """Normal noise (batch, *shape), drawn by key, in float32 or better on the network's device.
+
+        It is what a pipeline's `latents=` stands for. batch: by default one for each prompt.
+        """
+        batch = self.prompts if batch is None else checks.positive_integer("batch", batch)
+        dtype = precision_of(self.denoiser.network, torch.float32)
+        noise = torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape)))
+        return noise.to(self._device, dtype if dtype.itemsize >= 4 else torch.float32)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.denoiser.network.parameters()).device
 
     def objective(self, text: str, seed: int = 0) -> nn.Module:
         """x_0 (b, *shape) -> (b), the objective or weighted sum that a text names: `colourfulness-0.1*jpeg-size`.
@@ -74,17 +92,19 @@ class PipelineParts:
         else:
             whole = Decoded(self.decoder, made.image, made.latent)
         assert whole is not None  # a sum has at least one term
-        return whole.to(next(self.denoiser.network.parameters()).device)
+        return whole.to(self._device)
 
 
 def from_pipeline(
     pipe: Any,
-    prompt: str | None = None,
+    prompt: Prompt | None = None,
     *,
-    negative_prompt: str | None = None,
+    negative_prompt: Prompt | None = None,
     guidance: float | None = None,
+    guidance_rescale: float = 0.0,
     height: int | None = None,
     width: int | None = None,
+    encode: str = "once",
     freeze: bool = True,
     inner_checkpointing: bool | None = None,
     decoder_checkpointing: bool | None = True,
@@ -92,96 +112,91 @@ def from_pipeline(
 ) -> PipelineParts:
     """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a model of pixels without a prompt.
 
-    negative_prompt: what guidance leads away from, by default the pipeline's own: an empty prompt, or zeros where its
-    configuration says so. guidance: the classifier-free guidance scale, by default the pipeline's own (`GUIDANCE`), and
-    1 without a prompt. height, width: of the image in pixels, by default the model's own. freeze: weights get
-    `requires_grad_(False)`, but those of adapters (`lora_` in their name); pass False to train others, and name them in
-    `wrt`. Networks stay on their device and in their precision. Raises `ValueError` for other pipelines, and for
-    networks distilled with guidance inside, which read what this one does not know of; for a prompt where none is read;
-    and for what the scheduler's schedule cannot be (`clip_sample`).
+    prompt: a text for all samples, or a list, one a sample. negative_prompt: what guidance leads away from, by default
+    the pipeline's own: an empty prompt, or zeros where its configuration says so. guidance: the classifier-free
+    guidance scale, by default the pipeline's own (`GUIDANCE`), and 1 without a prompt; a scale of 1 or less means none,
+    as in diffusers. guidance_rescale: the pipelines' option of that name (see `NetworkDenoiser`). height, width: of the
+    image in pixels, by default the model's own. encode: `once` makes the embeddings here, as leaves; `on-tape` makes
+    them anew at every evaluation of the network, so that weights of the text encoders that `wrt` names get their
+    gradient. freeze: weights get `requires_grad_(False)`, but those of adapters (`lora_` in their name); pass False to
+    train others, and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and
+    peft's wrappers stay on. Raises `ValueError` for other pipelines, and for classes of one's own whose `__call__` is
+    another; for networks that read what this one does not know of (guidance distilled inside, images); for offloaded
+    weights; for trainable weights of a text encoder under `encode="once"`; for a prompt where none is read; and for
+    what the scheduler's schedule cannot be (`clip_sample`).
     """
-    family = type(pipe).__name__
-    if family not in FAMILIES:
-        raise ValueError(f"pipeline {family} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser")
-    model = getattr(pipe, "unet", None) or pipe.transformer
-    if getattr(model.config, "time_cond_proj_dim", None) is not None:
-        raise ValueError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
+    family = _family(pipe)
+    checks.one_of("encode", encode, ENCODE)
+    model = pipe.transformer if getattr(pipe, "unet", None) is None else pipe.unet
     vae = getattr(pipe, "vae", None)
-    if freeze:
-        for part in (model, vae, *(getattr(pipe, f"text_encoder{i}", None) for i in ("", "_2", "_3"))):
-            for name, parameter in part.named_parameters() if part is not None else ():
-                parameter.requires_grad_(parameter.requires_grad and "lora_" in name)
-    factor = 1 if vae is None else 2 ** (len(vae.config.block_out_channels) - 1)
-    own = model.config.sample_size
+    config = config_of(model)
+    if config.get("time_cond_proj_dim") is not None:
+        raise ValueError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
+    if config.get("encoder_hid_dim_type") not in (None, "text_proj"):
+        raise ValueError(
+            f"the network of this {family} reads images too (an IP adapter): call pipe.unload_ip_adapter()"
+        )
+    parts = {"the network": model, **({} if vae is None else {"vae": vae}), **encoders_of(pipe)}
+    for name, part in parts.items():
+        refuse_moving(part, name)
+        for key, parameter in part.named_parameters() if freeze else ():
+            parameter.requires_grad_(parameter.requires_grad and "lora_" in key)
+    if encode == "once":
+        refuse_unreached(pipe)
+    factor = 1 if vae is None else 2 ** (len(config_of(vae)["block_out_channels"]) - 1)
+    patch = 1 if vae is None else int(config.get("patch_size") or 1)
+    own = config["sample_size"]
     own_high, own_wide = own if isinstance(own, list | tuple) else (own, own)
-    high = own_high if height is None else _latent(height, factor)
-    wide = own_wide if width is None else _latent(width, factor)
-    condition = null = None
-    extra: dict[str, Any] = {}
-    null_extra: dict[str, Any] = {}
+    high = own_high if height is None else _latent(height, factor, patch)
+    wide = own_wide if width is None else _latent(width, factor, patch)
+    encoder, said = None, Conditions()
     if hasattr(pipe, "encode_prompt"):
         if prompt is None:
             raise ValueError(f"pipeline {family} reads a prompt: give prompt='...'")
-        guidance = GUIDANCE[family] if guidance is None else guidance
-        condition, null, *pooled = _encode(pipe, prompt, negative_prompt, next(model.parameters()).device)
-        told = {"StableDiffusionXLPipeline": _told_xl, "StableDiffusion3Pipeline": _told_3}.get(family)
-        if told is not None:
-            extra, null_extra = (told(p, (high * factor, wide * factor)) for p in pooled)
-    elif prompt is not None:
+        guidance = GUIDANCE[family] if guidance is None else checks.finite("guidance", guidance)
+        device, size = next(model.parameters()).device, (high * factor, wide * factor)
+        encoder = PromptEncoder(pipe, family, prompt, negative_prompt, guidance > 1, size, device)
+        said = encoder.once() if encode == "once" else said
+    elif prompt is not None or encode == "on-tape":
         raise ValueError(f"pipeline {family} reads no prompt: leave it out, got {prompt!r}")
     denoiser = diffusers_denoiser(
         model,
         pipe.scheduler,
-        condition,
-        null_condition=null,
+        said.condition,
+        null_condition=said.null_condition,
         guidance=1.0 if guidance is None else guidance,
+        guidance_rescale=guidance_rescale,
         batched=True,
-        extra=extra,
-        null_extra=null_extra,
+        extra=said.extra,
+        null_extra=said.null_extra or None,
+        encoder=encoder if encode == "on-tape" else None,
         inner_checkpointing=inner_checkpointing,
         compile=compile,
     )
     decoder = None if vae is None else LatentDecoder(vae, decoder_checkpointing)
-    channels = model.config.in_channels
+    channels = config["in_channels"]
     image_shape = (channels if vae is None else 3, high * factor, wide * factor)
-    return PipelineParts(denoiser, decoder, (channels, high, wide), image_shape, pipe.scheduler)
+    prompts = 1 if encoder is None else len(encoder.prompts)
+    return PipelineParts(denoiser, decoder, (channels, high, wide), image_shape, pipe.scheduler, prompts)
 
 
-def _latent(pixels: int, factor: int) -> int:
-    if pixels < factor or pixels % factor:
-        raise ValueError(f"height and width must be multiples of {factor} pixels, got {pixels!r}")
-    return pixels // factor
-
-
-def _encode(pipe: Any, prompt: str, negative_prompt: str | None, device: torch.device) -> Sequence[Tensor]:
-    """Embeddings of the prompt and of the negative one, (1, tokens, width), then their pooled ones where there are.
-
-    They are made where the text encoder is, and go to the network's device.
-    """
-    with torch.no_grad():
-        found = pipe.encode_prompt(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=True,
-            **_places(pipe),
+def _family(pipe: Any) -> str:
+    """The known class that a pipeline is of, or derives from without a loop of its own."""
+    own = type(pipe)
+    known = next((kind for kind in own.__mro__ if kind.__name__ in FAMILIES), None)
+    if known is None:
+        raise ValueError(
+            f"pipeline {own.__name__} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser"
         )
-    return [embedding.detach().clone().to(device) for embedding in found]
+    if own.__call__ is not known.__call__:
+        raise ValueError(
+            f"pipeline {own.__name__} has a __call__ of its own, which need not be that of {known.__name__}: "
+            f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
+        )
+    return known.__name__
 
 
-def _places(pipe: Any) -> dict[str, Any]:
-    """Version 3 encodes a prompt by three encoders, XL by two, the first versions by one."""
-    device = next(pipe.text_encoder.parameters()).device if pipe.text_encoder is not None else pipe.device
-    if type(pipe).__name__ == "StableDiffusion3Pipeline":
-        return {"prompt_2": None, "prompt_3": None, "device": device}
-    return {"device": device}
-
-
-def _told_xl(pooled: Tensor, size: Sequence[int]) -> dict[str, Any]:
-    """XL is told the pooled embedding and the image's sizes: original, crop, target."""
-    ids = torch.tensor([[*size, 0, 0, *size]], dtype=pooled.dtype, device=pooled.device)
-    return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids}}
-
-
-def _told_3(pooled: Tensor, size: Sequence[int]) -> dict[str, Any]:
-    return {"pooled_projections": pooled}
+def _latent(pixels: int, factor: int, patch: int) -> int:
+    if pixels < factor * patch or pixels % (factor * patch):
+        raise ValueError(f"height and width must be multiples of {factor * patch} pixels, got {pixels!r}")
+    return pixels // factor

@@ -42,6 +42,7 @@ SD15 = Architecture(
         "layers_per_block": 2,
         "down_block_types": ("DownEncoderBlock2D",) * 4,
         "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "force_upcast": False,  # its pipeline decodes in half precision
     },
     text_encoder={
         "hidden_size": 768,
@@ -69,6 +70,7 @@ TINY = Architecture(
         "norm_num_groups": 8,
         "down_block_types": ("DownEncoderBlock2D",) * 2,
         "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "force_upcast": False,
     },
     text_encoder={
         "hidden_size": 32,

@@ -94,7 +94,8 @@ def test_a_transformer_of_stable_diffusion_3_predicts_a_flow():
     told = {"null_condition": null, "null_extra": {"pooled_projections": null_pooled}}
     guided = diffusers_denoiser(model, scheduler, condition, guidance=4.0, **given, **told)
     assert close(answer(guided, x, 0.6), other + 4 * (one - other))
-    half = diffusers_denoiser(model, scheduler, condition, guidance=4.0, **given, null_condition=null)
+    same = {"null_condition": null, "null_extra": {"pooled_projections": pooled}}
+    half = diffusers_denoiser(model, scheduler, condition, guidance=4.0, **given, **same)
     assert close(answer(half, x, 0.6), direct(null, pooled) + 4 * (one - direct(null, pooled)))
 
 

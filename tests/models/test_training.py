@@ -138,7 +138,7 @@ def test_parameters_changed_in_place_before_the_backward_pass_are_an_error(gradi
     reward = rewards(parts, parts.noise(1), lora, gradient).mean()
     reward.backward(retain_graph=True)
     torch.optim.SGD(lora, lr=1.0).step()
-    with pytest.raises(RuntimeError, match="modified by an inplace operation|was changed between the sample and its backward pass"):
+    with pytest.raises(RuntimeError, match="modified by an inplace operation|was changed between the sample and"):
         reward.backward()
 
 

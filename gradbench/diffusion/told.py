@@ -1,0 +1,59 @@
+"""What a network is told of the time: every convention in use, as a function of the schedule and of t.
+
+A time of a scheduler's grid may carry the scheduler's own timestep (`t.told`): where there is one it is what a pipeline
+hands on, rounded as the scheduler rounds it.
+"""
+
+import math
+from collections.abc import Callable
+
+from gradbench import checks
+from gradbench.diffusion.schedule import Rectified, Schedule, VarianceExploding
+
+Told = str | Callable[[float], float]
+
+
+def _index(schedule: Schedule, t: float) -> float:
+    own = getattr(t, "told", None)
+    return schedule.index(t) if own is None else float(own)
+
+
+def _clock(schedule: Schedule, t: float) -> float:
+    """t, which a flow's scheduler counts in train_steps t."""
+    own = getattr(t, "told", None)
+    return float(t) if own is None or not isinstance(schedule, Rectified) else float(own) / schedule.train_steps
+
+
+CONVENTIONS: dict[str, Callable[[Schedule, float], float]] = {
+    "index": _index,
+    "1000 t": lambda schedule, t: schedule.train_steps * _clock(schedule, t),
+    "t": _clock,
+    "1 - t": lambda schedule, t: 1 - _clock(schedule, t),
+    "log(sigma)/4": lambda schedule, t: -schedule.log_snr(t) / 4,
+}
+
+
+def check_told(told: Told | None, schedule: Schedule) -> Told:
+    """A convention that there is, or a function; by default the index, and on `ve` log(sigma)/4, as EDM has it."""
+    if told is None:
+        return "log(sigma)/4" if isinstance(schedule, VarianceExploding) else "index"
+    if callable(told):
+        return told
+    return checks.one_of("told", told, CONVENTIONS)
+
+
+def time_told(told: Told, schedule: Schedule, t: float) -> float:
+    """What the network hears of t:
+
+        index           the scheduler's timestep: train_steps t - 1 on a table of alphas, train_steps t on a flow
+        1000 t          train_steps t
+        t, 1 - t
+        log(sigma)/4    c_noise, with sigma / alpha for sigma
+
+    or told(t). `ValueError` where that is no number. References: Karras et al., 2022, arXiv:2206.00364, table 1
+    (c_noise).
+    """
+    value = float(told(t)) if callable(told) else CONVENTIONS[told](schedule, t)
+    if not math.isfinite(value):
+        raise ValueError(f"the network is told {value} of t = {float(t):g} (told={told!r}): end the grid before it")
+    return value

@@ -1,0 +1,99 @@
+"""What each network class of diffusers is told and how its answer is read, as its own pipeline does it.
+
+Read off the pipelines of diffusers 0.42.1, each entry held by a test against the loop of its pipeline. A class that is
+not here is asked for: its convention cannot be guessed, and a wrong one gives a wrong sample without a word.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from gradbench.diffusion.told import Told
+
+
+@dataclass(frozen=True)
+class Convention:
+    """told: of the time. sign: of the flow that it predicts. width: the configuration's name for the width of the
+    condition. channels: the axis of x that has `in_channels`, None where x is not laid out by it. shared: arguments
+    without an axis of the batch. rescale: how its pipeline rescales a guided prediction. per_frame: the axis of frames,
+    where each reads a condition of its own. cast: whether the time is in the network's precision.
+    """
+
+    told: Told = "index"
+    sign: int = 1
+    width: str = ""
+    channels: int | None = 1
+    shared: tuple[str, ...] = ()
+    rescale: float | str = 0.0
+    per_frame: int | None = None
+    cast: bool = False
+
+
+FRAMES_FIRST = 2  # (b, frames, c, h, w)
+PACKED = -1  # (b, tokens, c)
+IDS = ("img_ids", "txt_ids")
+ROTARY = ("image_rotary_emb",)
+
+CONVENTIONS: dict[str, Convention] = {
+    "UNet1DModel": Convention(channels=None),
+    "UNet2DModel": Convention(),
+    "UNet2DConditionModel": Convention(width="cross_attention_dim"),
+    "UNet3DConditionModel": Convention(width="cross_attention_dim"),
+    "UNetMotionModel": Convention(width="cross_attention_dim", per_frame=2),
+    "UNetSpatioTemporalConditionModel": Convention("log(sigma)/4", width="cross_attention_dim", channels=FRAMES_FIRST),
+    "AllegroTransformer3DModel": Convention(width="caption_channels", shared=ROTARY),
+    "AuraFlowTransformer2DModel": Convention("t", width="joint_attention_dim"),
+    "ChromaTransformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED, shared=IDS),
+    "CogVideoXTransformer3DModel": Convention(width="text_embed_dim", channels=FRAMES_FIRST, shared=ROTARY),
+    "CogView3PlusTransformer2DModel": Convention(width="text_embed_dim"),
+    "CogView4Transformer2DModel": Convention(width="text_embed_dim", shared=ROTARY),
+    "DiTTransformer2DModel": Convention(),
+    "FluxTransformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED, shared=IDS),
+    "Flux2Transformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED),
+    "HunyuanDiT2DModel": Convention(width="cross_attention_dim", shared=ROTARY, cast=True),
+    "HunyuanVideoTransformer3DModel": Convention(width="text_embed_dim"),
+    "LatteTransformer3DModel": Convention(width="caption_channels"),
+    "LTXVideoTransformer3DModel": Convention(width="caption_channels", channels=PACKED),
+    "Lumina2Transformer2DModel": Convention("1 - t", sign=-1, width="cap_feat_dim", rescale="norm"),
+    "LuminaNextDiT2DModel": Convention("1 - t", sign=-1, width="cross_attention_dim", shared=ROTARY),
+    "PixArtTransformer2DModel": Convention(width="caption_channels"),
+    "PRXTransformer2DModel": Convention("t", width="context_in_dim"),
+    "QwenImageTransformer2DModel": Convention("t", width="joint_attention_dim", channels=PACKED, rescale="norm"),
+    "SanaTransformer2DModel": Convention(width="caption_channels"),
+    "SD3Transformer2DModel": Convention(width="joint_attention_dim"),
+    "SkyReelsV2Transformer3DModel": Convention(width="text_dim"),
+    "WanTransformer3DModel": Convention(width="text_dim"),
+    "ZImageTransformer2DModel": Convention("1 - t", sign=-1, width="cap_feat_dim"),
+}
+
+
+def unwrapped(model: Any) -> Any:
+    """The network inside torch.compile's and peft's wrappers, whose configuration and arguments are to be read."""
+    while True:
+        if "_orig_mod" in getattr(model, "_modules", {}):
+            model = model._orig_mod
+        elif any(kind.__name__ == "PeftModel" for kind in type(model).__mro__):
+            model = model.get_base_model()
+        else:
+            return model
+
+
+def convention_of(model: nn.Module) -> Convention | None:
+    """That of the class or of the known one that it derives from; the index for what is no class of diffusers.
+
+    None for another class of diffusers, and for another transformer.
+    """
+    kinds = type(unwrapped(model)).__mro__
+    for kind in kinds:
+        if kind.__name__ in CONVENTIONS:
+            return CONVENTIONS[kind.__name__]
+        if kind.__module__.startswith("diffusers.models.") or "Transformer" in kind.__name__:
+            return None
+    return Convention(channels=None)
+
+
+def config_of(model: Any) -> dict[str, Any]:
+    """The configuration of the network inside all wrappers, empty where it has none."""
+    config: Any = getattr(unwrapped(model), "config", None)
+    return {str(key): config[key] for key in config} if hasattr(config, "keys") else {}

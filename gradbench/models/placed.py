@@ -1,0 +1,37 @@
+"""Hooks that a gradient does not go with: weights that are moved between evaluations, and answers that are kept."""
+
+from typing import Any
+
+from torch import nn
+
+HARMLESS = ("layerwise_casting", "peft_autocast_disable")
+
+
+def refuse_moving(model: nn.Module, name: str = "the network") -> None:
+    """`ValueError` where accelerate offloads the weights, or a hook of diffusers offloads them or caches answers.
+
+    Offloaded weights are others, or elsewhere, when a step is taken again; a cache makes the network's answer depend on
+    the step before it. The casts of layer-wise storage are no matter.
+    """
+    for path, module in model.named_modules():
+        where = f"{name}{'.' if path else ''}{path}"
+        if _offloads(getattr(module, "_hf_hook", None)):
+            raise ValueError(
+                f"{where} is offloaded by accelerate, and its weights are elsewhere when a step is taken again: "
+                "call pipe.remove_all_hooks() and pipe.to(device)"
+            )
+        hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
+        kept = [key for key in hooks if key not in HARMLESS]
+        if kept:
+            raise ValueError(
+                f"{where} has the hook {kept[0]!r} of diffusers, which moves its weights or keeps its answers: "
+                "disable it (disable_cache, no group offloading)"
+            )
+
+
+def _offloads(hook: Any) -> bool:
+    if hook is None:
+        return False
+    if any(_offloads(inner) for inner in getattr(hook, "hooks", ())):
+        return True
+    return bool(getattr(hook, "offload", False)) or "Offload" in type(hook).__name__

@@ -1,0 +1,102 @@
+"""A pipeline's prompts, encoded: once, or anew on the tape at every evaluation of the network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradbench.diffusion.denoiser import Conditions
+
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+Prompt = str | Sequence[str]
+
+
+class PromptEncoder(nn.Module):
+    """`Conditions` of a pipeline's prompts, by its own `encode_prompt`: embeddings (n, tokens, width), pooled ones in
+    extra, and those of the negative prompt where there is guidance.
+
+    size: of the image, which XL is told. device: where the network is. Its submodules are the text encoders, so that
+    their trainable weights are seen.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        family: str,
+        prompt: Prompt,
+        negative_prompt: Prompt | None,
+        guided: bool,
+        size: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        texts = isinstance(prompt, list | tuple) and all(isinstance(text, str) for text in prompt)
+        if not (isinstance(prompt, str) or (texts and prompt)):
+            raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        negative = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt
+        if negative is not None and len(negative) != len(prompts):
+            raise ValueError(
+                f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give one, or as many"
+            )
+        self.pipe, self.family, self.size, self.device = pipe, family, tuple(size), device
+        self.prompts, self.guided = prompts, guided
+        self.negative = None if negative is None else list(negative)
+        self.encoders = nn.ModuleDict(encoders_of(pipe))
+
+    def forward(self) -> Conditions:
+        """The prompts as their encoders are now."""
+        found = self.pipe.encode_prompt(
+            prompt=self.prompts,
+            negative_prompt=self.negative,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=self.guided,
+            **self._places(),
+        )
+        moved = [None if embedding is None else embedding.to(self.device) for embedding in found]
+        condition, null, *pooled = moved if self.guided else (None if i % 2 else e for i, e in enumerate(moved))
+        extra, null_extra = ({} if p is None else self._told(p) for p in (*pooled, None, None)[:2])
+        return Conditions(condition, null, extra, null_extra or extra)
+
+    def once(self) -> Conditions:
+        """The same, outside of any tape: leaves."""
+        with torch.no_grad():
+            found = self()
+        own = {id(t): t.detach().clone() for t in (found.condition, found.null_condition) if t is not None}
+        return Conditions(
+            own.get(id(found.condition)), own.get(id(found.null_condition)), found.extra, found.null_extra
+        )
+
+    def _places(self) -> dict[str, Any]:
+        """Version 3 encodes a prompt by three encoders, XL by two, the first versions by one."""
+        first = next(iter(self.encoders.values()), None)
+        device = self.device if first is None else next(first.parameters()).device
+        more = {"prompt_2": None, "prompt_3": None} if self.family == "StableDiffusion3Pipeline" else {}
+        return {**more, "device": device}
+
+    def _told(self, pooled: Tensor) -> dict[str, Any]:
+        """XL is told the pooled embedding and the image's sizes, original, crop, target; version 3 the embedding."""
+        if self.family == "StableDiffusion3Pipeline":
+            return {"pooled_projections": pooled}
+        if self.family != "StableDiffusionXLPipeline":
+            return {}
+        ids = torch.tensor([[*self.size, 0, 0, *self.size]], dtype=pooled.dtype, device=pooled.device)
+        return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids}}
+
+
+def encoders_of(pipe: Any) -> dict[str, nn.Module]:
+    """The pipeline's text encoders by name."""
+    found = ((name, getattr(pipe, name, None)) for name in ENCODERS)
+    return {name: module for name, module in found if module is not None}
+
+
+def refuse_unreached(pipe: Any) -> None:
+    """`ValueError` where a text encoder is trainable and its embeddings are not made on the tape."""
+    for name, module in encoders_of(pipe).items():
+        trained = [key for key, parameter in module.named_parameters() if parameter.requires_grad]
+        if trained:
+            raise ValueError(
+                f"{name} has {len(trained)} trainable tensors ({trained[0]}), and the prompt is encoded outside of the "
+                f"tape: give encode='on-tape' and name them in wrt, or pipe.{name}.requires_grad_(False)"
+            )
