@@ -22,6 +22,7 @@ def _check(options: dict[str, Any]) -> None:
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
     checks.in_range("a", options.get("a", 1.0), 1e-6, 10.0)
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
+    checks.one_of("first", options.get("first", "released"), ("released", "next"))
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
 
@@ -196,8 +197,8 @@ SAMPLERS = Catalogue(
         "flow-sde",
         "the stochastic sampler of rectified flow that policy gradients use, with the flow's marginals",
         "gradbench.samplers.stochastic:FlowSDE",
-        "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
-        defaults={"a": 0.7, "grid": None},
+        "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, and its released code",
+        defaults={"a": 0.7, "first": "released", "grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time", "reverse_sde": False},
         check=_check,
         refuses=_refuse_flow_sde,
