@@ -1,5 +1,7 @@
 """Estimators that draw: unbiasedness, seeds, blocks, counts, memory, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from gradbench.measure.bias import columns
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.error import flatten, relative_error
 from gradbench.measure.reference import Reference, by_draws
+from gradbench.samplers.stochastic import StochasticRule
 
 N = 8
 UNBIASED = ("draft[k=8]", "alignprop[law=unbiased]", "reinforce", "reinforce[baseline=none]")
@@ -196,6 +199,41 @@ def test_draft_lv_to_alpha_one_is_the_published_formula():
     value = problem.objective(problem.denoiser.field(x, t, (1.0, 0.0))).sum() / 4000
     (expected,) = torch.autograd.grad(value, problem.wrt)
     assert relative_error(estimate.grads["parameters"], expected) < 0.05
+
+
+def test_draft_lv_draws_the_noise_of_its_last_step_afresh():
+    problem = gradbench.case("gaussian", dim=4, batch=2).problem(
+        sampler="ddim[eta=1]", steps=2, targets=("parameters",)
+    )
+    draws, random = 40_000, np.random.default_rng(0)
+    estimate = gradbench.estimator("draft-lv", n=2, draws=draws)(problem)
+    rollout, s = problem.rollout, problem.denoiser.schedule
+    t, end = rollout.grid[1:]
+
+    def normal():
+        return torch.from_numpy(random.standard_normal((2 * draws, 4)))
+
+    x = problem.x_T.repeat(draws, 1)
+    with torch.no_grad():
+        for k in range(2):
+            (x,) = rollout.rule.step(rollout.field, (x,), replace(rollout.interval(k), noise=normal()))
+    ratio = s.alpha(t) / s.alpha(end)
+    x = ratio * x + (s.sigma(t) ** 2 - (ratio * s.sigma(end)) ** 2) ** 0.5 * normal()
+    (x,) = rollout.rule.step(rollout.field, (x,), replace(rollout.interval(1), noise=normal()))
+    (expected,) = torch.autograd.grad(problem.objective(x).sum() / draws, problem.wrt)
+    assert relative_error(estimate.grads["parameters"], expected) < 0.02
+
+
+def test_draft_lv_gives_every_copy_its_own_noises(monkeypatch):
+    seen, step = [], StochasticRule.step
+    monkeypatch.setattr(StochasticRule, "step", lambda *a: seen.append(a[3].noise.flatten()) or step(*a))
+    for _ in range(2):  # and the same ones when it is called again
+        gradbench.estimator("draft-lv", n=3, draws=512)(problem_of())
+    (first, second) = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    noises = torch.stack(first)
+    off = torch.corrcoef(noises) - torch.eye(len(noises))
+    assert off.abs().max() < 6 / noises.shape[1] ** 0.5
 
 
 def test_memory_of_draft_grows_with_k_only(digits):
