@@ -103,7 +103,7 @@ def options(
     return found
 
 
-def counts(cell: dict[str, Any]) -> tuple[int, int, int]:
+def counts(cell: dict[str, Any]) -> tuple[float, float, float]:
     """Network evaluations forward and backward, and VJPs, counted on a Gaussian: the same for every network."""
     from gradbench.bench.worker import build
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from gradbench.estimators import support
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.drawn import Answer, Block, Drawn
+from gradbench.estimators.mean_cost import mean_cost
 from gradbench.estimators.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import Totals, pull
@@ -60,6 +61,15 @@ class Truncated(Differentiable, Drawn):
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.law.random else 0)
         return truncate(rollout, self.law.plan(rollout.steps, len(x_T), random), x_T, wrt)
+
+    @property
+    def random(self) -> bool:
+        return self.law.random
+
+    def cost(self, problem: Problem) -> tuple[float, float, float] | None:
+        if not self.law.random:
+            return None
+        return mean_cost(problem.rollout, self.law, truncate, "x_T" in problem.targets, bool(problem.wrt))
 
     def block(self, block: Block) -> Answer:
         problem, denoiser = block.problem, block.problem.denoiser

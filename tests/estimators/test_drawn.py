@@ -139,6 +139,41 @@ def test_evaluations_of_a_draw(selector, expected):
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
+MEANS = [  # at 20 steps, of the law of plans: K uniform in 0..20, in 1..20; stops uniform in 15..19 and in 17..19
+    ("alignprop", (20, 10, 10)),
+    ("alignprop[law=released-v1]", (20, 10, 10)),
+    ("alignprop[law=unbiased]", (20, 10.5, 10.5)),
+    ("refl", (18, 1, 1)),
+    ("refl[window=20]", (10.5, 1, 1)),
+    ("drtune", (20, 3, 3)),
+    ("drtune[early=3]", (19, 2.875, 2.875)),
+    ("shortcut", (20, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("selector", "expected"), MEANS)
+@pytest.mark.parametrize("sampler", ["ddim[eta=1]", "ddim"])
+def test_the_cost_of_a_random_truncation_is_the_mean_of_one_trajectory(selector, expected, sampler):
+    problem = gradbench.case("gaussian", dim=4, batch=4).problem(sampler=sampler, steps=20)
+    for draws in (1, 8):  # whatever the number side by side
+        estimate = gradbench.estimator(selector, draws=draws)(problem)
+        assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
+
+
+@pytest.mark.parametrize("sampler", ["rk4", "edict", "reversible-heun", "rex", "belm", "sde-dpm++2m"])
+@pytest.mark.parametrize("selector", [selector for selector, _ in MEANS])
+def test_mean_costs_are_what_trajectories_take_one_by_one(selector, sampler):
+    problem = gradbench.case("gaussian", dim=2, batch=1).problem(sampler=sampler, steps=5)
+    estimator, denoiser, seen = gradbench.estimator(selector.replace("20", "5"), draws=2), problem.denoiser, []
+    estimate = estimator(problem)
+    for index in range(120):
+        calls, pulled = denoiser.calls, denoiser.pulled
+        estimator.alone(problem, index)
+        seen.append((denoiser.calls - calls, denoiser.pulled - pulled))
+    told = np.array([estimate.nfe_forward + estimate.nfe_backward, estimate.vjps])
+    assert (abs(np.mean(seen, 0) - told) <= 5 * np.std(seen, 0) / 120**0.5 + 1e-9).all()
+
+
 def test_draft_on_a_deterministic_chain_is_one_gradient():
     problem = problem_of("ddim")
     estimate = gradbench.estimator("draft", k=N)(problem)
