@@ -26,7 +26,7 @@ class Interval:
     """One step's stretch of time in a chart: Python floats, and the step's noise where the rule is stochastic.
 
     t0, t1: its ends in the direction of travel. t_before: the start of the previous interval, or None in the first.
-    noise: standard normal, (b, *x).
+    noise: standard normal, (b, *x). index: the step's place k in the chain, for rules whose steps take turns.
     """
 
     chart: Chart
@@ -34,6 +34,7 @@ class Interval:
     t1: float
     t_before: float | None = None
     noise: Tensor | None = None
+    index: int = 0
 
     @property
     def before(self) -> "Interval":

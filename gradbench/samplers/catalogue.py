@@ -31,6 +31,8 @@ def _check_reversible(options: dict[str, Any]) -> None:
     for name in ("gamma", "p", "zeta"):
         if name in options:
             checks.in_range(name, options[name], 1e-6, 1.0)
+    checks.one_of("turns", options.get("turns", "alternate"), ("alternate", "fixed"))
+    checks.one_of("copies", options.get("copies", "one"), ("one", "both"))
     if "rule" in options:
         checks.one_of("rule", options["rule"], BASES)
         checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
@@ -213,12 +215,14 @@ SAMPLERS = Catalogue(
     ),
     _reversible(
         "edict",
-        "two coupled DDIM chains, reversible",
+        "two coupled DDIM chains, reversible; turns=alternate is the released code's order",
         "EDICT",
         "Wallace, Gokul and Naik, 2023, arXiv:2211.12446",
         order=1,
         stages=2,
         p=0.93,
+        turns="alternate",
+        copies="one",
     ),
     _reversible(
         "bdia",

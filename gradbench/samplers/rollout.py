@@ -36,7 +36,7 @@ class Rollout:
         """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1]."""
         before = self.grid[k - 1] if k else None
         noise = self.noise(k) if self.noise is not None else None
-        return Interval(self.chart, self.grid[k], self.grid[k + 1], before, noise)
+        return Interval(self.chart, self.grid[k], self.grid[k + 1], before, noise, k)
 
     def start(self, x_T: Tensor) -> State:
         """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""

@@ -45,14 +45,14 @@ class SamplerSpec:
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
 
-        `reverse_sde`: whether the chain converges to the reverse SDE; with 0 < eta < 1 it goes to another one, of less
+        `pair`: whether x_T and the sample are pairs (b, 2, *x). `reverse_sde`: whether the chain converges to the reverse SDE; with 0 < eta < 1 it goes to another one, of less
         noise.
         """
         eta = self.params.get("eta", 1.0 if self.entry.traits["stochastic"] else 0.0)
         noisy = eta > 0 or self.chart in SDE_CHARTS
         reverse = noisy and eta in (0.0, 1.0) and self.entry.traits.get("reverse_sde", True)
-        grid = {"grid": self.params["grid"]}
-        return {**self.entry.traits, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
+        own = {"grid": self.params["grid"], "pair": self.params.get("copies") == "both"}
+        return {**self.entry.traits, **own, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
 
     @property
     def rule(self) -> "Rule":
