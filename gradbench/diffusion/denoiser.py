@@ -116,10 +116,13 @@ class Denoiser(nn.Module, ABC):
     """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
 
     `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
-    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x.
+    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x, `rowwise`
+    that a sample's is a function of that sample alone, the same for all, so that some may be evaluated without others.
     """
 
     affine = False
+    rowwise = False
+    copies = 1
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
@@ -148,6 +151,15 @@ class Denoiser(nn.Module, ABC):
             value.register_hook(self._count_pull)
         return value
 
+    @contextlib.contextmanager
+    def repeated(self, copies: int) -> Iterator[None]:
+        """Inside, a batch is the samples that conditions are of, `copies` times one after another: x.repeat(copies)."""
+        self.copies, before = copies, self.copies
+        try:
+            yield
+        finally:
+            self.copies = before
+
     def _count_pull(self, cotangent: Tensor) -> None:
         self.pulled += 1
 
@@ -162,8 +174,8 @@ class NetworkDenoiser(Denoiser):
 
     (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
     shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
-    told, as pooled embeddings or class labels: tensors with a leading axis of 1 in mappings of any depth, which no
-    gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
+    told, as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth, which
+    no gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
     the network in its own.
     """
 
@@ -204,30 +216,39 @@ class NetworkDenoiser(Denoiser):
         dtype = next((p.dtype for p in self.network.parameters()), x.dtype)
         batch = x.shape[0]
         at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
-        inputs, extra = x.to(dtype), _told(self.extra, batch, dtype, x.device)
+        inputs, extra = x.to(dtype), _told(self.extra, batch, self.copies, dtype, x.device)
         condition = self._expand(self.condition, batch, dtype)
         if self.guidance == 1.0:
             return self.network(inputs, at, condition, **extra)
         null_condition = self._expand(self.null_condition, batch, dtype)
         both = None if condition is None or null_condition is None else torch.cat([null_condition, condition])
-        told = tree_map(_doubled, _told(self.null_extra, batch, dtype, x.device), extra)
+        told = tree_map(_doubled, _told(self.null_extra, batch, self.copies, dtype, x.device), extra)
         null, conditional = self.network(torch.cat([inputs, inputs]), at, both, **told).chunk(2)
         return null + self.guidance * (conditional - null)
 
     def _expand(self, condition: Tensor | None, batch: int, dtype: torch.dtype) -> Tensor | None:
         if condition is None:
             return None
+        if self.batched:
+            condition = _of_copies(condition, self.copies)
         own = condition.shape[1:] if self.batched else condition.shape
         return condition.to(dtype).expand(batch, *own)
 
 
-def _told(extra: Mapping[str, Any], batch: int, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+def _of_copies(told: Tensor, copies: int) -> Tensor:
+    """What one row a sample is told, for every copy of the samples; one row for all stays one."""
+    return told if copies == 1 or told.shape[0] == 1 else told.repeat(copies, *[1] * (told.ndim - 1))
+
+
+def _told(
+    extra: Mapping[str, Any], batch: int, copies: int, dtype: torch.dtype, device: torch.device
+) -> dict[str, Any]:
     """What else the network is told, for every sample of a batch; whole numbers keep their type."""
 
     def expand(tensor: Any) -> Any:
         if not isinstance(tensor, Tensor):
             return tensor
-        moved = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+        moved = _of_copies(tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype), copies)
         return moved.expand(batch, *tensor.shape[1:])
 
     return tree_map(expand, dict(extra))

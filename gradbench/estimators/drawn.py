@@ -72,7 +72,12 @@ class Drawn(GradientEstimator):
 
     def alone(self, problem: Problem, index: int) -> Answer:
         """The draw of that index with nothing beside it."""
-        return self.block(make_block(problem, index, 1))
+        return self.made(make_block(problem, index, 1))
+
+    def made(self, block: Block) -> Answer:
+        """`block`, with what the network is told of each sample said to all of the sample's draws."""
+        with block.problem.denoiser.repeated(block.size):
+            return self.block(block)
 
     @abstractmethod
     def block(self, block: Block) -> Answer:
@@ -86,7 +91,7 @@ class Drawn(GradientEstimator):
         denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled
         for index in range(count):
-            answer = self.block(make_block(problem, index, size))
+            answer = self.made(make_block(problem, index, size))
             means.append(mean_of(problem, answer, size))
             value += answer.value / (count * size)
             if not index:

@@ -172,7 +172,7 @@ def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
     alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
     if not torch.is_grad_enabled():
         return torch.add(state[0], denoiser.field(state[0], t, (0.0, 1.0)), alpha=-sigma) / alpha
-    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone=True)
+    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)
     return torch.add(state[0], field(t, state[0]), alpha=-sigma) / alpha
 
 
@@ -186,7 +186,7 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
     weight = plan.active[k]
     if plan.through and (weight == 1).all():
         return rollout.field
-    alone = rollout.rule.stages == 1
+    alone = rollout.rule.stages == 1 and denoiser.rowwise
     eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone)
     whole = _planned(rollout.field, plan, k, alone)
 
@@ -205,8 +205,9 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
 def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
     """The field of step k as the plan differentiates it.
 
-    alone: whether nothing but this value's gradient is asked for, so that detached samples need not be evaluated; a
-    rule of several stages evaluates later ones at points that the values of the first decide.
+    alone: whether active samples may be evaluated without the others. Not in a rule of several stages, which evaluates
+    later ones at points that the values of the first decide, nor by a network: it is told a condition of each sample,
+    draws dropout for the whole batch, or mixes the samples of a batch.
     """
     weight = plan.active[k]
 
