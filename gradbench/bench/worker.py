@@ -8,6 +8,7 @@ import os
 import pdb
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, 
 from gradbench.measure.environment import fingerprint
 from gradbench.measure.kept import problem_key
 from gradbench.measure.predict import Chains, Prediction, Unpredictable, predict
+from gradbench.measure.stored import stored
 from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
 
@@ -114,9 +116,7 @@ def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:
         samples, cpu = timing.samples, timing.cpu
         middle = sum(samples) / len(samples)
     else:
-        single, share = (
-            (estimator.smallest(), estimator.fewest) if isinstance(estimator, Drawn) else (estimator, 1)
-        )
+        single, share = (estimator.smallest(), estimator.fewest) if isinstance(estimator, Drawn) else (estimator, 1)
         timing = time_calls(lambda: single(problem), device)
         samples, cpu = [seconds / share for seconds in timing.samples], timing.cpu / share
         middle = sorted(samples)[len(samples) // 2]
@@ -194,7 +194,9 @@ def _references(
     place = None
     if keep is not None and problem.reference_dtype != torch.float64:
         place = Path(keep) / f"{problem_key(cell, fingerprint(tuple(folders())))}.safetensors"
-    found = reference.references(problem, headers()[cell["case"]].FLOW, estimate.draws, place)
+    header = headers()[cell["case"]]
+    held = partial(stored, Path(header.__file__).parent, cell, problem, header.PARAMS)
+    found = reference.references(problem, header.FLOW, estimate.draws, place, held)
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads

@@ -175,8 +175,8 @@ class NetworkDenoiser(Denoiser):
     (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance). A condition is one sample's,
     shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
     told, as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth, which
-    no gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own dtype,
-    the network in its own.
+    no gradient is asked of. A network without a condition is guided by what it is told. The state stays in its own
+    dtype, the network in its own.
     """
 
     def __init__(

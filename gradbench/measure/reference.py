@@ -1,6 +1,7 @@
 """The right answers of a problem, each with how it was made, how far it can be trusted, and its digest."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,17 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def references(
-    problem: Problem, flow_method: str | None, draws: int | None = None, keep: Path | None = None
+    problem: Problem,
+    flow_method: str | None,
+    draws: int | None = None,
+    keep: Path | None = None,
+    stored: Callable[[], Reference | None] = lambda: None,
 ) -> dict[str, Reference]:
     """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
 
-    draws: of an estimator that draws; where the expected gradient has no exact form it is then made by as many. keep:
-    the file that the sampler's reference is kept in, or None.
+    draws: of an estimator that draws; where the expected gradient has no exact form it is then the stored one, or made
+    by as many. keep: the file that the sampler's reference is kept in, or None. stored: finds an expected gradient that
+    a case holds of this problem, or None.
     """
     found: dict[str, Reference] = {}
     stochastic = problem.sampler.traits["stochastic"]
@@ -128,7 +134,7 @@ def references(
         method = "moments of the affine chain" if stochastic else "the chain's own, without noise"
         found["expected"] = Reference(expected, method, ROUNDING if stochastic else tol, dtype=name)
     elif draws is not None:
-        found["expected"] = by_draws(problem, draws)
+        found["expected"] = stored() or by_draws(problem, draws)
     return found
 
 

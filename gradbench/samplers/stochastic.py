@@ -110,9 +110,9 @@ class FlowSDE(StochasticRule):
 
         mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2).
 
-    At t = 1, where s is infinite, t_1 being the next time: first=released has s = a (1/(1 - t_1))^(1/2), as the released
-    code, first=next has s = a (t_1/(1 - t_1))^(1/2). References: Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, and its
-    code, sde_step_with_logprob.
+    At t = 1, where s is infinite, with t_1 the next time: first=released has s = a (1/(1 - t_1))^(1/2), as the released
+    code (sde_step_with_logprob), first=next has s = a (t_1/(1 - t_1))^(1/2). References: Liu et al., 2025, Flow-GRPO,
+    arXiv:2505.05470.
     """
 
     a: float

@@ -111,7 +111,8 @@ def test_a_sample_with_its_own_prompt_is_the_loop_over_samples(kind, gradient):
     assert relative_error(x_0, expected) < 1e-12
     wanted = [x_T, *leaves]
     got, right = (
-        torch.autograd.grad((weight * x**2).sum(), wanted, allow_unused=True, retain_graph=True) for x in (x_0, expected)
+        torch.autograd.grad((weight * x**2).sum(), wanted, allow_unused=True, retain_graph=True)
+        for x in (x_0, expected)
     )
     for a, b in zip(got, right, strict=True):
         a, b = (torch.zeros(1) if g is None else g for g in (a, b))

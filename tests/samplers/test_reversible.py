@@ -204,7 +204,9 @@ def test_two_equal_copies_are_one():
     network, x_T = Network(), torch.randn(3, 6, generator=torch.Generator().manual_seed(1)).double()
     denoiser = gradbench.NetworkDenoiser(network, "scaled-linear")
     one = gradbench.sample(denoiser, x_T, sampler="edict", steps=4, wrt=[network.w])
-    both = gradbench.sample(denoiser, torch.stack([x_T, x_T], 1), sampler="edict[copies=both]", steps=4, wrt=[network.w])
+    both = gradbench.sample(
+        denoiser, torch.stack([x_T, x_T], 1), sampler="edict[copies=both]", steps=4, wrt=[network.w]
+    )
     assert torch.equal(both[:, 0], one) and not torch.equal(both[:, 1], one)
 
 
