@@ -122,11 +122,11 @@ class EDICT(ReversibleRule):
     def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
         return state[0] if self.copies == "one" else torch.stack(state, 1)
 
-    def _turns(self, interval: Interval) -> tuple[int, int]:
+    def _turns(self, interval: Interval) -> tuple[int, ...]:
         return (1, 0) if self.turns == "alternate" and interval.index % 2 else (0, 1)
 
     def _swept(
-        self, field: Field, state: tuple[Any, ...], interval: Interval, along: Interval, turns: tuple[int, int]
+        self, field: Field, state: tuple[Any, ...], interval: Interval, along: Interval, turns: tuple[int, ...]
     ) -> tuple[Any, ...]:
         """Each copy in its turn moved along by the slope at the other one."""
         pair = list(state)
