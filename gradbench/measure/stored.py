@@ -82,7 +82,8 @@ def _reference(tensors: Mapping[str, torch.Tensor], name: str, entry: Mapping[st
     flat = {place: {t: tensors[f"{name}/{place}/{t}"].double() for t in targets} for place in PLACES}
     mean = {target: torch.stack([flat[place][target] for place in PLACES]).mean(0) for target in targets}
     spread, error = ({t: entry[kind][t] for t in targets} for kind in ("spread", "error"))
-    thirds = Thirds(*(gradients(flat[place]) for place in PLACES), spread)
+    value, direction, scale = (gradients(flat[place]) for place in PLACES)
+    thirds = Thirds(value, direction, scale, spread)
     method = f"stored mean of {entry['draws']:,} pathwise gradients of their own noises, in {entry['dtype']}"
     own = {target: value / 3**0.5 for target, value in spread.items()}
     return Reference(gradients(mean), method, max(error.values()), own, entry["dtype"], thirds)

@@ -44,6 +44,7 @@ class SamplerSpec:
     @property
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
+
         `pair`: whether x_T and the sample are pairs (b, 2, *x). `reverse_sde`: whether the chain converges to the
         reverse SDE; with 0 < eta < 1 it goes to another one, of less noise.
         """
