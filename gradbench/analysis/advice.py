@@ -172,7 +172,7 @@ def _peak(
     return Evidence(made.peak + made.baseline, PREDICTED, made.how)
 
 
-def counts(cell: dict[str, Any]) -> tuple[int, int, int]:
+def counts(cell: dict[str, Any]) -> tuple[float, float, float]:
     """Network evaluations forward and backward, and VJPs, counted on a Gaussian: the same for every network."""
     from gradbench.bench.worker import build
 

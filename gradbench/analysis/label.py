@@ -10,6 +10,9 @@ from gradbench.selector import render
 
 Row = dict[str, Any]
 
+# what rows were measured with before the option was there, where the default is another since
+BEFORE = {"edict": {"turns": "fixed"}, "flow-sde": {"first": "next"}}
+
 
 def params_of(row: Row, kind: str) -> dict[str, Any]:
     """The options of a row's case, sampler or estimator; empty where there are none."""
@@ -18,8 +21,8 @@ def params_of(row: Row, kind: str) -> dict[str, Any]:
 
 
 def whole_params(row: Row, kind: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a row's case, sampler or estimator: those that an old row lacks are the defaults."""
-    return {**defaults, **params_of(row, kind)}
+    """All options of a row's case, sampler or estimator: those that an old row lacks are the defaults, or `BEFORE`."""
+    return {**defaults, **BEFORE.get(text(row.get(kind)), {}), **params_of(row, kind)}
 
 
 def weights_of(row: Row) -> str:

@@ -60,9 +60,6 @@ def json_schema() -> dict[str, Any]:
         "attempt",
         "steps",
         "seed",
-        "nfe_forward",
-        "nfe_backward",
-        "vjps",
         "draws",
         "threads",
     }

@@ -169,6 +169,7 @@ def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {sys.intern(key): sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 
 
+COUNTS = ("nfe_forward", "nfe_backward", "vjps")  # of a random truncation means, which may be fractional
 JSON = ("case_params", "sampler_params", "estimator_params")
 
 
@@ -180,11 +181,18 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for name in JSON:
         frame[name] = frame[name].map(json.dumps)
     for name in frame.columns:
-        if name.endswith(("_bytes", "nfe_forward", "nfe_backward", "vjps", "draws")):
+        if name.endswith(("_bytes", "draws")) or (name in COUNTS and _are_whole(frame[name])):
             frame[name] = frame[name].astype("Int64")
+        elif name in COUNTS:
+            frame[name] = frame[name].astype("float64")
         elif all(row.get(name) is None for row in rows):
             frame[name] = frame[name].astype("float64" if _is_number(name) else "string")
     frame.to_parquet(path, index=False, compression="zstd")
+
+
+def _are_whole(column: Any) -> bool:
+    """Whether every number of a column is an integer."""
+    return all(value == int(value) for value in column.dropna())
 
 
 def _is_number(name: str) -> bool:

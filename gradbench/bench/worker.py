@@ -1,12 +1,14 @@
 """One cell, measured: the problem is built, then errors, time and memory are three passes, in this order."""
 
 import importlib
+import itertools
 import json
 import math
 import os
 import pdb
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,12 @@ from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, 
 from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.kept import problem_key
 from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
+from gradbench.measure.stored import stored
 from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
+PLANS = 16  # random plans that the time of one draw is the mean of
 
 Known = dict[tuple[str, str], Chains]  # by the network, and by what else makes a problem
 
@@ -86,18 +90,10 @@ def measure(
 
     phase("time")
     row["calibration_s"] = calibrate()
-    # of an estimator that draws, time is that of one draw, as its network evaluations are, measured on the fewest
-    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
-    share = estimator.fewest if isinstance(estimator, Drawn) else 1
-    timing = time_calls(lambda: single(problem), device)
-    samples = [seconds / share for seconds in timing.samples]
-    row |= {
-        "time_s": sorted(samples)[len(samples) // 2],
-        "time_samples": samples,
-        "cpu_time_s": timing.cpu / share,
-    }
+    row |= _time(problem, estimator)
 
     phase("memory")
+    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
     row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
     row |= {"reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
@@ -105,6 +101,26 @@ def measure(
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     row["os_peak_bytes"] = _os_peak()
     return row
+
+
+def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:
+    """Seconds of one estimate, the median of its repeats; of an estimator that draws those of one draw.
+
+    One draw is measured on the fewest draws; where what it costs is drawn as well, on the first `PLANS` draws one by
+    one, of which the mean is told.
+    """
+    device = problem.x_T.device
+    if isinstance(estimator, Drawn) and estimator.random:
+        places = itertools.count()
+        timing = time_calls(lambda: estimator.alone(problem, next(places)), device, repeats=PLANS)
+        samples, cpu = timing.samples, timing.cpu
+        middle = sum(samples) / len(samples)
+    else:
+        single, share = (estimator.smallest(), estimator.fewest) if isinstance(estimator, Drawn) else (estimator, 1)
+        timing = time_calls(lambda: single(problem), device)
+        samples, cpu = [seconds / share for seconds in timing.samples], timing.cpu / share
+        middle = sorted(samples)[len(samples) // 2]
+    return {"time_s": middle, "time_samples": samples, "cpu_time_s": cpu}
 
 
 def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -> None:
@@ -184,7 +200,9 @@ def _references(
     if keep is not None and problem.reference_dtype != torch.float64:
         made_by = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
         place = Path(keep) / f"{problem_key(cell, made_by)}.safetensors"
-    found = reference.references(problem, headers()[cell["case"]].FLOW, estimate.draws, place)
+    header = headers()[cell["case"]]
+    held = partial(stored, Path(header.__file__).parent, cell, problem, header.PARAMS)
+    found = reference.references(problem, header.FLOW, estimate.draws, place, held)
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads

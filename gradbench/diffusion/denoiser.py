@@ -120,13 +120,16 @@ class Denoiser(nn.Module, ABC):
     """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
 
     `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
-    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x, `clean`
-    that it can be asked at sigma = 0. sampler: the selector of the sampler that `gradbench.sample` takes unless it is
-    told one; where there is none, why_no_sampler says why.
+    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x, `rowwise`
+    that a sample's is a function of that sample alone, the same for all, so that some may be evaluated without others,
+    `clean` that it can be asked at sigma = 0. sampler: the selector of the sampler that `gradbench.sample` takes unless
+    it is told one; where there is none, why_no_sampler says why.
     """
 
     affine = False
+    rowwise = False
     clean = True
+    copies = 1
     sampler: str | None = None
     why_no_sampler: str = ""
 
@@ -158,6 +161,15 @@ class Denoiser(nn.Module, ABC):
         if value.requires_grad:
             value.register_hook(self._count_pull)
         return value
+
+    @contextlib.contextmanager
+    def repeated(self, copies: int) -> Iterator[None]:
+        """Inside, a batch is the samples that conditions are of, `copies` times one after another: x.repeat(copies)."""
+        self.copies, before = copies, self.copies
+        try:
+            yield
+        finally:
+            self.copies = before
 
     def _count_pull(self, cotangent: Tensor) -> None:
         self.pulled += 1
@@ -283,6 +295,8 @@ class NetworkDenoiser(Denoiser):
         if condition is None:
             return None
         batch = len(inputs)
+        if self.batched:
+            condition = _of_copies(condition, self.copies)
         if self.batched and condition.shape[0] not in (1, batch):
             raise ValueError(
                 f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
@@ -301,6 +315,7 @@ class NetworkDenoiser(Denoiser):
             name = path[0].key
             if name in self.shared:
                 return tensor.to(inputs.device)
+            tensor = _of_copies(tensor, self.copies) if tensor.ndim else tensor
             if tensor.ndim == 0 or tensor.shape[0] not in (1, batch):
                 raise ValueError(
                     f"extra{keystr(path)} has shape {tuple(tensor.shape)} and the batch {batch} samples: allowed is "
@@ -310,6 +325,11 @@ class NetworkDenoiser(Denoiser):
             return moved.expand(batch, *tensor.shape[1:]).contiguous()
 
         return tree_map_with_path(expand, dict(extra))
+
+
+def _of_copies(told: Tensor, copies: int) -> Tensor:
+    """What one row a sample is told, for every copy of the samples; one row for all stays one."""
+    return told if copies == 1 or told.shape[0] == 1 else told.repeat(copies, *[1] * (told.ndim - 1))
 
 
 def _answer(answer: Any, inputs: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class GaussianLaw(Denoiser):
     """
 
     affine = True
+    rowwise = True
 
     def __init__(self, schedule: Schedule, condition: Tensor, log_std: Tensor, rotation: Tensor) -> None:
         super().__init__(schedule)

@@ -22,6 +22,8 @@ class MixtureLaw(Denoiser):
     condition (d), means (K, d), log_std (K, d), logits (K).
     """
 
+    rowwise = True
+
     def __init__(self, schedule: Schedule, condition: Tensor, means: Tensor, log_std: Tensor, logits: Tensor) -> None:
         super().__init__(schedule)
         (dim,), count = condition.shape, len(logits)
@@ -54,6 +56,8 @@ class ProductMixtureLaw(Denoiser):
     w_i = softmax(logits_i): the one-dimensional mixture in every coordinate of Q^T x. condition (d), means, log_std and
     logits (d, K), rotation Q (d, d) orthogonal. Its flow is known exactly (`gradbench.diffusion.transport`).
     """
+
+    rowwise = True
 
     def __init__(
         self, schedule: Schedule, condition: Tensor, means: Tensor, log_std: Tensor, logits: Tensor, rotation: Tensor
@@ -98,6 +102,7 @@ class DiracLaw(Denoiser):
     """
 
     affine = True
+    rowwise = True
 
     def __init__(self, schedule: Schedule, condition: Tensor) -> None:
         super().__init__(schedule)

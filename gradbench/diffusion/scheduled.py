@@ -34,7 +34,7 @@ class Scheduled(Denoiser):
                 f"edges must be {len(conditions) - 1} falling times between {len(conditions)} pieces, inside "
                 f"(0, {self.schedule.t_end:g}), got {list(edges)}"
             )
-        self.affine, self.clean = denoiser.affine, denoiser.clean
+        self.affine, self.clean, self.rowwise = denoiser.affine, denoiser.clean, denoiser.rowwise
         self.sampler, self.why_no_sampler = denoiser.sampler, denoiser.why_no_sampler
         self.conditions, self.edges = conditions, tuple(edges)
         self._base = copy.copy(denoiser)
@@ -43,4 +43,5 @@ class Scheduled(Denoiser):
     def predict(self, x: Tensor, t: float) -> Prediction:
         piece = sum(t <= edge for edge in self.edges)
         vars(self._base)["condition"] = self.conditions[piece]
+        self._base.copies = self.copies
         return self._base.predict(x, t)

@@ -32,7 +32,7 @@ def expectation(problem: Problem, estimator: Truncated) -> Gradients:
     total: dict[str, Tensor] = {}
     shapes: Gradients = {}
     for weight, plan in estimator.law.mixture(exact.steps):
-        mean = mean_of(exact, Truncated(_Fixed(plan)).block(block), points)
+        mean = mean_of(exact, Truncated(_Fixed(plan)).made(block), points)
         for target, gradient in mean.items():
             shapes[target] = gradient
             flat = torch.cat([part.flatten() for part in (gradient if isinstance(gradient, tuple) else (gradient,))])

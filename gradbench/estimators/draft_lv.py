@@ -1,7 +1,7 @@
-"""DRaFT-LV: the last step of the chain, with its noise drawn again."""
+"""DRaFT-LV: the last step of the chain, from the sample noised again, with noise drawn afresh."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ class DraftLV(Drawn):
 
         x_{N-1} = (alpha_{N-1}/alpha_N) x_N + (sigma_{N-1}^2 - (alpha_{N-1}/alpha_N)^2 sigma_N^2)^(1/2) e,
 
-    x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. To alpha =
-    1 that is x_{N-1} = alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning
+    x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. Where that
+    step draws noise, each of the n copies draws its own anew, since x_N knows the chain's. To alpha = 1 it is x_{N-1} =
+    alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning
     rate. The law of x_{N-1} is not the sampler's, so that n = 1 is not draft[k=1]. x_T is not reached. For rules whose
     state is one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400.
     """
@@ -40,12 +41,16 @@ class DraftLV(Drawn):
         ratio = schedule.alpha(before) / schedule.alpha(end)
         spread = (schedule.sigma(before) ** 2 - (ratio * schedule.sigma(end)) ** 2) ** 0.5
         index = int(block.random.integers(1 << 31))
-        fresh = KeyedNoise(problem.seed, tuple(x_0.shape), x_0.dtype, x_0.device, (STREAM, index, 1))
+        fresh, anew = (
+            KeyedNoise(problem.seed, tuple(x_0.shape), x_0.dtype, x_0.device, (STREAM, index, use)) for use in (1, 2)
+        )
+        interval = rollout.interval(last)
         totals: list[torch.Tensor | None] = [None] * len(problem.wrt)
         value = 0.0
         for copy in range(self.n):
+            again = interval if interval.noise is None else replace(interval, noise=anew(copy))
             with torch.enable_grad():
-                (x,) = rollout.step(last, (ratio * x_0 + spread * fresh(copy),))[:1]
+                x = rollout.rule.step(rollout.field, (ratio * x_0 + spread * fresh(copy),), again)[0]
                 total = block.value(x).sum() / self.n
             value += total.item()
             if problem.wrt:

@@ -61,6 +61,24 @@ class Drawn(GradientEstimator):
         """This estimator with the fewest draws, side by side: what its memory is measured on."""
         return replace(self, draws=self.fewest)  # type: ignore[type-var]
 
+    @property
+    def random(self) -> bool:
+        """Whether what a draw costs is drawn as well."""
+        return False
+
+    def cost(self, problem: Problem) -> tuple[float, float, float] | None:
+        """Where the cost is drawn, the means of nfe_forward, nfe_backward and vjps of one trajectory; else None."""
+        return None
+
+    def alone(self, problem: Problem, index: int) -> Answer:
+        """The draw of that index with nothing beside it."""
+        return self.made(make_block(problem, index, 1))
+
+    def made(self, block: Block) -> Answer:
+        """`block`, with what the network is told of each sample said to all of the sample's draws."""
+        with block.problem.denoiser.repeated(block.size):
+            return self.block(block)
+
     @abstractmethod
     def block(self, block: Block) -> Answer:
         """The sum of the estimates of all draws of a block."""
@@ -73,23 +91,30 @@ class Drawn(GradientEstimator):
         denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled
         for index in range(count):
-            answer = self.block(make_block(problem, index, size))
+            answer = self.made(make_block(problem, index, size))
             means.append(mean_of(problem, answer, size))
             value += answer.value / (count * size)
             if not index:
                 forward, x_0 = answer.forward, answer.x_0[: len(problem.x_T)].detach()
         means = complete(means)
+        backward, pulls = (denoiser.calls - calls) // count - forward, (denoiser.pulled - pulled) // count
+        forward, backward, pulls = map(whole, self.cost(problem) or (forward, backward, pulls))
         return GradientEstimate(
             combine(means, lambda parts: parts.mean(0)),
             x_0,
             value,
             forward,
-            nfe_backward=(denoiser.calls - calls) // count - forward,
-            vjps=(denoiser.pulled - pulled) // count,
+            backward,
+            pulls,
             draws=count * size,
             std_error=combine(means, lambda parts: parts.std(0) / count**0.5) if count > 1 else None,
             batch_means=means,
         )
+
+
+def whole(number: float) -> float:
+    """A number that is an integer as an `int`, any other as it is."""
+    return int(number) if number == int(number) else number
 
 
 def layout(draws: int, elements: int) -> tuple[int, int]:

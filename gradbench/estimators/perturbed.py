@@ -78,7 +78,8 @@ class Perturbed(Drawn):
         def one(noise: Tensor | None, *directions: Tensor) -> Tensor:
             return self.slope(value, noise, point, list(directions))
 
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        # each draw is a chain of the samples themselves
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), problem.denoiser.repeated(1):
             if isinstance(problem.denoiser, NetworkDenoiser):
                 slopes = [one(None if noise is None else noise[j], *(a[j] for a in along)) for j in range(size)]
                 slope = torch.stack(slopes)

@@ -129,6 +129,9 @@ OTHER_SDE = (
 )
 
 
+PAIR = "x_T and the sample of copies=both are pairs of points, of which {} knows nothing: use checkpoint or reversible"
+
+
 def refuse_recovery(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
     """Only a reversible sampler's states come back by its inverse; a stochastic chain cannot be solved backwards."""
     trajectory = options["trajectory"]
@@ -195,6 +198,8 @@ def check_draws(options: Mapping[str, Any]) -> None:
 def refuse_truncated(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
     """A law that asks for more steps than there are, or presumes a number of them."""
     steps = traits["steps"]
+    if traits.get("pair") and ("window" in options or options.get("early")):
+        return PAIR.format("the x0_hat of an early stop")
     for name in ("k", "window", "early"):
         if options.get(name) is not None and options[name] > steps:
             return f"{name} must be <= the sampler's {steps} steps, got {options[name]}"
@@ -215,6 +220,8 @@ def refuse_adjoint(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str
     reason = refuse_recovery(options, traits) or (None if traits.get("tiled", True) else UNTILED)
     if reason:
         return reason
+    if traits.get("pair"):
+        return PAIR.format("a continuous adjoint")
     if traits["stochastic"] and not traits["reverse_sde"]:
         return OTHER_SDE
     chart = options.get("chart", "noise")
@@ -236,6 +243,8 @@ def refuse_torchdiffeq(options: Mapping[str, Any], traits: Mapping[str, Any]) ->
     """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
     if not traits.get("tiled", True) or traits.get("told"):
         return TOLD if traits.get("tiled", True) else UNTILED
+    if traits.get("pair"):
+        return PAIR.format("torchdiffeq")
     if traits["stochastic"]:
         return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
     if options["method"] is None and not traits.get("runge_kutta"):

@@ -13,6 +13,7 @@ from gradbench.estimators import support
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.drawn import Answer, Block, Drawn
 from gradbench.estimators.leaves import Leaves
+from gradbench.estimators.mean_cost import mean_cost
 from gradbench.estimators.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.problem import Problem
 from gradbench.estimators.pullback import Totals, pull
@@ -64,6 +65,15 @@ class Truncated(Differentiable, Drawn):
 
     def reaches_x_T(self, steps: int) -> bool:
         return any(plan.reaches_x_T for _, plan in self.law.mixture(steps))
+
+    @property
+    def random(self) -> bool:
+        return self.law.random
+
+    def cost(self, problem: Problem) -> tuple[float, float, float] | None:
+        if not self.law.random:
+            return None
+        return mean_cost(problem.rollout, self.law, truncate, "x_T" in problem.targets, bool(problem.wrt))
 
     def block(self, block: Block) -> Answer:
         problem, denoiser = block.problem, block.problem.denoiser
@@ -194,7 +204,7 @@ def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
     alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
     if not torch.is_grad_enabled():
         return torch.add(state[0], denoiser.field(state[0], t, (0.0, 1.0)), alpha=-sigma) / alpha
-    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone=True)
+    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)
     return torch.add(state[0], field(t, state[0]), alpha=-sigma) / alpha
 
 
@@ -208,7 +218,7 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
     weight = plan.active[k]
     if plan.through and (weight == 1).all():
         return rollout.field
-    alone = rollout.rule.stages == 1
+    alone = rollout.rule.stages == 1 and denoiser.rowwise
     eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone)
     whole = _planned(rollout.field, plan, k, alone)
 
@@ -227,8 +237,9 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
 def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
     """The field of step k as the plan differentiates it.
 
-    alone: whether nothing but this value's gradient is asked for, so that detached samples need not be evaluated; a
-    rule of several stages evaluates later ones at points that the values of the first decide.
+    alone: whether active samples may be evaluated without the others. Not in a rule of several stages, which evaluates
+    later ones at points that the values of the first decide, nor by a network: it is told a condition of each sample,
+    draws dropout for the whole batch, or mixes the samples of a batch.
     """
     weight = plan.active[k]
 

@@ -1,8 +1,11 @@
 """Bias, variance and signal-to-noise ratio of estimators that draw, from the means over equal parts of their draws."""
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate
 from gradbench.measure.error import flatten
@@ -13,8 +16,17 @@ def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str
     """By target T, with m the estimate, g the expected gradient and m_j the means of parts of s draws:
 
         bias_T = <m - g, g>/|g|^2,     bias_norm_T = |m - g|/|g|,
-        std_error_T = that of bias_T, from the spread of <m_j, g>/|g|^2, with the reference's own added in squares,
+        std_error_T = that of bias_T, from the spread of <m_j, g>/|g|^2,
         snr_T = |m| / (s trace cov m_j)^(1/2), the signal-to-noise ratio of one draw.
+
+    A reference that was itself drawn comes in thirds r_1, r_2, r_3 (see `Thirds`), each in one place of a product:
+
+        bias_T = <m - r_1, r_2>/<r_3, r_2>,    std_error_T^2 = var <m, r_2> + var <r_1, r_2>, over <r_3, r_2>^2,
+        bias_norm_T^2 = the mean of <m - r_i, m - r_j> over that of <r_i, r_j>, i < j,
+
+    so that an unbiased estimator has a bias of mean 0, whose ratio to its standard error has mean 0 and spread 1, at
+    any noise of the reference. std_error_T is that under no bias: of a large one, (1 + bias_T) times the reference's
+    own is the reference's share. Columns whose denominator is drowned in noise (not positive) are left out.
 
     snr_T and nothing else where the expected gradient is not known; no column of an estimate without parts.
     """
@@ -30,13 +42,27 @@ def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str
         row[f"snr_{target}"] = mean.norm().item() / noise if noise else None
         if reference is None or target not in reference.grads:
             continue
-        exact = flatten(reference.grads[target]).to(mean)
-        square = (exact @ exact).item()
-        if not square:
-            continue
-        along = parts @ exact / square
-        own = along.std().item() / len(means) ** 0.5
-        row[f"bias_{target}"] = ((mean - exact) @ exact).item() / square
-        row[f"bias_norm_{target}"] = ((mean - exact).norm() / exact.norm()).item()
-        row[f"std_error_{target}"] = (own**2 + reference.spread.get(target, 0.0) ** 2) ** 0.5
+        value, direction, scale, spread = _places(reference, target)
+        unit = (scale @ direction).item()
+        if unit:
+            along = parts @ direction / unit
+            own = along.std().item() / len(means) ** 0.5
+            row[f"bias_{target}"] = ((mean - value) @ direction).item() / unit
+            row[f"std_error_{target}"] = (own**2 + spread**2) ** 0.5
+        pairs = list(combinations((value, direction, scale), 2))
+        square = sum((a @ b).item() for a, b in pairs)
+        if square > 0:
+            off = sum(((mean - a) @ (mean - b)).item() for a, b in pairs)
+            row[f"bias_norm_{target}"] = (max(off, 0.0) / square) ** 0.5
     return row
+
+
+def _places(reference: Reference, target: str) -> tuple[Tensor, Tensor, Tensor, float]:
+    """What stands for g as a value, a direction and a scale, and the error that the value has on its own."""
+    thirds = reference.thirds
+    held: tuple[Mapping[str, Any], ...] = (
+        (reference.grads,) * 3 if thirds is None else (thirds.value, thirds.direction, thirds.scale)
+    )
+    value, direction, scale = (flatten(part[target]).double() for part in held)
+    spread = reference.spread if thirds is None else thirds.spread
+    return value, direction, scale, abs(spread.get(target, 0.0))

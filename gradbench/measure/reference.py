@@ -1,6 +1,7 @@
 """The right answers of a problem, each with how it was made, how far it can be trusted, and its digest."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,41 @@ ROUNDING_32 = 1e-5  # the same of a transposed chain in float32: 2e-6 on digits,
 
 
 @dataclass(frozen=True)
+class Thirds:
+    """The means of three independent parts of a reference's draws, so that its own noise is never multiplied by itself.
+
+    <value - g, direction> has the mean 0 whatever `direction` is, and <scale, direction> that of <g, direction>; with
+    the mean of all draws in all three places, |g + noise|^2 would stand for |g|^2, and a multiple of it for 0.
+
+    spread: the standard error of <value, direction>, in units of <scale, direction>, by target.
+    """
+
+    value: Gradients
+    direction: Gradients
+    scale: Gradients
+    spread: dict[str, float]
+
+
+def thirds_of(means: list[Gradients]) -> Thirds | None:
+    """The thirds of a reference by draws from the means over its equal parts; None where they are fewer than six."""
+    if len(means) < 6:
+        return None
+    values, directions, scales = means[::3], means[1::3], means[2::3]
+    value, direction, scale = (combine(part, lambda p: p.mean(0)) for part in (values, directions, scales))
+    spread = {}
+    for target in value:
+        along = flatten(direction[target])
+        own = torch.stack([flatten(part[target]) for part in values]) @ along / (flatten(scale[target]) @ along)
+        spread[target] = own.std().item() / len(values) ** 0.5
+    return Thirds(value, direction, scale, spread)
+
+
+@dataclass(frozen=True)
 class Reference:
     """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest.
 
     spread: of a reference by draws, the standard error along itself, relative, by target. dtype: what it was made in.
+    thirds: of a reference by draws, three independent parts.
     """
 
     grads: Gradients
@@ -30,6 +62,7 @@ class Reference:
     tol: float
     spread: dict[str, float] = field(default_factory=dict)
     dtype: str = "float64"
+    thirds: Thirds | None = None
 
     @property
     def digest(self) -> str:
@@ -62,7 +95,7 @@ def by_draws(problem: Problem, draws: int) -> Reference:
         spread[target] = along.std().item() / len(estimate.batch_means) ** 0.5
     tol = max(relative_error(last[t], first[t]) / 2 for t in found)  # type: ignore[arg-type]
     method = f"mean of {estimate.draws} pathwise gradients of their own noises"
-    return Reference(found, method, tol, spread, _name(problem.reference_dtype))
+    return Reference(found, method, tol, spread, _name(problem.reference_dtype), thirds_of(estimate.batch_means))
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -70,12 +103,17 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def references(
-    problem: Problem, flow_method: str | None, draws: int | None = None, keep: Path | None = None
+    problem: Problem,
+    flow_method: str | None,
+    draws: int | None = None,
+    keep: Path | None = None,
+    stored: Callable[[], Reference | None] = lambda: None,
 ) -> dict[str, Reference]:
     """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
 
-    draws: of an estimator that draws; where the expected gradient has no exact form it is then made by as many. keep:
-    the file that the sampler's reference is kept in, or None.
+    draws: of an estimator that draws; where the expected gradient has no exact form it is then the stored one, or made
+    by as many. keep: the file that the sampler's reference is kept in, or None. stored: finds an expected gradient that
+    a case holds of this problem, or None.
     """
     found: dict[str, Reference] = {}
     stochastic = problem.sampler.traits["stochastic"]
@@ -96,7 +134,7 @@ def references(
         method = "moments of the affine chain" if stochastic else "the chain's own, without noise"
         found["expected"] = Reference(expected, method, ROUNDING if stochastic else tol, dtype=name)
     elif draws is not None:
-        found["expected"] = by_draws(problem, draws)
+        found["expected"] = stored() or by_draws(problem, draws)
     return found
 
 

@@ -111,12 +111,17 @@ def _texts(line: Line, starred: set[str]) -> list[str]:
         return [line["status"], *[""] * (len(HEADS) - 1)]
     numbers = {
         **{target: _error_text(_error(line, target)) for target in TARGETS},
-        "nfe": f"{line['nfe_forward']:.0f}+{line['nfe_backward']:.0f}",
-        "vjps": f"{line['vjps']:.0f}",
+        "nfe": f"{_count(line['nfe_forward'])}+{_count(line['nfe_backward'])}",
+        "vjps": _count(line["vjps"]),
         "time_s": f"{1e3 * line['time_s']:.1f}",
         "peak_bytes": f"{line['peak_bytes'] / 2**20:.3g}",
     }
     return [f"*{number}" if column in starred else number for column, number in numbers.items()]
+
+
+def _count(number: float) -> str:
+    """A mean number of evaluations to a tenth, a whole one as it is."""
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def _error_text(error: tuple[str, float, bool] | None) -> str:

@@ -26,8 +26,9 @@ class Interval:
     """One step's stretch of time in a chart: Python floats, and the step's noise where the rule is stochastic.
 
     t0, t1: its ends in the direction of travel. t_before: the start of the previous interval, or None in the first.
-    noise: standard normal, (b, *x). closed: the field has no value at t1, as a network has none at sigma = 0.
-    first_order: a scheduler's own two-step solver takes this step by its first-order rule.
+    noise: standard normal, (b, *x). index: the step's place k in the chain, for rules whose steps take turns. closed:
+    the field has no value at t1, as a network has none at sigma = 0. first_order: a scheduler's own two-step solver
+    takes this step by its first-order rule.
     """
 
     chart: Chart
@@ -35,6 +36,7 @@ class Interval:
     t1: float
     t_before: float | None = None
     noise: Tensor | None = None
+    index: int = 0
     closed: bool = False
     first_order: bool = False
 

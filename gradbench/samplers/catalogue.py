@@ -25,6 +25,7 @@ def _check(options: dict[str, Any]) -> None:
     checks.in_range("a", options.get("a", 1.0), 1e-6, 10.0)
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
     checks.one_of("solver", options.get("solver", "midpoint"), SOLVERS)
+    checks.one_of("first", options.get("first", "released"), ("released", "next"))
     if options["grid"] is not None:
         checks.one_of("grid", options["grid"], GRIDS)
 
@@ -33,6 +34,8 @@ def _check_reversible(options: dict[str, Any]) -> None:
     for name in ("gamma", "p", "zeta"):
         if name in options:
             checks.in_range(name, options[name], 1e-6, 1.0)
+    checks.one_of("turns", options.get("turns", "alternate"), ("alternate", "fixed"))
+    checks.one_of("copies", options.get("copies", "one"), ("one", "both"))
     if "rule" in options:
         checks.one_of("rule", options["rule"], BASES)
         checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
@@ -212,8 +215,8 @@ SAMPLERS = Catalogue(
         "flow-sde",
         "the stochastic sampler of rectified flow that policy gradients use, with the flow's marginals",
         "gradbench.samplers.stochastic:FlowSDE",
-        "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
-        defaults={"a": 0.7, "grid": None},
+        "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, and its released code",
+        defaults={"a": 0.7, "first": "released", "grid": None},
         traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time", "reverse_sde": False},
         check=_check,
         refuses=_refuse_flow_sde,
@@ -228,12 +231,14 @@ SAMPLERS = Catalogue(
     ),
     _reversible(
         "edict",
-        "two coupled DDIM chains, reversible",
+        "two coupled DDIM chains, reversible; turns=alternate is the released code's order",
         "EDICT",
         "Wallace, Gokul and Naik, 2023, arXiv:2211.12446",
         order=1,
         stages=2,
         p=0.93,
+        turns="alternate",
+        copies="one",
     ),
     _reversible(
         "bdia",

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradbench.diffusion.sde_chart import SDEChart
@@ -86,22 +87,29 @@ class EDICT(ReversibleRule):
 
         u~ = u + h F(t_k, v),  v~ = v + h F(t_k, u~);    u' = p u~ + (1 - p) v~,  v' = p v~ + (1 - p) u'.
 
-    u~ goes into F as it is in x, and the order of the copies does not alternate. Rounding errors of the inverse grow
-    like p^-2N. References: Wallace, Gokul and Naik, 2023, EDICT, arXiv:2211.12446.
+    u~ goes into F as it is in x. turns=alternate, as the released code (its leapfrog_steps): in steps 1, 3, ... of the
+    chain v goes first, v~ = v + h F(t_k, u) and u~ = u + h F(t_k, v~), while the copies are mixed in the same order in
+    all steps. turns=fixed: u goes first always, as the paper's equations. copies=one: x_T (b, *x) starts both copies,
+    and u is the sample; copies=both: x_T and the sample are pairs (b, 2, *x). Rounding errors of the inverse grow like
+    p^-2N. References: Wallace, Gokul and Naik, 2023, EDICT, arXiv:2211.12446, equations 12 to 15, and its code.
     """
 
     p: float
+    turns: str = "alternate"
+    copies: str = "one"
     order = 1
     stages = 2
     parts = 2
 
     def start(self, field: Field, x: Any) -> tuple[Any, ...]:
-        return x, x
+        if self.copies == "one":
+            return x, x
+        if x.ndim < 3 or x.shape[1] != 2:
+            raise ValueError(f"edict[copies=both] takes x_T (b, 2, *x), two copies a sample, got {tuple(x.shape)}")
+        return x.unbind(1)
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
-        u, v = state
-        u = interval.add(interval.carry(u), 1.0, field(interval.t0, v))
-        v = interval.add(interval.carry(v), 1.0, field(interval.t0, u))
+        u, v = self._swept(field, state, interval, interval, self._turns(interval))
         u = self.p * u + (1 - self.p) * v
         return u, self.p * v + (1 - self.p) * u
 
@@ -109,9 +117,22 @@ class EDICT(ReversibleRule):
         u, v = state
         v = (v - (1 - self.p) * u) / self.p
         u = (u - (1 - self.p) * v) / self.p
-        back = interval.reversed
-        v = back.add(back.carry(v), 1.0, field(interval.t0, u))
-        return back.add(back.carry(u), 1.0, field(interval.t0, v)), v
+        return self._swept(field, (u, v), interval, interval.reversed, self._turns(interval)[::-1])
+
+    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+        return state[0] if self.copies == "one" else torch.stack(state, 1)
+
+    def _turns(self, interval: Interval) -> tuple[int, ...]:
+        return (1, 0) if self.turns == "alternate" and interval.index % 2 else (0, 1)
+
+    def _swept(
+        self, field: Field, state: tuple[Any, ...], interval: Interval, along: Interval, turns: tuple[int, ...]
+    ) -> tuple[Any, ...]:
+        """Each copy in its turn moved along by the slope at the other one."""
+        pair = list(state)
+        for i in turns:
+            pair[i] = along.add(along.carry(pair[i]), 1.0, field(interval.t0, pair[1 - i]))
+        return tuple(pair)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Rollout:
         noise = self.noise(k) if self.noise is not None else None
         closed = not self.denoiser.clean and self.denoiser.schedule.sigma(end) <= 0
         first_order = getattr(self.grid[k], "first_order", False)
-        return Interval(self.chart, self.grid[k], end, before, noise, closed, first_order)
+        return Interval(self.chart, self.grid[k], end, before, noise, k, closed, first_order)
 
     def start(self, x_T: Tensor) -> State:
         """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""

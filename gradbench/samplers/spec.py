@@ -51,13 +51,14 @@ class SamplerSpec:
     def traits(self) -> dict[str, Any]:
         """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
 
-        `reverse_sde`: whether the chain converges to the reverse SDE.
+        `pair`: whether x_T and the sample are pairs (b, 2, *x). `reverse_sde`: whether the chain converges to the
+        reverse SDE.
         """
         known = self.entry.declared(self.params)
         noisy = known["stochastic"] or self.chart in SDE_CHARTS
         reverse = noisy and known.get("reverse_sde", True)
-        grid = {"grid": self.params["grid"]}
-        return {**known, **grid, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
+        own = {"grid": self.params["grid"], "pair": self.params.get("copies") == "both"}
+        return {**known, **own, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
 
     @property
     def rule(self) -> "Rule":

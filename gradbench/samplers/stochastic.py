@@ -118,12 +118,15 @@ class DDIMEta(StochasticRule):
 class FlowSDE(StochasticRule):
     """The stochastic sampler of rectified flow that has the flow's marginals, in time, with v = eps_hat - x0_hat,
 
-        mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2),
+        mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2).
 
-    t = 1 in s replaced by the next time. References: Liu et al., 2025, Flow-GRPO, arXiv:2505.05470.
+    At t = 1, where s is infinite, with t_1 the next time: first=released has s = a (1/(1 - t_1))^(1/2), as the released
+    code (sde_step_with_logprob), first=next has s = a (t_1/(1 - t_1))^(1/2). References: Liu et al., 2025, Flow-GRPO,
+    arXiv:2505.05470.
     """
 
     a: float
+    first: str
     order = 1
     stages = 1
 
@@ -136,8 +139,10 @@ class FlowSDE(StochasticRule):
         return self._level(interval) * math.sqrt(-interval.h)
 
     def _level(self, interval: Interval) -> float:
-        t = interval.t0 if interval.t0 < 1 else interval.t1
-        return self.a * math.sqrt(t / (1 - t))
+        t = interval.t0
+        below = t if t < 1 else interval.t1
+        above = t if self.first == "released" else below
+        return self.a * math.sqrt(above / (1 - below))
 
 
 EULER_SDE = Diffused(EULER)

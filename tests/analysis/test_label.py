@@ -1,6 +1,9 @@
 """Labels stay short and unambiguous."""
 
-from gradbench.analysis.label import label, labels
+import pytest
+
+from gradbench.analysis.label import label, labels, whole_params
+from gradbench.samplers.catalogue import SAMPLERS
 
 
 def estimator(name, **params):
@@ -40,3 +43,10 @@ def test_weights_that_only_an_option_calls_random_are_told():
 
 def test_weights_that_a_data_frame_left_empty_are_not_shown():
     assert labels([{"case": "digits", "weights": float("nan")}], "case") == ["digits"]
+
+
+@pytest.mark.parametrize(("sampler", "lacking"), [("edict", {"turns": "fixed"}), ("flow-sde", {"first": "next"})])
+def test_old_rows_are_of_what_the_sampler_then_was(sampler, lacking):
+    defaults = SAMPLERS[sampler].defaults
+    assert whole_params({"sampler": sampler, "sampler_params": {}}, "sampler", defaults) == {**defaults, **lacking}
+    assert whole_params({"sampler": sampler, "sampler_params": dict(defaults)}, "sampler", defaults) == defaults

@@ -16,6 +16,7 @@ from gradbench.selector import render
 GOLDEN = Path(__file__).parents[1] / "golden"
 INDEX = json.loads((GOLDEN / "index.json").read_text())
 PROBLEMS = {problem["name"]: problem for problem in INDEX["problems"]}
+GIVEN = {"edict": {"turns": "fixed"}}  # what a golden name implies, where that is not our default
 NAMES = {"angle-adjoint": "continuous-adjoint", "time-adjoint": "continuous-adjoint"}
 
 
@@ -47,7 +48,7 @@ def problem_of(entry, steps, x_T):
     params = {"grid": entry.get("grid", "uniform-t")}
     name = entry.get("sampler", "ddim").replace("exact-sde", "ddpm")
     if entry["kind"] != "continuous-adjoint":  # there the options are the estimator's
-        options = {**SAMPLERS[name].defaults, **entry.get("options", {})}
+        options = {**SAMPLERS[name].defaults, **GIVEN.get(name, {}), **entry.get("options", {})}
         params |= {key: value for key, value in options.items() if key in SAMPLERS[name].defaults and key != "grid"}
     return case.problem(sampler=render(name, params), steps=steps, x_T=x_T, noise=data.get(f"noise/{steps}"))
 

@@ -1,5 +1,7 @@
 """Estimators that draw: unbiasedness, seeds, blocks, counts, memory, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from gradbench.measure.bias import columns
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.error import flatten, relative_error
 from gradbench.measure.reference import Reference, by_draws
+from gradbench.samplers.stochastic import StochasticRule
 
 N = 8
 UNBIASED = ("draft[k=8]", "alignprop[law=unbiased]", "reinforce", "reinforce[baseline=none]")
@@ -136,6 +139,41 @@ def test_evaluations_of_a_draw(selector, expected):
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
+MEANS = [  # at 20 steps, of the law of plans: K uniform in 0..20, in 1..20; stops uniform in 15..19 and in 17..19
+    ("alignprop", (20, 10, 10)),
+    ("alignprop[law=released-v1]", (20, 10, 10)),
+    ("alignprop[law=unbiased]", (20, 10.5, 10.5)),
+    ("refl", (18, 1, 1)),
+    ("refl[window=20]", (10.5, 1, 1)),
+    ("drtune", (20, 3, 3)),
+    ("drtune[early=3]", (19, 2.875, 2.875)),
+    ("shortcut", (20, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("selector", "expected"), MEANS)
+@pytest.mark.parametrize("sampler", ["ddim[eta=1]", "ddim"])
+def test_the_cost_of_a_random_truncation_is_the_mean_of_one_trajectory(selector, expected, sampler):
+    problem = gradbench.case("gaussian", dim=4, batch=4).problem(sampler=sampler, steps=20)
+    for draws in (1, 8):  # whatever the number side by side
+        estimate = gradbench.estimator(selector, draws=draws)(problem)
+        assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
+
+
+@pytest.mark.parametrize("sampler", ["rk4", "edict", "reversible-heun", "rex", "belm", "sde-dpm++2m"])
+@pytest.mark.parametrize("selector", [selector for selector, _ in MEANS])
+def test_mean_costs_are_what_trajectories_take_one_by_one(selector, sampler):
+    problem = gradbench.case("gaussian", dim=2, batch=1).problem(sampler=sampler, steps=5)
+    estimator, denoiser, seen = gradbench.estimator(selector.replace("20", "5"), draws=2), problem.denoiser, []
+    estimate = estimator(problem)
+    for index in range(120):
+        calls, pulled = denoiser.calls, denoiser.pulled
+        estimator.alone(problem, index)
+        seen.append((denoiser.calls - calls, denoiser.pulled - pulled))
+    told = np.array([estimate.nfe_forward + estimate.nfe_backward, estimate.vjps])
+    assert (abs(np.mean(seen, 0) - told) <= 5 * np.std(seen, 0) / 120**0.5 + 1e-9).all()
+
+
 def test_draft_on_a_deterministic_chain_is_one_gradient():
     problem = problem_of("ddim")
     estimate = gradbench.estimator("draft", k=N)(problem)
@@ -196,6 +234,41 @@ def test_draft_lv_to_alpha_one_is_the_published_formula():
     value = problem.objective(problem.denoiser.field(x, t, (1.0, 0.0))).sum() / 4000
     (expected,) = torch.autograd.grad(value, problem.wrt)
     assert relative_error(estimate.grads["parameters"], expected) < 0.05
+
+
+def test_draft_lv_draws_the_noise_of_its_last_step_afresh():
+    problem = gradbench.case("gaussian", dim=4, batch=2).problem(
+        sampler="ddim[eta=1]", steps=2, targets=("parameters",)
+    )
+    draws, random = 40_000, np.random.default_rng(0)
+    estimate = gradbench.estimator("draft-lv", n=2, draws=draws)(problem)
+    rollout, s = problem.rollout, problem.denoiser.schedule
+    t, end = rollout.grid[1:]
+
+    def normal():
+        return torch.from_numpy(random.standard_normal((2 * draws, 4)))
+
+    x = problem.x_T.repeat(draws, 1)
+    with torch.no_grad():
+        for k in range(2):
+            (x,) = rollout.rule.step(rollout.field, (x,), replace(rollout.interval(k), noise=normal()))
+    ratio = s.alpha(t) / s.alpha(end)
+    x = ratio * x + (s.sigma(t) ** 2 - (ratio * s.sigma(end)) ** 2) ** 0.5 * normal()
+    (x,) = rollout.rule.step(rollout.field, (x,), replace(rollout.interval(1), noise=normal()))
+    (expected,) = torch.autograd.grad(problem.objective(x).sum() / draws, problem.wrt)
+    assert relative_error(estimate.grads["parameters"], expected) < 0.02
+
+
+def test_draft_lv_gives_every_copy_its_own_noises(monkeypatch):
+    seen, step = [], StochasticRule.step
+    monkeypatch.setattr(StochasticRule, "step", lambda *a: seen.append(a[3].noise.flatten()) or step(*a))
+    for _ in range(2):  # and the same ones when it is called again
+        gradbench.estimator("draft-lv", n=3, draws=512)(problem_of())
+    (first, second) = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    noises = torch.stack(first)
+    off = torch.corrcoef(noises) - torch.eye(len(noises))
+    assert off.abs().max() < 6 / noises.shape[1] ** 0.5
 
 
 def test_memory_of_draft_grows_with_k_only(digits):

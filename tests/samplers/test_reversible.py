@@ -15,6 +15,7 @@ from gradbench.samplers.reversible import BASES, McCallumFoster, rex
 REVERSIBLE = (
     "reversible-heun",
     "edict",
+    "edict[turns=fixed]",
     "bdia",
     "belm",
     "rex",
@@ -124,6 +125,12 @@ def test_rex_steps_from_equal_copies_as_its_base_does_on_the_same_noise():
     assert relative_error(first.detach(), second.detach()) < 1e-13
 
 
+@pytest.mark.parametrize("selector", ["edict[turns=odd]", "edict[copies=two]"])
+def test_unknown_readings_of_edict_are_refused(selector):
+    with pytest.raises(ValueError, match="unknown (turns|copies)"):
+        gradbench.case("gaussian").problem(sampler=selector)
+
+
 @pytest.mark.parametrize("selector", ["rex[zeta=0]", "rex[zeta=1.5]", "edict[p=0]", "bdia[gamma=-1]", "rex[rule=ab2]"])
 def test_options_out_of_range_are_refused(selector):
     with pytest.raises(ValueError, match="zeta|gamma|rule|p "):
@@ -133,3 +140,94 @@ def test_options_out_of_range_are_refused(selector):
 def test_rex_in_the_data_chart_cannot_start_from_sigma_zero():
     with pytest.raises(ValueError, match="raise t_min"):
         gradbench.case("gaussian", t_min=0.0).problem(sampler="rex")
+
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(0.3 * torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).double())
+
+    def forward(self, x, time, condition):
+        return torch.tanh(x @ self.w + time / 1000) + 0.1 * x
+
+
+def released_edict(network, schedule, pair, grid, p, alternate):
+    """The released coupled_stablediffusion, written out: whose turn comes first alternates, the mixing does not."""
+    pair = list(pair)
+    for i, (t, after) in enumerate(zip(grid, grid[1:], strict=False)):
+        a = schedule.alpha(after) / schedule.alpha(t)
+        b = schedule.sigma(after) - a * schedule.sigma(t)
+        for turn in range(2):
+            base = (turn + i % 2) % 2 if alternate else turn
+            pair[base] = a * pair[base] + b * network(pair[1 - base], schedule.index(t), None)
+        pair[0] = p * pair[0] + (1 - p) * pair[1]
+        pair[1] = (1 - p) * pair[0] + p * pair[1]
+    return pair
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8])
+@pytest.mark.parametrize("turns", ["alternate", "fixed"])
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "revolve[snapshots=2]", "reversible"])
+def test_edict_is_the_released_loop(steps, turns, gradient):
+    network, x_T = Network(), torch.randn(3, 6, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+    denoiser = gradbench.NetworkDenoiser(network, "scaled-linear")
+    option = "" if turns == "alternate" else "[turns=fixed]"
+    found = gradbench.sample(
+        denoiser, x_T, sampler=f"edict{option}", steps=steps, wrt=[network.w], gradient=gradient, t_min=0.02
+    )
+    grid = [1.0 + (0.02 - 1.0) * k / steps for k in range(steps + 1)]
+    expected, _ = released_edict(network, denoiser.schedule, (x_T, x_T), grid, 0.93, turns == "alternate")
+    assert relative_error(found, expected) < 1e-12
+    leaves = [x_T, network.w]
+    got, right = (torch.autograd.grad((x**2).sum(), leaves, retain_graph=True) for x in (found, expected))
+    assert max(relative_error(a, b) for a, b in zip(got, right, strict=True)) < 1e-11
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "revolve[snapshots=2]", "reversible", "draft[k=5]"])
+def test_both_copies_of_edict_go_in_and_come_out(gradient):
+    network, random = Network(), torch.Generator().manual_seed(2)
+    x_T = torch.randn(3, 2, 6, generator=random).double().requires_grad_()
+    weight = torch.randn(3, 2, 6, generator=random).double()
+    denoiser = gradbench.NetworkDenoiser(network, "scaled-linear")
+    found = gradbench.sample(
+        denoiser, x_T, sampler="edict[copies=both]", steps=5, wrt=[network.w], gradient=gradient, t_min=0.02
+    )
+    grid = [1.0 + (0.02 - 1.0) * k / 5 for k in range(6)]
+    expected = torch.stack(released_edict(network, denoiser.schedule, x_T.unbind(1), grid, 0.93, True), 1)
+    assert relative_error(found, expected) < 1e-12
+    leaves = [x_T, network.w]
+    got, right = (torch.autograd.grad((weight * x**2).sum(), leaves, retain_graph=True) for x in (found, expected))
+    assert max(relative_error(a, b) for a, b in zip(got, right, strict=True)) < 1e-11
+
+
+def test_two_equal_copies_are_one():
+    network, x_T = Network(), torch.randn(3, 6, generator=torch.Generator().manual_seed(1)).double()
+    denoiser = gradbench.NetworkDenoiser(network, "scaled-linear")
+    one = gradbench.sample(denoiser, x_T, sampler="edict", steps=4, wrt=[network.w])
+    both = gradbench.sample(
+        denoiser, torch.stack([x_T, x_T], 1), sampler="edict[copies=both]", steps=4, wrt=[network.w]
+    )
+    assert torch.equal(both[:, 0], one) and not torch.equal(both[:, 1], one)
+
+
+@pytest.mark.parametrize(
+    "gradient", ["adjoint-dpm", "adjoint-deis", "continuous-adjoint", "torchdiffeq-adjoint", "refl", "drtune[early=2]"]
+)
+def test_what_knows_nothing_of_pairs_refuses_them(gradient):
+    denoiser = gradbench.NetworkDenoiser(network := Network(), "scaled-linear")
+    with pytest.raises(ValueError, match="pairs of points"):
+        gradbench.sample(
+            denoiser,
+            torch.ones(3, 2, 6).double(),
+            sampler="edict[copies=both]",
+            steps=8,
+            wrt=[network.w],
+            gradient=gradient,
+        )
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (3, 1, 6), (3, 3, 6)])
+def test_what_is_no_pair_is_refused(shape):
+    denoiser = gradbench.NetworkDenoiser(network := Network(), "scaled-linear")
+    with pytest.raises(ValueError, match=r"takes x_T \(b, 2, \*x\)"):
+        gradbench.sample(denoiser, torch.ones(shape).double(), sampler="edict[copies=both]", steps=2, wrt=[network.w])
