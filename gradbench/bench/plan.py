@@ -35,15 +35,17 @@ IDENTITY = (
 )
 MOST_CELLS = 1_000_000
 TARGETS = ("x_T", "condition", "parameters")
+PASSES = ("error", "time", "memory", "flow")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, one of its replicates, and why it is skipped, or None."""
+    """A cell, one of its replicates, why it is skipped, or None, and what is measured of it."""
 
     cell: dict[str, Any]
     replicate: int
     skip: str | None = None
+    passes: tuple[str, ...] = PASSES[:3]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -66,9 +68,11 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
     checks.positive_integer("replicates", replicates)
     planned: dict[tuple[str, int], Planned] = {}
     for block in blocks:
+        for name in block.passes:
+            checks.one_of("pass", name, PASSES)
         for cell, skip in _cells(block):
             for replicate in range(replicates):
-                item = Planned(cell, replicate, skip)
+                item = Planned(cell, replicate, skip, tuple(block.passes))
                 planned.setdefault(item.key, item)
         if len(planned) > MOST_CELLS:
             raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.bench.case import folders, headers, make_case
+from gradbench.bench.plan import PASSES
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
@@ -23,7 +24,7 @@ from gradbench.measure import bias, error, reference
 from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint
-from gradbench.measure.kept import problem_key
+from gradbench.measure.kept import flow_key, problem_key
 from gradbench.measure.predict import Chains, Prediction, Unpredictable, predict
 from gradbench.models.skeleton import skeleton
 from gradbench.selector import render
@@ -83,27 +84,41 @@ def measure(
     if row["status"] == "diverged":
         return row
     row |= _references(cell, problem, estimator, estimate, keep)
-
-    phase("time")
-    row["calibration_s"] = calibrate()
+    passes = cell.get("passes", PASSES[:3])
     # of an estimator that draws, time is that of one draw, as its network evaluations are, measured on the fewest
     single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    if "time" in passes:
+        phase("time")
+        row |= _time(problem, estimator, single)
+    if "memory" in passes:
+        phase("memory")
+        row |= _memory(problem, single)
+    row["os_peak_bytes"] = _os_peak()
+    return row
+
+
+def _time(problem: Problem, estimator: GradientEstimator, single: GradientEstimator) -> dict[str, Any]:
+    """Seconds of one estimate, of an estimator that draws of one draw; `single` is what is called."""
+    calibration = calibrate()
     share = estimator.fewest if isinstance(estimator, Drawn) else 1
-    timing = time_calls(lambda: single(problem), device)
+    timing = time_calls(lambda: single(problem), problem.x_T.device)
     samples = [seconds / share for seconds in timing.samples]
-    row |= {
+    return {
+        "calibration_s": calibration,
         "time_s": sorted(samples)[len(samples) // 2],
         "time_samples": samples,
         "cpu_time_s": timing.cpu / share,
     }
 
-    phase("memory")
+
+def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
+    """Peak bytes of one estimate, and on a CPU those of one state and one step's tape."""
+    device = problem.x_T.device
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
-    row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
+    row: dict[str, Any] = {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
     row |= {"reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
-    row["os_peak_bytes"] = _os_peak()
     return row
 
 
@@ -175,10 +190,15 @@ def _references(
     cell: dict[str, Any], problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, keep: str | None
 ) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    place = None
-    if keep is not None and problem.reference_dtype != torch.float64:
-        place = Path(keep) / f"{problem_key(cell, fingerprint(tuple(folders())))}.safetensors"
+    place, solved = None, "flow" in cell.get("passes", ())
+    code = fingerprint(tuple(folders()))
+    # what takes long to make, of a full-size network or in a block of many seeds, is made once for all estimators
+    if keep is not None and (problem.reference_dtype != torch.float64 or solved):
+        place = Path(keep) / f"{problem_key(cell, code)}.safetensors"
     found = reference.references(problem, headers()[cell["case"]].FLOW, estimate.draws, place)
+    if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
+        file = None if keep is None else Path(keep) / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
+        found = {"flow": reference.by_solving(problem, file), **found}
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
     if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads
