@@ -35,7 +35,7 @@ IDENTITY = (
 )
 MOST_CELLS = 1_000_000
 TARGETS = ("x_T", "condition", "parameters")
-PASSES = ("error", "time", "memory", "flow")
+PASSES = ("error", "rounding", "time", "memory", "flow")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Planned:
     cell: dict[str, Any]
     replicate: int
     skip: str | None = None
-    passes: tuple[str, ...] = PASSES[:3]
+    passes: tuple[str, ...] = PASSES[:4]
 
     @property
     def key(self) -> tuple[str, int]:

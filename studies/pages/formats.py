@@ -2,6 +2,8 @@
 
 import math
 
+from studies.pages.published import Spread
+
 FLOOR = 1e-11
 
 
@@ -51,4 +53,20 @@ def work(value: float) -> str:
     return "∞" if math.isinf(value) else f"{float(f'{value:.2g}'):,.0f}"
 
 
-FILTERS = {"error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+def spread(found: Spread) -> str:
+    """Relative errors over seeds: the median and, in brackets, the least and the largest; one of rounding alone `0`."""
+    if found.most < FLOOR:
+        return "0"
+    return f"{error(found.median)} ({error(found.least)} to {error(found.most)})"
+
+
+def plain(found: Spread) -> str:
+    """The same of cosines and ratios, which have no power of ten: two digits after the point."""
+    return f"{_plain(found.median)} ({_plain(found.least)} to {_plain(found.most)})"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 10 else error(value)
+
+
+FILTERS = {"spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
