@@ -7,7 +7,7 @@ canonical JSON, so that it is the same in every process, on every machine and in
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import util
 from typing import Any
 
@@ -73,7 +73,9 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
         for cell, skip in _cells(block):
             for replicate in range(replicates):
                 item = Planned(cell, replicate, skip, tuple(block.passes))
-                planned.setdefault(item.key, item)
+                known = planned.setdefault(item.key, item)
+                more = tuple(name for name in item.passes if name not in known.passes)
+                planned[item.key] = replace(known, passes=known.passes + more) if more else known
         if len(planned) > MOST_CELLS:
             raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
     return sorted(planned.values(), key=lambda item: item.replicate)

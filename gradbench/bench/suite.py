@@ -14,8 +14,7 @@ class Block:
 
     passes: what is measured, of error, rounding (the method's error apart from its precision's), flow, time and memory.
     `flow` is the error against the flow of a network, which has to be solved for, in a minute a problem; a flow that
-    the case knows is part of `error`. Where the passes of two blocks differ in a cell that both have, the first
-    block's are taken.
+    the case knows is part of `error`. A cell of several blocks has the passes of all.
     """
 
     cases: list[str]

@@ -48,7 +48,7 @@ def sample_error(got: Tensor, expected: Tensor) -> float:
     A batch is one vector to `relative_error`, and one sample may carry nearly all of its norm; here each counts alike.
     Of an even number of samples it is the mean of the middle two.
     """
-    g, e = (part.detach().to("cpu", torch.float64).flatten(1) for part in (got, expected))
+    g, e = (part.detach().to("cpu", torch.float64).reshape(len(part), -1) for part in (got, expected))
     return statistics.median(relative_error(a, b) for a, b in zip(g, e, strict=True))
 
 

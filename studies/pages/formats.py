@@ -69,4 +69,9 @@ def _plain(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else error(value)
 
 
-FILTERS = {"spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+def length(value: float) -> str:
+    """A ratio of lengths, two digits."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+FILTERS = {"length": length, "spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}

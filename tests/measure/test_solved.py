@@ -71,3 +71,9 @@ def test_a_sample_counts_alike_whatever_its_norm():
 def test_a_pass_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="pass"):
         make_plan([Block(["gaussian"], ["ddim"], ["backprop"], passes=["speed"])], 1)
+
+
+def test_a_cell_of_two_blocks_has_the_passes_of_both():
+    blocks = [Block(["gaussian"], ["ddim"], ["backprop"], passes=passes) for passes in (["error", "flow"], ["memory"])]
+    (item,) = make_plan(blocks, 1)
+    assert item.passes == ("error", "flow", "memory")
