@@ -69,9 +69,9 @@ def _plain(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else error(value)
 
 
-def length(value: float) -> str:
+def ratio(value: float) -> str:
     """A ratio of lengths, two digits."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
-FILTERS = {"length": length, "spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+FILTERS = {"ratio": ratio, "spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
