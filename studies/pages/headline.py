@@ -14,11 +14,12 @@ DOPRI = "torchdiffeq-adjoint[method=dopri5,trajectory=resolved,norm=rms,rtol=%s]
 
 
 class Method(NamedTuple):
-    """An estimator of the headline: how a table names it, its selector, the N it was run at, and its kind."""
+    """An estimator of the headline: how a table names it, its selector, where it was run, in what, and its kind."""
 
     name: str
     selector: str
-    steps: tuple[int, ...] = (20, 50)
+    settings: tuple[tuple[float, int], ...] = SETTINGS
+    dtype: str | None = None
     continuous: bool = True
 
 
@@ -29,8 +30,13 @@ METHODS = (
     Method("`adjoint-dpm[rule=rk4]`", "adjoint-dpm[rule=rk4]"),
     Method("`continuous-adjoint`", "continuous-adjoint"),
     Method("`continuous-adjoint[chart=time]`", "continuous-adjoint[chart=time]"),
-    Method("torchdiffeq's dopri5 at its defaults, rtol 1e-7, atol 1e-9", DOPRI % "1e-7,atol=1e-9", (20,)),
-    Method("torchdiffeq's dopri5 as papers set it, 1e-5 and 1e-5", DOPRI % "1e-5,atol=1e-5", (20,)),
+    Method(
+        "torchdiffeq's dopri5 at its defaults, rtol 1e-7, atol 1e-9, in float64",
+        DOPRI % "1e-7,atol=1e-9",
+        ((1.0, 20),),
+        "float64",
+    ),
+    Method("torchdiffeq's dopri5 as papers set it, 1e-5 and 1e-5", DOPRI % "1e-5,atol=1e-5", ((1.0, 20), (7.5, 20))),
 )
 RELEASED_DPM = "adjoint-dpm[rule=euler,trajectory=stored]"
 
@@ -43,19 +49,21 @@ def case_of(guidance: float) -> str:
 def headline(rows: Published) -> dict[str, Callable[..., Any]]:
     """The functions that templates call, by name."""
 
+    dtypes = {method.selector: method.dtype for method in METHODS}
+
     def at(kind: str, target: str, selector: str, guidance: float, steps: int, measure: str = "error") -> Spread:
         """A column of the headline over its seeds; `ValueError` for fewer than twelve."""
         rows.seeds(SEEDS)
-        return rows.spread(f"{kind}_{measure}_{target}", case_of(guidance), selector, steps)
+        column, dtype = f"{kind}_{measure}_{target}", dtypes.get(selector)
+        return rows.spread(column, case_of(guidance), selector, steps, dtype=dtype)
 
     def all_of(kind: str, target: str, selector: str = "") -> Iterator[tuple[Spread, str]]:
         """Every spread of the continuous adjoints, or of one estimator, with where it is."""
         for method in METHODS:
             if method.continuous if not selector else method.selector == selector:
-                for guidance, steps in SETTINGS:
-                    if steps in method.steps:
-                        where = f"`{method.selector}`, guidance {guidance:g}, {steps} steps"
-                        yield at(kind, target, method.selector, guidance, steps), where
+                for guidance, steps in method.settings:
+                    where = f"`{method.selector}`, guidance {guidance:g}, {steps} steps"
+                    yield at(kind, target, method.selector, guidance, steps), where
 
     def extremes(kind: str, target: str, selector: str = "") -> str:
         """The least and the largest median over the settings, and whose they are."""
@@ -70,7 +78,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
 
     def winners(kind: str) -> str:
         """Who has the least median of those that take N + N evaluations, in how many of the settings and targets."""
-        fixed = [m for m in METHODS if m.steps == (20, 50) and "rk4" not in m.selector]
+        fixed = [m for m in METHODS if m.settings == SETTINGS and "rk4" not in m.selector]
         counts = Counter(
             min(fixed, key=lambda m: at(kind, target, m.selector, guidance, steps).median).selector
             for target in TARGETS
@@ -84,8 +92,11 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
 
     def work_of(selector: str, guidance: float = 1.0, steps: int = 20) -> str:
         """Evaluations forward + backward, the median over the seeds."""
-        way = [rows.value(f"nfe_{way}", case_of(guidance), selector, steps) for way in ("forward", "backward")]
-        return f"{way[0]:,.0f} + {way[1]:,.0f}"
+        columns = ("nfe_forward", "nfe_backward")
+        there, back = (
+            rows.value(name, case_of(guidance), selector, steps, dtype=dtypes.get(selector)) for name in columns
+        )
+        return f"{there:,.0f} + {back:,.0f}"
 
     def draft(measure: str, k: int, guidance: float = 1.0, target: str = "parameters") -> Spread:
         """Truncation without noise, a batch of four: error, cosine or norm ratio against the whole gradient."""
