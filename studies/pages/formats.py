@@ -74,4 +74,15 @@ def ratio(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
-FILTERS = {"ratio": ratio, "spread": spread, "plain": plain, "error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+FILTERS = {
+    "ratio": ratio,
+    "spread": spread,
+    "plain": plain,
+    "error": error,
+    "mib": mib,
+    "gb": gb,
+    "ms": ms,
+    "percent": percent,
+    "exactly": exactly,
+    "work": work,
+}

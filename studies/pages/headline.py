@@ -86,6 +86,12 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         )
         return ", ".join(f"`{name}` in {count}" for name, count in counts.most_common())
 
+    def farther(kind: str, selector: str, than: str = "checkpoint") -> str:
+        """In how many of the settings and targets an estimator's median is above another's."""
+        places = [(target, *setting) for target in TARGETS for setting in SETTINGS]
+        count = sum(at(kind, t, selector, g, n).median > at(kind, t, than, g, n).median for t, g, n in places)
+        return f"{count} of these {len(places)} columns"
+
     def flow_tolerance() -> float:
         """The largest tolerance of the network's flow in any row."""
         return max(row["flow_tol"] for row in rows.rows if row["case"] == "digits" and row.get("flow_tol") is not None)
@@ -113,7 +119,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
             raise ValueError(f"{names[0]} and {names[1]} differ: {first} and {second}")
         return f"`{names[0]}` and `{names[1]}`"
 
-    own = (at, draft, extremes, whole_range, winners, flow_tolerance, work_of, one_chain, case_of)
+    own = (at, draft, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
     return {function.__name__: function for function in own} | {
         "METHODS": METHODS,
         "SETTINGS": SETTINGS,
