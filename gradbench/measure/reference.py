@@ -75,7 +75,7 @@ def by_solving(problem: Problem, keep: Path | None = None) -> Reference:
 
     found = kept(keep, make)
     tolerance = found.pop("tolerance")
-    assert isinstance(tolerance, torch.Tensor)
+    assert isinstance(tolerance, torch.Tensor)  # a tensor alone, not those of the parameters
     return Reference(found, METHOD, tolerance.item())
 
 
