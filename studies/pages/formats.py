@@ -43,8 +43,12 @@ def percent(value: float) -> str:
     return f"{value:+.0%}" if round(value, 2) else "0%"
 
 
-def exactly(value: float) -> str:
-    """A relative error with its power of ten."""
+def exactly(found: Spread) -> str:
+    """Relative errors of rounding alone, with their powers of ten: the median and the range."""
+    return f"{_power(found.median)} ({_power(found.least)} to {_power(found.most)})"
+
+
+def _power(value: float) -> str:
     return f"{value:.0e}".replace("e-0", "e-") if value else "0"
 
 
