@@ -65,17 +65,13 @@ def spread(found: Spread) -> str:
 
 
 def plain(found: Spread) -> str:
-    """The same of cosines and ratios, which have no power of ten: two digits after the point."""
-    return f"{_plain(found.median)} ({_plain(found.least)} to {_plain(found.most)})"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.2f}" if abs(value) < 10 else error(value)
+    """The same of cosines and ratios of lengths: two digits after the point, below a tenth two digits."""
+    return f"{ratio(found.median)} ({ratio(found.least)} to {ratio(found.most)})"
 
 
 def ratio(value: float) -> str:
     """A ratio of lengths, two digits."""
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 FILTERS = {
