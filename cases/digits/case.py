@@ -24,8 +24,8 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 NOISE = "keyed"
 DRAWS = 64
 TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("sampler", "expected")
-FLOW = None
+REFERENCES = ("flow", "sampler", "expected")
+FLOW = "solved twice, where a suite's block has the pass `flow`"
 REQUIRES = ("diffusers", "peft")
 PRELOAD = (
     "diffusers.models.unets.unet_2d_condition",

@@ -90,7 +90,7 @@ def _facts(option: Option, best: Option, notes: Notes) -> list[str]:
     return [
         f"  error   {_error(option, notes)}",
         "  peak    " + (f"{size(peak.value)} with weights ({notes(peak)})" if peak else "not predicted: say --memory"),
-        f"  work    {forward} + {backward} network evaluations, {vjps} of them pulled back (counted){price}",
+        f"  work    {forward:g} + {backward:g} network evaluations, {vjps:g} of them pulled back (counted){price}",
         "  time    " + (f"{seconds.value:.3g} s ({notes(seconds)})" if seconds else "not measured for this problem"),
     ]
 

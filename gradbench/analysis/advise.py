@@ -23,7 +23,7 @@ class Option:
     estimator: str
     peak: Evidence | None
     error: Evidence | None
-    evaluations: tuple[int, int, int]
+    evaluations: tuple[float, float, float]
     seconds: Evidence | None = None
     rounding: Evidence | None = None
     lacking: str = "no rows"

@@ -7,7 +7,7 @@ canonical JSON, so that it is the same in every process, on every machine and in
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import util
 from typing import Any
 
@@ -36,15 +36,17 @@ IDENTITY = (
 )
 MOST_CELLS = 1_000_000
 TARGETS = ("x_T", "condition", "parameters")
+PASSES = ("error", "rounding", "time", "memory", "flow")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, one of its replicates, and why it is skipped, or None."""
+    """A cell, one of its replicates, why it is skipped, or None, and what is measured of it."""
 
     cell: dict[str, Any]
     replicate: int
     skip: str | None = None
+    passes: tuple[str, ...] = PASSES[:4]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -67,10 +69,14 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
     checks.positive_integer("replicates", replicates)
     planned: dict[tuple[str, int], Planned] = {}
     for block in blocks:
+        for name in block.passes:
+            checks.one_of("pass", name, PASSES)
         for cell, skip in _cells(block):
             for replicate in range(replicates):
-                item = Planned(cell, replicate, skip)
-                planned.setdefault(item.key, item)
+                item = Planned(cell, replicate, skip, tuple(block.passes))
+                known = planned.setdefault(item.key, item)
+                more = tuple(name for name in item.passes if name not in known.passes)
+                planned[item.key] = replace(known, passes=known.passes + more) if more else known
         if len(planned) > MOST_CELLS:
             raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
     return sorted(planned.values(), key=lambda item: item.replicate)

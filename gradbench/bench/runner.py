@@ -101,11 +101,12 @@ def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
     """The measured columns of one planned cell: a skip, or what its worker says."""
     if item.skip is not None:
         return {"status": "skip", "phase": "plan", "reason": item.skip}
+    cell = {**item.cell, "passes": list(item.passes)}
     if run.engine == "inline":
         from gradbench.bench.worker import run_cell
 
-        return run_cell(item.cell, lambda phase: None, run.limits.threads, isolation.keep, run.debug)
-    return isolation.run_isolated(item.cell, item.replicate)
+        return run_cell(cell, lambda phase: None, run.limits.threads, isolation.keep, run.debug)
+    return isolation.run_isolated(cell, item.replicate)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from gradbench.bench.plan import IDENTITY
 
-SCHEMA = 3
+SCHEMA = 4
 STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
 TARGETS = ("x_T", "condition", "parameters")
 KINDS = ("flow", "sampler", "expected")
@@ -16,6 +16,7 @@ COLUMNS = (
     *("state_bytes", "tape_bytes", "x0_drift"),
     *(f"grad_norm_{t}" for t in TARGETS),
     *(f"{k}_{measure}_{t}" for k in KINDS for measure in ("error", "cosine", "norm_ratio") for t in TARGETS),
+    *(f"{k}_sample_error_x_T" for k in KINDS),
     *(f"{measure}_{t}" for measure in ("method_error", "rounding_error") for t in TARGETS),
     *(f"{measure}_{t}" for measure in ("bias", "bias_norm", "std_error", "snr") for t in TARGETS),
     *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
@@ -36,7 +37,16 @@ def _two_to_three(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_to_two, 2: _two_to_three}
+def _three_to_four(row: dict[str, Any]) -> dict[str, Any]:
+    """Schema 4 added columns only: K_sample_error_x_T."""
+    return row
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _one_to_two,
+    2: _two_to_three,
+    3: _three_to_four,
+}
 
 
 def migrate(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,12 @@ from gradbench.bench.case import folders
 
 @dataclass(frozen=True)
 class Block:
-    """The product of its lists, each of selectors or numbers."""
+    """The product of its lists, each of selectors or numbers.
+
+    passes: what is measured, of error, rounding (the method's error apart from its precision's), flow, time and memory.
+    `flow` is the error against the flow of a network, which has to be solved for, in a minute a problem; a flow that
+    the case knows is part of `error`. A cell of several blocks has the passes of all.
+    """
 
     cases: list[str]
     samplers: list[str]
@@ -20,6 +25,7 @@ class Block:
     seeds: list[int] = field(default_factory=lambda: [0])
     dtype: str | None = None
     device: str = "cpu"
+    passes: list[str] = field(default_factory=lambda: ["error", "rounding", "time", "memory"])
 
     def override(self, given: dict[str, Any]) -> "Block":
         """This block with the lists that a command line gives in place of its own."""

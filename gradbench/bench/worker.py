@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.bench.case import folders, headers, make_case
+from gradbench.bench.plan import PASSES
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
@@ -25,7 +26,7 @@ from gradbench.measure import bias, error, reference
 from gradbench.measure.arithmetic import arithmetic
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint_of
-from gradbench.measure.kept import problem_key
+from gradbench.measure.kept import flow_key, problem_key
 from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
 from gradbench.measure.stored import stored
 from gradbench.models.skeleton import skeleton
@@ -87,19 +88,25 @@ def measure(
     if row["status"] == "diverged":
         return row
     row |= _references(cell, problem, estimator, estimate, keep)
+    passes = cell.get("passes", PASSES[:4])
+    if "time" in passes:
+        phase("time")
+        row |= {"calibration_s": calibrate(), **_time(problem, estimator)}
+    if "memory" in passes:
+        phase("memory")
+        row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
+    row["os_peak_bytes"] = _os_peak()
+    return row
 
-    phase("time")
-    row["calibration_s"] = calibrate()
-    row |= _time(problem, estimator)
 
-    phase("memory")
-    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
+    """Peak bytes of one estimate, and on a CPU those of one state and one step's tape."""
+    device = problem.x_T.device
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
-    row |= {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
+    row: dict[str, Any] = {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
     row |= {"reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
-    row["os_peak_bytes"] = _os_peak()
     return row
 
 
@@ -196,15 +203,20 @@ def _references(
     cell: dict[str, Any], problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, keep: str | None
 ) -> dict[str, Any]:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    place = None
-    if keep is not None and problem.reference_dtype != torch.float64:
-        made_by = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
-        place = Path(keep) / f"{problem_key(cell, made_by)}.safetensors"
+    place, solved = None, "flow" in cell.get("passes", ())
+    code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
+    # what takes long to make, of a full-size network or in a block of many seeds, is made once for all estimators
+    if keep is not None and (problem.reference_dtype != torch.float64 or solved):
+        place = Path(keep) / f"{problem_key(cell, code)}.safetensors"
     header = headers()[cell["case"]]
     held = partial(stored, Path(header.__file__).parent, cell, problem, header.PARAMS)
     found = reference.references(problem, header.FLOW, estimate.draws, place, held)
+    if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
+        file = None if keep is None else Path(keep) / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
+        found = {"flow": reference.by_solving(problem, file), **found}
     row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
-    if estimate.draws is None and checks.dtype(cell["dtype"]) != problem.reference_dtype:
+    apart = "rounding" in cell.get("passes", PASSES[:4]) and estimate.draws is None
+    if apart and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads
         # one of ours that is exact is, in the reference's precision, the reference itself
         same = cell["estimator"] in ESTIMATORS and ESTIMATORS[cell["estimator"]].traits.get("exact")

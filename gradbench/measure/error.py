@@ -5,6 +5,7 @@ denominator are both sums over the batch, the relative error is that of the batc
 """
 
 import math
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,16 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
     return flatten(got).norm().item() / norm if norm else math.nan
 
 
+def sample_error(got: Tensor, expected: Tensor) -> float:
+    """The median over the samples b of |got_b - expected_b| / |expected_b|, both (b, *x).
+
+    A batch is one vector to `relative_error`, and one sample may carry nearly all of its norm; here each counts alike.
+    Of an even number of samples it is the mean of the middle two.
+    """
+    g, e = (part.detach().to("cpu", torch.float64).reshape(len(part), -1) for part in (got, expected))
+    return statistics.median(relative_error(a, b) for a, b in zip(g, e, strict=True))
+
+
 def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
     """What of an error is the method's, method_error_T, and what is rounding, rounding_error_T, relative to |expected|.
 
@@ -60,15 +71,16 @@ def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[s
 
 
 def columns(kind: str, got: Mapping[str, Any], expected: Mapping[str, Any] | None) -> dict[str, float]:
-    """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have."""
+    """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have, and
+    <kind>_sample_error_x_T.
+    """
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}
-    return (
-        {
-            f"{kind}_{measure}_{target}": function(got[target], expected[target])
-            for target in (expected or {})
-            if target in got
-            for measure, function in measures.items()
-        }
-        if expected
-        else {}
-    )
+    shared = [target for target in expected or {} if target in got]
+    found = {
+        f"{kind}_{measure}_{target}": function(got[target], expected[target])  # type: ignore[index]
+        for target in shared
+        for measure, function in measures.items()
+    }
+    if "x_T" in shared:
+        found[f"{kind}_sample_error_x_T"] = sample_error(got["x_T"], expected["x_T"])  # type: ignore[index]
+    return found

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gradbench.estimators.problem import Gradients
 
-NOT_OF_THE_PROBLEM = ("estimator", "estimator_params", "cell_id")
+NOT_OF_THE_PROBLEM = ("estimator", "estimator_params", "cell_id", "passes")
+OF_THE_FLOW = ("case", "case_params", "targets", "seed", "dtype", "device")
 
 
 def problem_key(cell: Mapping[str, Any], fingerprint: str) -> str:
@@ -17,6 +18,12 @@ def problem_key(cell: Mapping[str, Any], fingerprint: str) -> str:
     own = {name: value for name, value in cell.items() if name not in NOT_OF_THE_PROBLEM}
     canonical = json.dumps([own, fingerprint], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def flow_key(cell: Mapping[str, Any], grid: Sequence[float], fingerprint: str) -> str:
+    """The same for a cell's flow, which no sampler changes but by the two ends of its grid."""
+    own = [{name: cell[name] for name in OF_THE_FLOW}, grid[0], grid[-1], fingerprint]
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:

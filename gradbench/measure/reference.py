@@ -12,6 +12,7 @@ import torch
 from gradbench.diffusion.wiener import LEVELS
 from gradbench.estimators.drawn import combine
 from gradbench.estimators.problem import Gradients, Problem
+from gradbench.estimators.solved import METHOD, solved_flow
 from gradbench.measure.error import flatten, relative_error
 from gradbench.measure.kept import kept
 
@@ -96,6 +97,19 @@ def by_draws(problem: Problem, draws: int) -> Reference:
     tol = max(relative_error(last[t], first[t]) / 2 for t in found)  # type: ignore[arg-type]
     method = f"mean of {estimate.draws} pathwise gradients of their own noises"
     return Reference(found, method, tol, spread, _name(problem.reference_dtype), thirds_of(estimate.batch_means))
+
+
+def by_solving(problem: Problem, keep: Path | None = None) -> Reference:
+    """The flow of a network, by two solves of its ODE whose distance is the tolerance. keep: a file for it, or None."""
+
+    def make() -> Gradients:
+        solved = solved_flow(problem)
+        return {**solved.grads, "tolerance": torch.tensor(solved.tol, dtype=torch.float64)}
+
+    found = kept(keep, make)
+    tolerance = found.pop("tolerance")
+    assert isinstance(tolerance, torch.Tensor)  # a tensor alone, not those of the parameters
+    return Reference(found, METHOD, tolerance.item())
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -113,8 +113,8 @@ def _texts(line: Line, starred: set[str]) -> list[str]:
         **{target: _error_text(_error(line, target)) for target in TARGETS},
         "nfe": f"{_count(line['nfe_forward'])}+{_count(line['nfe_backward'])}",
         "vjps": _count(line["vjps"]),
-        "time_s": f"{1e3 * line['time_s']:.1f}",
-        "peak_bytes": f"{line['peak_bytes'] / 2**20:.3g}",
+        "time_s": "" if line["time_s"] is None else f"{1e3 * line['time_s']:.1f}",
+        "peak_bytes": "" if line["peak_bytes"] is None else f"{line['peak_bytes'] / 2**20:.3g}",
     }
     return [f"*{number}" if column in starred else number for column, number in numbers.items()]
 

@@ -45,7 +45,7 @@ class Spaced(Recovery):
     gap: int | None = None
 
     def run(self, rollout: Rollout, state: State) -> Trajectory:
-        found = _Spaced(rollout, self.gap or math.ceil(math.sqrt(rollout.steps)), Ambient())
+        found = _Spaced(rollout, self.gap or math.ceil(math.sqrt(rollout.steps)), Ambient(rollout.denoiser))
         for k in range(rollout.steps):
             if k % found.gap == 0:
                 found.kept[k] = state

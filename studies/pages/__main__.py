@@ -12,7 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from studies.pages import formats
-from studies.pages.published import Published
+from studies.pages.headline import headline
+from studies.pages.published import FEWEST, Published
 from studies.pages.questions import questions
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +26,9 @@ PAGES = {
 PARTS = {"readme.md.j2": ROOT / "README.md"}  # NAME is the template's name before its first dot
 
 
-def written(run: Path) -> dict[Path, str]:
-    """The text of every page, by its file."""
-    rows = Published(run)
+def written(run: Path, fewest: int = FEWEST) -> dict[Path, str]:
+    """The text of every page, by its file; `fewest` below 3 tries the templates on a run of few seeds."""
+    rows = Published(run, fewest)
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
@@ -35,7 +36,7 @@ def written(run: Path) -> dict[Path, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals |= {"name": rows.name, **questions(rows, json.loads(PREDICTED.read_text()))}
+    made.globals |= {"name": rows.name, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
     made.filters |= formats.FILTERS
     texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
     for name, place in PARTS.items():

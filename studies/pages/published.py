@@ -1,7 +1,9 @@
 """Rows of a published run, found by the selectors that a command line takes."""
 
+import re
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,40 +13,94 @@ from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 
 Row = dict[str, Any]
-SEEDS = range(5)
+SEEDS = range(12)
+FEWEST = 3
+TARGETS = ("x_T", "condition", "parameters")
+BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(method|rounding)_error_|x0_drift")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A column over seeds: its median never stands alone."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    @property
+    def least(self) -> float:
+        """The smallest."""
+        return min(self.values)
+
+    @property
+    def most(self) -> float:
+        """The largest."""
+        return max(self.values)
 
 
 class Published:
     """The rows of one folder of results/published.
 
     A template names a cell as a command line does; a cell that was not measured is an error, so that no page can show
-    a number that is in no row.
+    a number that is in no row. fewest: over how few seeds a median may be taken; below 3 only to try templates on a run of few.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fewest: int = FEWEST) -> None:
         self.name = folder.name
         self.rows = load_rows(folder)
+        self.fewest = fewest
+        self.at_least = fewest
+        self.shared: set[int] | None = None
 
     @cached_property
     def _by_cell(self) -> dict[str, Row]:
         return {row["cell_id"]: row for row in self.rows}
 
+    def seeds(self, fewest: int) -> str:
+        """Begins a table: what follows must be of the same seeds, and of at least so many. Prints nothing."""
+        self.at_least, self.shared = min(fewest, self.fewest) if self.fewest < FEWEST else fewest, None
+        return ""
+
     def find(
-        self, case: str, estimator: str, steps: int = 20, sampler: str = "ddim", dtype: str | None = None
+        self,
+        case: str,
+        estimator: str,
+        steps: int = 20,
+        sampler: str = "ddim",
+        dtype: str | None = None,
+        targets: Sequence[str] = TARGETS,
     ) -> list[Row]:
         """The rows of that cell, one a seed; `KeyError` where there are none."""
-        block = Block([case], [sampler], [estimator], [steps], seeds=list(SEEDS), dtype=dtype)
+        block = Block([case], [sampler], [estimator], [steps], list(targets), list(SEEDS), dtype)
         found = [self._by_cell[p.cell["cell_id"]] for p in make_plan([block], 1) if p.cell["cell_id"] in self._by_cell]
         if not found:
             raise KeyError(f"{self.name} has no row of {case}, {sampler}, {steps} steps, {estimator}, {dtype}")
         return found
 
-    def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
-        """The median of a column over the seeds that ended well; `KeyError` where none has it."""
-        found = [row[column] for row in self.find(case, estimator, steps, **rest) if row.get(column) is not None]
+    def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
+        """A column over the seeds that ended well.
+
+        `KeyError` where none has it, `ValueError` for a column that depends on the seed and fewer seeds than a table
+        needs, or others than those of the cells before it in the table.
+        """
+        where = f"{self.name}: {column} of {case}, {steps} steps, {estimator}, {rest}"
+        found = {r["seed"]: r[column] for r in self.find(case, estimator, steps, **rest) if r.get(column) is not None}
         if not found:
-            raise KeyError(f"{self.name}: no {column} of {case}, {steps} steps, {estimator}, {rest}")
-        return statistics.median(found)
+            raise KeyError(f"{where}: there is none")
+        if BY_SEED.match(column):
+            if len(found) < self.at_least:
+                raise ValueError(f"{where} has {len(found)} seeds, and a median needs {self.at_least}")
+            if self.shared is not None and self.shared != set(found):
+                raise ValueError(f"{where} is of seeds {sorted(found)}, the table's others of {sorted(self.shared)}")
+            self.shared = set(found)
+        return Spread(tuple(found.values()))
+
+    def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
+        """The median of a column over the seeds that ended well; the errors are those of `spread`."""
+        return self.spread(column, case, estimator, steps, **rest).median
 
     def order(self, column: str, case: str, estimator: str, steps: Sequence[int], **rest: Any) -> float:
         """p of error ~ N^-p, between the two numbers of steps."""

@@ -78,6 +78,7 @@ def test_figures_tell_their_files_as_json(folder, tmp_path):
         (("--target", "y"), "unknown target 'y'"),
         (("--max-error", "-1"), "--max-error must be > 0, got -1.0"),
         (("-c", "mixture"), "unknown case of these rows 'mixture'"),
+        (("-c", "gaussian[dim=77]"), "no row of 'gaussian[dim=77]' among these rows"),
         (("-e", "revolve[snapshots=3]"), "no row of 'revolve[snapshots=3]' among these rows"),
         (("-e", "revolv"), "unknown estimator 'revolv'; did you mean 'revolve'?"),
     ],

@@ -30,7 +30,7 @@ def test_a_zero_reference_is_met_exactly_or_not_at_all():
 
 def test_columns_name_the_reference_and_the_target():
     found = columns("flow", {"x_T": A, "condition": A}, {"x_T": B})
-    assert set(found) == {"flow_error_x_T", "flow_cosine_x_T", "flow_norm_ratio_x_T"}
+    assert set(found) == {f"flow_{name}_x_T" for name in ("error", "cosine", "norm_ratio", "sample_error")}
 
 
 def test_an_unknown_reference_has_no_columns():

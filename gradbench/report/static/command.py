@@ -6,7 +6,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.analysis.cells import REFERENCES, TARGETS
-from gradbench.analysis.label import whole_params
+from gradbench.analysis.label import params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -48,12 +48,24 @@ def figures_command(options: dict[str, Any]) -> int:
     return OK if any(done.files for done in found) else NOTHING
 
 
-def _chosen(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows whose case or sampler has one of the names, or all; `ValueError` for a name that no row has."""
+def _chosen(rows: list[dict[str, Any]], column: str, selectors: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows whose case or sampler has one of the names and, where a selector gives them, its options; or all.
+
+    `ValueError` for a name that no row has, and for options that none of that name has.
+    """
     known = sorted({str(row.get(column)) for row in rows})
-    for name in names:
+    chosen: set[int] = set()
+    for name, given in (choice for selector in selectors for choice in expand(selector)):
         checks.one_of(f"{column} of these rows", name, known)
-    return [row for row in rows if not names or row.get(column) in names]
+        found = {
+            place
+            for place, row in enumerate(rows)
+            if row.get(column) == name and given.items() <= params_of(row, column).items()
+        }
+        if not found:
+            raise ValueError(f"no row of {render(name, given)!r} among these rows")
+        chosen |= found
+    return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
 def _of(rows: list[dict[str, Any]], selectors: tuple[str, ...]) -> list[dict[str, Any]]:
