@@ -184,7 +184,7 @@ def predict(as_json: bool, anew: bool, **options: Any) -> int:
 @click.option(
     "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
 )
-@click.option("--device", metavar="NAME", help="Whose rows are of this problem: cpu or cuda.")
+@_word("--device", "cpu", "cuda", help="Whose rows are of this problem: cpu or cuda.")
 @_anew_option
 @_json_option
 @_cases_option

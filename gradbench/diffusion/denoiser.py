@@ -9,6 +9,7 @@ References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, s
 """
 
 import contextlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -232,6 +233,7 @@ class NetworkDenoiser(Denoiser):
         precondition: Preconditioning | None = None,
     ) -> None:
         super().__init__(make_schedule(schedule))
+        _check_signature(network, extra or {})
         self.network = network
         self.told = check_told(told, self.schedule)
         self.extra, self.null_extra = dict(extra or {}), dict(null_extra or extra or {})
@@ -325,6 +327,22 @@ class NetworkDenoiser(Denoiser):
             return moved.expand(batch, *tensor.shape[1:]).contiguous()
 
         return tree_map_with_path(expand, dict(extra))
+
+
+def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
+    """`ValueError` for a network that cannot be called with (x, time, condition) and what else it is told."""
+    call = network.forward if isinstance(network, nn.Module) else network
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # written in another language
+        return
+    try:
+        signature.bind(None, None, None, **extra)
+    except TypeError as wrong:
+        raise ValueError(
+            f"{type(network).__name__} must be called as network(x, time, condition"
+            f"{''.join(f', {name}=' for name in extra)}), and takes {signature}: {wrong}; wrap it in a module of these"
+        ) from None
 
 
 def _of_copies(told: Tensor, copies: int) -> Tensor:

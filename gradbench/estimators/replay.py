@@ -12,7 +12,6 @@ backward pass.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -25,14 +24,16 @@ TF32 = 2.0**-11
 DRIFT = {torch.float64: 1e-6, torch.float32: 1e-2}  # of a chain that is run backwards, relative, in the largest entry
 
 
-@dataclass
 class Replay:
-    """The comparisons of one backward pass. unit: the unit roundoff of the network's arithmetic."""
+    """The comparisons of one backward pass. unit: the unit roundoff of the network's arithmetic.
 
-    unit: float
-    steps: list[int] = field(default_factory=list)
-    rounding: list[float] = field(default_factory=list)
-    found: list[Tensor] = field(default_factory=list)  # of each comparison: distance, length of the step, size
+    What is kept of them are two numbers on the device: the largest excess over what is allowed, and its step.
+    """
+
+    def __init__(self, unit: float) -> None:
+        self.share = unit**0.5
+        self.worst: Tensor | None = None
+        self.step: Tensor | None = None
 
     def compare(self, k: int, again: State, taken: State, before: State = (), rows: Tensor | None = None) -> None:
         """Step k: the state that it gives now, the one that it gave, and the one before it, where that is known.
@@ -45,24 +46,26 @@ class Replay:
                 if rows is not None:
                     new, old, start = new[rows], old[rows], None if start is None else start[rows]
                 if new.numel():
-                    size = _largest(old)
-                    self.found += [_distance(new, old), size if start is None else _distance(old, start), size]
-                    self.rounding.append(64 * ROUNDOFF.get(old.dtype, 0.0))
-                    self.steps.append(k)
+                    self._note(k, new, old, start)
+
+    def _note(self, k: int, new: Tensor, old: Tensor, start: Tensor | None) -> None:
+        size = _largest(old)
+        length = size if start is None else _distance(old, start)
+        excess = _distance(new, old) - self.share * length - 64 * ROUNDOFF.get(old.dtype, 0.0) * size
+        here = torch.full_like(excess, k)
+        if self.worst is None or self.step is None:
+            self.worst, self.step = excess, here
+        else:
+            self.step = torch.where(excess > self.worst, here, self.step)
+            self.worst = torch.maximum(excess, self.worst)
 
     def check(self) -> None:
-        """`RuntimeError` naming the first step, from the end, that was another one."""
-        if not self.steps:
-            return
-        off, length, size = torch.stack(self.found).double().reshape(-1, 3).T
-        rounding = torch.tensor(self.rounding, dtype=torch.float64, device=off.device)
-        excess = off - self.unit**0.5 * length - rounding * size
-        if excess.max().item() > 0:
-            k = self.steps[int((excess > 0).nonzero()[0].item())]
+        """`RuntimeError` naming the step that is furthest from the one that was taken."""
+        if self.worst is not None and self.step is not None and self.worst.item() > 0:
             raise RuntimeError(
-                f"step {k} gives another state when it is taken again for the backward pass: what the network reads "
-                "was changed in between, or it answers from a cache (DeepCache, PAB, TeaCache, first-block) or draws "
-                "from a generator of its own; switch that off, or use gradient='backprop'"
+                f"step {int(self.step.item())} gives another state when it is taken again for the backward pass: what "
+                "the network reads was changed in between, or it answers from a cache (DeepCache, PAB, TeaCache, "
+                "first-block) or draws from a generator of its own; switch that off, or use gradient='backprop'"
             )
 
 

@@ -13,7 +13,7 @@ from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule
-from gradbench.diffusion.schedulers import EDM, FLOW, known
+from gradbench.diffusion.schedulers import FLOW, known
 from gradbench.diffusion.told import Told
 from gradbench.models.conventions import Convention, config_of, convention_of, unwrapped
 from gradbench.models.placed import refuse_moving
@@ -128,11 +128,6 @@ KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction
 
 def kind_of(scheduler: Any) -> str:
     """What a network predicts, by its scheduler's `prediction_type`; eps where that is a `Schedule`."""
-    if known(scheduler) in EDM:
-        raise ValueError(
-            f"a network of {type(scheduler).__name__} answers what its preconditioning makes an x_0 of: wrap it in a "
-            "NetworkDenoiser of kind 'x0'"
-        )
     if known(scheduler) in FLOW or "FlowMatch" in type(scheduler).__name__:
         return "flow"
     prediction = "epsilon" if isinstance(scheduler, Schedule) else scheduler.config.get("prediction_type", "epsilon")

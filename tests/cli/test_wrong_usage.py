@@ -10,7 +10,7 @@ ROWS = "results/published/2026-11-21-ci-cpu"
 WRONG = {
     "run": ["-c gausian", "-c gaussian[dim=0]", "--sampler rk4[chart=nose]", "-c gaussian --dtype half", "--steps x"],
     "predict": ["", "-c nosuch", "-c gaussian -e adjoint-deis[order=3]", "-c gaussian --weights /x", "--nosuch"],
-    "advise": ["-c gaussian", "--memory 24GB", "-c nosuch --memory 24GB", "-c gaussian --memory much"],
+    "advise": ["-c gaussian --device tpu", "--memory 24GB", "-c nosuch --memory 24GB", "-c gaussian --memory much"],
     "list": ["things", "cases samplers", "--cases /nowhere"],
     "show": ["", "nosuch", "adjoint-deis[order=3]", "rk4[", "mine:X", "gaussian[dim=-1]", "style[k=1]"],
     "env": ["now", "--nosuch", "--json extra"],

@@ -302,7 +302,7 @@ def test_latents_in_eulers_own_scale_are_not_taken_for_x_T():
     )
     scheduler.set_timesteps(5)
     latents = normals(32, 6, seed=1) * float(scheduler.init_noise_sigma)
-    with pytest.raises(ValueError, match=r"of spread 1 at this time, got 14.*gradbench\.latents_scale"):
+    with pytest.raises(ValueError, match=r"of spread 1 at this time, got 1[3-6].*gradbench\.latents_scale"):
         gradbench.sample(denoiser, latents, grid=grid, wrt=[network.weight])
     scaled = latents * gradbench.latents_scale(scheduler, grid)
     assert gradbench.sample(denoiser, scaled, grid=grid, wrt=[network.weight]).isfinite().all()

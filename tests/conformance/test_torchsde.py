@@ -22,7 +22,7 @@ def plain(problem, method, monkeypatch):
         return sdeint(sde, y0, ts, **options)
 
     monkeypatch.setattr(torchsde, "sdeint_adjoint", through)
-    monkeypatch.setattr(external_sde.FirstOrder, "apply", lambda x: x)
+    monkeypatch.setattr(external_sde.FirstOrder, "apply", lambda x, settings, reach: x)
     return gradbench.estimator("torchsde-adjoint", method=method)(problem)
 
 

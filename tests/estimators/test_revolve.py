@@ -44,6 +44,8 @@ def test_no_more_snapshots_live_than_were_asked_for(snapshots, steps):
     class Chain:
         """A chain that counts: the state before step k is (k,)."""
 
+        denoiser = torch.nn.Module()
+
         def __init__(self):
             self.steps = steps
 

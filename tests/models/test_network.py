@@ -162,9 +162,9 @@ def test_a_condition_that_is_not_read_is_refused():
         denoiser(normal(1, 3, 8, 8), 0.5)
 
 
-def test_a_scheduler_that_scales_inputs_itself_is_refused(unet):
-    with pytest.raises(ValueError, match="answers what its preconditioning makes an x_0 of"):
-        gradbench.diffusers_denoiser(unet, EDMEulerScheduler())
+def test_a_scheduler_that_scales_inputs_itself_brings_its_preconditioning(unet):
+    denoiser = gradbench.diffusers_denoiser(unet, EDMEulerScheduler(sigma_data=0.4))
+    assert denoiser.precondition.sigma_data == 0.4 and denoiser.told == "log(sigma)/4" and denoiser.sampler == "ddim"
 
 
 def test_inner_checkpointing_changes_no_gradient(unet):

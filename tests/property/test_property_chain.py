@@ -116,9 +116,7 @@ class LawNetwork(nn.Module):
         self.law, self.kind = law, kind
 
     def forward(self, x, time, condition):
-        first, last = map(self.law.schedule.index, (0.0, 1.0))  # affine: 1000 t - 1 on alphas, 1000 t on a flow
-        t = (time.item() - first) / (last - first)
-        return getattr(self.law.predict(x, t), self.kind)
+        return getattr(self.law.predict(x, time.item()), self.kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +126,7 @@ def test_what_a_network_predicts_does_not_matter(kind, problem, sampler):
     law, span, x_T = problem
     own = law.problem(span, x_T, sampler)
     wrapped = Problem(
-        NetworkDenoiser(LawNetwork(own.denoiser, kind), span.made, kind=kind),
+        NetworkDenoiser(LawNetwork(own.denoiser, kind), span.made, kind=kind, told="t"),
         sampler_spec(sampler),
         own.steps,
         span.t_max,
