@@ -52,7 +52,7 @@ def test_every_value_that_is_listed_is_taken_and_the_default_is_among_them(name)
         ("sd15", "latent", "an integer >= 1, a multiple of 8"),
         ("sd15", "compile", "true, false"),
         ("sd15", "objective", "jpeg-size, colourfulness, target-image, target-latent, style, scorer"),
-        ("gaussian", "schedule", "vp-linear, scaled-linear, cosine, ve, rectified"),
+        ("gaussian", "schedule", "vp-linear, scaled-linear, cosine, ve, trigonometric, rectified"),
     ],
 )
 def test_names_ranges_and_numbers_are_told(name, option, said):
