@@ -49,7 +49,8 @@ def case_of(guidance: float) -> str:
 def headline(rows: Published) -> dict[str, Callable[..., Any]]:
     """The functions that templates call, by name."""
 
-    dtypes = {method.selector: method.dtype for method in METHODS}
+    methods = [m for m in METHODS if rows.has(case_of(m.settings[0][0]), m.selector, m.settings[0][1], dtype=m.dtype)]
+    dtypes = {method.selector: method.dtype for method in methods}
 
     def at(kind: str, target: str, selector: str, guidance: float, steps: int, measure: str = "error") -> Spread:
         """A column of the headline over its seeds; `ValueError` for fewer than twelve."""
@@ -59,7 +60,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
 
     def all_of(kind: str, target: str, selector: str = "") -> Iterator[tuple[Spread, str]]:
         """Every spread of the continuous adjoints, or of one estimator, with where it is."""
-        for method in METHODS:
+        for method in methods:
             if method.continuous if not selector else method.selector == selector:
                 for guidance, steps in method.settings:
                     where = f"`{method.selector}`, guidance {guidance:g}, {steps} steps"
@@ -78,7 +79,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
 
     def winners(kind: str) -> str:
         """Who has the least median of those that take N + N evaluations, in how many of the settings and targets."""
-        fixed = [m for m in METHODS if m.settings == SETTINGS and "rk4" not in m.selector]
+        fixed = [m for m in methods if m.settings == SETTINGS and "rk4" not in m.selector]
         counts = Counter(
             min(fixed, key=lambda m: at(kind, target, m.selector, guidance, steps).median).selector
             for target in TARGETS
@@ -121,7 +122,8 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
 
     own = (at, draft, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
     return {function.__name__: function for function in own} | {
-        "METHODS": METHODS,
+        "METHODS": methods,
+        "has_flow": any(row["case"] == "digits" and row.get("flow_tol") is not None for row in rows.rows),
         "SETTINGS": SETTINGS,
         "HEADLINE_TARGETS": TARGETS,
         "RELEASED_DPM": RELEASED_DPM,

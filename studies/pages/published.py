@@ -1,5 +1,6 @@
 """Rows of a published run, found by the selectors that a command line takes."""
 
+import datetime
 import re
 import statistics
 from collections.abc import Iterator, Sequence
@@ -41,16 +42,46 @@ class Spread:
         return max(self.values)
 
 
+@dataclass(frozen=True)
+class Run:
+    """A folder of results/published: what made it, when, and on what."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def suite(self) -> str:
+        """The suite that its command named."""
+        return self._one("suite")
+
+    @property
+    def made(self) -> str:
+        """Version, torch, thread and machine, and the day it began."""
+        begun = datetime.datetime.fromisoformat(min(row["started_at"] for row in self.rows if row.get("started_at")))
+        versions = f"version {self._one('gradbench')}, torch {self._one('torch')}"
+        return f"{versions}, one thread of {self._one('cpu')}, {begun:%Y-%m-%d}"
+
+    def _one(self, column: str) -> str:
+        """What all of its measured rows have in a column."""
+        (value,) = {row.get(column) for row in self.rows if row.get("status") == "ok"}
+        return value
+
+
 class Published:
-    """The rows of one folder of results/published.
+    """The rows of folders of results/published; of a cell that several measured, each column is that of the last.
 
     A template names a cell as a command line does; a cell that was not measured is an error, so that no page can show
     a number that is in no row. fewest: over how few seeds a median may be taken; below 3 only to try templates on a run of few.
     """
 
-    def __init__(self, folder: Path, fewest: int = FEWEST) -> None:
-        self.name = folder.name
-        self.rows = load_rows(folder)
+    def __init__(self, folders: Sequence[Path], fewest: int = FEWEST) -> None:
+        self.name = ", ".join(folder.name for folder in folders)
+        self.runs = [Run(folder.name, tuple(load_rows(folder))) for folder in folders]
+        cells: dict[str, Row] = {}
+        for row in (row for run in self.runs for row in run.rows):
+            told = {column: value for column, value in row.items() if value is not None}
+            cells[row["cell_id"]] = {**row, **cells.get(row["cell_id"], {}), **told}
+        self.rows = list(cells.values())
         self.fewest = fewest
         self.at_least = fewest
         self.shared: set[int] | None = None
@@ -79,6 +110,13 @@ class Published:
         if not found:
             raise KeyError(f"{self.name} has no row of {case}, {sampler}, {steps} steps, {estimator}, {dtype}")
         return found
+
+    def has(self, case: str, estimator: str, steps: int = 20, **rest: Any) -> bool:
+        """Whether there are rows of that cell."""
+        try:
+            return bool(self.find(case, estimator, steps, **rest))
+        except KeyError:
+            return False
 
     def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
         """A column over the seeds that ended well.
@@ -112,11 +150,6 @@ class Published:
     def count(self, status: str | None = None) -> int:
         """How many rows there are, or ended so."""
         return sum(status in (None, row["status"]) for row in self.rows)
-
-    def one(self, column: str) -> Any:
-        """What all rows have in a column, such as the version that measured them."""
-        (value,) = {row.get(column) for row in self.rows if row.get("status") == "ok"}
-        return value
 
     def all(self, column: str) -> Iterator[Any]:
         """The column of all rows that ended well."""

@@ -1,6 +1,5 @@
 """What pages ask of the rows beyond a single number."""
 
-import datetime
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -88,9 +87,6 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         counts = Counter(row["status"] for row in rows.rows if row["status"] not in ("ok", "skip"))
         return "".join(f", {count} {WORDS.get(status, status)}" for status, count in counts.most_common())
 
-    def date() -> str:
-        return datetime.datetime.fromisoformat(min(rows.all("started_at"))).strftime("%Y-%m-%d")
-
     def predicted(estimator: str) -> Row:
         """What `predict` said of Stable Diffusion 1.5 with that estimator and its default options."""
         return next(row for row in predictions if row["estimator"] == estimator and "peak_bytes" in row)
@@ -120,9 +116,9 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         return "at no number of steps measured" if first is None else f"from {among[first]} steps on"
 
     own = (
-        *(claim, draws, direction, evaluations, total, break_even, ended_badly, date, predicted, in_all, nearest),
+        *(claim, draws, direction, evaluations, total, break_even, ended_badly, predicted, in_all, nearest),
         better_from,
     )
     return {function.__name__: function for function in own} | {
-        name: getattr(rows, name) for name in ("find", "value", "spread", "seeds", "order", "count", "one", "all")
+        name: getattr(rows, name) for name in ("find", "value", "spread", "seeds", "order", "count", "all")
     }

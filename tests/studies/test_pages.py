@@ -7,7 +7,7 @@ import pytest
 from gradbench.analysis.label import params_of
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block, load_suite
-from studies.pages.__main__ import PAGES, PREDICTED, ROOT, RUN, written
+from studies.pages.__main__ import FOLDER, PAGES, PREDICTED, ROOT, RUNS, written
 from studies.pages.formats import error, gb, mib, percent, plain, spread, work
 from studies.pages.headline import METHODS, SETTINGS, case_of
 from studies.pages.published import BY_SEED, Published, Spread
@@ -16,11 +16,11 @@ from studies.pages.questions import Direction, claim
 
 @pytest.fixture(scope="module")
 def rows():
-    return Published(RUN)
+    return Published(RUNS)
 
 
 def test_readme_and_pages_are_what_the_rows_say():
-    assert [place.relative_to(ROOT) for place, text in written(RUN).items() if place.read_text() != text] == []
+    assert [place.relative_to(ROOT) for place, text in written(RUNS).items() if place.read_text() != text] == []
 
 
 def test_a_number_is_the_median_of_the_rows_of_its_seeds(rows):
@@ -43,16 +43,18 @@ def test_what_no_row_knows_cannot_be_shown(rows):
         rows.value("reserved_bytes", "digits", "checkpoint", 20)
 
 
-@pytest.mark.parametrize("place", [*PAGES.values(), PREDICTED, RUN / "rows.parquet"], ids=lambda place: place.name)
+@pytest.mark.parametrize(
+    "place", [*PAGES.values(), PREDICTED, *(run / "rows.parquet" for run in RUNS)], ids=lambda place: place.name
+)
 def test_what_pages_are_made_of_is_here(place):
     assert place.is_file()
 
 
 def test_what_was_published_is_what_its_digest_says():
-    lines = (RUN.parent / "SHA256SUMS").read_text().splitlines()
+    lines = (FOLDER / "SHA256SUMS").read_text().splitlines()
     told = {name: digest for digest, name in map(str.split, lines)}
-    files = [*RUN.parent.glob("*/rows.parquet"), *RUN.parent.glob("*.json")]
-    assert told == {str(f.relative_to(RUN.parent)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    files = [*FOLDER.glob("*/rows.parquet"), *FOLDER.glob("*.json")]
+    assert told == {str(f.relative_to(FOLDER)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
 def test_numbers_have_the_digits_that_a_reader_can_use():
