@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gradbench.diffusion.denoiser import Denoiser
 
 DEPTH, WIDTH = 3, 64  # of containers that are looked into
+LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 Name = tuple[str, str]  # of a module, and of what it holds
 Held = tuple[Any, int | None]  # a value, and its version where it is a tensor
 
@@ -101,10 +102,17 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
+def _of_library(hook: Any) -> bool:
+    return (getattr(hook, "__module__", None) or "").partition(".")[0] in LIBRARIES
+
+
 def warn_of_hooks(denoiser: Denoiser) -> None:
-    """A warning where forward hooks may capture features: without a tape, a loss on these has no gradient."""
+    """A warning where forward hooks may capture features: without a tape, a loss on these has no gradient.
+
+    Hooks that libraries register on their own models are none of these.
+    """
     for path, module in denoiser.named_modules():
-        if module._forward_hooks:
+        if any(not _of_library(hook) for hook in module._forward_hooks.values()):
             warnings.warn(
                 f"{path or 'the denoiser'} has a forward hook. Features that it captures while sampling have no tape, "
                 "and a loss on them has no gradient: use gradient='backprop' for such a loss",
