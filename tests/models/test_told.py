@@ -180,14 +180,24 @@ def test_continuous_timesteps_are_asked_for():
         gradbench.diffusers_denoiser(tiny.unet_2d(), continuous)
 
 
+class Still(torch.nn.Module):
+    def forward(self, x, time, condition):
+        return x
+
+
 def test_a_time_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match="is told -inf of t = 0"):
-        gradbench.NetworkDenoiser(torch.nn.Identity(), "ve")(normal(2, 3), 0.0)
+        gradbench.NetworkDenoiser(Still(), "ve")(normal(2, 3), 0.0)
 
 
 def test_an_unknown_convention_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match="unknown told 'timestep'; allowed: index, 1000 t, t, 1 - t, log"):
-        gradbench.NetworkDenoiser(torch.nn.Identity(), "ve", told="timestep")
+        gradbench.NetworkDenoiser(Still(), "ve", told="timestep")
+
+
+def test_a_network_that_cannot_be_called_as_one_is_refused_when_it_is_given():
+    with pytest.raises(ValueError, match=r"Identity must be called as network\(x, time, condition\)"):
+        gradbench.NetworkDenoiser(torch.nn.Identity(), "ve")
 
 
 @pytest.mark.parametrize("name", ["QwenImageTransformer2DModel", "Lumina2Transformer2DModel"])
