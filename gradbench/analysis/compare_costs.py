@@ -1,7 +1,7 @@
 """Time, memory and network evaluations of pairs of cells: what each may do before it is called worse."""
 
-import re
 import math
+import re
 from collections.abc import Iterable
 
 import numpy as np
