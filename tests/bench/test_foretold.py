@@ -105,7 +105,7 @@ def test_nothing_is_read_that_other_code_made(kept, monkeypatch, name):
     assert len(kept) == 2
 
 
-@pytest.mark.parametrize("mine", [cell(estimator="gradbench:Estimator"), cell("sd-tiny[weights=mine]")])
+@pytest.mark.parametrize("mine", [{**cell(), "estimator": "gradbench:Estimator"}, cell("sd-tiny[weights=mine]")])
 def test_nothing_of_the_users_own_is_kept(kept, mine):
     for _ in range(2):
         foretold.foretell(mine, {})
