@@ -204,7 +204,7 @@ def test_show_tells_what_code_of_ones_own_is(mine):
     "words",
     [
         ("-e", "checkpoint", "--sampler", "mine:AB2"),
-        ("-c", "gaussian[objective=mine:brightness]", "-e", "checkpoint"),
+        pytest.param(("-c", "gaussian[objective=mine:brightness]", "-e", "checkpoint"), marks=pytest.mark.slow),
     ],
 )
 def test_rows_of_code_of_ones_own_that_has_changed_are_told_to_be_stale(words, mine):

@@ -22,6 +22,7 @@ def test_sample_and_gradients_are_those_of_the_schedulers_own_loop_or_refused(na
     assert not wrong(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, found in TABLE.items() if isinstance(found, str)])
 def test_a_class_with_a_sampler_is_served_at_most_of_its_options(name):
     statuses = [status for _, status, _ in judged(name) if status != "not theirs"]
@@ -34,6 +35,7 @@ def test_two_options_at_a_time(name):
     assert not wrong(name, thorough=True)
 
 
+@pytest.mark.slow
 def test_the_page_of_the_docs_is_that_of_the_matrix():
     """`python -m tests.conformance.scheduler_matrix` writes it."""
     assert PAGE.read_text() == page()

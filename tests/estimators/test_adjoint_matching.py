@@ -30,6 +30,7 @@ def test_it_costs_one_sweep_for_the_adjoint_and_one_for_the_regression():
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == (7, 14, 14)
 
 
+@pytest.mark.slow
 def test_the_matched_control_samples_the_tilted_law():
     """One dimension, L = w (x - y)^2 / 2: base law times exp(-L), a Gaussian, by regression of -s a on x_k, step by
     step.

@@ -13,6 +13,7 @@ from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.error import flatten, relative_error
 from gradbench.measure.reference import Reference, by_draws
 from gradbench.samplers.stochastic import StochasticRule
+from tests.quick import quick
 
 N = 8
 UNBIASED = ("draft[k=8]", "alignprop[law=unbiased]", "reinforce", "reinforce[baseline=none]")
@@ -160,7 +161,7 @@ def test_the_cost_of_a_random_truncation_is_the_mean_of_one_trajectory(selector,
         assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
-@pytest.mark.parametrize("sampler", ["rk4", "edict", "reversible-heun", "rex", "belm", "sde-dpm++2m"])
+@pytest.mark.parametrize("sampler", quick(["rk4", "edict", "reversible-heun", "rex", "belm", "sde-dpm++2m"], 1, 4))
 @pytest.mark.parametrize("selector", [selector for selector, _ in MEANS])
 def test_mean_costs_are_what_trajectories_take_one_by_one(selector, sampler):
     problem = gradbench.case("gaussian", dim=2, batch=1).problem(sampler=sampler, steps=5)

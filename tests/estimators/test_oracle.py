@@ -79,6 +79,7 @@ def test_reinforce_with_a_pathwise_last_step_is_unbiased(baseline):
     assert within_errors(f"reinforce[baseline={baseline}]", 1) < 4
 
 
+@pytest.mark.slow
 def test_a_mean_baseline_that_holds_the_draw_itself_shrinks_the_estimate():
     """The score's part by 1 - 1/m in blocks of m, here of two; the last step's part, that of draft[k=1], stays."""
     problem = oracle(1)

@@ -98,6 +98,7 @@ def _deviations(make, seeds, reference_draws, **options):
     return found
 
 
+@pytest.mark.slow
 def test_reinforce_on_a_mixture_is_unbiased_against_references_of_64_draws():
     case = gradbench.case("mixture", dim=3, batch=2)
     found = _deviations(lambda s: case.problem(sampler="ddim[eta=1]", steps=4, seed=s), range(48), 64)

@@ -7,6 +7,7 @@ import torch
 
 import gradbench
 from gradbench.measure.cost import held_tensors, parts, peak_memory
+from tests.quick import quick
 
 CPU = torch.device("cpu")
 
@@ -37,7 +38,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "sampler"), PAIRS)
+@pytest.mark.parametrize(("estimator", "sampler"), quick(PAIRS, 0, 3, 5, 8, 12, 14))
 def test_the_peak_is_one_steps_tape_and_the_kept_states_to_one_percent(digits, estimator, sampler):
     """Beside them live the gradients of the shared leaves: their totals, and those of the step at hand."""
     problem = digits.problem(sampler=sampler, steps=12)
@@ -47,7 +48,7 @@ def test_the_peak_is_one_steps_tape_and_the_kept_states_to_one_percent(digits, e
     assert found == pytest.approx(tape + KEPT[estimator](12) * state + gradients, rel=0.01)
 
 
-@pytest.mark.parametrize(("estimator", "sampler"), [("revolve[snapshots=3]", "ddim"), ("reversible", "belm")])
+@pytest.mark.parametrize(("estimator", "sampler"), quick([("revolve[snapshots=3]", "ddim"), ("reversible", "belm")], 1))
 def test_memory_does_not_grow_with_steps(digits, estimator, sampler):
     method, found = gradbench.estimator(estimator), []
     for steps in (8, 30):

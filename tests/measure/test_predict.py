@@ -13,6 +13,7 @@ from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
+from tests.quick import quick
 
 MIB = 2**20
 OURS = [e.name for e in ESTIMATORS.values() if not e.requires and not e.traits.get("coordinates")]
@@ -79,7 +80,7 @@ ROWS = [
     ("digits", {}, "forward-gradient", "dpm++2m", "float32"),
 ]
 STEPS = 3
-FEW = (0, 8, 25)  # what is carried out whole in the ordinary run; the slow one does all
+AXES = ("name", "params", "estimator", "sampler", "dtype")
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +90,13 @@ def courses():
     return lambda *network: known.setdefault(repr(network), {})
 
 
-@pytest.mark.parametrize(("name", "params", "estimator", "sampler", "dtype"), ROWS)
+@pytest.mark.parametrize(AXES, quick(ROWS, 0, 2, 4, 8, 11, 14, 17, 20, 25))
 def test_the_composed_peak_is_the_real_one_to_the_byte(name, params, estimator, sampler, dtype, courses):
     case = gradbench.case(name, **params)
     composed_is_real(case, estimator, courses(name, params, dtype), sampler=sampler, steps=STEPS, dtype=dtype)
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "estimator", "sampler", "dtype"),
-    [pytest.param(*row, marks=() if i in FEW else pytest.mark.slow) for i, row in enumerate(ROWS)],
-)
+@pytest.mark.parametrize(AXES, quick(ROWS, 0, 8))
 def test_the_peak_of_a_whole_run_on_shapes_is_the_real_one_to_the_byte(name, params, estimator, sampler, dtype):
     whole_is_real(gradbench.case(name, **params), estimator, sampler=sampler, steps=STEPS, dtype=dtype)
 
@@ -163,6 +161,7 @@ def test_a_law_without_a_network_is_carried_out_whole(gaussian):
     assert found.how == "carried out whole"
 
 
+@pytest.mark.slow
 def test_the_objective_alone_is_the_decoders_tape_smaller_by_its_checkpointing():
     whole, again = (
         predicted(gradbench.case("sd-tiny", **JPEG, decoder_checkpointing=on), "checkpoint", 1) for on in (False, True)
@@ -183,6 +182,7 @@ def test_an_adaptive_solver_is_not_predicted(digits, estimator):
         predicted(digits, estimator, 4)
 
 
+@pytest.mark.slow
 def test_the_wrong_bytes_of_a_network_evaluation_are_found_out(digits):
     """A composed chain is held against a whole one, and where they differ the peak is extrapolated instead."""
     courses = {}

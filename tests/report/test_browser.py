@@ -249,6 +249,7 @@ def test_twelve_panels_are_shown_at_first_and_more_on_demand(opened):
     assert page.locator(".panel").count() == 15
 
 
+@pytest.mark.slow
 def test_20000_rows_are_filtered_and_sorted(browser, large):
     page = watched(browser)
     page.goto(large.as_uri())

@@ -13,6 +13,7 @@ import pytest
 import gradbench
 from gradbench.measure.error import relative_error
 from gradbench.samplers.catalogue import SAMPLERS
+from tests.quick import quick
 
 ODE = {
     **{"ddim": 1, "euler": 1, "flow-euler": 1, "heun[chart=time]": 2, "midpoint[chart=time]": 2, "rk4[chart=angle]": 4},
@@ -43,7 +44,7 @@ def test_an_ode_sampler_has_its_order(sampler, order):
         assert math.log2(error / fine[target]) == pytest.approx(order, abs=0.1), target
 
 
-@pytest.mark.parametrize("sampler", SDE)
+@pytest.mark.parametrize("sampler", quick(SDE, 0, 2))
 def test_an_sde_sampler_has_strong_order_one_on_its_path(sampler):
     """Noise is additive, so that Euler's rule has order one; a mean over paths and targets, for each path is random."""
     slopes = []
