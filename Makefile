@@ -89,12 +89,16 @@ mutants: install
 PUBLISHED := results/published/2026-11-24-full-cpu
 FIGURES := docs/guide/images
 FAMILIES := $(addprefix -e ,backprop checkpoint revolve adjoint-deis adjoint-dpm 'adjoint-dpm[rule=rk4]' continuous-adjoint)
+HEADLINE := $(addprefix -e ,checkpoint adjoint-deis 'adjoint-deis[order=2]' 'adjoint-dpm[rule=rk4]' continuous-adjoint)
 DRAW = $(BIN)/python -m gradbench figures $(PUBLISHED) --out $(FIGURES) --format svg
 figures: install
 	$(DRAW) $(addprefix --only ,coverage profiles profile-pairs)
-	$(DRAW) -c gaussian $(addprefix --only ,work-precision convergence direction scaling-dimension backward-grid bias-variance)
-	$(DRAW) -c digits --sampler ddim --target parameters $(FAMILIES) \
-	  $(addprefix --only ,work-precision memory memory-parts dtype scaling-batch)
+	$(DRAW) -c 'gaussian[schedule=scaled-linear]' --sampler 'ddim[grid=leading]' $(addprefix --only ,work-precision convergence direction)
+	$(DRAW) -c gaussian $(addprefix --only ,scaling-dimension backward-grid bias-variance)
+	$(DRAW) -c 'digits[batch=1,guidance=1.0]' --sampler ddim --target parameters --reference sampler $(HEADLINE) --only work-precision
+	$(DRAW) -c 'digits[batch=4,guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) \
+	  $(addprefix --only ,memory memory-parts dtype)
+	$(DRAW) -c 'digits[guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) --only scaling-batch
 
 # docs/images/report.png again, from the newest published rows
 picture: install browser

@@ -58,10 +58,13 @@ def objectives() -> tuple[str, ...]:
     return tuple(OBJECTIVES)
 
 
-def weights(params: Mapping[str, Any]) -> str:
-    """What every row, figure and page says of the weights."""
+def weights(params: Mapping[str, Any], device: str = "cpu") -> str:
+    """What every row, figure and page says of the weights.
+
+    Random ones are drawn on the device: a GPU's generator has other numbers than a CPU's by the same seed.
+    """
     if params["weights"] is None:
-        return f"random weights, seed {SEED_OF_PARTS}"
+        return f"random weights, seed {SEED_OF_PARTS}" + ("" if device == "cpu" else ", of CUDA's generator (Philox)")
     return f"weights of {params['weights']}"
 
 

@@ -94,15 +94,16 @@ def seed(value: Any) -> int:
     return natural("seed", value)
 
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
+TF32 = "tf32"  # float32 whose matrix products and convolutions a GPU rounds to 11 digits
 
 
 def dtype(value: Any) -> Any:
-    """A floating torch dtype, from itself or from its name."""
+    """A floating torch dtype, from itself or from its name; that of tf32 is float32."""
     import torch
 
     name = str(value).removeprefix("torch.")
-    return getattr(torch, one_of("dtype", name, DTYPES))
+    return torch.float32 if name == TF32 else getattr(torch, one_of("dtype", name, DTYPES))
 
 
 def device_name(value: Any) -> str:

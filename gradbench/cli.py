@@ -104,13 +104,14 @@ _CELLS = (
     _word("--dtype", *DTYPES),
     _path("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
 )
+
+
+def _suite_option(help: str) -> Any:
+    return click.option("--suite", metavar="NAME", shell_complete=names("suites"), help=help)
+
+
 _RUNS = (
-    click.option(
-        "--suite",
-        metavar="NAME",
-        shell_complete=names("suites"),
-        help="A suite; the other options replace parts of it.",
-    ),
+    _suite_option("A suite; the other options replace parts of it."),
     *_CELLS,
     click.option("--seeds", metavar="RANGE", help="0-4 or 0,3."),
     click.option("--replicates", type=int, metavar="N", help="Processes a cell."),
@@ -135,6 +136,7 @@ def _with(options: Sequence[Any]) -> Any:
 @click.option("-j", "--jobs", default=1, show_default=True, metavar="N", help="Cells at a time.")
 @_word("--engine", "local", "inline", default="local", help="local, or inline to debug.")
 @_word("--timeout", "90s", "10m", "1h", default="10m", metavar="TIME", help="A cell's limit: 90, 90s, 10m, 1h.")
+@_word("--budget", "90s", "7m", "2h", metavar="TIME", help="Start no cell that is predicted to end after that: 7m.")
 @_word(
     "--memory", "500MB", "4GiB", metavar="SIZE", help="A cell's limit of host memory over the idle worker: 4GiB, 500MB."
 )
@@ -158,22 +160,23 @@ _anew_option = click.option("--anew", is_flag=True, help="Predict, even what a p
 
 
 @cli.command()
+@_suite_option("A suite whose cells to predict; the other options replace parts of it.")
 @_with(_CELLS)
 @_anew_option
 @_json_option
 @_cases_option
-def predict(as_json: bool, anew: bool, **options: Any) -> int:
+def predict(as_json: bool, anew: bool, suite: str | None, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
     from gradbench.bench.predictions import predict_command
     from gradbench.bench.selection import block_of, with_weights
-    from gradbench.bench.suite import Block
+    from gradbench.bench.suite import Block, load_suite
 
-    if not options["cases"]:
-        raise ValueError("predict needs a case: -c sd15, -c digits ...")
+    if not options["cases"] and suite is None:
+        raise ValueError("predict needs a case, -c sd15, -c digits ..., or a suite, --suite gpu")
+    default = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50])
+    blocks = [default] if suite is None else load_suite(suite).blocks
     given = block_of(options)
-    block = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50]).override(given)
-    (block,) = with_weights([block], options["weights"])
-    return predict_command(block, as_json, anew)
+    return predict_command(with_weights([b.override(given) for b in blocks], options["weights"]), as_json, anew)
 
 
 @cli.command()

@@ -24,7 +24,7 @@ NAME = "sd15"
 SUMMARY = f"Stable Diffusion 1.5 whole: guided U-Net of 860M parameters with LoRA, decoder; {shared.RANDOM}"
 OBJECTIVES = shared.objectives()
 PARAMS: dict[str, Any] = shared.PARAMS
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "tf32", "bfloat16", "float16")
 REFERENCE_DTYPE = "float32"  # float64 would take 7 GB of weights and minutes a gradient
 THREADS = 0  # all cores
 

@@ -24,7 +24,7 @@ NAME = "sd-tiny"
 SUMMARY = f"every part of Stable Diffusion, tiny: guided U-Net with LoRA, decoder, text encoder; {shared.RANDOM}"
 OBJECTIVES = shared.objectives()
 PARAMS: dict[str, Any] = {**shared.PARAMS, "latent": 8}
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
 
 
 def check(params: Mapping[str, Any]) -> None:

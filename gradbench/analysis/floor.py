@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from gradbench.analysis.cells import Cell, Row
 from gradbench.analysis.numbers import is_finite, number
 
-EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-ROUNDING = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+ROUNDING = {"float64": 1e-12, "float32": 1e-5, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
 """Of a whole chain in that dtype: an error below it is that of the arithmetic, and no method's."""
 
 

@@ -4,13 +4,14 @@ A header names NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS (with defaults), ARRA
 TARGETS, GRID, DTYPE and NOISE (defaults), REFERENCES, FLOW (how the flow is known, or None), REQUIRES (distributions)
 and PRELOAD (modules that a warm worker imports beforehand). It may name SUMS (objectives may be weighted sums),
 REFERENCE_DTYPE (float64 where it does not), THREADS (of a worker: 1 where it does not, 0 for all cores), and
-weights(params), what every row says of a network's weights. check(params) raises `ValueError` for values it cannot
-take. build(params, arrays, seed) returns denoiser, objective, condition, parameters, shape and, where it is known,
-flow. Folders are those that ship with gradbench, those of packages that other distributions name by entry points of the
-group `gradbench.cases`, and those that `add_folder` adds.
+weights(params) or weights(params, device), what every row says of a network's weights. check(params) raises
+`ValueError` for values it cannot take. build(params, arrays, seed) returns denoiser, objective, condition, parameters,
+shape and, where it is known, flow. Folders are those that ship with gradbench, those of packages that other
+distributions name by entry points of the group `gradbench.cases`, and those that `add_folder` adds.
 """
 
 import importlib
+import inspect
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -131,6 +132,15 @@ def _header(file: Path, found: Mapping[str, Any]) -> Any:
     return header
 
 
+def weights_of(cell: Mapping[str, Any]) -> str | None:
+    """What a row says of the weights of its network; None for a case without any."""
+    told = getattr(headers()[cell["case"]], "weights", None)
+    if told is None:
+        return None
+    takes_device = len(inspect.signature(told).parameters) > 1
+    return told(cell["case_params"], cell["device"]) if takes_device else told(cell["case_params"])
+
+
 def refuse_arrays(name: str, given: Mapping[str, Any]) -> None:
     """`ValueError` for explicit arrays in a selector, which holds no arrays."""
     known = headers()
@@ -164,17 +174,18 @@ class Case:
     ) -> "Problem":
         """The problem of differentiating the objective through `sampler` with `steps` steps.
 
-        targets: of x_T, condition and parameters; None for all. dtype: float64, float32, or bfloat16 or float16 for the
-        network with the state in float32; None for the case's own. x_T (b, *x) is drawn by key from `seed` where it is
-        not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path that chains of other steps
-        and samplers share; None for the case's own, `keyed` where a path would need an infinite log-SNR. Raises
-        `ValueError` for what it cannot serve.
+        targets: of x_T, condition and parameters; None for all. dtype: float64, float32 (tf32 is float32 here), or
+        bfloat16 or float16 for the network with the state in float32; None for the case's own. x_T (b, *x) is drawn by
+        key from `seed` where it is not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path
+        that chains of other steps and samplers share; None for the case's own, `keyed` where a path would need an
+        infinite log-SNR. Raises `ValueError` for what it cannot serve.
         """
         import torch
 
         from gradbench.diffusion.noise import INITIAL, draw
         from gradbench.diffusion.schedule import make_schedule
         from gradbench.estimators.problem import Problem, check_targets
+        from gradbench.models.skeleton import made_on
         from gradbench.samplers.spec import sampler_spec
 
         spec = sampler_spec(sampler, self.header.GRID)
@@ -192,7 +203,8 @@ class Case:
         # for shapes alone nothing is moved: a parameter that goes to meta is another one there, unlike one on a GPU
         place = None if device == "meta" else checks.device(device)
         own = own_objective(self.header, self.params["objective"])
-        parts = self.header.build(_without(self.header, self.params, own), self.arrays, seed)
+        with made_on(place or "cpu"):
+            parts = self.header.build(_without(self.header, self.params, own), self.arrays, seed)
         if own is not None:
             parts["objective"] = own.make(shape=parts["shape"], seed=seed, target=None)
         state_dtype = number if number.itemsize >= 4 else torch.float32

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
+from gradbench.bench.budget import Budget
 from gradbench.bench.case import folders
 from gradbench.bench.progress import Doing
 from gradbench.bench.selection import parse_bytes, parse_seconds, selection
 from gradbench.bench.suite import Suite
 from gradbench.command import command
+from gradbench.measure.cards import GIB, cards_for
 
-OK, SOME_FAILED, NOTHING, INTERRUPTED = 0, 3, 4, 130
+OK, SOME_FAILED, NOTHING, BUDGET_SPENT, INTERRUPTED = 0, 3, 4, 5, 130
 
 
 def run_command(options: dict[str, Any], line: str) -> int:
@@ -34,6 +36,7 @@ def run_command(options: dict[str, Any], line: str) -> int:
     if threads is not None:
         threads = int(checks.in_range("threads", threads, 1, 256))
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
+    seconds = None if options["budget"] is None else parse_seconds(options["budget"], "--budget")
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
     if options["dry_run"]:
@@ -45,16 +48,18 @@ def run_command(options: dict[str, Any], line: str) -> int:
         raise ValueError("--out must name a folder, got ''")
     store = Store(Path(options["out"]))
     store.lock()
-    todo = _todo(planned, store.rows(), options["rerun"])
+    earlier = store.rows()
+    todo = _todo(planned, earlier, options["rerun"])
     for said in _announced(options, suite, len(planned), sum(item.skip is None for item in todo)):
         print(said, file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
     engine = "inline" if options["pdb"] else options["engine"]
-    stopped: str | None = None
+    stopped, left = None, 0
     with Progress(len(todo), len(planned) - len(todo)) as progress:
         try:
-            how = Run(suite.name, engine, jobs, limits, debug=options["pdb"])
-            execute(todo, store, how, progress.row, store.attempts())
+            budget = None if seconds is None else Budget(seconds, _of_this_machine(earlier))
+            how = Run(suite.name, engine, jobs, limits, options["pdb"], budget)
+            left = execute(todo, store, how, progress.row, store.attempts())
         except (Interrupted, KeyboardInterrupt):
             stopped = "interrupted"
         except OSError as error:
@@ -65,14 +70,27 @@ def run_command(options: dict[str, Any], line: str) -> int:
     if stopped is not None:
         print(f"{stopped}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
         return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
-    if not rows:
+    if not rows and not left:
         print("gradbench: nothing selected", file=sys.stderr)
         return NOTHING
     if options["as_json"]:
         print(json.dumps(rows))
-    write_outputs(rows, store.folder, line, show=not options["as_json"])
+    if rows:
+        write_outputs(rows, store.folder, line, show=not options["as_json"])
+    if left:
+        said = f"{left} of {len(keys)} cells are left, predicted to end outside the budget of {options['budget']}"
+        print(f"{said}; go on with: {line}", file=sys.stderr)
+        return BUDGET_SPENT
     failed = [row for row in rows if row["status"] not in ("ok", "skip", *suite.expects)]
     return SOME_FAILED if failed else OK
+
+
+def _of_this_machine(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows whose times tell of this machine's."""
+    from gradbench.measure.environment import provenance
+
+    own = provenance(tuple(folders()))["machine_id"]
+    return [row for row in rows if row.get("machine_id") == own]
 
 
 def _announced(options: dict[str, Any], suite: Suite, planned: int, todo: int) -> list[str]:
@@ -94,13 +112,39 @@ def _todo(planned: list[Any], earlier: list[dict[str, Any]], rerun: str) -> list
 
 
 def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
+    """Every cell with its command; of cells on a GPU what memory is predicted, and the cards that hold it."""
+    needs = [_needs(item) for item in planned]
     if as_json:
-        print(json.dumps([{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]))
+        own = [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]
+        print(json.dumps([cell | need for cell, need in zip(own, needs, strict=True)]))
         return
-    for item in planned:
-        print(f"{item.cell['cell_id']}  {command(item.cell)}" + (f"  # skip: {item.skip}" if item.skip else ""))
+    for item, need in zip(planned, needs, strict=True):
+        note = f"  # skip: {item.skip}" if item.skip else ""
+        memory = f"{_in_words(need):<48}  " if need else ""
+        print(f"{item.cell['cell_id']}  {memory}{command(item.cell)}{note}")
     counts = Counter("skip" if item.skip else "run" for item in planned)
     print(f"{len(planned)} cells: {counts['run']} to run, {counts['skip']} skipped")
+
+
+def _needs(item: Any) -> dict[str, Any]:
+    """What is predicted, without predicting anew, of the memory of a cell on a GPU; nothing of one on a CPU."""
+    if item.skip is not None or item.cell["device"] == "cpu":
+        return {}
+    from gradbench.bench.foretold import published, told
+
+    found = told(item.cell) or published(item.cell, any_packages=True)
+    if found is None:
+        return {"predicted_peak_bytes": None, "predicted_baseline_bytes": None, "cards": []}
+    cards = cards_for(found.peak + found.baseline)
+    return {"predicted_peak_bytes": found.peak, "predicted_baseline_bytes": found.baseline, "cards": cards}
+
+
+def _in_words(need: dict[str, Any]) -> str:
+    if need["predicted_peak_bytes"] is None:
+        return "memory not predicted: gradbench predict"
+    total = (need["predicted_peak_bytes"] + need["predicted_baseline_bytes"]) / GIB
+    held = f"fits {', '.join(map(str, need['cards']))} GB" if need["cards"] else "fits no card"
+    return f"{total:.3g} GiB predicted, {held}"
 
 
 def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:

@@ -56,10 +56,13 @@ def published_folder() -> Path:
     return shipped_folder().parent / "results" / "published"
 
 
-def published(cell: Mapping[str, Any]) -> Prediction | None:
-    """The published prediction of the cell's problem and estimator, under these packages; None without one."""
+def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction | None:
+    """The published prediction of the cell's problem and estimator; None without one.
+
+    any_packages: also one that was made under other versions of the packages than these, for a plan or a comparison.
+    """
     asked = _whole(cell)
-    for file, row in _published():
+    for file, row in _published(any_packages):
         if all(row.get(name) == asked.get(name) for name in DECIDING):
             columns: dict[str, Any] = {f.name: row.get(f"{f.name}_bytes", row.get(f.name)) for f in fields(Prediction)}
             return replace(Prediction(**columns), how=f"read from results/published/{file.name}: {row['how']}")
@@ -67,20 +70,20 @@ def published(cell: Mapping[str, Any]) -> Prediction | None:
 
 
 @cache
-def _published() -> list[tuple[Path, dict[str, Any]]]:
-    return [(file, _whole(row)) for file in sorted(published_folder().glob("*.json")) for row in _rows(file)]
+def _published(any_packages: bool) -> list[tuple[Path, dict[str, Any]]]:
+    files = sorted(published_folder().glob("*.json"))
+    return [(file, _whole(row)) for file in files for row in _rows(file, any_packages)]
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    """The predictions of a file that were made under these packages."""
+def _rows(file: Path, any_packages: bool) -> Iterator[dict[str, Any]]:
+    """The predictions of a file, none where they were made under other packages than are allowed."""
     beside = file.with_suffix(".environment.json")
     if not beside.is_file():
         return
     environment = json.loads(beside.read_text())
     versions = {**environment["versions"], "torch": environment["torch"]}
-    if environment["gradbench"] == gradbench.__version__ and all(
-        _minor(versions.get(name)) == _minor(version(name)) for name in PACKAGES
-    ):
+    same = all(_minor(versions.get(name)) == _minor(version(name)) for name in PACKAGES)
+    if environment["gradbench"] == gradbench.__version__ and (same or any_packages):
         yield from (row for row in json.loads(file.read_text()) if "peak_bytes" in row)
 
 

@@ -1,7 +1,8 @@
 """A fresh process a cell, whose death is a row: `run_isolated` never raises.
 
-On a CPU the process is forked from a warm server that has imported torch. Where a fork cannot serve (a CUDA context
-does not survive one) the server is started anew for every cell.
+The process is forked from a warm server that has imported torch and never touched CUDA, whose context no fork survives:
+the child alone sees its card. Where importing what a plan needs has touched CUDA, every cell on a card has a server of
+its own.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.bench.case import folders
+from gradbench.measure import nvidia
 
 LOG_TAIL = 64 * 1024
 
@@ -39,13 +41,10 @@ class Limits:
 class Server:
     """A warm server process and the socket to it."""
 
-    def __init__(
-        self, cases: Sequence[str], preload: Sequence[str], threads: int | None, gpu: str | None = None
-    ) -> None:
+    def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
-        if gpu is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks the driver's library, and makes no context
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
@@ -59,7 +58,9 @@ class Server:
         self.channel = ours
         self._lock = threading.Lock()
         self.channel.send(json.dumps({"cases": list(cases), "preload": list(preload)}).encode())
-        if self.channel.recv(16) != b"ready":
+        said = self.channel.recv(16)
+        self.touched_cuda = said.endswith(b"cuda")
+        if not said.startswith(b"ready"):
             stderr = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
             last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
             raise RuntimeError(f"the worker could not start: {last}")
@@ -78,18 +79,6 @@ class Server:
         self.process.wait()
         if self.process.stderr:
             self.process.stderr.close()
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs of this machine by the names that CUDA_VISIBLE_DEVICES takes, without importing torch."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [name.strip() for name in given.split(",") if name.strip()]
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
 
 
 class GpuSlots:
@@ -127,7 +116,7 @@ class Isolation:
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=set)
-    _gpus: "GpuSlots" = field(default_factory=lambda: GpuSlots(visible_gpus()))
+    _gpus: "GpuSlots" = field(default_factory=lambda: GpuSlots(nvidia.visible()))
 
     def warm(self) -> Server:
         """The shared server, started when first needed."""
@@ -142,29 +131,29 @@ class Isolation:
         try:
             if cell["device"] == "cpu":
                 return self._run(self.warm(), cell, log)
-            return self._run_on_gpu(cell, log)
+            return self._on_gpu(cell, log)
         except Exception as failure:
             return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
 
-    def _run_on_gpu(self, cell: dict[str, Any], log: Path) -> dict[str, Any]:
-        """One cell on a GPU of its own: a free one, or the one that the cell names, in a fresh process."""
-        named = cell["device"].partition(":")[2]
-        gpu = self._gpus.take(named)
+    def _on_gpu(self, cell: dict[str, Any], log: Path) -> dict[str, Any]:
+        """One cell on a GPU of its own: a free one, or the one that the cell names; with how the card was before."""
+        gpu = self._gpus.take(cell["device"].partition(":")[2])
+        server = self.warm()
+        own = Server(self.cases, self.preload, self.limits.threads) if server.touched_cuda else None
         try:
-            server = Server(self.cases, self.preload, self.limits.threads, gpu)
-            try:
-                return self._run(server, {**cell, "device": "cuda"}, log)
-            finally:
-                server.close()
+            before = nvidia.idle(gpu)
+            return before | self._run(own or server, {**cell, "device": "cuda"}, log, gpu)
         finally:
             self._gpus.give(gpu)
+            if own is not None:
+                own.close()
 
-    def _run(self, server: Server, cell: dict[str, Any], log: Path) -> dict[str, Any]:
+    def _run(self, server: Server, cell: dict[str, Any], log: Path, gpu: str | None = None) -> dict[str, Any]:
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
             limits = {"threads": self.limits.threads, "memory": self.limits.memory}
-            request = {"cell": cell, "keep": self.keep, **limits}
+            request = {"cell": cell, "keep": self.keep, "gpu": gpu, **limits}
             try:
                 server.submit(request, [write, output.fileno()])
             finally:

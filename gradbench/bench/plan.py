@@ -36,17 +36,21 @@ IDENTITY = (
 )
 MOST_CELLS = 1_000_000
 TARGETS = ("x_T", "condition", "parameters")
-PASSES = ("error", "rounding", "time", "memory", "flow")
+PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, one of its replicates, why it is skipped, or None, and what is measured of it."""
+    """A cell, one of its replicates, why it is skipped, or None, and what is measured of it.
+
+    seconds: how long its suite says that it takes, where it says so.
+    """
 
     cell: dict[str, Any]
     replicate: int
     skip: str | None = None
     passes: tuple[str, ...] = PASSES[:4]
+    seconds: float | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -73,7 +77,7 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
             checks.one_of("pass", name, PASSES)
         for cell, skip in _cells(block):
             for replicate in range(replicates):
-                item = Planned(cell, replicate, skip, tuple(block.passes))
+                item = Planned(cell, replicate, skip, tuple(block.passes), block.seconds)
                 known = planned.setdefault(item.key, item)
                 more = tuple(name for name in item.passes if name not in known.passes)
                 planned[item.key] = replace(known, passes=known.passes + more) if more else known
@@ -123,10 +127,10 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                             cell["cell_id"] = cell_id(cell)
                             traits = {**spec.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
                             traits |= _ends(case)
-                            yield cell, _skip(case, entry, options, traits) or spec.refuses(traits)
+                            yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
 
 
-def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, Any]) -> str | None:
+def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, Any], device: str) -> str | None:
     missing = [name for name in (*case.header.REQUIRES, *entry.requires) if util.find_spec(name) is None]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
@@ -134,6 +138,8 @@ def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, A
         return f"the case has no such target; it has {', '.join(case.header.TARGETS)}"
     if traits["dtype"] not in case.header.DTYPES:
         return f"the case has no dtype {traits['dtype']}; it has {', '.join(case.header.DTYPES)}"
+    if traits["dtype"] == checks.TF32 and device == "cpu":
+        return "a CPU has no TF32: use float32"
     return entry.refuses(options, traits)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,12 +18,12 @@ MIB = 2**20
 OK, NOTHING = 0, 4
 
 
-def predict_command(block: Block, as_json: bool, anew: bool = False) -> int:
-    """Predicts every cell of a block of cells, and shows a table a problem; returns the exit code.
+def predict_command(blocks: Sequence[Block], as_json: bool, anew: bool = False) -> int:
+    """Predicts every cell of blocks of cells, and shows a table a problem; returns the exit code.
 
     anew: reads no prediction that was made before.
     """
-    planned = make_plan([block], 1)
+    planned = make_plan(blocks, 1)
     if not planned:
         print("gradbench: nothing selected")
         return NOTHING

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import folders, headers
+from gradbench.bench.budget import Budget
+from gradbench.bench.case import folders, weights_of
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
@@ -36,6 +38,7 @@ class Run:
     jobs: int = 1
     limits: Limits = Limits()
     debug: bool = False
+    budget: Budget | None = None
 
 
 def pending(planned: Sequence[Planned], rows: Sequence[dict[str, Any]], rerun: str) -> list[Planned]:
@@ -53,17 +56,17 @@ def execute(
     run: Run,
     progress: Callable[[dict[str, Any]], None],
     attempts: Counter[tuple[str, int]] | None = None,
-) -> None:
+) -> int:
     """Runs the cells, stores their rows one by one and tells `progress` of each.
 
     attempts: how often each (cell_id, replicate) was run before; the row with the highest attempt counts, whatever the
-    clock says. Ctrl-C once lets running cells finish and raises `Interrupted`; twice stops them at once. A row that
-    cannot be stored raises `OSError` with the others on disk.
+    clock says. Returned is how many cells were passed over, because their predicted end lies outside the budget. Ctrl-C
+    once lets running cells finish and raises `Interrupted`; twice stops them at once. A row that cannot be stored
+    raises `OSError` with the others on disk.
     """
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
     logs, keep = store.folder / "logs", str(store.folder.resolve() / "references")
     isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, keep)
-    known = headers()
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
 
@@ -71,17 +74,23 @@ def execute(
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         identity = {"schema": SCHEMA, "run_id": run_id, "suite": run.suite, **item.cell, "replicate": item.replicate}
         identity["attempt"] = before[item.key] + 1
-        if hasattr(known[item.cell["case"]], "weights"):
-            identity["weights"] = known[item.cell["case"]].weights(item.cell["case_params"])
+        if (told := weights_of(item.cell)) is not None:
+            identity["weights"] = told
         made_by = {"fingerprint": fingerprint_of(item.cell, tuple(folders()))}
-        return {**identity, **fixed, **made_by, "started_at": started, **_measure(item, run, isolation)}
+        begun = time.monotonic()
+        measured = _measure(item, run, isolation)
+        took = {} if item.skip is not None else {"wall_s": time.monotonic() - begun}
+        return {**identity, **fixed, **made_by, "started_at": started, **took, **measured}
 
     waiting: set[Future[dict[str, Any]]] = set()
-    queue = iter(planned)
+    queue, left = iter(planned), 0
     try:
         with _interrupts() as stopping:
             while True:
                 while len(waiting) < run.jobs and not stopping.is_set() and (item := next(queue, None)) is not None:
+                    if run.budget is not None and not run.budget.admits(item):
+                        left += 1
+                        continue
                     waiting.add(executor.submit(work, item))
                 if not waiting:
                     break
@@ -89,12 +98,15 @@ def execute(
                 for future in finished:
                     row = future.result()
                     store.append(row, fixed["machine_id"])
+                    if run.budget is not None:
+                        run.budget.learn(row)
                     progress(row)
             if stopping.is_set():
                 raise Interrupted
     finally:
         isolation.close()
         executor.shutdown(wait=True, cancel_futures=True)
+    return left
 
 
 def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gradbench.bench.plan import IDENTITY
 
-SCHEMA = 4
+SCHEMA = 5
 STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
 TARGETS = ("x_T", "condition", "parameters")
 KINDS = ("flow", "sampler", "expected")
@@ -13,7 +13,8 @@ COLUMNS = (
     *("schema", "cell_id", "run_id", "suite", *IDENTITY, "replicate", "attempt", "status", "phase", "reason"),
     *("time_s", "time_samples", "cpu_time_s", "calibration_s", "nfe_forward", "nfe_backward", "vjps"),
     *("peak_bytes", "baseline_bytes", "reserved_bytes", "device_bytes", "os_peak_bytes", "predicted_peak_bytes"),
-    *("state_bytes", "tape_bytes", "x0_drift"),
+    *("requested_bytes", "state_bytes", "tape_bytes", "x0_drift"),
+    *("wall_s", "passes_s", "evaluation_s", "vjp_s"),
     *(f"grad_norm_{t}" for t in TARGETS),
     *(f"{k}_{measure}_{t}" for k in KINDS for measure in ("error", "cosine", "norm_ratio") for t in TARGETS),
     *(f"{k}_sample_error_x_T" for k in KINDS),
@@ -22,6 +23,7 @@ COLUMNS = (
     *("draws", "reference_method", "reference_tol", "reference_digest", "reference_dtype"),
     *(f"{k}_tol" for k in KINDS),
     *("gradbench", "torch", "git_commit", "git_dirty", "fingerprint", "machine_id", "machine_class", "cpu", "gpu"),
+    *("gpu_driver", "gpu_clock_mhz", "gpu_total_bytes", "gpu_used_bytes", "gpu_processes"),
     *("weights", "tf32", "attention", "threads", "load", "started_at"),
 )
 
@@ -42,10 +44,16 @@ def _three_to_four(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def _four_to_five(row: dict[str, Any]) -> dict[str, Any]:
+    """Schema 5 added columns only: seconds of the cell, of its passes and of one evaluation, and the state of a GPU."""
+    return row
+
+
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _one_to_two,
     2: _two_to_three,
     3: _three_to_four,
+    4: _four_to_five,
 }
 
 
@@ -72,12 +80,13 @@ def json_schema() -> dict[str, Any]:
         "seed",
         "draws",
         "threads",
+        "gpu_processes",
     }
     objects = {"case_params", "sampler_params", "estimator_params"}
     words = {
         *("cell_id", "run_id", "suite", "case", "sampler", "estimator", "dtype", "device", "phase", "reason"),
         *("reference_method", "reference_digest", "reference_dtype", "gradbench", "torch", "git_commit", "fingerprint"),
-        *("machine_id", "machine_class", "cpu", "gpu", "weights", "attention", "started_at"),
+        *("machine_id", "machine_class", "cpu", "gpu", "gpu_driver", "weights", "attention", "started_at"),
     }
 
     def kind(name: str) -> dict[str, Any]:

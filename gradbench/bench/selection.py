@@ -66,11 +66,11 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, option: str = "--timeout") -> float:
     """`90`, `90s`, `10m` or `1h`, in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
     if match is None or not float(match[1]):
-        raise ValueError(f"--timeout must be a time like 90s, 10m or 1h, got {text!r}")
+        raise ValueError(f"{option} must be a time like 90s, 10m or 1h, got {text!r}")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 

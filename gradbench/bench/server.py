@@ -2,10 +2,10 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request a message from its socket, {"cell", "threads", "memory", "keep", "predict"}, with two file
-descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which forks the worker and
-waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as phases
-begin, {"row"}, and last {"rc"}.
+It reads one JSON request a message from its socket, {"cell", "threads", "memory", "keep", "predict", "gpu"}, with two
+file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which forks the worker
+and waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as
+phases begin, {"row"}, and last {"rc"}.
 End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
 the parent too.
 """
@@ -34,11 +34,12 @@ def serve(channel: socket.socket) -> None:
 
         add_folder(folder)
     from gradbench.bench.worker import preload
+    from gradbench.measure.nvidia import context_in_this_process
 
     preload(request["preload"])
     gc.collect()
     gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
-    channel.send(b"ready")
+    channel.send(b"ready, cuda" if context_in_this_process() else b"ready")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the system
     while (message := _receive(channel)) is not None:
         request, descriptors = message
@@ -80,6 +81,8 @@ def _work(request: dict[str, Any], answer: int) -> None:
 
     code = 1
     try:
+        if request.get("gpu") is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]  # read when CUDA is first touched, in this child alone
         if request["memory"]:
             _limit_memory(request["memory"])
         if request.get("predict"):

@@ -12,9 +12,10 @@ from gradbench.bench.case import folders
 class Block:
     """The product of its lists, each of selectors or numbers.
 
-    passes: what is measured, of error, rounding (the method's error apart from its precision's), flow, time and memory.
-    `flow` is the error against the flow of a network, which has to be solved for, in a minute a problem; a flow that
-    the case knows is part of `error`. A cell of several blocks has the passes of all.
+    passes: what is measured, of error, rounding (the method's error apart from its precision's), flow, time, memory and
+    evaluation. `flow` is the error against the flow of a network, which has to be solved for, in a minute a problem; a
+    flow that the case knows is part of `error`. `evaluation` is the time of one evaluation and of one VJP alone. A cell
+    of several blocks has the passes of all. seconds: about what a cell takes, for a budget that has no row to go by.
     """
 
     cases: list[str]
@@ -26,6 +27,7 @@ class Block:
     dtype: str | None = None
     device: str = "cpu"
     passes: list[str] = field(default_factory=lambda: ["error", "rounding", "time", "memory"])
+    seconds: float | None = None
 
     def override(self, given: dict[str, Any]) -> "Block":
         """This block with the lists that a command line gives in place of its own."""
@@ -65,17 +67,19 @@ def load_suite(name: str) -> Suite:
     return Suite(name, **{"summary": "", **fields}, blocks=blocks)
 
 
-def _mapping(owner: str, content: Any, kinds: dict[str, type]) -> dict[str, Any]:
+def _mapping(owner: str, content: Any, kinds: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{owner} must be a mapping of {', '.join(kinds)}, got {str(content)[:40]!r}")
     for key, value in checks.options(owner, content, kinds).items():
         if not isinstance(value, kinds[key]):
-            raise ValueError(f"{key} of {owner} must be a {kinds[key].__name__}, got {str(value)[:40]!r}")
+            kind = getattr(kinds[key], "__name__", "number")
+            raise ValueError(f"{key} of {owner} must be a {kind}, got {str(value)[:40]!r}")
     return dict(content)
 
 
 def _block(owner: str, content: Any) -> Block:
-    kinds = {name: str if name in ("dtype", "device") else list for name in Block.__dataclass_fields__}
+    scalars: dict[str, Any] = {"dtype": str, "device": str, "seconds": (int, float)}
+    kinds = {name: scalars.get(name, list) for name in Block.__dataclass_fields__}
     fields = _mapping(owner, content, kinds)
     lacking = [name for name in ("cases", "samplers", "estimators") if name not in fields]
     if lacking:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pdb
+import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +24,10 @@ from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.drawn import Drawn
 from gradbench.estimators.problem import Problem
 from gradbench.measure import bias, error, reference
-from gradbench.measure.arithmetic import arithmetic
+from gradbench.measure.arithmetic import arithmetic, tf32
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint_of
+from gradbench.measure.evaluation import time_unit
 from gradbench.measure.kept import flow_key, problem_key
 from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
 from gradbench.measure.stored import stored
@@ -64,9 +66,15 @@ def measure(
 ) -> dict[str, Any]:
     """The measured columns of one cell; `phase` is told what begins. Raises what goes wrong, `Skip` for a skip row.
 
-    threads: None for the case's own number. keep: a folder for references of full-size networks, or None.
+    TF32 is for cells of that dtype alone, and for no reference. threads: None for the case's own number. keep: a folder
+    for references of full-size networks, or None.
     """
     torch.set_num_threads(threads or _threads(cell["case"]))
+    with tf32(cell["dtype"] == checks.TF32):
+        return _measured(cell, phase, keep)
+
+
+def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | None) -> dict[str, Any]:
     phase("build")
     problem, estimator = build(cell)
     reason = estimator.supports(problem.traits)
@@ -79,6 +87,7 @@ def measure(
         row["gpu"] = torch.cuda.get_device_name(device)
 
     phase("error")
+    begun = time.perf_counter()
     before = [leaf.detach().clone() for leaf in (problem.x_T, *problem.leaves)]
     estimate = estimator(problem)
     _check(problem, estimate, before)
@@ -87,7 +96,8 @@ def measure(
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row
-    row |= _references(cell, problem, estimator, estimate, keep)
+    with tf32(False):
+        row |= _references(cell, problem, estimator, estimate, keep)
     passes = cell.get("passes", PASSES[:4])
     if "time" in passes:
         phase("time")
@@ -95,6 +105,11 @@ def measure(
     if "memory" in passes:
         phase("memory")
         row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
+    row["passes_s"] = time.perf_counter() - begun
+    if "evaluation" in passes:
+        phase("evaluation")
+        unit = time_unit(problem)
+        row |= {"evaluation_s": unit.evaluation, "vjp_s": unit.vjp}
     row["os_peak_bytes"] = _os_peak()
     return row
 
@@ -104,7 +119,7 @@ def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
     device = problem.x_T.device
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
     row: dict[str, Any] = {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
-    row |= {"reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
+    row |= {"requested_bytes": memory.requested, "reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     return row

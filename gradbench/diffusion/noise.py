@@ -49,7 +49,8 @@ class KeyedNoise:
     stream: tuple[int, ...] = ()
 
     def __call__(self, step: int) -> Tensor:
-        return torch.from_numpy(draw(self.seed, step, self.shape, self.stream)).to(self.device, self.dtype)
+        drawn = torch.from_numpy(draw(self.seed, step, self.shape, self.stream))
+        return drawn.to(self.device, self.dtype, non_blocking=True)  # a GPU goes on with the step before it
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class _Stored(Trajectory):
     def at(self, k: int, proposal: State | None = None) -> State:
         if k == self.rollout.steps:
             return self.last
-        return tuple(s.to(self.last[0].device) for s in self.states[k])
+        return tuple(s.to(self.last[0].device, non_blocking=True) for s in self.states[k])
 
 
 @dataclass(frozen=True)

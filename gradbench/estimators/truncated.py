@@ -252,8 +252,8 @@ def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
         if not alone:
             value, kept = field(t, source), _mask(weight, x).to(x)
             return value * kept + value.detach() * (1 - kept)
-        rows = torch.from_numpy(np.flatnonzero(weight)).to(x.device)
-        share = torch.from_numpy(weight[weight > 0]).to(x).reshape(-1, *[1] * (x.ndim - 1))
+        rows = _moved(np.flatnonzero(weight), x)
+        share = _moved(weight[weight > 0], x).to(x).reshape(-1, *[1] * (x.ndim - 1))
         value = field(t, source[rows])
         return torch.zeros_like(x).index_add(0, rows, value * share)
 
@@ -262,12 +262,17 @@ def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
 
 def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
     """A row mask (n) as a tensor that broadcasts over samples."""
-    return torch.from_numpy(rows).to(like.device).reshape(-1, *[1] * (like.ndim - 1))
+    return _moved(rows, like).reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _rows(rows: np.ndarray, like: Tensor) -> Tensor | None:
     """The numbers of the rows of a mask (n), None where it holds all."""
-    return None if rows.all() else torch.from_numpy(np.flatnonzero(rows)).to(like.device)
+    return None if rows.all() else _moved(np.flatnonzero(rows), like)
+
+
+def _moved(array: np.ndarray, like: Tensor) -> Tensor:
+    """A plan's array where the states are; a GPU does not wait for it."""
+    return torch.from_numpy(array).to(like.device, non_blocking=True)
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

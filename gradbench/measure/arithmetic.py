@@ -1,15 +1,31 @@
 """What else decides a number on a GPU: TF32, and the kernels of attention."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 
+@contextlib.contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Inside, matrix products and convolutions in float32 may all be in TF32, or none of them may."""
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
+
+
 def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
     """The columns `tf32` (None on a CPU, which has none) and `attention` (None without any).
 
-    tf32: whether matrix products or convolutions may use it; of convolutions torch's default is that they may.
+    tf32: whether matrix products or convolutions may use it. A cell in float32 may not, one in tf32 may.
     attention: the attention processors of a diffusers network, and for torch's scaled_dot_product_attention the kernels
     that it may choose from.
     """
@@ -19,5 +35,5 @@ def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
         name for name in ("flash", "mem_efficient", "math", "cudnn") if getattr(switches, f"{name}_sdp_enabled")()
     ]
     chosen = f"{', '.join(sorted(processors))}; sdpa: {', '.join(kernels)}" if processors else None
-    tf32 = switches.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
-    return {"tf32": tf32 if device.type == "cuda" else None, "attention": chosen}
+    allowed = switches.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+    return {"tf32": allowed if device.type == "cuda" else None, "attention": chosen}

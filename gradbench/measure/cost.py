@@ -30,23 +30,21 @@ def time_calls(call: Callable[[], Any], device: torch.device, repeats: int = 3, 
 
     No warm-up: the error pass was one. On CUDA a call is timed by a pair of events on its stream.
     """
-    seconds = _seconds_cuda if device.type == "cuda" else _seconds
     samples: list[float] = []
     cpu = time.process_time()
     while len(samples) < repeats or (sum(samples) < budget and len(samples) < 20):
-        samples.append(seconds(call, device))
+        samples.append(seconds_of(call, device))
         if samples[0] > LONG:
             break
     return Timing(samples, (time.process_time() - cpu) / len(samples))
 
 
-def _seconds(call: Callable[[], Any], device: torch.device) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _seconds_cuda(call: Callable[[], Any], device: torch.device) -> float:
+def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of one call: wall-clock on a CPU, between two events on the stream on CUDA."""
+    if device.type != "cuda":
+        begun = time.perf_counter()
+        call()
+        return time.perf_counter() - begun
     torch.cuda.synchronize(device)
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record(torch.cuda.current_stream(device))
@@ -69,12 +67,13 @@ def calibrate(size: int = 384, repeats: int = 7) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the allocator's reserved peak
-    and what the whole device then holds, libraries and context included.
+    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the same peak as it was asked
+    of the allocator, its reserved peak, and what the whole device then holds, libraries and context included.
     """
 
     peak: int
     baseline: int
+    requested: int | None = None
     reserved: int | None = None
     on_device: int | None = None
 
@@ -89,12 +88,18 @@ def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.d
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
+    before, asked = torch.cuda.memory_allocated(device), _requested(device, "current")
     call()
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - before
     free, total = torch.cuda.mem_get_info(device)  # the allocator gives nothing back before it is asked to
-    return Memory(peak, before, torch.cuda.max_memory_reserved(device), total - free)
+    requested = _requested(device, "peak") - asked
+    return Memory(peak, before, requested, torch.cuda.max_memory_reserved(device), total - free)
+
+
+def _requested(device: torch.device, when: str) -> int:
+    """Bytes asked of the allocator, before it rounds them up to blocks."""
+    return torch.cuda.memory_stats(device).get(f"requested_bytes.all.{when}", 0)
 
 
 def held_tensors(problem: Problem) -> list[Tensor]:

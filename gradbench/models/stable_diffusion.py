@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from gradbench.models import skeleton
@@ -90,15 +89,14 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
     """A `StableDiffusionPipeline` whose weights are torch's own random initialisation by `seed`.
 
     The tokenizer spells words letter by letter: with random weights a prompt is an input like any other, without
-    meaning. The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen, modules in evaluation mode. The
-    global random state is left as it was.
+    meaning. The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen, modules in evaluation mode. They
+    are made on the device of `skeleton.made_on`, by its own generator; the global random state is left as it was.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    with torch.random.fork_rng(devices=[]), skeleton.device():
-        torch.manual_seed(seed)
+    with skeleton.drawn(seed):
         networks = {
             "unet": UNet2DConditionModel(**architecture.unet),
             "vae": AutoencoderKL(latent_channels=4, **architecture.vae),

@@ -7,16 +7,19 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from studies.pages import formats
-from studies.pages.published import Published
+from studies.pages.headline import headline
+from studies.pages.published import FEWEST, Published
 from studies.pages.questions import questions
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / "results" / "published" / "2026-11-24-full-cpu"
+FOLDER = ROOT / "results" / "published"
+RUNS = [FOLDER / name for name in ("2026-11-24-full-cpu", "2026-11-26-headline-cpu", "2026-11-26-closed-forms-cpu")]
 PREDICTED = ROOT / "results" / "published" / "2026-11-24-predict-sd15.json"
 PAGES = {
     "findings.md.j2": ROOT / "docs" / "findings" / "index.md",
@@ -25,9 +28,9 @@ PAGES = {
 PARTS = {"readme.md.j2": ROOT / "README.md"}  # NAME is the template's name before its first dot
 
 
-def written(run: Path) -> dict[Path, str]:
-    """The text of every page, by its file."""
-    rows = Published(run)
+def written(runs: Sequence[Path], fewest: int = FEWEST) -> dict[Path, str]:
+    """The text of every page, by its file; `fewest` below 3 tries the templates on a run of few seeds."""
+    rows = Published(runs, fewest)
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
@@ -35,7 +38,7 @@ def written(run: Path) -> dict[Path, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals |= {"name": rows.name, **questions(rows, json.loads(PREDICTED.read_text()))}
+    made.globals |= {"runs": rows.runs, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
     made.filters |= formats.FILTERS
     texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
     for name, place in PARTS.items():
@@ -55,11 +58,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.pages", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    changed = [place for place, text in written(RUN).items() if not place.exists() or place.read_text() != text]
+    changed = [place for place, text in written(RUNS).items() if not place.exists() or place.read_text() != text]
     for place in changed:
         print(f"{place.relative_to(ROOT)}: {'is not what its rows say: run make pages' if check else 'written'}")
         if not check:
-            place.write_text(written(RUN)[place])
+            place.write_text(written(RUNS)[place])
     return int(check and bool(changed))
 
 

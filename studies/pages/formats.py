@@ -2,6 +2,8 @@
 
 import math
 
+from studies.pages.published import Spread
+
 FLOOR = 1e-11
 
 
@@ -41,8 +43,12 @@ def percent(value: float) -> str:
     return f"{value:+.0%}" if round(value, 2) else "0%"
 
 
-def exactly(value: float) -> str:
-    """A relative error with its power of ten."""
+def exactly(found: Spread) -> str:
+    """Relative errors of rounding alone, with their powers of ten: the median and the range."""
+    return f"{_power(found.median)} ({_power(found.least)} to {_power(found.most)})"
+
+
+def _power(value: float) -> str:
     return f"{value:.0e}".replace("e-0", "e-") if value else "0"
 
 
@@ -51,4 +57,32 @@ def work(value: float) -> str:
     return "∞" if math.isinf(value) else f"{float(f'{value:.2g}'):,.0f}"
 
 
-FILTERS = {"error": error, "mib": mib, "gb": gb, "ms": ms, "percent": percent, "exactly": exactly, "work": work}
+def spread(found: Spread) -> str:
+    """Relative errors over seeds: the median and, in brackets, the least and the largest; one of rounding alone `0`."""
+    if found.most < FLOOR:
+        return "0"
+    return f"{error(found.median)} ({error(found.least)} to {error(found.most)})"
+
+
+def plain(found: Spread) -> str:
+    """The same of cosines and ratios of lengths: two digits after the point, below a tenth two digits."""
+    return f"{ratio(found.median)} ({ratio(found.least)} to {ratio(found.most)})"
+
+
+def ratio(value: float) -> str:
+    """A ratio of lengths, two digits."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+FILTERS = {
+    "ratio": ratio,
+    "spread": spread,
+    "plain": plain,
+    "error": error,
+    "mib": mib,
+    "gb": gb,
+    "ms": ms,
+    "percent": percent,
+    "exactly": exactly,
+    "work": work,
+}

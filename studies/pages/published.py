@@ -1,7 +1,10 @@
 """Rows of a published run, found by the selectors that a command line takes."""
 
+import datetime
+import re
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,40 +14,131 @@ from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 
 Row = dict[str, Any]
-SEEDS = range(5)
+SEEDS = range(12)
+FEWEST = 3
+TARGETS = ("x_T", "condition", "parameters")
+BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(method|rounding)_error_|x0_drift")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A column over seeds: its median never stands alone."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    @property
+    def least(self) -> float:
+        """The smallest."""
+        return min(self.values)
+
+    @property
+    def most(self) -> float:
+        """The largest."""
+        return max(self.values)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of results/published: what made it, when, and on what."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def suite(self) -> str:
+        """The suite that its command named."""
+        return self._one("suite")
+
+    @property
+    def made(self) -> str:
+        """Version, torch, thread and machine, and the day it began."""
+        begun = datetime.datetime.fromisoformat(min(row["started_at"] for row in self.rows if row.get("started_at")))
+        versions = f"version {self._one('gradbench')}, torch {self._one('torch')}"
+        return f"{versions}, one thread of {self._one('cpu')}, {begun:%Y-%m-%d}"
+
+    def _one(self, column: str) -> str:
+        """What all of its measured rows have in a column."""
+        (value,) = {row.get(column) for row in self.rows if row.get("status") == "ok"}
+        return value
 
 
 class Published:
-    """The rows of one folder of results/published.
+    """The rows of folders of results/published; of a cell that several measured, each column is that of the last.
 
     A template names a cell as a command line does; a cell that was not measured is an error, so that no page can show
-    a number that is in no row.
+    a number that is in no row. fewest: over how few seeds a median may be taken; below 3 only to try templates on a run of few.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.name = folder.name
-        self.rows = load_rows(folder)
+    def __init__(self, folders: Sequence[Path], fewest: int = FEWEST) -> None:
+        self.name = ", ".join(folder.name for folder in folders)
+        self.runs = [Run(folder.name, tuple(load_rows(folder))) for folder in folders]
+        cells: dict[str, Row] = {}
+        for row in (row for run in self.runs for row in run.rows):
+            told = {column: value for column, value in row.items() if value is not None}
+            cells[row["cell_id"]] = {**row, **cells.get(row["cell_id"], {}), **told}
+        self.rows = list(cells.values())
+        self.fewest = fewest
+        self.at_least = fewest
+        self.shared: set[int] | None = None
 
     @cached_property
     def _by_cell(self) -> dict[str, Row]:
         return {row["cell_id"]: row for row in self.rows}
 
+    def seeds(self, fewest: int) -> str:
+        """Begins a table: what follows must be of the same seeds, and of at least so many. Prints nothing."""
+        self.at_least, self.shared = min(fewest, self.fewest) if self.fewest < FEWEST else fewest, None
+        return ""
+
     def find(
-        self, case: str, estimator: str, steps: int = 20, sampler: str = "ddim", dtype: str | None = None
+        self,
+        case: str,
+        estimator: str,
+        steps: int = 20,
+        sampler: str = "ddim",
+        dtype: str | None = None,
+        targets: Sequence[str] = TARGETS,
     ) -> list[Row]:
         """The rows of that cell, one a seed; `KeyError` where there are none."""
-        block = Block([case], [sampler], [estimator], [steps], seeds=list(SEEDS), dtype=dtype)
+        block = Block([case], [sampler], [estimator], [steps], list(targets), list(SEEDS), dtype)
         found = [self._by_cell[p.cell["cell_id"]] for p in make_plan([block], 1) if p.cell["cell_id"] in self._by_cell]
         if not found:
             raise KeyError(f"{self.name} has no row of {case}, {sampler}, {steps} steps, {estimator}, {dtype}")
         return found
 
-    def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
-        """The median of a column over the seeds that ended well; `KeyError` where none has it."""
-        found = [row[column] for row in self.find(case, estimator, steps, **rest) if row.get(column) is not None]
+    def has(self, case: str, estimator: str, steps: int = 20, **rest: Any) -> bool:
+        """Whether there are rows of that cell."""
+        try:
+            return bool(self.find(case, estimator, steps, **rest))
+        except KeyError:
+            return False
+
+    def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
+        """A column over the seeds that ended well.
+
+        `KeyError` where none has it, `ValueError` for a column that depends on the seed and fewer seeds than a table
+        needs, or others than those of the cells before it in the table.
+        """
+        where = f"{self.name}: {column} of {case}, {steps} steps, {estimator}, {rest}"
+        found = {r["seed"]: r[column] for r in self.find(case, estimator, steps, **rest) if r.get(column) is not None}
         if not found:
-            raise KeyError(f"{self.name}: no {column} of {case}, {steps} steps, {estimator}, {rest}")
-        return statistics.median(found)
+            raise KeyError(f"{where}: there is none")
+        if BY_SEED.match(column):
+            if len(found) < self.at_least:
+                raise ValueError(f"{where} has {len(found)} seeds, and a median needs {self.at_least}")
+            if self.shared is not None and self.shared != set(found):
+                raise ValueError(f"{where} is of seeds {sorted(found)}, the table's others of {sorted(self.shared)}")
+            self.shared = set(found)
+        return Spread(tuple(found.values()))
+
+    def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
+        """The median of a column over the seeds that ended well; the errors are those of `spread`."""
+        return self.spread(column, case, estimator, steps, **rest).median
 
     def order(self, column: str, case: str, estimator: str, steps: Sequence[int], **rest: Any) -> float:
         """p of error ~ N^-p, between the two numbers of steps."""
@@ -56,11 +150,6 @@ class Published:
     def count(self, status: str | None = None) -> int:
         """How many rows there are, or ended so."""
         return sum(status in (None, row["status"]) for row in self.rows)
-
-    def one(self, column: str) -> Any:
-        """What all rows have in a column, such as the version that measured them."""
-        (value,) = {row.get(column) for row in self.rows if row.get("status") == "ok"}
-        return value
 
     def all(self, column: str) -> Iterator[Any]:
         """The column of all rows that ended well."""

@@ -1,20 +1,43 @@
 """What pages ask of the rows beyond a single number."""
 
-import datetime
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradbench.analysis.cells import cells
 from gradbench.analysis.variance import Split, split
-from studies.pages.formats import error as error_text
+from studies.pages.formats import spread as spread_text
 from studies.pages.published import Published, Row
 
 WORDS = {"diverged": "not finite", "timeout": "out of time", "oom": "out of memory", "error": "in error"}
 
 
-CONTINUOUS = ("adjoint-deis", "adjoint-dpm", "adjoint-dpm[rule=rk4]", "continuous-adjoint", "torchdiffeq-adjoint")
+CONTINUOUS = ("adjoint-deis", "adjoint-deis[order=2]", "adjoint-dpm[rule=rk4]", "continuous-adjoint")
+
+
+class Direction(NamedTuple):
+    """The mean of an estimate in units of the gradient's norm: its part along the gradient, and across it."""
+
+    along: float
+    across: float
+
+    @property
+    def ratio(self) -> float:
+        """Its length."""
+        return math.hypot(self.along, self.across)
+
+    @property
+    def cosine(self) -> float:
+        """Its cosine with the gradient."""
+        return self.along / self.ratio if self.ratio else math.nan
+
+
+def claim(true: bool, words: str) -> str:
+    """The words, where the rows bear them out; `ValueError` where they do not, so that no page says what is false."""
+    if not true:
+        raise ValueError(f"the rows do not bear out: {words}")
+    return words
 
 
 def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[..., Any]]:
@@ -29,11 +52,26 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
             raise KeyError(f"{rows.name}: {estimator} has no bias and noise of {target}")
         return found
 
-    def evaluations(estimator: str, target: str, error: float = 0.1, **rest: Any) -> float:
-        """Network evaluations for that relative root mean square error; infinite where the bias alone is larger."""
+    def direction(estimator: str, target: str, steps: int = 20, **rest: Any) -> Direction:
+        """Where the mean of an estimator that draws points and how long it is, its own noise taken off."""
+        known = draws(estimator, target, steps, **rest)
+        return Direction(1 + known.bias, max(0.0, known.offset**2 - known.bias**2) ** 0.5)
+
+    def evaluations(estimator: str, target: str, error: float = 0.1, rescaled: bool = False, **rest: Any) -> float:
+        """Network evaluations for that relative root mean square error; infinite where the bias alone is larger.
+
+        rescaled: of the estimate times the one number that makes its mean as long along the gradient as the gradient, as
+        a learning rate does.
+        """
         known = draws(estimator, target, **rest)
-        room = error**2 - known.offset**2
-        return known.nfe * max(1.0, known.noise**2 / room) if room > 0 else math.inf
+        offset, noise = known.offset, known.noise
+        if rescaled:
+            mean = direction(estimator, target, **rest)
+            if mean.along <= 0:
+                return math.inf
+            offset, noise = mean.across / mean.along, noise / mean.along
+        room = error**2 - offset**2
+        return known.nfe * max(1.0, noise**2 / room) if room > 0 else math.inf
 
     def total(case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
         """Network evaluations of both passes."""
@@ -49,9 +87,6 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         counts = Counter(row["status"] for row in rows.rows if row["status"] not in ("ok", "skip"))
         return "".join(f", {count} {WORDS.get(status, status)}" for status, count in counts.most_common())
 
-    def date() -> str:
-        return datetime.datetime.fromisoformat(min(rows.all("started_at"))).strftime("%Y-%m-%d")
-
     def predicted(estimator: str) -> Row:
         """What `predict` said of Stable Diffusion 1.5 with that estimator and its default options."""
         return next(row for row in predictions if row["estimator"] == estimator and "peak_bytes" in row)
@@ -61,14 +96,29 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         return predicted(estimator)["baseline_bytes"] + predicted(estimator)["peak_bytes"]
 
     def nearest(
-        case: str, target: str, steps: int = 20, reference: str = "sampler", among: Sequence[str] = CONTINUOUS
+        case: str,
+        target: str,
+        steps: int = 20,
+        reference: str = "sampler",
+        among: Sequence[str] = CONTINUOUS,
+        **rest: Any,
     ) -> str:
-        """The least error of some estimators, by default continuous adjoints, and whose it is."""
-        errors = {name: rows.value(f"{reference}_error_{target}", case, name, steps) for name in among}
-        name = min(errors, key=lambda name: errors[name])
-        return f"{error_text(errors[name])} (`{name}`)"
+        """The least median error of some estimators, by default continuous adjoints, its range and whose it is."""
+        rows.seeds(rows.fewest)
+        errors = {name: rows.spread(f"{reference}_error_{target}", case, name, steps, **rest) for name in among}
+        name = min(errors, key=lambda name: errors[name].median)
+        return f"{spread_text(errors[name])} (`{name}`)"
 
-    own = (draws, evaluations, total, break_even, ended_badly, date, predicted, in_all, nearest)
+    def better_from(column: str, case: str, one: str, other: str, among: Sequence[int], **rest: Any) -> str:
+        """From which number of steps on, of those measured, one estimator's median is below the other's."""
+        below = [rows.value(column, case, one, n, **rest) < rows.value(column, case, other, n, **rest) for n in among]
+        first = next((i for i in range(len(among)) if all(below[i:])), None)
+        return "at no number of steps measured" if first is None else f"from {among[first]} steps on"
+
+    own = (
+        *(claim, draws, direction, evaluations, total, break_even, ended_badly, predicted, in_all, nearest),
+        better_from,
+    )
     return {function.__name__: function for function in own} | {
-        name: getattr(rows, name) for name in ("find", "value", "order", "count", "one", "all")
+        name: getattr(rows, name) for name in ("find", "value", "spread", "seeds", "order", "count", "all")
     }

@@ -1,0 +1,96 @@
+"""What `nvidia-smi` says of the cards of this machine: read without touching CUDA, so that processes may be forked."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Query = Callable[[Sequence[str]], str]
+MIB = 2**20
+UVM = "/dev/nvidia-uvm"
+FIELDS = ("index", "uuid", "name", "driver_version", "clocks.sm", "memory.used", "memory.total")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card as it is now. clock in MHz, memory in bytes, None where the driver does not say."""
+
+    index: str
+    uuid: str
+    name: str
+    driver: str
+    clock: float | None
+    used: int | None
+    total: int | None
+
+
+def ask(arguments: Sequence[str]) -> str:
+    """The output of `nvidia-smi` with these arguments; nothing where there is none or it fails."""
+    try:
+        done = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def cards(query: Query = ask) -> list[Card]:
+    """The cards in the order of their numbers."""
+    found = []
+    for line in query([f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]).splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == len(FIELDS):
+            index, uuid, name, driver, clock, used, total = parts
+            found.append(Card(index, uuid, name, driver, _number(clock), _bytes(used), _bytes(total)))
+    return found
+
+
+def processes(query: Query = ask) -> dict[str, int]:
+    """How many processes compute on each card, by its uuid; a container may not see those outside of it."""
+    lines = query(["--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader"]).splitlines()
+    own = [line.split(",")[0].strip() for line in lines if "," in line]
+    return {uuid: own.count(uuid) for uuid in own}
+
+
+def visible(query: Query = ask) -> list[str]:
+    """The cards by the names that CUDA_VISIBLE_DEVICES takes, those that it names where it is set."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name.strip() for name in given.split(",") if name.strip()]
+    return [card.index for card in cards(query)]
+
+
+def idle(name: str, query: Query = ask) -> dict[str, str | float | int | None]:
+    """The columns of a row that tell how a card was before its cell began; none where the driver does not answer.
+
+    name: as CUDA_VISIBLE_DEVICES has it, a number or the beginning of a uuid.
+    """
+    card = next((card for card in cards(query) if card.index == name or card.uuid.startswith(name)), None)
+    if card is None:
+        return {}
+    others = processes(query).get(card.uuid, 0)
+    told = {"gpu": card.name, "gpu_driver": card.driver, "gpu_clock_mhz": card.clock}
+    return {**told, "gpu_total_bytes": card.total, "gpu_used_bytes": card.used, "gpu_processes": others}
+
+
+def context_in_this_process() -> bool:
+    """Whether this process has opened the device that every CUDA context needs: what no fork survives."""
+    folder = Path("/proc/self/fd")
+    try:
+        return any(
+            os.readlink(folder / name).startswith(UVM) for name in os.listdir(folder) if (folder / name).exists()
+        )
+    except OSError:
+        return True
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _bytes(text: str) -> int | None:
+    found = _number(text)
+    return None if found is None else int(found * MIB)
