@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The extra wheel index of torch: https://download.pytorch.org/whl/cpu for the CPU build, .../cu130 for CUDA.
 PIP_FLAGS := -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: install run browser test test-all compare baseline ab full benchmark lint docs pages findings figures mutants picture clean
+.PHONY: install run browser test test-all compare baseline ab full gpu benchmark lint docs pages findings figures mutants picture clean
 
 # The suite that `make compare` measures, and how it tells; the revision that `make ab` compares HEAD with
 SUITE ?= pull
@@ -55,6 +55,10 @@ ab: install
 	$(BIN)/python -m gradbench compare --ab $(BASE) HEAD -c gaussian -c digits --sampler ddim --steps 10 \
 	  -e backprop -e checkpoint -e adjoint-dpm -e continuous-adjoint $(COMPARE)
 
+# Tests, rows and figures on an NVIDIA card; its settings are told in the script
+gpu:
+	studies/gpu.sh
+
 full: install
 	$(BIN)/python -m gradbench run --suite full -j $(JOBS) --out runs/full
 
@@ -86,7 +90,7 @@ mutants: install
 	$(BIN)/python -m studies.mutants
 
 # The pictures of docs/guide, from the published rows
-PUBLISHED := results/published/2026-11-24-full-cpu
+PUBLISHED := results/published/2026-11-27-full-cpu
 FIGURES := docs/guide/images
 FAMILIES := $(addprefix -e ,backprop checkpoint revolve adjoint-deis adjoint-dpm 'adjoint-dpm[rule=rk4]' continuous-adjoint)
 HEADLINE := $(addprefix -e ,checkpoint adjoint-deis 'adjoint-deis[order=2]' 'adjoint-dpm[rule=rk4]' continuous-adjoint)

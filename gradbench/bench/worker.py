@@ -105,6 +105,7 @@ def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | No
     if "memory" in passes:
         phase("memory")
         row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
+        row |= _told(cell) if problem.x_T.device.type == "cuda" else {}
     row["passes_s"] = time.perf_counter() - begun
     if "evaluation" in passes:
         phase("evaluation")
@@ -123,6 +124,14 @@ def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     return row
+
+
+def _told(cell: dict[str, Any]) -> dict[str, Any]:
+    """What was predicted of a cell on a GPU, where it was: the measured peak stands beside it."""
+    from gradbench.bench.foretold import published, told
+
+    found = told(cell) or published(cell, any_packages=True)
+    return {} if found is None else {"predicted_peak_bytes": found.peak}
 
 
 def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def build(params, arrays, seed):
         ctypes.string_at(0)
     if how == "exit":
         os._exit(7)
+    if how == "gpu":
+        raise RuntimeError("sees " + os.environ["CUDA_VISIBLE_DEVICES"])
     if how == "memory":
         raise MemoryError("too much")
     print("noise" * 100_000)
@@ -180,3 +182,23 @@ def test_a_worker_that_dies_while_writing_its_row_is_a_crash(tmp_path):
     said = {**isolation._listen(read), "oom_killed": False}
     os.close(read), os.close(write)
     assert isolation._classify(said) == {"status": "crash", "phase": "memory", "reason": "killed by SIGKILL"}
+
+
+def test_a_cell_on_a_card_is_forked_from_the_warm_server_and_sees_that_card_alone(isolation, monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    before, server = isolation.run_isolated(cell("broken[how=gpu]"), 0), isolation.warm()
+    assert "CUDA_VISIBLE_DEVICES" in before["reason"]  # a KeyError: nothing is set on a CPU
+    row = isolation._run(server, cell("broken[how=gpu]"), tmp_path / "log.txt", "5")
+    assert row["reason"] == "RuntimeError: sees 5" and isolation.warm() is server
+
+
+def test_importing_what_cells_on_a_card_need_makes_no_context():
+    from gradbench.bench.plan import preload
+    from gradbench.bench.suite import load_suite
+    from gradbench.measure.nvidia import context_in_this_process
+
+    isolation = Isolation([], preload(make_plan(load_suite("gpu").blocks, 1)), Limits(), None)
+    try:
+        assert not isolation.warm().touched_cuda and not context_in_this_process()
+    finally:
+        isolation.close()

@@ -58,7 +58,9 @@ def test_no_step_of_an_estimator_reads_a_tensor(estimator):
     assert reads(estimator, "ddim", 4) == reads(estimator, "ddim", 7)
 
 
-@pytest.mark.parametrize("sampler", ["dpm++2m", "rk4", "ddpm", "sde-dpm++2m", "belm", "edict", "rex", "reversible-heun"])
+@pytest.mark.parametrize(
+    "sampler", ["dpm++2m", "rk4", "ddpm", "sde-dpm++2m", "belm", "edict", "rex", "reversible-heun"]
+)
 def test_no_step_of_a_sampler_reads_a_tensor(sampler):
     estimator = "reversible" if sampler in ("belm", "edict", "rex", "reversible-heun") else "checkpoint"
     assert reads(estimator, sampler, 4) == reads(estimator, sampler, 7)

@@ -43,3 +43,29 @@ def everything() -> list[dict[str, Any]]:
     found += [row("continuous-adjoint", 40, 3.0 / m, options={"steps": m}) for m in (5, 10, 20)]
     found += [row(name, 20, **drawn) for name in ("draft", "reinforce", "spsa")]
     return [*found, failed("backprop", 80), failed("reversible", 20, "skip", "no inverse step")]
+
+
+CARD = {
+    **{"case": "sd15", "case_params": {"batch": 1}, "dtype": "float16", "device": "cuda", "gpu": "Some Card"},
+    **{"flow_tol": None, "evaluation_s": 0.05, "vjp_s": 0.1, "baseline_bytes": 2000},
+}
+
+
+def on_a_card() -> list[dict[str, Any]]:
+    """Rows of a GPU: what was predicted, asked of the allocator and taken, and the time of one evaluation and VJP."""
+    sizes = {"backprop": (50_000, 50_500), "checkpoint": (1000, 1040), "reversible": (1000, 1300)}
+    times = {"backprop": 7.6, "checkpoint": 10.2, "reversible": 13.0}
+    return [
+        row(
+            name,
+            50,
+            time_s=times[name],
+            nfe_backward=0 if name == "backprop" else 50,
+            predicted_peak_bytes=predicted,
+            requested_bytes=peak - 10,
+            peak_bytes=peak,
+            reserved_bytes=peak + 2000 + 60,
+            **CARD,
+        )
+        for name, (predicted, peak) in sizes.items()
+    ]

@@ -48,6 +48,8 @@ KINDS = {
         Kind("scaling-batch", "error, time and memory against batch", "scaling:scaling_batch", ("batch",)),
         Kind("profiles", "performance profiles at an equal error, for time and memory", "profiles:profiles", None),
         Kind("profile-pairs", "who wins between any two, at an equal error", "profiles:profile_pairs", None),
+        Kind("predicted", "measured peak memory against the predicted one", "predicted:predicted", None),
+        Kind("overhead", "time over that of the network alone", "predicted:overhead", None),
         Kind("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),
     )
 }

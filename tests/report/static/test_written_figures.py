@@ -13,7 +13,7 @@ from gradbench.report.static.catalogue import KINDS
 from gradbench.report.static.points import Ask, NoData
 from gradbench.report.static.write import write_figures
 
-ROWS = handmade.everything()
+ROWS = [*handmade.everything(), *handmade.on_a_card()]
 
 
 @pytest.fixture(scope="module", params=list(KINDS))

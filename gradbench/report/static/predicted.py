@@ -1,0 +1,142 @@
+"""Predicted against measured: bytes against the allocator's, and time against that of the network alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from gradbench.analysis.cells import Cell
+from gradbench.analysis.costs import cost
+from gradbench.report.static import canvas, columns, pens, points
+from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
+
+BAND = 0.05  # relative: what a prediction of memory, and a gradient's time, are to be within
+GREY = {"color": canvas.MUTED, "alpha": 0.16, "linewidth": 0, "zorder": 0.5}
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A cell's peak over weights and inputs: predicted from shapes, asked of the allocator, and as that counted it.
+
+    unseen: what was asked for beyond the prediction, as kernels' workspaces and attention's sums. rounding: what blocks
+    add. idle: what the allocator took from the card beyond the peak and the baseline, in pieces too small to use.
+    """
+
+    predicted: float
+    peak: float
+    requested: float | None
+    reserved: float | None
+    baseline: float
+
+    @property
+    def parts(self) -> dict[str, float | None]:
+        """The three differences, None where the allocator did not say."""
+        asked, reserved = self.requested, self.reserved
+        return {
+            "unseen_bytes": None if asked is None else asked - self.predicted,
+            "rounding_bytes": None if asked is None else self.peak - asked,
+            "idle_bytes": None if reserved is None else reserved - self.peak - self.baseline,
+        }
+
+
+def bytes_of(cell: Cell) -> Bytes | None:
+    """None where a cell has no prediction beside its peak."""
+    names = ("predicted_peak_bytes", "peak_bytes", "requested_bytes", "reserved_bytes", "baseline_bytes")
+    predicted, peak, requested, reserved, baseline = map(cell.median, names)
+    if cell.status != "ok" or not predicted or not peak or baseline is None:
+        return None
+    return Bytes(predicted, peak, requested, reserved, baseline)
+
+
+def ratio_of(cell: Cell) -> float | None:
+    """T / ((NFE_forward + NFE_backward) F + VJPs B): a gradient's time over that of its evaluations and VJPs alone."""
+    evaluation, vjp, vjps = cell.median("evaluation_s"), cell.median("vjp_s"), cost(cell, "vjps")
+    time, nfe = cost(cell, "time"), cost(cell, "nfe")
+    if cell.status != "ok" or None in (evaluation, vjp, vjps, time, nfe):
+        return None
+    alone = nfe.mid * evaluation + vjps.mid * vjp  # type: ignore[union-attr, operator]
+    return time.mid / alone if alone else None  # type: ignore[union-attr]
+
+
+@canvas.themed
+def predicted(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+    """Peak memory as it was measured against what shapes alone predict, both logarithmic, with a band of 5 %.
+
+    Table: one line a cell: predicted, measured, what was asked of the allocator and what that took, and `unseen_bytes`,
+    `rounding_bytes`, `idle_bytes`, the differences between them in this order.
+    """
+    found = [(cell, size) for cell in points.ordered(rows) if (size := bytes_of(cell))]
+    if not found:
+        raise NoData("no row has a predicted peak beside the measured one")
+    scale, unit = canvas.byte_unit(max(size.peak for _, size in found))
+    figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
+    handles = _marks(axes, ((cell, size.predicted / scale, size.peak / scale) for cell, size in found))
+    low, high = (pick(size.predicted / scale for _, size in found) for pick in (min, max))
+    ends = [low / 1.5, high * 1.5]
+    axes.plot(ends, ends, color=canvas.MUTED, linewidth=0.7, zorder=1)
+    axes.fill_between(ends, [(1 - BAND) * v for v in ends], [(1 + BAND) * v for v in ends], **GREY)
+    canvas.log_axis(axes, "x")
+    canvas.log_axis(axes, "y")
+    axes.set_xlabel(f"peak over weights and inputs, predicted ({unit})")
+    axes.set_ylabel(f"measured ({unit})")
+    within = sum(abs(size.peak / size.predicted - 1) <= BAND for _, size in found)
+    canvas.legend(figure, handles, f"Grey: within {BAND:.0%}, as {within} of {len(found)} cells are.")
+    return figure, pd.DataFrame(
+        [
+            columns.identity(cell)
+            | {"device": cell.device, "gpu": cell.rows[0].get("gpu")}
+            | {f"{name}_bytes": value for name, value in vars(size).items()}
+            | size.parts
+            | {"ratio": size.peak / size.predicted}
+            for cell, size in found
+        ]
+    )
+
+
+@canvas.themed
+def overhead(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+    """The time of a gradient over that of its network evaluations and VJPs alone, against the time of one evaluation.
+
+    Table: one line a cell: `time_s`, `evaluation_s`, `vjp_s`, the counts, and `ratio`.
+    """
+    found = [(cell, ratio) for cell in points.ordered(rows) if (ratio := ratio_of(cell))]
+    if not found:
+        raise NoData("no row has the time of an evaluation and of a VJP alone: a suite's pass `evaluation` measures it")
+    figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
+    handles = _marks(axes, ((cell, 1000 * (cell.median("evaluation_s") or 0.0), ratio) for cell, ratio in found))
+    axes.axhline(1.0, color=canvas.MUTED, linewidth=0.7, zorder=1)
+    axes.axhspan(1 - BAND, 1 + BAND, **GREY)
+    canvas.log_axis(axes, "x")
+    axes.set_ylim(0.0, 1.3 * max(ratio for _, ratio in found))
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick < axes.get_ylim()[1] * 0.95])
+    axes.set_xlabel("one evaluation of the network (ms)")
+    axes.set_ylabel("time of the gradient over\nits evaluations and VJPs alone")
+    within = sum(ratio <= 1 + BAND for _, ratio in found)
+    canvas.legend(
+        figure, handles, f"Grey: within {BAND:.0%} of the network's own time, as {within} of {len(found)} are."
+    )
+    names = ("time_s", "evaluation_s", "vjp_s", "nfe_forward", "nfe_backward", "vjps")
+    return figure, pd.DataFrame(
+        [
+            columns.identity(cell)
+            | {"device": cell.device, "gpu": cell.rows[0].get("gpu")}
+            | {name: cell.median(name) for name in names}
+            | {"ratio": ratio}
+            for cell, ratio in found
+        ]
+    )
+
+
+def _marks(axes: Any, found: Iterable[tuple[Cell, float, float]]) -> list[Any]:
+    """One mark a cell in its estimator's look; the handles of a legend."""
+    gathered: dict[str, list[tuple[Cell, float, float]]] = {}
+    for cell, x, y in found:
+        gathered.setdefault(cell.estimator, []).append((cell, x, y))
+    handles = []
+    for name, style in points.looks(cell for own in gathered.values() for cell, _, _ in own).items():
+        own = sorted(gathered[name], key=lambda point: point[1])
+        drawn = pens.line(axes, style, [x for _, x, _ in own], [y for _, _, y in own], name, **pens.look(style))
+        drawn.set_linestyle("")
+        handles.append(drawn)
+    return handles
