@@ -30,6 +30,6 @@ code=0
 "$python" -m gradbench run $select --device "$device" --budget "$budget" --out "$out" || code=$?
 case $code in 0 | 3 | 5) ;; *) exit $code ;; esac  # cells that failed are rows, cells that are left are for the next call
 "$python" -m gradbench env --json >"$out/environment.json"
-"$python" -m gradbench figures "$out" --out "$out/figures"
+[ ! -f "$out/rows.parquet" ] || "$python" -m gradbench figures "$out" --out "$out/figures"
 "$python" -m gradbench status "$out"
 echo "rows: $out/rows.parquet; report: $out/report.html; figures: $out/figures"

@@ -13,23 +13,31 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from studies.pages import formats
+from studies.pages.cards import PATTERN, cards
 from studies.pages.headline import headline
 from studies.pages.published import FEWEST, Published
 from studies.pages.questions import questions
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results" / "published"
-RUNS = [FOLDER / name for name in ("2026-11-24-full-cpu", "2026-11-26-headline-cpu", "2026-11-26-closed-forms-cpu")]
-PREDICTED = ROOT / "results" / "published" / "2026-11-24-predict-sd15.json"
+RUNS = [FOLDER / "2026-11-27-full-cpu"]
+PREDICTED = FOLDER / "2026-11-24-predict-sd15.json"
+PREDICTED_GPU = FOLDER / "2026-11-27-predict-gpu.json"
 PAGES = {
     "findings.md.j2": ROOT / "docs" / "findings" / "index.md",
     "choose.md.j2": ROOT / "docs" / "guide" / "choose.md",
+    "gpu.md.j2": ROOT / "docs" / "findings" / "gpu.md",
 }
 PARTS = {"readme.md.j2": ROOT / "README.md"}  # NAME is the template's name before its first dot
 
 
-def written(runs: Sequence[Path], fewest: int = FEWEST) -> dict[Path, str]:
-    """The text of every page, by its file; `fewest` below 3 tries the templates on a run of few seeds."""
+def written(
+    runs: Sequence[Path], fewest: int = FEWEST, on_cards: Sequence[Path] = tuple(sorted(FOLDER.glob(PATTERN)))
+) -> dict[Path, str]:
+    """The text of every page, by its file; `fewest` below 3 tries the templates on a run of few seeds.
+
+    on_cards: folders of rows of GPUs; without any, what they would say is predicted.
+    """
     rows = Published(runs, fewest)
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -39,6 +47,7 @@ def written(runs: Sequence[Path], fewest: int = FEWEST) -> dict[Path, str]:
         keep_trailing_newline=True,
     )
     made.globals |= {"runs": rows.runs, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
+    made.globals |= cards(on_cards, json.loads(PREDICTED_GPU.read_text()))
     made.filters |= formats.FILTERS
     texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
     for name, place in PARTS.items():

@@ -1,7 +1,9 @@
 """How numbers are written on a page."""
 
 import math
+from collections.abc import Callable
 
+from gradbench.measure.cards import cards_for
 from studies.pages.published import Spread
 
 FLOOR = 1e-11
@@ -74,7 +76,25 @@ def ratio(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
-FILTERS = {
+def seconds(value: float) -> str:
+    """Seconds to three digits."""
+    return f"{value:.3g}"
+
+
+def fits(size: float) -> str:
+    """The cards that hold so many bytes, in GB."""
+    return ", ".join(map(str, cards_for(size))) or "none"
+
+
+def maybe(value: float | None, name: str) -> str:
+    """By another filter, or nothing where there is no number."""
+    return "" if value is None else FILTERS[name](value)
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "seconds": seconds,
+    "fits": fits,
+    "maybe": maybe,
     "ratio": ratio,
     "spread": spread,
     "plain": plain,

@@ -123,7 +123,6 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
     own = (at, draft, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
     return {function.__name__: function for function in own} | {
         "METHODS": methods,
-        "has_flow": any(row["case"] == "digits" and row.get("flow_tol") is not None for row in rows.rows),
         "SETTINGS": SETTINGS,
         "HEADLINE_TARGETS": TARGETS,
         "RELEASED_DPM": RELEASED_DPM,
