@@ -1,0 +1,266 @@
+"""Trains the networks of the emoji case, one stage after another, each resumable.
+
+    python -m cases.emoji.train                  # hours on a CPU, minutes on a card (--device cuda)
+    python -m cases.emoji.train --stage unet     # one stage; those that it needs must be there
+
+Checkpoints, a log a stage and the finished weights lie under --out. A call goes on where the last one stopped.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cases.emoji import data, networks
+
+EVERY = 120.0  # seconds between checkpoints
+LATENT = "latent.pt"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is trained: make() its module, loss(module, step) a batch's loss, steps, rate, and the decay of its average.
+
+    0 for the last weights instead of an average.
+    """
+
+    make: Callable[[], nn.Module]
+    loss: Callable[[nn.Module], Tensor]
+    steps: int
+    rate: float
+    weight_decay: float = 0.02
+    average: float = 0.0
+
+
+class Batches:
+    """The data on a device, and random batches of them; training of what draws leaves the held-out images out."""
+
+    def __init__(self, out: Path, device: torch.device) -> None:
+        self.emoji, self.device = data.load(), device
+        tokens = out / "tokenizer"
+        if not (tokens / "vocab.json").exists():
+            networks.vocabulary(self.captions(), tokens)
+        ids = networks.ids_of(networks.tokenizer(tokens), [*self.captions(), ""])
+        self.ids, self.empty = ids[:-1].to(device), ids[-1].to(device)
+        pixels = torch.from_numpy(self.emoji.images).flatten(0, 1).permute(0, 3, 1, 2)
+        self.images = (pixels.float() / 127.5 - 1).to(device)
+        self.shown = torch.from_numpy(~self.emoji.held.reshape(-1)).nonzero().flatten().to(device)
+        self.out = out
+
+    def captions(self) -> Iterator[str]:
+        """Of every image, both styles of a concept one after the other."""
+        for concept in range(len(self.emoji.names)):
+            for style in range(len(data.STYLES)):
+                yield self.emoji.caption(concept, style)
+
+    def pick(self, count: int, held_out: bool = False) -> Tensor:
+        """Numbers of images, drawn without repetition; held_out: those too."""
+        among = torch.arange(len(self.images), device=self.device) if held_out else self.shown
+        return among[torch.randperm(len(among), device=self.device)[:count]]
+
+    def moved(self, x: Tensor, noise: float = 0.05) -> Tensor:
+        """Shifted by up to two pixels over a white ground, with noise."""
+        wide = functional.pad(x, (2, 2, 2, 2), value=1.0)
+        down, right = torch.randint(0, 5, (2,)).tolist()
+        return wide[..., down : down + data.SIZE, right : right + data.SIZE] + noise * torch.randn_like(x)
+
+
+def reconstruction(batches: Batches) -> Callable[[nn.Module], Tensor]:
+    """L1, half of L1 of the differences across and down, and 1e-3 KL a number of the latent."""
+
+    def loss(module: Any) -> Tensor:
+        x = batches.images[batches.pick(32)]
+        x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(-1), x)
+        posterior = module.encode(x).latent_dist
+        found = module.decode(posterior.sample()).sample
+        edges = sum(functional.l1_loss(found.diff(dim=d), x.diff(dim=d)) for d in (-1, -2))
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        return functional.l1_loss(found, x) + 0.5 * edges + 1e-3 * kl
+
+    return loss
+
+
+def contrast(batches: Batches) -> Callable[[nn.Module], Tensor]:
+    """Which caption belongs to which picture, both ways, among 192."""
+
+    def loss(module: nn.Module) -> Tensor:
+        pick = batches.pick(192, held_out=True)
+        logits = module(batches.moved(batches.images[pick]), batches.ids[pick])
+        right = torch.arange(len(pick), device=logits.device)
+        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+    return loss
+
+
+def recognition(batches: Batches) -> Callable[[nn.Module], Tensor]:
+    """Which picture of one style is the concept of one of the other, among 128; temperature 0.07."""
+
+    def loss(module: nn.Module) -> Tensor:
+        concepts = torch.randperm(len(batches.emoji.names), device=batches.device)[:128]
+        one, other = (module(batches.moved(batches.images[2 * concepts + style])) for style in (0, 1))
+        logits, right = one @ other.T / 0.07, torch.arange(len(concepts), device=one.device)
+        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+    return loss
+
+
+def style(batches: Batches) -> Callable[[nn.Module], Tensor]:
+    """Noto or Twemoji."""
+
+    def loss(module: nn.Module) -> Tensor:
+        pick = batches.pick(64, held_out=True)
+        return functional.cross_entropy(module(batches.moved(batches.images[pick])), pick % 2, label_smoothing=0.05)
+
+    return loss
+
+
+def denoising(batches: Batches) -> Callable[[nn.Module], Tensor]:
+    """The noise in latents of the posterior, at uniformly drawn timesteps; one caption in ten is empty."""
+    noising = noise_scheduler()
+
+    def loss(module: Any) -> Tensor:
+        mean, std, scale, text = latents(batches)
+        empty, pick = text[-1], batches.pick(64)
+        x = (mean[pick] + std[pick] * torch.randn_like(mean[pick])) * scale
+        said = torch.where(torch.rand(len(pick), 1, 1, device=x.device) < 0.1, empty, text[pick])
+        time_ = torch.randint(1000, (len(pick),), device=x.device)
+        eps = torch.randn_like(x)
+        found = module(noising.add_noise(x, eps, time_), time_, said, return_dict=False)[0]
+        return functional.mse_loss(found, eps)
+
+    return loss
+
+
+@cache
+def latents(batches: Batches) -> tuple[Tensor, Tensor, float, Tensor]:
+    """Means and deviations of the posteriors, their scale, and the captions' embeddings, the empty one last."""
+    kept = torch.load(batches.out / LATENT, map_location=batches.device)
+    return kept["mean"], kept["std"], kept["scale"], kept["text"]
+
+
+def noise_scheduler() -> Any:
+    """Stable Diffusion's DDIM."""
+    from gradbench.models.stable_diffusion import scheduler
+
+    return scheduler()
+
+
+def encode(batches: Batches) -> None:
+    """The latents of all images and the embeddings of all captions, which the U-Net's stage reads."""
+    vae, scorer = networks.vae(), networks.scorer()
+    vae.load_state_dict(finished(batches.out, "vae"))
+    scorer(batches.images[:2].cpu(), batches.ids[:2].cpu())
+    scorer.load_state_dict(finished(batches.out, "scorer"))
+    vae, text = vae.to(batches.device).eval(), scorer.text.to(batches.device).eval()
+    with torch.no_grad():
+        found = [vae.encode(part).latent_dist for part in batches.images.split(256)]
+        mean, std = (torch.cat([getattr(d, name) for d in found]) for name in ("mean", "std"))
+        said = [text(part).last_hidden_state for part in [*batches.ids.split(256), batches.empty[None]]]
+    scale = 1.0 / (mean + std * torch.randn_like(mean))[batches.shown].std().item()
+    torch.save({"mean": mean, "std": std, "scale": scale, "text": torch.cat(said)}, batches.out / LATENT)
+
+
+def stages(batches: Batches) -> dict[str, Stage]:
+    """Every stage in the order of training."""
+
+    def lazy(module: nn.Module) -> nn.Module:
+        module(batches.images[:2].cpu(), *([batches.ids[:2].cpu()] if isinstance(module, networks.Scorer) else []))
+        return module
+
+    found = {
+        "vae": Stage(networks.vae, reconstruction(batches), 8000, 1.5e-3, average=0.999),
+        "scorer": Stage(lambda: lazy(networks.scorer()), contrast(batches), 4000, 1e-3),
+        "unet": Stage(networks.unet, denoising(batches), 20_000, 1e-3, 0.01, average=0.999),
+        "held-out-scorer": Stage(lambda: lazy(networks.scorer(True)), contrast(batches), 4000, 1e-3),
+        **{
+            f"recogniser-{k}": Stage(lambda k=k: lazy(networks.recogniser(k)), recognition(batches), 1500, 1e-3)
+            for k in range(3)
+        },
+        "style": Stage(lambda: lazy(networks.StyleClassifier()), style(batches), 600, 1e-3),
+    }
+    return found
+
+
+def finished(out: Path, name: str) -> dict[str, Tensor]:
+    """The weights of a finished stage; `ValueError` where it is not finished."""
+    from safetensors.torch import load_file
+
+    path = out / f"{name}.safetensors"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: train the stage {name} first")
+    return load_file(path)
+
+
+def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
+    """Goes on from the stage's checkpoint to its last step, and writes its weights."""
+    from safetensors.torch import save_file
+
+    torch.manual_seed(seed)
+    module = stage.make().to(device).train()
+    average = {key: value.clone() for key, value in module.state_dict().items()} if stage.average else None
+    optimiser = torch.optim.AdamW(module.parameters(), lr=stage.rate, weight_decay=stage.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, stage.rate, total_steps=steps + 1, pct_start=0.1)
+    checkpoint, begun, losses = out / f"{name}.checkpoint.pt", 0, []
+    if checkpoint.exists():
+        kept = torch.load(checkpoint, map_location=device)
+        for part, state in ((module, "module"), (optimiser, "optimiser"), (schedule, "schedule")):
+            part.load_state_dict(kept[state])
+        begun, average = kept["step"], kept["average"]
+        torch.set_rng_state(kept["random"].cpu())
+    said = time.monotonic()
+    for step in range(begun, steps):
+        loss = stage.loss(module)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if average is not None:
+            decay = min(stage.average, (1 + step) / (10 + step))
+            for key, value in module.state_dict().items():
+                average[key].lerp_(value, 1 - decay) if value.is_floating_point() else average[key].copy_(value)
+        if time.monotonic() - said > EVERY or step == steps - 1:
+            said = time.monotonic()
+            states = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+            states |= {"schedule": schedule.state_dict(), "step": step + 1, "random": torch.get_rng_state()}
+            partial = checkpoint.with_suffix(".partial")
+            torch.save(states, partial)
+            partial.replace(checkpoint)
+            with open(out / f"{name}.log", "a") as log:
+                told = {"step": step + 1, "loss": sum(losses[-100:]) / len(losses[-100:]), "at": round(time.time())}
+                log.write(json.dumps(told) + "\n")
+    weights = average if average is not None else module.state_dict()
+    save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, out / f"{name}.safetensors")
+
+
+def main() -> None:
+    """Trains what is not finished."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stage", help="one stage only")
+    parser.add_argument("--out", type=Path, default=Path("runs/emoji"))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="of the one stage, for a try")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    batches = Batches(options.out, torch.device(options.device))
+    for seed, (name, stage) in enumerate(stages(batches).items()):
+        if options.stage in (None, name) and not (options.out / f"{name}.safetensors").exists():
+            if name == "unet" and not (options.out / LATENT).exists():
+                encode(batches)
+            train(name, stage, options.out, batches.device, seed, options.steps or stage.steps)
+            print(f"{name}: {options.out / name}.safetensors", flush=True)
+
+
+if __name__ == "__main__":
+    main()
