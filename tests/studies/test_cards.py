@@ -64,6 +64,7 @@ def test_readme_says_measured_where_it_was_and_predicted_where_it_was_not(pages)
     told = " ".join(pages[README].split())
     assert "4.0 GB with its weights (4.1 s a gradient, measured on Card of the tests)" in told
     assert "GB with its weights (predicted)" in told
+    assert "| 1,907 MiB, 4.1 s (Card of the tests) |" in told
 
 
 @pytest.mark.skipif(any(FOLDER.glob(PATTERN)), reason="rows of a GPU are published")
