@@ -91,18 +91,23 @@ mutants: install
 
 # The pictures of docs/guide, from the published rows
 PUBLISHED := results/published/2026-11-27-full-cpu
+# Peaks, and what grows with size, until a run has them anew
+EARLIER := results/published/2026-11-24-full-cpu
 FIGURES := docs/guide/images
 FAMILIES := $(addprefix -e ,backprop checkpoint revolve adjoint-deis adjoint-dpm 'adjoint-dpm[rule=rk4]' continuous-adjoint)
 HEADLINE := $(addprefix -e ,checkpoint adjoint-deis 'adjoint-deis[order=2]' 'adjoint-dpm[rule=rk4]' continuous-adjoint)
 DRAW = $(BIN)/python -m gradbench figures $(PUBLISHED) --out $(FIGURES) --format svg
+DRAW_EARLIER = $(subst $(PUBLISHED),$(EARLIER),$(DRAW))
 figures: install
 	$(DRAW) $(addprefix --only ,coverage profiles profile-pairs)
 	$(DRAW) -c 'gaussian[schedule=scaled-linear]' --sampler 'ddim[grid=leading]' $(addprefix --only ,work-precision convergence direction)
-	$(DRAW) -c gaussian $(addprefix --only ,scaling-dimension backward-grid bias-variance)
+	$(DRAW) -c gaussian $(addprefix --only ,backward-grid bias-variance)
+	$(DRAW_EARLIER) -c gaussian --only scaling-dimension
 	$(DRAW) -c 'digits[batch=1,guidance=1.0]' --sampler ddim --target parameters --reference sampler $(HEADLINE) --only work-precision
-	$(DRAW) -c 'digits[batch=4,guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) \
-	  $(addprefix --only ,memory memory-parts dtype)
-	$(DRAW) -c 'digits[guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) --only scaling-batch
+	$(DRAW) -c 'digits[batch=4,guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) --only dtype
+	$(DRAW_EARLIER) -c 'digits[batch=4,guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) \
+	  $(addprefix --only ,memory memory-parts)
+	$(DRAW_EARLIER) -c 'digits[guidance=1.0,objective=class]' --sampler ddim --target parameters $(FAMILIES) --only scaling-batch
 
 # docs/images/report.png again, from the newest published rows
 picture: install browser

@@ -120,5 +120,5 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         better_from,
     )
     return {function.__name__: function for function in own} | {
-        name: getattr(rows, name) for name in ("find", "value", "spread", "seeds", "order", "count", "all")
+        name: getattr(rows, name) for name in ("find", "has", "value", "spread", "seeds", "order", "count", "all")
     }
