@@ -47,7 +47,7 @@ def written(
         keep_trailing_newline=True,
     )
     made.globals |= {"runs": rows.runs, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
-    made.globals |= cards(on_cards, json.loads(PREDICTED_GPU.read_text()))
+    made.globals |= cards(on_cards, PREDICTED_GPU)
     made.filters |= formats.FILTERS
     texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
     for name, place in PARTS.items():

@@ -1,6 +1,7 @@
 """What was measured on cards, and what is predicted until it is: the rows of results/published/*-gpu-*."""
 
 import datetime
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.label import label, params_of
+from gradbench.analysis.label import label
 from gradbench.analysis.numbers import number
 from gradbench.bench.load import load_rows
+from gradbench.bench.predictions import estimator_of
 from gradbench.report.static import points
 from gradbench.report.static.predicted import bytes_of, ratio_of
 from studies.pages.published import Row
 
 PATTERN = "*-gpu-*"
+LARGE = 10**9  # bytes of weights: of smaller networks any card holds anything
 SHOWN = ("case", "objective", "batch", "guidance", "inner_checkpointing", "compile")
 
 
@@ -99,9 +102,10 @@ def cards_of(folders: Sequence[Path]) -> list[Card]:
     return [Card(name, tuple(own)) for name, own in gathered.items()]
 
 
-def cards(folders: Sequence[Path], predictions: Sequence[Row]) -> dict[str, Callable[..., Any] | Any]:
-    """What templates call, by name. predictions: of the suite `gpu`, as `gradbench predict --json` printed them."""
-    found = cards_of(folders)
+def cards(folders: Sequence[Path], predicted: Path) -> dict[str, Callable[..., Any] | Any]:
+    """What templates call, by name. predicted: the suite `gpu`, as `gradbench predict --json` printed it."""
+    found, predictions = cards_of(folders), json.loads(predicted.read_text())
+    by = json.loads(predicted.with_suffix(".environment.json").read_text())
 
     def measured(estimator: str) -> Line | None:
         """On the first card that has it."""
@@ -113,7 +117,8 @@ def cards(folders: Sequence[Path], predictions: Sequence[Row]) -> dict[str, Call
 
     return {
         "CARDS": found,
-        "PREDICTED": [_predicted(row) for row in predictions if "peak_bytes" in row],
+        "PREDICTED": [_predicted(r) for r in predictions if "peak_bytes" in r and r["baseline_bytes"] > LARGE],
+        "PREDICTED_BY": f"torch {by['torch']} and diffusers {by['versions']['diffusers']}",
         "measured": measured,
         "whose": whose,
     }
@@ -148,7 +153,7 @@ def _named(row: Row) -> dict[str, str]:
     said = {k: v for k, v in params.items() if v not in (*usual.get(k, ()), False)}
     return {
         "what": f"{label(row['case'], said)}, {row['sampler']}, {row['steps']} steps",
-        "estimator": label(row["estimator"], params_of(row, "estimator")),
+        "estimator": estimator_of(row),
         "target": ", ".join(row["targets"]),
         "dtype": row["dtype"],
     }

@@ -67,8 +67,13 @@ class Run:
         return value
 
 
+TIMES = ("time_s", "time_samples", "cpu_time_s", "calibration_s", "load", "machine_class", "cpu")
+
+
 class Published:
     """The rows of folders of results/published; of a cell that several measured, each column is that of the last.
+
+    Times are those of the first, so that a table of times is of one machine.
 
     A template names a cell as a command line does; a cell that was not measured is an error, so that no page can show
     a number that is in no row. fewest: over how few seeds a median may be taken; below 3 only to try templates on a run of few.
@@ -79,8 +84,10 @@ class Published:
         self.runs = [Run(folder.name, tuple(load_rows(folder))) for folder in folders]
         cells: dict[str, Row] = {}
         for row in (row for run in self.runs for row in run.rows):
-            told = {column: value for column, value in row.items() if value is not None}
-            cells[row["cell_id"]] = {**row, **cells.get(row["cell_id"], {}), **told}
+            before = cells.get(row["cell_id"], {})
+            timed = TIMES if before.get("time_s") is not None else ()
+            told = {column: value for column, value in row.items() if value is not None and column not in timed}
+            cells[row["cell_id"]] = {**row, **before, **told}
         self.rows = list(cells.values())
         self.fewest = fewest
         self.at_least = fewest
