@@ -109,6 +109,7 @@ def shrunk(png: bytes) -> np.ndarray:
 def pack(folder: Path, out: Path = FILE) -> Emoji:
     """Reads both tarballs and writes the packed file."""
     images: dict[str, dict[str, np.ndarray]] = {}
+    found: list[tuple[str, str]] = []
     for style in STYLES:
         vendor = {"noto": "google", "twemoji": "twitter"}[style]
         with tarfile.open(tarball(style, folder)) as archive:

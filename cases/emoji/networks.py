@@ -36,7 +36,7 @@ UNET = {
     "attention_head_dim": 8,
     "cross_attention_dim": 128,
 }
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 512,
     "num_hidden_layers": 2,
@@ -48,7 +48,7 @@ TEXT = {
     "eos_token_id": VOCABULARY - 1,
     "pad_token_id": VOCABULARY - 1,
 }
-HELD_OUT_TEXT = {**TEXT, "hidden_size": 96, "intermediate_size": 384, "num_hidden_layers": 3}
+HELD_OUT_TEXT: dict[str, Any] = {**TEXT, "hidden_size": 96, "intermediate_size": 384, "num_hidden_layers": 3}
 
 
 def vocabulary(texts: Iterable[str], folder: Path) -> None:

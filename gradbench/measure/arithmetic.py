@@ -11,7 +11,7 @@ from torch import nn
 @contextlib.contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
     """Inside, matrix products and convolutions in float32 may all be in TF32, or none of them may."""
-    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    switches: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     try:
         for switch in switches:

@@ -46,7 +46,8 @@ def time_unit(problem: Problem, repeats: int = REPEATS) -> Unit:
             direction = torch.ones_like(value)
         return lambda: torch.autograd.grad(value, wrt, direction, allow_unused=True)
 
-    evaluate(), pullback()()  # warm
+    for warm in (evaluate, pullback()):
+        warm()
     forward = [seconds_of(evaluate, device) for _ in range(repeats)]
     backward = [seconds_of(pullback(), device) for _ in range(repeats)]
     return Unit(statistics.median(forward), statistics.median(backward))

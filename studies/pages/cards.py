@@ -70,10 +70,11 @@ class Card:
         days = sorted({f"{datetime.datetime.fromisoformat(row['started_at']):%Y-%m-%d}" for row in self.rows})
         clocks = sorted({clock for row in self.rows if (clock := number(row.get("gpu_clock_mhz"))) is not None})
         others = max((number(row.get("gpu_processes")) or 0 for row in self.rows), default=0)
-        told = f"{clocks[0]:.0f} to {clocks[-1]:.0f} MHz at idle" if clocks else "clocks not told"
+        span = " to ".join(f"{clock:.0f}" for clock in dict.fromkeys((clocks[0], clocks[-1]))) if clocks else ""
+        told = f"{span} MHz at idle" if span else "clocks not told"
         shared = f"up to {others:.0f} other processes on the card" if others else "no other process on the card"
         return (
-            f"driver {self._one('gpu_driver')}, torch {self._one('torch')}, gradbench {self._one('gradbench')}, "
+            f"Driver {self._one('gpu_driver')}, torch {self._one('torch')}, gradbench {self._one('gradbench')}, "
             f"{told}, {shared}, {' and '.join((days[0], days[-1]) if days[0] != days[-1] else days[:1])}"
         )
 
