@@ -36,7 +36,7 @@ def run_command(options: dict[str, Any], line: str) -> int:
     if threads is not None:
         threads = int(checks.in_range("threads", threads, 1, 256))
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
-    seconds = None if options["budget"] is None else parse_seconds(options["budget"], "--budget")
+    seconds = parse_seconds(options["budget"], "--budget") if options.get("budget") else None
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
     if options["dry_run"]:

@@ -68,7 +68,9 @@ def test_a_published_prediction_is_read_for_no_other_cell(data):
         changed = {**value, option: other(value[option])}
     else:
         changed = ["x_T", "condition"] if name == "targets" else other(value)
-    assert foretold.published({**SD15, name: changed}) is None
+    asked = {**SD15, name: changed}
+    if not any(all(row[key] == asked[key] for key in foretold.DECIDING) for _, row in GIVEN):
+        assert foretold.published(asked) is None
 
 
 def test_a_published_prediction_serves_every_seed_and_device():

@@ -20,8 +20,8 @@ WRONG = {  # a sign in a chart's weight, a factor in a rule, an index in a recov
         "return (after - now) / ((2 / (now - before)))",
     ),
     "gradbench/estimators/recovery.py": (
-        "return tuple(s.to(self.last[0].device) for s in self.states[k])",
-        "return tuple(s.to(self.last[0].device) for s in self.states[k + 1])",
+        "return tuple(s.to(self.last[0].device, non_blocking=True) for s in self.states[k])",
+        "return tuple(s.to(self.last[0].device, non_blocking=True) for s in self.states[k + 1])",
     ),
 }
 RUN = """
