@@ -57,7 +57,7 @@ def published_folder() -> Path:
 
 
 def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction | None:
-    """The published prediction of the cell's problem and estimator; None without one.
+    """The newest published prediction of the cell's problem and estimator; None without one.
 
     any_packages: also one that was made under other versions of the packages than these, for a plan or a comparison.
     """
@@ -71,7 +71,7 @@ def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction
 
 @cache
 def _published(any_packages: bool) -> list[tuple[Path, dict[str, Any]]]:
-    files = sorted(published_folder().glob("*.json"))
+    files = sorted(published_folder().glob("*.json"), reverse=True)  # of a cell in several the newest
     return [(file, _whole(row)) for file in files for row in _rows(file, any_packages)]
 
 

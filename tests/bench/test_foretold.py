@@ -51,8 +51,9 @@ def other_packages(monkeypatch):
     foretold._published.cache_clear()
 
 
-def test_every_published_prediction_is_read_for_its_own_cell():
-    for name, row in GIVEN:
+def test_every_published_prediction_is_read_for_its_own_cell_from_the_newest_file():
+    newest = {json.dumps([row[key] for key in foretold.DECIDING], sort_keys=True): (name, row) for name, row in GIVEN}
+    for name, row in newest.values():
         found = foretold.published(row)
         assert found is not None and (found.peak, found.baseline) == (row["peak_bytes"], row["baseline_bytes"])
         assert found.how.startswith(f"read from results/published/{name}: ")
