@@ -27,9 +27,9 @@ LATENT = "latent.pt"
 
 @dataclass(frozen=True)
 class Stage:
-    """What is trained: make() its module, loss(module, step) a batch's loss, steps, rate, and the decay of its average.
+    """What is trained: make() its module, loss(module) of a batch that it draws, and for how long.
 
-    0 for the last weights instead of an average.
+    average: the decay of the moving average whose weights are kept; 0 keeps the last ones.
     """
 
     make: Callable[[], nn.Module]

@@ -36,7 +36,7 @@ def run_command(options: dict[str, Any], line: str) -> int:
     if threads is not None:
         threads = int(checks.in_range("threads", threads, 1, 256))
     limits = Limits(parse_seconds(options["timeout"]), threads, memory)
-    seconds = parse_seconds(options["budget"], "--budget") if options.get("budget") else None
+    seconds = None if options.get("budget") is None else parse_seconds(options["budget"], "--budget")
     suite = selection(options)
     planned = make_plan(suite.blocks, suite.replicates)
     if options["dry_run"]:
@@ -130,9 +130,9 @@ def _needs(item: Any) -> dict[str, Any]:
     """What is predicted, without predicting anew, of the memory of a cell on a GPU; nothing of one on a CPU."""
     if item.skip is not None or item.cell["device"] == "cpu":
         return {}
-    from gradbench.bench.foretold import published, told
+    from gradbench.bench.foretold import foreseen
 
-    found = told(item.cell) or published(item.cell, any_packages=True)
+    found = foreseen(item.cell)
     if found is None:
         return {"predicted_peak_bytes": None, "predicted_baseline_bytes": None, "cards": []}
     cards = cards_for(found.peak + found.baseline)

@@ -51,6 +51,11 @@ def told(cell: Mapping[str, Any]) -> Prediction | None:
     return published(cell) or _kept(cell)
 
 
+def foreseen(cell: Mapping[str, Any]) -> Prediction | None:
+    """The same, else one that was published under other packages: for a plan, and to stand beside what is measured."""
+    return told(cell) or published(cell, any_packages=True)
+
+
 def published_folder() -> Path:
     """The folder of published rows and predictions; a path without files where there are none."""
     return shipped_folder().parent / "results" / "published"
@@ -59,7 +64,7 @@ def published_folder() -> Path:
 def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction | None:
     """The newest published prediction of the cell's problem and estimator; None without one.
 
-    any_packages: also one that was made under other versions of the packages than these, for a plan or a comparison.
+    any_packages: also one that was made under other versions of the packages than these.
     """
     asked = _whole(cell)
     for file, row in _published(any_packages):

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,15 +138,25 @@ class Isolation:
     def _on_gpu(self, cell: dict[str, Any], log: Path) -> dict[str, Any]:
         """One cell on a GPU of its own: a free one, or the one that the cell names; with how the card was before."""
         gpu = self._gpus.take(cell["device"].partition(":")[2])
-        server = self.warm()
-        own = Server(self.cases, self.preload, self.limits.threads) if server.touched_cuda else None
         try:
-            before = nvidia.idle(gpu)
-            return before | self._run(own or server, {**cell, "device": "cuda"}, log, gpu)
+            with self._server_for_gpu() as server:
+                before = nvidia.idle(gpu)
+                return before | self._run(server, {**cell, "device": "cuda"}, log, gpu)
         finally:
             self._gpus.give(gpu)
-            if own is not None:
-                own.close()
+
+    @contextlib.contextmanager
+    def _server_for_gpu(self) -> Iterator[Server]:
+        """The warm server, or one for this cell alone where a fork of the warm one could use no GPU."""
+        server = self.warm()
+        if not server.touched_cuda:
+            yield server
+            return
+        own = Server(self.cases, self.preload, self.limits.threads)
+        try:
+            yield own
+        finally:
+            own.close()
 
     def _run(self, server: Server, cell: dict[str, Any], log: Path, gpu: str | None = None) -> dict[str, Any]:
         read, write = os.pipe()

@@ -77,7 +77,7 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
 
 def _work(request: dict[str, Any], answer: int) -> None:
     """Measures the cell, or predicts its memory, and says its row. Never returns."""
-    from gradbench.bench.worker import predict_cell, run_cell
+    from gradbench.bench.worker import predicted_bytes, run_cell
 
     code = 1
     try:
@@ -86,8 +86,7 @@ def _work(request: dict[str, Any], answer: int) -> None:
         if request["memory"]:
             _limit_memory(request["memory"])
         if request.get("predict"):
-            found = predict_cell(request["cell"])
-            row = {"predicted_peak_bytes": None if isinstance(found, str) else found.peak}
+            row = predicted_bytes(request["cell"], anew=True)
         else:
             row = run_cell(
                 request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"], request["keep"]

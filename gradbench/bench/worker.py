@@ -105,12 +105,13 @@ def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | No
     if "memory" in passes:
         phase("memory")
         row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
-        row |= _told(cell) if problem.x_T.device.type == "cuda" else {}
-    row["passes_s"] = time.perf_counter() - begun
     if "evaluation" in passes:
         phase("evaluation")
         unit = time_unit(problem)
         row |= {"evaluation_s": unit.evaluation, "vjp_s": unit.vjp}
+    row["passes_s"] = time.perf_counter() - begun
+    if device.type == "cuda":
+        row |= predicted_bytes(cell, anew=False)
     row["os_peak_bytes"] = _os_peak()
     return row
 
@@ -126,12 +127,12 @@ def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
     return row
 
 
-def _told(cell: dict[str, Any]) -> dict[str, Any]:
-    """What was predicted of a cell on a GPU, where it was: the measured peak stands beside it."""
-    from gradbench.bench.foretold import published, told
+def predicted_bytes(cell: dict[str, Any], anew: bool) -> dict[str, Any]:
+    """The peak that was predicted of a cell; of one that was not it is predicted now, if `anew`."""
+    from gradbench.bench.foretold import foreseen
 
-    found = told(cell) or published(cell, any_packages=True)
-    return {} if found is None else {"predicted_peak_bytes": found.peak}
+    found = foreseen(cell) or (predict_cell(cell, slope=False) if anew else None)
+    return {"predicted_peak_bytes": found.peak if isinstance(found, Prediction) else None}
 
 
 def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:

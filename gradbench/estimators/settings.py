@@ -68,16 +68,16 @@ class Look:
     def __init__(self, denoiser: Denoiser) -> None:
         self.found: dict[Name, Held] = {}
         self._containers: list[tuple[Any, tuple[Any, ...]]] = []  # with what they held
-        self._hooks: list[Any] = []
+        self._counted: list[Any] = []  # what may be added to, empty or not
         for path, module in denoiser.named_modules():
             self._module(path, module)
         self._tensors = [held for held in self.found.values() if held[1] is not None]
-        self._hooked = sum(map(len, self._hooks))
+        self._count = sum(map(len, self._counted))
 
     def untouched(self) -> bool:
         """Whether the same objects are in the same places, at the same versions, and nothing else."""
         return (
-            sum(map(len, self._hooks)) == self._hooked
+            sum(map(len, self._counted)) == self._count
             and all(
                 len(container) == len(held) and all(map(operator.is_, _entries(container), held))
                 for container, held in self._containers
@@ -88,6 +88,8 @@ class Look:
     def _module(self, path: str, module: nn.Module) -> None:
         own, found = module.__dict__, self.found
         self._containers.append((own, tuple(own.values())))
+        self._counted += (module._modules, module._parameters, module._buffers)
+        self._counted += (module._forward_hooks, module._forward_pre_hooks)
         if module._modules:
             self._note(module._modules)
         for tensors in (module._parameters, module._buffers):
@@ -97,7 +99,6 @@ class Look:
                     if tensor is not None:
                         found[path, name] = tensor, _version(tensor)
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            self._hooks.append(hooks)
             if hooks:
                 self._note(hooks)
                 for key, hook in hooks.items():

@@ -93,13 +93,14 @@ def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.d
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - before
     free, total = torch.cuda.mem_get_info(device)  # the allocator gives nothing back before it is asked to
-    requested = _requested(device, "peak") - asked
+    most = _requested(device, "peak")
+    requested = None if most is None or asked is None else most - asked
     return Memory(peak, before, requested, torch.cuda.max_memory_reserved(device), total - free)
 
 
-def _requested(device: torch.device, when: str) -> int:
-    """Bytes asked of the allocator, before it rounds them up to blocks."""
-    return torch.cuda.memory_stats(device).get(f"requested_bytes.all.{when}", 0)
+def _requested(device: torch.device, when: str) -> int | None:
+    """Bytes asked of the allocator, before it rounds them up to blocks; None where it does not tell."""
+    return torch.cuda.memory_stats(device).get(f"requested_bytes.all.{when}")
 
 
 def held_tensors(problem: Problem) -> list[Tensor]:

@@ -30,7 +30,7 @@ class Unit:
 def time_unit(problem: Problem, repeats: int = REPEATS) -> Unit:
     """F and B at the middle of the grid: the VJP with respect to the state and to what the problem's targets name."""
     rollout, device = problem.rollout, problem.x_T.device
-    t = float(rollout.grid[rollout.steps // 2])
+    t = rollout.grid[rollout.steps // 2]
     start = problem.x_T.detach().clone()
 
     def evaluate() -> None:

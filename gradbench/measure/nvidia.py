@@ -1,14 +1,15 @@
 """What `nvidia-smi` says of the cards of this machine: read without touching CUDA, so that processes may be forked."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 Query = Callable[[Sequence[str]], str]
 MIB = 2**20
 UVM = "/dev/nvidia-uvm"
+DESCRIPTORS = "/proc/self/fd"
 FIELDS = ("index", "uuid", "name", "driver_version", "clocks.sm", "memory.used", "memory.total")
 
 
@@ -74,14 +75,17 @@ def idle(name: str, query: Query = ask) -> dict[str, str | float | int | None]:
 
 
 def context_in_this_process() -> bool:
-    """Whether this process has opened the device that every CUDA context needs: what no fork survives."""
-    folder = Path("/proc/self/fd")
-    try:
-        return any(
-            os.readlink(folder / name).startswith(UVM) for name in os.listdir(folder) if (folder / name).exists()
-        )
-    except OSError:
+    """Whether this process has opened the device that every CUDA context needs: what no fork survives.
+
+    So it counts too where the system does not say what is open.
+    """
+    if not os.path.isdir(DESCRIPTORS):
         return True
+    for name in os.listdir(DESCRIPTORS):
+        with contextlib.suppress(OSError):  # that of the listing itself is closed by now
+            if os.readlink(f"{DESCRIPTORS}/{name}").startswith(UVM):
+                return True
+    return False
 
 
 def _number(text: str) -> float | None:

@@ -202,3 +202,19 @@ def test_importing_what_cells_on_a_card_need_makes_no_context():
         assert not isolation.warm().touched_cuda and not context_in_this_process()
     finally:
         isolation.close()
+
+
+def test_a_card_is_free_again_when_no_worker_could_start_on_it(tmp_path):
+    isolation = Isolation([], ["nosuchmodule"], Limits(), tmp_path)
+    rows = [isolation.run_isolated({**cell(), "device": "cuda"}, 0) for _ in range(2)]
+    assert [row["status"] for row in rows] == ["lost", "lost"] and "nosuchmodule" in rows[1]["reason"]
+
+
+def test_where_an_import_touched_the_card_a_cell_has_a_server_of_its_own(isolation, monkeypatch):
+    warm = isolation.warm()
+    with isolation._server_for_gpu() as server:
+        assert server is warm
+    monkeypatch.setattr(warm, "touched_cuda", True)
+    with isolation._server_for_gpu() as server:
+        assert server is not warm and server.process.poll() is None
+    assert server.process.poll() is not None and warm.process.poll() is None

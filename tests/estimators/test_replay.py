@@ -55,6 +55,13 @@ def denoiser():
     return made
 
 
+def hooked():
+    """A module with a forward hook."""
+    made = nn.Identity()
+    made.register_forward_hook(lambda module, inputs, output: 2 * output)
+    return made
+
+
 CHANGES = {
     "condition": lambda d: setattr(d, "condition", torch.ones(6).double()),
     "condition in place": lambda d: d.condition.add_(1.0),
@@ -65,6 +72,7 @@ CHANGES = {
     "scaling": lambda d: d.network.scaling.update(default=0.5),
     "frozen": lambda d: torch.nn.init.constant_(d.network.frozen, 1.0),
     "hook": lambda d: d.network.register_forward_hook(lambda module, inputs, output: 2 * output),
+    "hook of a module that came": lambda d: d.network.drop.add_module("came", hooked()),
     "forward": lambda d: setattr(d.network, "forward", lambda x, time, condition, pooled=None: x),
 }
 

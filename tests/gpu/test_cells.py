@@ -57,7 +57,7 @@ def test_a_cell_that_was_stopped_by_its_limit_frees_the_card(tmp_path):
 
 
 def test_a_cell_after_one_that_ran_out_of_memory_is_as_any_other(tmp_path):
-    items = planned("sd15[batch=256]", "backprop", 50) + planned("sd-tiny")
+    items = planned("digits[batch=1000000]", "backprop", 50) + planned("sd-tiny")
     isolation = Isolation([], preload(items), Limits(), tmp_path)
     try:
         first, second = (isolation.run_isolated({**item.cell, "passes": PASSES}, 0) for item in items)

@@ -76,3 +76,8 @@ def test_a_process_that_opened_the_device_has_a_context(monkeypatch, tmp_path):
         assert nvidia.context_in_this_process()
     finally:
         os.close(descriptor)
+
+
+def test_where_nothing_is_told_of_open_files_a_context_is_assumed(monkeypatch, tmp_path):
+    monkeypatch.setattr(nvidia, "DESCRIPTORS", str(tmp_path / "none"))
+    assert nvidia.context_in_this_process()
