@@ -200,7 +200,10 @@ def finished(out: Path, name: str) -> dict[str, Tensor]:
 
 
 def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
-    """Goes on from the stage's checkpoint to its last step, and writes its weights."""
+    """Goes on from the stage's checkpoint to its last step, and writes its weights.
+
+    `ValueError` for a checkpoint of another number of steps, whose rates were others.
+    """
     from safetensors.torch import save_file
 
     torch.manual_seed(seed)
@@ -211,6 +214,9 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
     checkpoint, begun, losses = out / f"{name}.checkpoint.pt", 0, []
     if checkpoint.exists():
         kept = torch.load(checkpoint, map_location=device)
+        if kept["schedule"]["total_steps"] != steps + 1:
+            was = kept["schedule"]["total_steps"] - 1
+            raise ValueError(f"{checkpoint} is of a training of {was} steps, asked are {steps}: name another --out")
         for part, state in ((module, "module"), (optimiser, "optimiser"), (schedule, "schedule")):
             part.load_state_dict(kept[state])
         begun, average = kept["step"], kept["average"]
