@@ -1,9 +1,11 @@
-"""What the cases of laws known in closed form have in common: their header, their arrays and their objective."""
+"""What the cases of laws known in closed form have in common: their parameters, their arrays and their objective."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-OBJECTIVES = ("quadratic+sine", "quadratic")
+from gradbench.problems.spec import CaseSpec
+
 PARAMS: dict[str, Any] = {
     "dim": 6,
     "schedule": "scaled-linear",
@@ -12,10 +14,6 @@ PARAMS: dict[str, Any] = {
     "batch": 4,
     "objective": "quadratic+sine",
 }
-GRID = "uniform-t"
-DRAWS = 100_000
-DTYPE = "float64"
-DTYPES = ("float64", "float32")
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -101,3 +99,16 @@ def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any)
         "shape": (dim,),
         "flow": exact,
     }
+
+
+# the spec of such a law, less its own: name, summary, citation, build, arrays, flow and preload
+analytic = partial(
+    CaseSpec,
+    objectives=("quadratic+sine", "quadratic"),
+    params=PARAMS,
+    check=check,
+    sizes=sizes,
+    noise="nested",
+    draws=100_000,
+    references=("flow", "sampler"),
+)

@@ -1,7 +1,11 @@
-"""What the cases of Stable Diffusion have in common: their header, and a problem from a pipeline's parts."""
+"""What the cases of Stable Diffusion have in common: their parameters, and a problem from a pipeline's parts."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+from gradbench.objectives.catalogue import OBJECTIVES
+from gradbench.problems.spec import CaseSpec
 
 RANDOM = "random weights unless weights=PATH_OR_HUB_ID"
 CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Hu et al., 2022, arXiv:2106.09685 (LoRA)"
@@ -25,16 +29,6 @@ PARAMS: dict[str, Any] = {
     "batch": 1,
     "objective": "target-latent",
 }
-ARRAYS: tuple[str, ...] = ()
-GRID = "leading"
-DTYPE = "float32"
-NOISE = "keyed"
-DRAWS = 32
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("sampler", "expected")
-FLOW = None
-REQUIRES = ("diffusers", "peft", "transformers")
-SUMS = True  # objectives may be weighted sums, 0.5*jpeg-size+style
 PRELOAD = (
     "diffusers.models.unets.unet_2d_condition",
     "diffusers.models.autoencoders.autoencoder_kl",
@@ -51,14 +45,7 @@ PRELOAD = (
 SEED_OF_PARTS = 0  # of random weights and of targets: the same in every cell
 
 
-def objectives() -> tuple[str, ...]:
-    """The names of objectives on latents and on images."""
-    from gradbench.objectives.catalogue import OBJECTIVES
-
-    return tuple(OBJECTIVES)
-
-
-def weights(params: Mapping[str, Any], device: str = "cpu") -> str:
+def weights(params: Mapping[str, Any], device: str) -> str:
     """What every row, figure and page says of the weights.
 
     Random ones are drawn on the device: a GPU's generator has other numbers than a CPU's by the same seed.
@@ -118,3 +105,20 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, 
         "parameters": lora,
         "shape": found.shape,
     }
+
+
+# the spec of one of their sizes, less its own: name, summary, dtypes, check and build
+stable_diffusion = partial(
+    CaseSpec,
+    citation=CITATION,
+    objectives=tuple(OBJECTIVES),
+    sums=True,
+    params=PARAMS,
+    grid="leading",
+    dtype="float32",
+    draws=32,
+    references=("sampler", "expected"),
+    requires=("diffusers", "peft", "transformers"),
+    preload=PRELOAD,
+    weights=weights,
+)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from gradbench.diffusion.scheduled import Scheduled
     from gradbench.diffusion.scheduler_grid import grid_of, latents_scale
     from gradbench.estimators.base import GradientEstimate, GradientEstimator
-    from gradbench.estimators.pathwise import Differentiable
-    from gradbench.estimators.problem import Problem
+    from gradbench.estimators.pathwise.pathwise import Differentiable
     from gradbench.models.decoder import LatentDecoder
     from gradbench.models.network import diffusers_denoiser
     from gradbench.models.pipeline import from_pipeline
+    from gradbench.problems.problem import Problem
     from gradbench.samplers.base import Interval, ReversibleRule, Rule
     from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout

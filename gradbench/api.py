@@ -5,15 +5,16 @@ from typing import Any
 
 from torch import Tensor
 
+import gradbench.references  # noqa: F401  the right answers, which problems are asked for
 from gradbench import checks
-from gradbench.bench.case import Case, make_case
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
-from gradbench.estimators.pathwise import Differentiable
-from gradbench.estimators.problem import traits_of
+from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
+from gradbench.problems.case import Case, make_case
+from gradbench.problems.problem import traits_of
 from gradbench.samplers.spec import sampler_spec
 
 

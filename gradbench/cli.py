@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from gradbench.bench.completion import SHELLS, listed, names, paths, selectors, words
 from gradbench.checks import DTYPES
+from gradbench.commands.completion import SHELLS, listed, names, paths, selectors, words
 
 USAGE, INTERRUPTED = 2, 130
 TARGETS, REFERENCES = ("x_T", "condition", "parameters"), ("flow", "sampler", "expected")
@@ -65,7 +65,7 @@ def _selector(*names_: str, help: str) -> Any:
 def _cases_option(function: Any) -> Any:
     def added(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
         if value is not None:
-            from gradbench.bench.case import add_folder
+            from gradbench.problems.folders import add_folder
 
             add_folder(value)
 
@@ -151,7 +151,7 @@ def run(**options: Any) -> int:
 
     Without a suite, case, sampler or estimator it measures the suite smoke, and says so.
     """
-    from gradbench.bench.commands import run_command
+    from gradbench.commands.run import run_command
 
     return run_command(options, " ".join(["gradbench", *sys.argv[1:]]))
 
@@ -167,9 +167,9 @@ _anew_option = click.option("--anew", is_flag=True, help="Predict, even what a p
 @_cases_option
 def predict(as_json: bool, anew: bool, suite: str | None, **options: Any) -> int:
     """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
-    from gradbench.bench.predictions import predict_command
     from gradbench.bench.selection import block_of, with_weights
     from gradbench.bench.suite import Block, load_suite
+    from gradbench.commands.predict import predict_command
 
     if not options["cases"] and suite is None:
         raise ValueError("predict needs a case, -c sd15, -c digits ..., or a suite, --suite gpu")
@@ -201,7 +201,7 @@ def advise(
     **options: Any,
 ) -> int:
     """Tell which estimator to use for a task, from rows and predictions, and how sure that is."""
-    from gradbench.analysis.advice import advise_command
+    from gradbench.commands.advise import advise_command
 
     if not options["cases"]:
         raise ValueError("advise needs a case: -c sd15, -c digits ...")
@@ -219,7 +219,7 @@ def advise(
 @_cases_option
 def list_(kind: str, as_json: bool) -> None:
     """List cases, estimators, samplers, objectives or suites."""
-    from gradbench.bench.describe import list_command
+    from gradbench.commands.show import list_command
 
     list_command(kind, as_json)
 
@@ -233,7 +233,7 @@ def show(name: str, as_json: bool) -> None:
 
     NAME may be module:Class for code of your own.
     """
-    from gradbench.bench.describe import show_command
+    from gradbench.commands.show import show_command
 
     show_command(name, as_json)
 
@@ -242,7 +242,7 @@ def show(name: str, as_json: bool) -> None:
 @_json_option
 def env(as_json: bool) -> None:
     """Show what a row would record of this machine."""
-    from gradbench.bench.describe import env_command
+    from gradbench.commands.show import env_command
 
     env_command(as_json)
 
@@ -252,7 +252,7 @@ def env(as_json: bool) -> None:
 @_json_option
 def status(folder: Path, as_json: bool) -> None:
     """Tell what of a plan, or of published rows, is done, failed, missing or stale, and what to type."""
-    from gradbench.bench.status import status_command
+    from gradbench.commands.status import status_command
 
     status_command(folder, as_json)
 
@@ -263,7 +263,7 @@ def status(folder: Path, as_json: bool) -> None:
 @_json_option
 def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Join the rows of several folders, of one machine or many."""
-    from gradbench.bench.status import merge_command
+    from gradbench.commands.status import merge_command
 
     merge_command(list(folders), out, as_json)
 
@@ -285,7 +285,7 @@ def compare(sides: tuple[Path, ...], **options: Any) -> int:
     BASE and NEW are folders that `run --out` wrote or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
     4 where nothing can be compared, with --ab 125 where a revision cannot run.
     """
-    from gradbench.bench.regression import compare_command
+    from gradbench.commands.compare import compare_command
 
     return compare_command(sides, options)
 
@@ -300,7 +300,7 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
     """Verify the exact references of all cases, or of those named."""
     if not (verify or write):
         raise ValueError("reference needs --verify, --write or both")
-    from gradbench.bench.reference import reference_command
+    from gradbench.commands.reference import reference_command
 
     return reference_command(list(names), write, as_json)
 
@@ -321,7 +321,7 @@ def reference(names: tuple[str, ...], verify: bool, write: bool, as_json: bool) 
 @_json_option
 def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
     """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
-    from gradbench.testing.command import check_command
+    from gradbench.commands.check import check_command
 
     return check_command(estimators, names, as_json)
 
@@ -332,7 +332,7 @@ def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) ->
 @_json_option
 def report(source: Path, out: Path | None, as_json: bool) -> None:
     """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE."""
-    from gradbench.bench.commands import report_command
+    from gradbench.commands.run import report_command
 
     report_command(source, out, as_json)
 
@@ -360,7 +360,7 @@ def report(source: Path, out: Path | None, as_json: bool) -> None:
 @_json_option
 def figures(**options: Any) -> int:
     """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
-    from gradbench.report.static.command import figures_command
+    from gradbench.commands.figures import figures_command
 
     return figures_command(options)
 
@@ -369,6 +369,6 @@ def figures(**options: Any) -> int:
 @click.argument("shell", metavar=f"[{'|'.join(SHELLS)}]", shell_complete=words(*SHELLS))
 def completion(shell: str) -> None:
     """Print the completion script of a shell: source <(gradbench completion bash)."""
-    from gradbench.bench.completion import script
+    from gradbench.commands.completion import script
 
     click.echo(script(cli, shell))

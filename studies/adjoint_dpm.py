@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 import gradbench
-from gradbench.estimators.problem import Problem
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
+from gradbench.problems.problem import Problem
 from studies.common import LAWS, TARGETS, Claims, errors, problem, slope, spread, table
 
 STEPS = (5, 10, 20, 40, 80)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradbench.estimators.pathwise import RULES
-from gradbench.estimators.pullback import ContinuousAdjoint, StateByEuler, Transpose
+from gradbench.estimators.pathwise.pathwise import RULES
+from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, StateByEuler, Transpose
 from gradbench.samplers.multistep import TWO_M
 from studies.common import LAWS, TARGETS, Claims, angles, errors, on_exact_states, problem, slope, spread, table
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 import gradbench
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise import Pathwise
-from gradbench.estimators.problem import Problem
-from gradbench.estimators.recovery import Recovery, Trajectory
-from gradbench.measure.error import cosine, norm_ratio, relative_error
+from gradbench.estimators.pathwise.pathwise import Pathwise
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.measure.error import cosine, norm_ratio
+from gradbench.problems.gradients import relative_error
+from gradbench.problems.problem import Problem
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 

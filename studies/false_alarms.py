@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gradbench.analysis.compare import compare
-from gradbench.analysis.finding import Comparison
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import make_plan
 from gradbench.bench.runner import Run, execute
 from gradbench.bench.store import Store
 from gradbench.bench.suite import Block
+from gradbench.compare.compare import compare
+from gradbench.compare.finding import Comparison
 
 ESTIMATORS = ["backprop", "checkpoint", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"]
 CELLS = [Block(["gaussian"], ["ddim", "rk4"], ESTIMATORS, [10])]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradbench.diffusion.chart import TimeChart
 from gradbench.diffusion.schedule import make_schedule
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 from gradbench.samplers.base import Interval
 from gradbench.samplers.reversible import BASES, McCallumFoster
 from studies.common import LAWS, Claims, errors, number, problem, spread, table

@@ -12,9 +12,9 @@ import gradbench
 from gradbench.diffusion.noise import draw
 from gradbench.diffusion.wiener import path
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise import RULES, Pathwise
-from gradbench.estimators.pullback import ContinuousAdjoint, StateByEuler
-from gradbench.estimators.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.pathwise import RULES, Pathwise
+from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, StateByEuler
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
 from gradbench.samplers.base import State
 from gradbench.samplers.multistep import TWO_M
 from gradbench.samplers.rollout import Rollout

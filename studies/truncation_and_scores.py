@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import gradbench
-from gradbench.estimators.cubature import expectation
-from gradbench.estimators.truncated import Truncated
+from gradbench.estimators.pathwise.cubature import expectation
+from gradbench.estimators.pathwise.truncated import Truncated
 from gradbench.measure.bias import columns
-from gradbench.measure.reference import Reference
+from gradbench.references.reference import Reference
 from studies.common import LAWS, Claims, number, problem, spread, table
 from studies.oracle import oracle
 

@@ -38,9 +38,9 @@ def typed(line, **options):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder that is the current one, with the examples in it; what blocks add to catalogues is taken back."""
-    from gradbench.bench import case
     from gradbench.estimators.catalogue import ESTIMATORS
     from gradbench.objectives.catalogue import OBJECTIVES
+    from gradbench.problems import case
     from gradbench.samplers.catalogue import SAMPLERS
 
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}

@@ -1,6 +1,7 @@
 """The rooms: what may import what, how long a file may be, and what may import torch."""
 
 import ast
+import graphlib
 import statistics
 import subprocess
 import sys
@@ -12,11 +13,25 @@ import gradbench
 
 PACKAGE = Path(gradbench.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_cases" not in p.parts)
-FLOORS = {
-    **dict.fromkeys(("checks", "selector", "plugins", "entry", "allowed", "command"), 0),
-    **{"diffusion": 1, "samplers": 2, "estimators": 3, "models": 3, "objectives": 3, "measure": 4, "bench": 5},
-    **{"analysis": 6, "report": 7, "testing": 8, "api": 8, "cli": 8, "__main__": 9, "__init__": 9},
-}
+FLOORS = (
+    ("checks", "selector"),
+    ("plugins", "allowed", "command"),
+    ("entry",),
+    ("diffusion",),
+    ("samplers", "objectives"),
+    ("models",),
+    ("problems",),
+    ("estimators",),
+    ("references",),
+    ("measure", "api"),
+    ("bench",),
+    ("analysis",),
+    ("compare", "report", "testing"),
+    ("commands",),
+    ("cli",),
+    ("__main__", "__init__"),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TORCH_FREE = ("analysis", "report")
 
 
@@ -24,8 +39,8 @@ def room(file):
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(file, top_level=False):
-    """Modules of gradbench that a file imports, those only for type checking left out."""
+def imports(file):
+    """Names that a file imports from anywhere in it, whether at its top or in a function; those for types left out."""
     tree = ast.parse(file.read_text())
     skipped = {
         id(node)
@@ -33,7 +48,7 @@ def imports(file, top_level=False):
         if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
         for node in ast.walk(branch)
     }
-    for node in tree.body if top_level else ast.walk(tree):
+    for node in ast.walk(tree):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -43,12 +58,28 @@ def imports(file, top_level=False):
             yield from (alias.name for alias in node.names)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(PACKAGE).as_posix())
-def test_a_module_imports_only_from_floors_below(file):
-    for name in imports(file, top_level=True):
-        parts = name.split(".")
-        if parts[0] == "gradbench" and len(parts) > 1 and parts[1] in FLOORS and parts[1] != room(file):
-            assert FLOORS[parts[1]] <= FLOORS[room(file)], f"{file} imports {name}"
+def module_of(file):
+    parts = ("gradbench", *file.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(file): file for file in FILES}
+GRAPH = {
+    name: {found for found in imports(file) if found in MODULES and found not in ("gradbench", name)}
+    for name, file in MODULES.items()
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_from_its_own_floor_and_those_below(name):
+    own = room(MODULES[name])
+    others = {found: room(MODULES[found]) for found in GRAPH[name]}
+    upward = [found for found, other in others.items() if other != own and FLOOR[other] >= FLOOR[own]]
+    assert not upward
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graphlib.TopologicalSorter(GRAPH).prepare()
 
 
 def test_the_median_file_is_short_and_none_is_long():

@@ -4,37 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-NAME = "digits"
-SUMMARY = "a cross-attention U-Net trained on 8x8 digits; class log-probability or target image"
-CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Alpaydin and Kaynak, 1998, UCI (data)"
-OBJECTIVES = ("class", "heldout-class", "target-image")
-PARAMS: dict[str, Any] = {
-    "label": 3,
-    "guidance": 1.0,
-    "rank": 4,
-    "t_max": 1.0,
-    "t_min": 0.001,
-    "batch": 4,
-    "objective": "class",
-}
-ARRAYS = ("target",)
-GRID = "leading"
-DTYPE = "float32"
-DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
-NOISE = "keyed"
-DRAWS = 64
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("flow", "sampler", "expected")
-FLOW = "solved twice, where a suite's block has the pass `flow`"
-REQUIRES = ("diffusers", "peft")
-PRELOAD = (
-    "diffusers.models.unets.unet_2d_condition",
-    "diffusers.schedulers.scheduling_ddim",
-    "peft",
-    "scipy.interpolate",
-    "gradbench.models.lora",
-    "gradbench.models.network",
-)
+from gradbench.problems.spec import CaseSpec, Flow
+
 HERE = Path(__file__).parent
 WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
 
@@ -101,3 +72,38 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
         "parameters": lora,
         "shape": (1, 8, 8),
     }
+
+
+SPEC = CaseSpec(
+    name="digits",
+    summary="a cross-attention U-Net trained on 8x8 digits; class log-probability or target image",
+    citation="Rombach et al., 2022, arXiv:2112.10752 (architecture); Alpaydin and Kaynak, 1998, UCI (data)",
+    objectives=("class", "heldout-class", "target-image"),
+    check=check,
+    build=build,
+    params={
+        "label": 3,
+        "guidance": 1.0,
+        "rank": 4,
+        "t_max": 1.0,
+        "t_min": 0.001,
+        "batch": 4,
+        "objective": "class",
+    },
+    arrays=("target",),
+    grid="leading",
+    dtype="float32",
+    dtypes=("float64", "float32", "tf32", "bfloat16", "float16"),
+    draws=64,
+    references=("flow", "sampler", "expected"),
+    flow=Flow.NETWORK,
+    requires=("diffusers", "peft"),
+    preload=(
+        "diffusers.models.unets.unet_2d_condition",
+        "diffusers.schedulers.scheduling_ddim",
+        "peft",
+        "scipy.interpolate",
+        "gradbench.models.lora",
+        "gradbench.models.network",
+    ),
+)

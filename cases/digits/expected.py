@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
+from gradbench.bench.building import build_problem
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
-from gradbench.bench.worker import build_problem
-from gradbench.estimators.drawn import make_block
-from gradbench.estimators.problem import Problem
-from gradbench.measure.error import flatten
-from gradbench.measure.stored import FILE, RECORD, entry_of, identity
+from gradbench.estimators.monte_carlo.base import make_block
 from gradbench.models.weights import digest
+from gradbench.problems.gradients import flatten
+from gradbench.problems.problem import Problem
+from gradbench.references.stored import FILE, RECORD, entry_of, identity
 
 HERE, SIZE, KEPT = Path(__file__).parent, 8, 25
 

@@ -3,18 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
+from gradbench.problems.spec import Flow
 
-NAME = "dirac"
-SUMMARY = "a single data point; DDIM is exact in one step from any time"
-CITATION = "Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1"
-ARRAYS = ("condition", "target", "weight")
-NOISE = "keyed"
-TARGETS = ("x_T", "condition")
-REFERENCES = ("flow", "sampler")
-FLOW = "closed form"
-REQUIRES: tuple[str, ...] = ()
-PRELOAD = ("gradbench.diffusion.mixture", "gradbench.objectives.quadratic")
+from ..analytic import Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -25,3 +16,16 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     a = Arrays(arrays, seed, params["dim"])
     law = DiracLaw(make_schedule(params["schedule"]), a.normal("condition", a.dim))
     return parts(law, a.objective(params["objective"]), a.dim, (), lambda p, *where: p.denoiser.flow(*where))
+
+
+SPEC = analytic(
+    name="dirac",
+    summary="a single data point; DDIM is exact in one step from any time",
+    citation="Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1",
+    build=build,
+    arrays=("condition", "target", "weight"),
+    targets=("x_T", "condition"),
+    noise="keyed",
+    flow=Flow.CLOSED_FORM,
+    preload=("gradbench.diffusion.mixture", "gradbench.objectives.quadratic"),
+)

@@ -3,18 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, PARAMS, Arrays, check, parts, sizes  # noqa: F401
+from gradbench.problems.spec import Flow
 
-NAME = "gaussian"
-SUMMARY = "a Gaussian law of any mean and covariance; flow gradients in closed form"
-CITATION = "Song et al., 2021, arXiv:2011.13456, section 4.3 (probability-flow ODE)"
-ARRAYS = ("condition", "log_std", "rotation", "target", "weight")
-NOISE = "nested"
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("flow", "sampler", "expected")
-FLOW = "closed form"
-REQUIRES: tuple[str, ...] = ()
-PRELOAD = ("gradbench.diffusion.gaussian", "gradbench.objectives.quadratic")
+from ..analytic import Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -31,3 +22,15 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     objective = a.objective(params["objective"])
     law = GaussianLaw(make_schedule(params["schedule"]), condition, log_std, rotation)
     return parts(law, objective, a.dim, ("log_std",), lambda p, *where: p.denoiser.flow(*where))
+
+
+SPEC = analytic(
+    name="gaussian",
+    summary="a Gaussian law of any mean and covariance; flow gradients in closed form",
+    citation="Song et al., 2021, arXiv:2011.13456, section 4.3 (probability-flow ODE)",
+    build=build,
+    arrays=("condition", "log_std", "rotation", "target", "weight"),
+    references=("flow", "sampler", "expected"),
+    flow=Flow.CLOSED_FORM,
+    preload=("gradbench.diffusion.gaussian", "gradbench.objectives.quadratic"),
+)

@@ -3,20 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .. import analytic
-from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
+from gradbench.problems.spec import Flow
 
-NAME = "mixture"
-SUMMARY = "a Gaussian mixture with a common shift; nonlinear score, flow gradients by a solve to 1e-12"
-CITATION = "Song et al., 2021, arXiv:2011.13456, section 4.3; Hairer et al., 1993 (DOP853)"
-PARAMS: dict[str, Any] = {**analytic.PARAMS, "components": 4}
-ARRAYS = ("condition", "means", "log_std", "logits", "target", "weight")
-NOISE = "nested"
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("flow", "sampler")
-FLOW = "DOP853 in the angle chart, steps doubled until 1e-13"
-REQUIRES: tuple[str, ...] = ()
-PRELOAD = ("gradbench.diffusion.mixture", "gradbench.objectives.quadratic", "scipy.integrate")
+from ..analytic import PARAMS, Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -25,7 +14,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
     from gradbench.diffusion.mixture import MixtureLaw
     from gradbench.diffusion.schedule import make_schedule
-    from gradbench.estimators.fine import fine_flow
+    from gradbench.references.fine import fine_flow
 
     a = Arrays(arrays, seed, params["dim"])
     count = params["components"]
@@ -36,3 +25,15 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     objective = a.objective(params["objective"])
     law = MixtureLaw(make_schedule(params["schedule"]), condition, means, log_std, logits)
     return parts(law, objective, a.dim, ("means", "log_std", "logits"), fine_flow)
+
+
+SPEC = analytic(
+    name="mixture",
+    summary="a Gaussian mixture with a common shift; nonlinear score, flow gradients by a solve to 1e-12",
+    citation="Song et al., 2021, arXiv:2011.13456, section 4.3; Hairer et al., 1993 (DOP853)",
+    build=build,
+    params={**PARAMS, "components": 4},
+    arrays=("condition", "means", "log_std", "logits", "target", "weight"),
+    flow=Flow.FINE_SOLVE,
+    preload=("gradbench.diffusion.mixture", "gradbench.objectives.quadratic", "scipy.integrate"),
+)

@@ -3,20 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .. import analytic
-from ..analytic import DRAWS, DTYPE, DTYPES, GRID, OBJECTIVES, Arrays, check, parts, sizes  # noqa: F401
+from gradbench.problems.spec import Flow
 
-NAME = "product-mixture"
-SUMMARY = "a rotated product of one-dimensional mixtures; nonlinear score, exact flow by monotone transport"
-CITATION = "Villani, 2003, Topics in optimal transportation, theorem 2.18 (monotone rearrangement)"
-PARAMS: dict[str, Any] = {**analytic.PARAMS, "components": 3}
-ARRAYS = ("condition", "means", "log_std", "logits", "rotation", "target", "weight")
-NOISE = "nested"
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("flow", "sampler")
-FLOW = "monotone transport of every coordinate, bracketed Newton solve"
-REQUIRES: tuple[str, ...] = ()
-PRELOAD = ("gradbench.diffusion.transport", "gradbench.objectives.quadratic")
+from ..analytic import PARAMS, Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -37,3 +26,15 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     objective = a.objective(params["objective"])
     law = ProductMixtureLaw(make_schedule(params["schedule"]), condition, means, log_std, logits, rotation)
     return parts(law, objective, a.dim, ("means", "log_std", "logits"), lambda p, *where: flow(p.denoiser, *where))
+
+
+SPEC = analytic(
+    name="product-mixture",
+    summary="a rotated product of one-dimensional mixtures; nonlinear score, exact flow by monotone transport",
+    citation="Villani, 2003, Topics in optimal transportation, theorem 2.18 (monotone rearrangement)",
+    build=build,
+    params={**PARAMS, "components": 3},
+    arrays=("condition", "means", "log_std", "logits", "rotation", "target", "weight"),
+    flow=Flow.TRANSPORT,
+    preload=("gradbench.diffusion.transport", "gradbench.objectives.quadratic"),
+)

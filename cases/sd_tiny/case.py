@@ -4,27 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import stable_diffusion as shared
-from ..stable_diffusion import (  # noqa: F401
-    ARRAYS,
-    CITATION,
-    DRAWS,
-    DTYPE,
-    FLOW,
-    GRID,
-    NOISE,
-    PRELOAD,
-    REFERENCES,
-    REQUIRES,
-    SUMS,
-    TARGETS,
-    weights,
-)
-
-NAME = "sd-tiny"
-SUMMARY = f"every part of Stable Diffusion, tiny: guided U-Net with LoRA, decoder, text encoder; {shared.RANDOM}"
-OBJECTIVES = shared.objectives()
-PARAMS: dict[str, Any] = {**shared.PARAMS, "latent": 8}
-DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -37,3 +16,13 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
     from gradbench.models.stable_diffusion import TINY
 
     return shared.parts(TINY, params, seed)
+
+
+SPEC = shared.stable_diffusion(
+    name="sd-tiny",
+    summary=f"every part of Stable Diffusion, tiny: guided U-Net with LoRA, decoder, text encoder; {shared.RANDOM}",
+    check=check,
+    build=build,
+    params={**shared.PARAMS, "latent": 8},
+    dtypes=("float64", "float32", "tf32", "bfloat16", "float16"),
+)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from gradbench.analysis.advise import Advice, Option
 from gradbench.analysis.evidence import EXACT, Evidence, Task
-from gradbench.bench.case import headers
 from gradbench.bench.suite import Block
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -57,8 +57,8 @@ def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) 
 
 
 def _asked(task: Task) -> str:
-    case = headers()[task.case]
-    given = {name: value for name, value in task.case_params.items() if value != case.PARAMS.get(name)}
+    case = case_specs()[task.case]
+    given = {name: value for name, value in task.case_params.items() if value != case.params.get(name)}
     weights = f" ({case.weights(task.case_params)})" if hasattr(case, "weights") else ""
     memory = "any memory" if math.isinf(task.memory) else f"{size(task.memory)} for weights and peak"
     problem = f"{render(task.case, given)}{weights}, {_sampler(task)}, {task.steps} steps, {task.dtype}"

@@ -15,9 +15,9 @@ from typing import Any
 
 from gradbench.analysis.label import whole_params
 from gradbench.analysis.numbers import is_finite, number
-from gradbench.bench.case import folders, headers
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.folders import case_specs, folders
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -287,7 +287,7 @@ def _case_defaults(name: str) -> Mapping[str, Any]:
 @cache
 def _defaults(places: tuple[Path, ...]) -> dict[str, Mapping[str, Any]]:
     """The default parameters of every case; `places` are the folders that cases are now looked for in."""
-    return {name: header.PARAMS for name, header in headers().items()}
+    return {name: dict(spec.params) for name, spec in case_specs().items()}
 
 
 def _is_exact(row: Row) -> bool:

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradbench.bench.case import folders
 from gradbench.measure import nvidia
+from gradbench.problems.folders import folders
 
 LOG_TAIL = 64 * 1024
 

@@ -12,11 +12,12 @@ from importlib import util
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import Case, headers, make_case, refuse_arrays
 from gradbench.bench.suite import Block
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.case import Case, make_case, refuse_arrays
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import expand, render
@@ -107,7 +108,7 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
             refuse_arrays(case_name, case_given)
             case = make_case(case_name, case_given)
             for name, given in samplers:
-                spec = sampler_spec(render(name, given), case.header.GRID)
+                spec = sampler_spec(render(name, given), case.spec.grid)
                 for n in steps:
                     for entry, options in estimators:
                         for seed in seeds:
@@ -119,9 +120,9 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                                 "steps": n,
                                 "estimator": entry.name,
                                 "estimator_params": options,
-                                "targets": [target for target in targets if target in case.header.TARGETS],
+                                "targets": [target for target in targets if target in case.spec.targets],
                                 "seed": seed,
-                                "dtype": block.dtype or case.header.DTYPE,
+                                "dtype": block.dtype or case.spec.dtype,
                                 "device": block.device,
                             }
                             cell["cell_id"] = cell_id(cell)
@@ -131,13 +132,13 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
 
 
 def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, Any], device: str) -> str | None:
-    missing = [name for name in (*case.header.REQUIRES, *entry.requires) if util.find_spec(name) is None]
+    missing = [name for name in (*case.spec.requires, *entry.requires) if util.find_spec(name) is None]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
     if not traits["targets"]:
-        return f"the case has no such target; it has {', '.join(case.header.TARGETS)}"
-    if traits["dtype"] not in case.header.DTYPES:
-        return f"the case has no dtype {traits['dtype']}; it has {', '.join(case.header.DTYPES)}"
+        return f"the case has no such target; it has {', '.join(case.spec.targets)}"
+    if traits["dtype"] not in case.spec.dtypes:
+        return f"the case has no dtype {traits['dtype']}; it has {', '.join(case.spec.dtypes)}"
     if traits["dtype"] == checks.TF32 and device == "cpu":
         return "a CPU has no TF32: use float32"
     return entry.refuses(options, traits)
@@ -153,11 +154,11 @@ def _ends(case: Case) -> dict[str, Any]:
 
 def preload(planned: Sequence[Planned]) -> list[str]:
     """The modules of the plan's cases, samplers and estimators, which a warm worker imports before it forks."""
-    known = headers()
+    known = case_specs()
     cells = [item.cell for item in planned if item.skip is None]
     estimators = [ESTIMATORS.find(name) for name in {cell["estimator"] for cell in cells}]
     samplers = [SAMPLERS.find(name) for name in {cell["sampler"] for cell in cells}]
-    modules = {module for name in {cell["case"] for cell in cells} for module in known[name].PRELOAD}
+    modules = {module for name in {cell["case"] for cell in cells} for module in known[name].preload}
     modules |= {
         module for entry in (*estimators, *samplers) for module in (entry.factory.partition(":")[0], *entry.requires)
     }

@@ -1,118 +1,153 @@
-"""The verb `predict`: peak memory of cells that are not run, and the cards that hold them."""
+"""Predictions made before: those published with gradbench, and those that earlier calls kept for this user.
 
+A prediction depends on the cell, on this package's code, and on the packages that make networks and their tapes. One
+that was kept is read where all of these are the same, to the letter. A published one names its packages in
+`NAME.environment.json` beside it and is read where their minor versions are the same; that this code still predicts it
+is tested.
+"""
+
+import hashlib
 import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from gradbench.bench.case import headers
-from gradbench.bench.plan import Planned, make_plan
-from gradbench.bench.suite import Block
-from gradbench.bench.working import Working
+import gradbench
+from gradbench.bench.plan import IDENTITY
+from gradbench.bench.predicting import Known, predict_cell
+from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
-from gradbench.selector import render
+from gradbench.measure.environment import fingerprint, version
+from gradbench.measure.predict import Prediction, Say
+from gradbench.problems.folders import case_specs, folders, shipped_folder
+from gradbench.samplers.catalogue import SAMPLERS
 
-MIB = 2**20
-OK, NOTHING = 0, 4
+PACKAGES = ("torch", "diffusers", "transformers", "peft")
+DECIDING = tuple(name for name in IDENTITY if name not in ("seed", "device"))  # neither changes a number of bytes
 
 
-def predict_command(blocks: Sequence[Block], as_json: bool, anew: bool = False) -> int:
-    """Predicts every cell of blocks of cells, and shows a table a problem; returns the exit code.
+def foretell(
+    cell: Mapping[str, Any], known: Known, slope: bool = True, anew: bool = False, say: Say = lambda what: None
+) -> Prediction | str:
+    """The prediction of a cell, read where there is one, else made and kept; or why there is none.
 
-    anew: reads no prediction that was made before.
+    known: what earlier calls found out. slope: whether what one more step adds is asked for. anew: read none. say: is
+    told what begins.
     """
-    planned = make_plan(blocks, 1)
-    if not planned:
-        print("gradbench: nothing selected")
-        return NOTHING
-    started = time.monotonic()
-    rows = predictions(planned, anew)
-    if as_json:
-        print(json.dumps(rows))
-        return OK
-    for problem in dict.fromkeys(_problem(row) for row in rows):
-        own = [row for row in rows if _problem(row) == problem]
-        weights = headers()[own[0]["case"]].weights(own[0]["case_params"]) if _has_weights(own[0]) else "no network"
-        print(f"\n{problem} ({weights})")
-        _show(own)
-    print(
-        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where "
-        f"weights and peak with {WORKSPACES:.0%} for workspaces are within: "
-        + ", ".join(f"{card} GB {usable / GIB:g} GiB" for card, usable in CARDS.items())
-        + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."
-    )
-    return OK
+    found = None if anew else told(cell)
+    if found is not None and (found.slope is not None or not slope):
+        return found
+    made = predict_cell(dict(cell), known, slope, say)
+    if isinstance(made, Prediction):
+        _keep(cell, made)
+    return made
 
 
-def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, Any]]:
-    """One mapping a cell: its identity, `peak_bytes` and the other bytes, `how`, and `cards`; or the reason why not."""
-    from gradbench.bench.foretold import foretell
-
-    rows, known = [], {}
-    with Working("predicting", len(planned)) as working:
-        for item in planned:
-            working.item(estimator_of(item.cell))
-            found = item.skip or foretell(item.cell, known, anew=anew, say=working.part)
-            rows.append({**item.cell, **({"reason": found} if isinstance(found, str) else _columns(found))})
-    return rows
+def told(cell: Mapping[str, Any]) -> Prediction | None:
+    """The prediction of a cell that was published or kept; None without one."""
+    return published(cell) or _kept(cell)
 
 
-def _columns(found: Any) -> dict[str, Any]:
-    named = {f"{name}_bytes": value for name, value in asdict(found).items() if name not in ("steps", "how")}
-    return {**named, "how": found.how, "cards": cards_for(found.baseline + found.peak)}
+def foreseen(cell: Mapping[str, Any]) -> Prediction | None:
+    """The same, else one that was published under other packages: for a plan, and to stand beside what is measured."""
+    return told(cell) or published(cell, any_packages=True)
 
 
-def _has_weights(row: dict[str, Any]) -> bool:
-    return hasattr(headers()[row["case"]], "weights")
+def predicted_bytes(cell: dict[str, Any], anew: bool) -> dict[str, Any]:
+    """The peak that was predicted of a cell; of one that was not it is predicted now, if `anew`."""
+    found = foreseen(cell) or (predict_cell(cell, slope=False) if anew else None)
+    return {"predicted_peak_bytes": found.peak if isinstance(found, Prediction) else None}
 
 
-def _problem(row: dict[str, Any]) -> str:
-    case = headers()[row["case"]]
-    given = {name: value for name, value in row["case_params"].items() if value != case.PARAMS[name]}
-    sampler = render(row["sampler"], {k: v for k, v in row["sampler_params"].items() if k not in ("grid",) and v})
-    targets = ", ".join(row["targets"])
-    return f"{render(row['case'], given)}, {sampler}, {row['steps']} steps, {row['dtype']}, gradient of {targets}"
+def published_folder() -> Path:
+    """The folder of published rows and predictions; a path without files where there are none."""
+    return shipped_folder().parent / "results" / "published"
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    done = [row for row in rows if "peak_bytes" in row]
-    if done:
-        first = done[0]
-        parts = ", ".join(
-            f"{what} {first[name] / MIB:,.1f}"
-            for what, name in (
-                ("weights and inputs", "baseline_bytes"),
-                ("one state", "state_bytes"),
-                ("one step's tape", "tape_bytes"),
-                ("objective alone", "objective_bytes"),
-                ("gradients", "gradients_bytes"),
-            )
-        )
-        print(f"MiB: {parts}")
-    names = {id(row): estimator_of(row) for row in rows}
-    width = max(len(name) for name in names.values())
-    columns = [f"{card} GB" for card in CARDS]
-    print(f"{'estimator':<{width}}  {'peak MiB':>10}  {'a step':>9}  {'in all':>10}  {' '.join(columns)}")
-    for row in rows:
-        name = f"{names[id(row)]:<{width}}"
-        if "peak_bytes" not in row:
-            print(f"{name}  skipped: {row['reason']}")
-            continue
-        peak, slope = row["peak_bytes"], row["slope_bytes"]
-        cards = " ".join(
-            f"{'yes' if card in row['cards'] else '-':>{len(column)}}"
-            for card, column in zip(CARDS, columns, strict=True)
-        )
-        total = (peak + row["baseline_bytes"]) / MIB
-        print(f"{name}  {peak / MIB:>10,.1f}  {slope / MIB:>9,.3f}  {total:>10,.1f}  {cards}")
-    for how in dict.fromkeys(row["how"] for row in done):
-        print(f"how: {how}: {', '.join(names[id(row)] for row in done if row['how'] == how)}")
+def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction | None:
+    """The newest published prediction of the cell's problem and estimator; None without one.
+
+    any_packages: also one that was made under other versions of the packages than these.
+    """
+    asked = _whole(cell)
+    for file, row in _published(any_packages):
+        if all(row.get(name) == asked.get(name) for name in DECIDING):
+            columns: dict[str, Any] = {f.name: row.get(f"{f.name}_bytes", row.get(f.name)) for f in fields(Prediction)}
+            return replace(Prediction(**columns), how=f"read from results/published/{file.name}: {row['how']}")
+    return None
 
 
-def estimator_of(row: Mapping[str, Any]) -> str:
-    """The selector of a cell's estimator, with the options that are not the defaults."""
-    entry = ESTIMATORS.find(row["estimator"])
-    defaults = entry.defaults
-    return render(row["estimator"], {k: v for k, v in row["estimator_params"].items() if v != defaults.get(k)})
+@cache
+def _published(any_packages: bool) -> list[tuple[Path, dict[str, Any]]]:
+    files = sorted(published_folder().glob("*.json"), reverse=True)  # of a cell in several the newest
+    return [(file, _whole(row)) for file in files for row in _rows(file, any_packages)]
+
+
+def _rows(file: Path, any_packages: bool) -> Iterator[dict[str, Any]]:
+    """The predictions of a file, none where they were made under other packages than are allowed."""
+    beside = file.with_suffix(".environment.json")
+    if not beside.is_file():
+        return
+    environment = json.loads(beside.read_text())
+    versions = {**environment["versions"], "torch": environment["torch"]}
+    same = all(_minor(versions.get(name)) == _minor(version(name)) for name in PACKAGES)
+    if environment["gradbench"] == gradbench.__version__ and (same or any_packages):
+        yield from (row for row in json.loads(file.read_text()) if "peak_bytes" in row)
+
+
+def _minor(number: str | None) -> str:
+    return ".".join((number or "").split(".")[:2])
+
+
+def _whole(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The cell with all options said: those that a row made before they were there lacks are the defaults."""
+    catalogues: tuple[tuple[str, Catalogue], ...] = (("sampler", SAMPLERS), ("estimator", ESTIMATORS))
+    found = {name: catalogue[cell[name]].defaults for name, catalogue in catalogues if cell[name] in catalogue}
+    found["case"] = own.params if (own := case_specs().get(cell["case"])) else {}
+    params = {f"{name}_params": {**found.get(name, {}), **cell[f"{name}_params"]} for name in found}
+    return {**cell, **params, "targets": list(cell["targets"])}
+
+
+def cache_folder() -> Path:
+    """Where predictions are kept for this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradbench" / "predictions"
+
+
+def _file(cell: Mapping[str, Any]) -> Path | None:
+    """Where the cell's prediction is kept; None where the fingerprint does not cover what decides it.
+
+    That is code or weights of the user's own.
+    """
+    folder = case_specs()[cell["case"]].folder
+    ours = cell["estimator"] in ESTIMATORS and folder.is_relative_to(shipped_folder())
+    if not ours or cell["case_params"].get("weights") is not None:
+        return None
+    versions = [version(name) for name in PACKAGES]
+    made_by = [{name: cell[name] for name in DECIDING}, versions, fingerprint(tuple(folders()))]
+    return cache_folder() / f"{hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:24]}.json"
+
+
+def _kept(cell: Mapping[str, Any]) -> Prediction | None:
+    file = _file(cell)
+    try:
+        found = None if file is None else Prediction(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found and replace(found, how=f"kept from an earlier call: {found.how}")
+
+
+def _keep(cell: Mapping[str, Any], made: Prediction) -> None:
+    """Writes the prediction; a folder that cannot be written to keeps none."""
+    file = _file(cell)
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(asdict(made)))
+        partial.replace(file)
+    except OSError:
+        return

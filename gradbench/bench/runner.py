@@ -14,12 +14,12 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.budget import Budget
-from gradbench.bench.case import folders, weights_of
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
 from gradbench.bench.store import SCHEMA, Store
 from gradbench.measure.environment import fingerprint_of, provenance
+from gradbench.problems.folders import folders, weights_of
 
 RERUNS = ("missing", "failed", "all")
 DONE = ("ok", "skip")

@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from gradbench.bench.case import headers
 from gradbench.bench.plan import MOST_CELLS
 from gradbench.bench.suite import Block, Suite, load_suite
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.folders import case_specs
 from gradbench.selector import parse, render
 
 
@@ -40,8 +40,8 @@ def with_weights(blocks: list[Block], weights: str | None) -> list[Block]:
         return blocks
     if not weights or any(mark in weights for mark in "[]=\"',"):
         raise ValueError(f"--weights must be a folder or a hub's id without any of []=\"', got {weights!r}")
-    known = headers()
-    taking = [name for name, header in known.items() if "weights" in header.PARAMS]
+    known = case_specs()
+    taking = [name for name, spec in known.items() if "weights" in spec.params]
 
     def loaded(text: str) -> str:
         name, given = parse(text)

@@ -30,7 +30,7 @@ def serve(channel: socket.socket) -> None:
         return
     request, _ = hello
     for folder in request["cases"]:
-        from gradbench.bench.case import add_folder
+        from gradbench.problems.folders import add_folder
 
         add_folder(folder)
     from gradbench.bench.worker import preload
@@ -77,7 +77,8 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
 
 def _work(request: dict[str, Any], answer: int) -> None:
     """Measures the cell, or predicts its memory, and says its row. Never returns."""
-    from gradbench.bench.worker import predicted_bytes, run_cell
+    from gradbench.bench.predictions import predicted_bytes
+    from gradbench.bench.worker import run_cell
 
     code = 1
     try:

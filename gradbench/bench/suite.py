@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import folders
+from gradbench.problems.folders import folders
 
 
 @dataclass(frozen=True)

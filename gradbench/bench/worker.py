@@ -2,7 +2,6 @@
 
 import importlib
 import itertools
-import json
 import math
 import os
 import pdb
@@ -17,48 +16,32 @@ import torch
 from torch import Tensor
 
 from gradbench import checks
-from gradbench.bench.case import folders, headers, make_case
+from gradbench.bench.building import build
+from gradbench.bench.failures import line_of
 from gradbench.bench.plan import PASSES
+from gradbench.bench.predictions import predicted_bytes
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
-from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.drawn import Drawn
-from gradbench.estimators.problem import Problem
-from gradbench.measure import bias, error, reference
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.measure import bias, error
 from gradbench.measure.arithmetic import arithmetic, tf32
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.evaluation import time_unit
-from gradbench.measure.kept import flow_key, problem_key
-from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
-from gradbench.measure.stored import stored
-from gradbench.models.skeleton import skeleton
-from gradbench.selector import render
+from gradbench.problems.folders import case_specs, folders
+from gradbench.problems.problem import Problem
+from gradbench.references import known
+from gradbench.references.flow import by_solving
+from gradbench.references.kept import flow_key, problem_key
+from gradbench.references.known import references
+from gradbench.references.stored import stored
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
 PLANS = 16  # random plans that the time of one draw is the mean of
 
-Known = dict[tuple[str, str], Chains]  # by the network, and by what else makes a problem
-
 
 class Skip(Exception):
     """What only a built problem shows: the reason why this cell has no number."""
-
-
-def build(cell: dict[str, Any], device: str | None = None) -> tuple[Problem, GradientEstimator]:
-    """The problem of a cell, on the cell's device or another one, and its estimator."""
-    return build_problem(cell, device), make_estimator(render(cell["estimator"], cell["estimator_params"]))
-
-
-def build_problem(cell: dict[str, Any], device: str | None = None) -> Problem:
-    """The problem of a cell, on the cell's device or another one."""
-    return make_case(cell["case"], cell["case_params"]).problem(
-        sampler=render(cell["sampler"], cell["sampler_params"]),
-        steps=cell["steps"],
-        seed=cell["seed"],
-        targets=cell["targets"],
-        dtype=cell["dtype"],
-        device=device or cell["device"],
-    )
 
 
 def measure(
@@ -127,14 +110,6 @@ def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
     return row
 
 
-def predicted_bytes(cell: dict[str, Any], anew: bool) -> dict[str, Any]:
-    """The peak that was predicted of a cell; of one that was not it is predicted now, if `anew`."""
-    from gradbench.bench.foretold import foreseen
-
-    found = foreseen(cell) or (predict_cell(cell, slope=False) if anew else None)
-    return {"predicted_peak_bytes": found.peak if isinstance(found, Prediction) else None}
-
-
 def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:
     """Seconds of one estimate, the median of its repeats; of an estimator that draws those of one draw.
 
@@ -170,7 +145,7 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     """What the estimate says of itself, with the distance of its own x_0 to that of the sampler run plainly."""
     with torch.no_grad():
         plain = problem.rollout.sample(problem.x_T)
-    norms = {name: error.flatten(g).norm().item() for name, g in estimate.grads.items()}  # type: ignore[arg-type]
+    norms = {name: estimate.grads.norm(name) for name in estimate.grads}
     finite = all(math.isfinite(norm) for norm in norms.values()) and math.isfinite(estimate.objective)
     return {
         "status": "ok" if finite else "diverged",
@@ -184,44 +159,8 @@ def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
     }
 
 
-def predict_cell(
-    cell: dict[str, Any], known: Known | None = None, slope: bool = True, say: Say = lambda what: None
-) -> Prediction | str:
-    """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out.
-
-    slope: whether what one more step adds is asked for. say: is told what begins.
-    """
-    entry = ESTIMATORS.find(cell["estimator"])
-    if entry.requires:
-        return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
-    if entry.traits.get("coordinates"):
-        return "two chains a coordinate: as many as there are numbers"
-    with skeleton():
-        try:
-            chains = _chains(cell, {} if known is None else known)
-            estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
-            reason = estimator.supports(chains.at(cell["steps"]).traits)
-            return reason or predict(chains, estimator, cell["steps"], slope, say)
-        except (Unpredictable, ValueError) as failure:
-            return str(failure)
-        except Exception as failure:  # a user's estimator may do anything
-            return _line(failure)
-
-
-def _chains(cell: dict[str, Any], known: Known) -> Chains:
-    """Those of the cell's problem; the evaluations of a network are the same whatever sampler calls it."""
-    compiled = {"compile": False} if "compile" in headers()[cell["case"]].PARAMS else {}
-    own = {**cell, "case_params": {**cell["case_params"], **compiled}}
-    network = json.dumps([own[name] for name in ("case", "case_params", "dtype", "targets")])
-    key = (network, json.dumps([own[name] for name in ("sampler", "sampler_params", "seed")]))
-    if key not in known:
-        alike = next((chains.courses for (other, _), chains in known.items() if other == network), None)
-        known[key] = Chains(lambda steps: build_problem({**own, "steps": steps}, "meta"), alike)
-    return known[key]
-
-
 def _threads(case: str) -> int:
-    return getattr(headers()[case], "THREADS", 1) or os.cpu_count() or 1
+    return case_specs()[case].threads or os.cpu_count() or 1
 
 
 def _references(
@@ -233,13 +172,13 @@ def _references(
     # what takes long to make, of a full-size network or in a block of many seeds, is made once for all estimators
     if keep is not None and (problem.reference_dtype != torch.float64 or solved):
         place = Path(keep) / f"{problem_key(cell, code)}.safetensors"
-    header = headers()[cell["case"]]
-    held = partial(stored, Path(header.__file__).parent, cell, problem, header.PARAMS)
-    found = reference.references(problem, header.FLOW, estimate.draws, place, held)
+    spec = case_specs()[cell["case"]]
+    held = partial(stored, spec.folder, cell, problem, spec.params)
+    found = references(problem, spec.flow_method, estimate.draws, place, held)
     if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
         file = None if keep is None else Path(keep) / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
-        found = {"flow": reference.by_solving(problem, file), **found}
-    row = reference.columns(found) | bias.columns(estimate, found.get("expected"))
+        found = {"flow": by_solving(problem, file), **found}
+    row = known.columns(found) | bias.columns(estimate, found.get("expected"))
     apart = "rounding" in cell.get("passes", PASSES[:4]) and estimate.draws is None
     if apart and checks.dtype(cell["dtype"]) != problem.reference_dtype:
         exact = found["sampler"].grads
@@ -285,25 +224,20 @@ def run_cell(
     except Skip as reason:
         return {"status": "skip", "phase": at, "reason": str(reason)}
     except torch.OutOfMemoryError as failure:
-        return {"status": "oom", "phase": at, "reason": _line(failure, "device")}
+        return {"status": "oom", "phase": at, "reason": line_of(failure, "device")}
     except MemoryError as failure:
-        return {"status": "oom", "phase": at, "reason": _line(failure, "host")}
+        return {"status": "oom", "phase": at, "reason": line_of(failure, "host")}
     except Exception as failure:
         if "can't allocate memory" in str(failure):  # how torch's allocator on a CPU says it
-            return {"status": "oom", "phase": at, "reason": _line(failure, "host")}
+            return {"status": "oom", "phase": at, "reason": line_of(failure, "host")}
         traceback.print_exc()
         if debug:
             pdb.post_mortem(failure.__traceback__)
-        return {"status": "error", "phase": at, "reason": _line(failure)}
-
-
-def _line(failure: BaseException, where: str = "") -> str:
-    text = " ".join(str(failure).split())
-    return f"{type(failure).__name__}: {text[:400]}" + (f" ({where})" if where else "")
+        return {"status": "error", "phase": at, "reason": line_of(failure)}
 
 
 def preload(modules: list[str]) -> None:
     """Imports what the cells will need, so that a forked child does not."""
-    headers()
+    case_specs()
     for name in (*LAZY, *modules):
         importlib.import_module(name)

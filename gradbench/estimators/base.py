@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from gradbench.estimators.problem import Gradients, Problem, tensors_of
+from gradbench.problems.gradients import Gradients, tensors_of
+from gradbench.problems.problem import Problem
 
 
 @dataclass
@@ -34,6 +35,9 @@ class GradientEstimate:
     draws: int | None = None
     std_error: Gradients | None = None
     batch_means: list[Gradients] | None = None
+
+    def __post_init__(self) -> None:
+        self.grads = Gradients(self.grads)
 
 
 def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:

@@ -9,8 +9,8 @@ from gradbench.selector import parse
 if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
 
-_PATHWISE = "gradbench.estimators.pathwise:"
-_TRUNCATED = "gradbench.estimators.truncated:"
+_PATHWISE = "gradbench.estimators.pathwise.pathwise:"
+_TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
 def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> Entry:
@@ -65,7 +65,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "torchdiffeq-adjoint",
         "odeint_adjoint of torchdiffeq in the sampler's chart",
-        "gradbench.estimators.external:TorchdiffeqAdjoint",
+        "gradbench.estimators.external.ode:TorchdiffeqAdjoint",
         "Chen et al., 2018, arXiv:1806.07366",
         defaults={
             "method": None,
@@ -83,7 +83,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "torchsde-adjoint",
         "sdeint_adjoint of torchsde on the sampler's noises: exact for its reversible pair, inexact for the Ito pairs",
-        "gradbench.estimators.external_sde:TorchsdeAdjoint",
+        "gradbench.estimators.external.sde:TorchsdeAdjoint",
         "Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328",
         defaults={"method": "reversible_heun", "chart": "time"},
         traits={"memory": "constant"},
@@ -145,7 +145,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "draft-lv",
         "the last step, with its noise drawn again n times",
-        "gradbench.estimators.draft_lv:DraftLV",
+        "gradbench.estimators.pathwise.draft_lv:DraftLV",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
         defaults={"n": 2, "draws": None},
         traits={"draws": True, "stochastic": True, "biased": True, "memory": "constant"},
@@ -175,7 +175,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "reinforce",
         "the score function of the chain's transitions",
-        "gradbench.estimators.score_function:Reinforce",
+        "gradbench.estimators.monte_carlo.score_function:Reinforce",
         "Williams, 1992, Machine Learning 8; Kool et al., 2019",
         defaults={"baseline": "loo", "draws": None},
         traits={"draws": True, "stochastic": True, "memory": "linear"},
@@ -186,7 +186,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "ddpo",
         "the clipped policy gradient over denoising steps",
-        "gradbench.estimators.ddpo:DDPO",
+        "gradbench.estimators.monte_carlo.ddpo:DDPO",
         "Black et al., 2023, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
         defaults={
             "clip": 1e-4,
@@ -203,7 +203,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "rlr",
         "score functions with a short sub-chain differentiated through: half order",
-        "gradbench.estimators.half_order:RecursiveLikelihoodRatio",
+        "gradbench.estimators.monte_carlo.half_order:RecursiveLikelihoodRatio",
         "Ren et al., 2025, arXiv:2502.00639",
         defaults={"h": 3, "baseline": "loo", "draws": None},
         traits={"draws": True, "stochastic": True, "memory": "linear"},
@@ -214,7 +214,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "adjoint-matching",
         "the regression of the drift on the base model's adjoint, at the base model",
-        "gradbench.estimators.adjoint_matching:AdjointMatching",
+        "gradbench.estimators.monte_carlo.adjoint_matching:AdjointMatching",
         "Domingo-Enrich et al., 2025, arXiv:2409.08861",
         defaults={"index": "end", "draws": None},
         traits={"draws": True, "stochastic": True, "memory": "linear"},
@@ -225,7 +225,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "spsa",
         "two chains a draw along random signs: simultaneous perturbation",
-        "gradbench.estimators.perturbed:SPSA",
+        "gradbench.estimators.monte_carlo.perturbed:SPSA",
         "Spall, 1992, IEEE Transactions on Automatic Control 37",
         defaults={"c": 1e-3, "draws": None},
         traits={"draws": True, "stochastic": True},
@@ -234,7 +234,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "evolution-strategies",
         "two chains a draw along a normal direction, mirrored",
-        "gradbench.estimators.perturbed:EvolutionStrategies",
+        "gradbench.estimators.monte_carlo.perturbed:EvolutionStrategies",
         "Salimans et al., 2017, arXiv:1703.03864",
         defaults={"c": 1e-2, "draws": None},
         traits={"draws": True, "stochastic": True},
@@ -243,7 +243,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "forward-gradient",
         "the slope along a normal direction in forward mode: no tape",
-        "gradbench.estimators.perturbed:ForwardGradient",
+        "gradbench.estimators.monte_carlo.perturbed:ForwardGradient",
         "Baydin et al., 2022, arXiv:2202.08587",
         defaults={"draws": None},
         traits={"draws": True, "stochastic": True},
@@ -252,7 +252,7 @@ ESTIMATORS = Catalogue(
     Entry(
         "finite-differences",
         "central differences in every coordinate: a last resort",
-        "gradbench.estimators.perturbed:FiniteDifferences",
+        "gradbench.estimators.monte_carlo.perturbed:FiniteDifferences",
         "Euler, 1755, Institutiones calculi differentialis",
         defaults={"c": 1e-4},
         traits={"stochastic": True, "coordinates": True},

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.measure.error import flatten
-from gradbench.measure.reference import Reference
+from gradbench.problems.gradients import flatten
+from gradbench.references.reference import Reference
 
 
 def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str, Any]:

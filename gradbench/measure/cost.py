@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.noise import RecordedNoise
-from gradbench.estimators.problem import Problem
 from gradbench.measure.live_bytes import LiveBytes
+from gradbench.problems.problem import Problem
 
 
 @dataclass(frozen=True)

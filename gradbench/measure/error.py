@@ -6,27 +6,11 @@ denominator are both sums over the batch, the relative error is that of the batc
 
 import math
 import statistics
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradbench.estimators.problem import tensors_of
-
-Gradient = Tensor | tuple[Tensor, ...]
-
-
-def flatten(gradient: Gradient) -> Tensor:
-    """One float64 vector on the CPU."""
-    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in tensors_of(gradient)])
-
-
-def relative_error(got: Gradient, expected: Gradient) -> float:
-    """|got - expected| / |expected|, L2; where the reference is zero 0 if got is too, else infinity."""
-    g, e = flatten(got), flatten(expected)
-    distance, norm = (g - e).norm().item(), e.norm().item()
-    return distance / norm if norm else (math.inf if distance else 0.0)
+from gradbench.problems.gradients import Gradient, Gradients, flatten, relative_error
 
 
 def cosine(got: Gradient, expected: Gradient) -> float:
@@ -52,7 +36,7 @@ def sample_error(got: Tensor, expected: Tensor) -> float:
     return statistics.median(relative_error(a, b) for a, b in zip(g, e, strict=True))
 
 
-def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, float]:
+def apart(got: Gradients, method: Gradients, expected: Gradients) -> dict[str, float]:
     """What of an error is the method's, method_error_T, and what is rounding, rounding_error_T, relative to |expected|.
 
         method_error = |method - expected| / |expected|,    rounding_error = |got - method| / |expected|
@@ -63,21 +47,21 @@ def apart(got: Mapping[str, Any], method: Mapping[str, Any], expected: Mapping[s
     found: dict[str, float] = {}
     for target in expected:
         if target in got and target in method:
-            g, m, e = (flatten(part[target]) for part in (got, method, expected))
+            g, m, e = (part.flat(target) for part in (got, method, expected))
             norm = e.norm().item() or math.nan
             found[f"method_error_{target}"] = (m - e).norm().item() / norm
             found[f"rounding_error_{target}"] = (g - m).norm().item() / norm
     return found
 
 
-def columns(kind: str, got: Mapping[str, Any], expected: Mapping[str, Any] | None) -> dict[str, float]:
+def columns(kind: str, got: Gradients, expected: Gradients | None) -> dict[str, float]:
     """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have, and
     <kind>_sample_error_x_T.
     """
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}
     shared = [target for target in expected or {} if target in got]
     found = {
-        f"{kind}_{measure}_{target}": function(got[target], expected[target])  # type: ignore[index]
+        f"{kind}_{measure}_{target}": function(got[target], expected[target])
         for target in shared
         for measure, function in measures.items()
     }

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradbench.estimators.problem import Problem
 from gradbench.measure.cost import seconds_of
+from gradbench.problems.problem import Problem
 
 REPEATS = 7
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
-from gradbench.estimators.problem import Problem
 from gradbench.measure.live_bytes import LiveBytes
+from gradbench.problems.problem import Problem
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 aten = torch.ops.aten

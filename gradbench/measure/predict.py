@@ -15,11 +15,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.estimators.base import GradientEstimator
-from gradbench.estimators.drawn import Drawn
-from gradbench.estimators.problem import Problem
+from gradbench.estimators.monte_carlo.base import Drawn
 from gradbench.measure.composed import Composed, Course, NotComposable
 from gradbench.measure.cost import held_tensors, parts
 from gradbench.measure.fake import FakeBytes, faked
+from gradbench.problems.problem import Problem
 from gradbench.samplers.adaptive import Adaptive
 
 CHECK = 2  # steps of the whole run that a composed one is held against

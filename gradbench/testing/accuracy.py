@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradbench.estimators.catalogue import make_estimator
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.testing.distance import ERRORS, deviation, worst
 from gradbench.testing.subject import LAWS, Subject, place

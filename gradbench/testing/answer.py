@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from gradbench.estimators.base import GradientEstimate, malformed
-from gradbench.estimators.problem import TARGETS, Gradients, Problem, tensors_of
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import Gradients, relative_error, tensors_of
+from gradbench.problems.problem import TARGETS, Problem
 from gradbench.testing.distance import apart, worst
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import Skipped, demand

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import make_estimator
-from gradbench.estimators.pathwise import Pathwise
-from gradbench.estimators.problem import Problem
-from gradbench.estimators.pullback import ContinuousAdjoint, Pullback, Transpose
-from gradbench.estimators.recovery import Recovery, Stored, Trajectory
+from gradbench.estimators.pathwise.pathwise import Pathwise
+from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, Transpose
+from gradbench.estimators.pathwise.recovery import Recovery, Stored, Trajectory
+from gradbench.problems.problem import Problem
 from gradbench.samplers.runge_kutta import EULER
 from gradbench.testing.faults import Fault
 

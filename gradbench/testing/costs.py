@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from gradbench.estimators.base import GradientEstimator
-from gradbench.estimators.drawn import Drawn
-from gradbench.estimators.problem import Problem
+from gradbench.estimators.monte_carlo.base import Drawn
 from gradbench.measure.cost import held_tensors, parts, peak_memory
+from gradbench.problems.problem import Problem
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import demand, promise
 

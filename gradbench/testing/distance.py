@@ -6,8 +6,7 @@ from collections.abc import Iterable
 import torch
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.problem import Gradients
-from gradbench.measure.error import flatten, relative_error
+from gradbench.problems.gradients import Gradients, flatten, relative_error
 from gradbench.testing.verdict import demand
 
 ERRORS = 5.0  # standard errors, from 32 batch means and more: passed by chance once in 50,000 numbers

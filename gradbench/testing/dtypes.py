@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.problem import Problem, tensors_of
-from gradbench.measure.error import flatten
+from gradbench.problems.gradients import flatten, tensors_of
+from gradbench.problems.problem import Problem
 from gradbench.testing.distance import apart, worst
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import Skipped, demand

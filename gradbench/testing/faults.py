@@ -15,7 +15,7 @@ import torch
 
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import make_estimator
-from gradbench.estimators.problem import Problem
+from gradbench.problems.problem import Problem
 
 
 class Fault(GradientEstimator):

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from gradbench.estimators.problem import TARGETS, Problem
+from gradbench.problems.problem import TARGETS, Problem
 from gradbench.testing.ambient import ambient, changed
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import demand

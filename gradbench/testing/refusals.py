@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gradbench.estimators.problem import Problem
+from gradbench.problems.problem import Problem
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.testing.answer import well_formed
 from gradbench.testing.subject import STEPS, Subject, place, problem_of

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.problem import Problem
-from gradbench.measure.error import flatten, relative_error
+from gradbench.problems.gradients import flatten, relative_error
+from gradbench.problems.problem import Problem
 from gradbench.testing.ambient import ambient, restore
 from gradbench.testing.distance import worst
 from gradbench.testing.subject import Subject, place

@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass, field
 
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.binomial import Binomial
-from gradbench.estimators.pathwise import Pathwise
-from gradbench.estimators.pullback import Pullback, Transpose
-from gradbench.estimators.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.binomial import Binomial
+from gradbench.estimators.pathwise.pathwise import Pathwise
+from gradbench.estimators.pathwise.pullback import Pullback, Transpose
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 

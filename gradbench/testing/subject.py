@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.case import make_case
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.estimators.problem import Problem
+from gradbench.problems.case import make_case
+from gradbench.problems.problem import Problem
 from gradbench.selector import parse, render
 from gradbench.testing.verdict import Skipped, demand
 

@@ -19,20 +19,20 @@ EQUIVALENT: dict[Change, str] = {
         "std = (-(self.eta * sigma_1)) * self._lost(interval)",
     ): "this std is used squared only; the one that multiplies the noise is that of `spread`.",
     (
-        "gradbench/estimators/pullback.py",
+        "gradbench/estimators/pathwise/pullback.py",
         "if steps <= n or j * n % steps == 0:",
         "if (steps < n) or j * n % steps == 0:",
     ): "with steps = n the second condition holds for every j.",
-    ("gradbench/estimators/binomial.py", "if n - place > 1:", "if (n + place) > 1:"): (
+    ("gradbench/estimators/pathwise/binomial.py", "if n - place > 1:", "if (n + place) > 1:"): (
         "it adds the case of one step left after a mark, where `next_snapshot` is 0 and the mark is there already."
     ),
     (
-        "gradbench/estimators/inverted.py",
+        "gradbench/estimators/pathwise/inverted.py",
         "blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]",
         "blocks = [self.made[(-(i * size)) : (i + 1) * size] for i in reversed(range(parts))]",
     ): "a rule has one part or two, and of two the second half starts at `size` from either end.",
     (
-        "gradbench/estimators/inverted.py",
+        "gradbench/estimators/pathwise/inverted.py",
         "blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]",
         "blocks = [self.made[i * size : (i + 2) * size] for i in reversed(range(parts))]",
     ): "the last block comes first and ends where the list does; what the block after it holds too much comes last, "

@@ -12,7 +12,7 @@ from gradbench.analysis.cells import Cell
 from gradbench.analysis.label import label
 from gradbench.analysis.numbers import number
 from gradbench.bench.load import load_rows
-from gradbench.bench.predictions import estimator_of
+from gradbench.commands.predict import estimator_of
 from gradbench.report.static import points
 from gradbench.report.static.predicted import bytes_of, ratio_of
 from studies.pages.published import Row

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from gradbench.analysis.compare import compare
+from gradbench.compare.compare import compare
 from tests.analysis.measured import PLACE, baseline, timed, with_value
 
 DDIM = baseline("gaussian", "ddim", steps=20)

@@ -18,8 +18,8 @@ from gradbench.analysis.evidence import (
     unreached,
     why_none,
 )
-from gradbench.bench.case import headers
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.spec import sampler_spec
 
 DDIM = dict(sampler_spec("ddim", "leading").params)
@@ -30,7 +30,7 @@ CASES = ["digits", "gaussian", "mixture", "product-mixture", "sd15", "sd-tiny"]
 
 
 def params(case, **changes):
-    return {**headers()[case].PARAMS, **changes}
+    return {**case_specs()[case].params, **changes}
 
 
 def task(case="digits", given=None, **changes):
@@ -85,7 +85,7 @@ def changed(draw):
     case = draw(st.sampled_from(CASES))
     problem = row(case, weights="random weights, seed 0")
     whole = {"steps": 49, "dtype": "float16", "targets": ["x_T", "parameters"], "device": "cuda", "sampler": "rk4"}
-    name = draw(st.sampled_from([*headers()[case].PARAMS, *whole, "case", "sampler_params", "estimator_params"]))
+    name = draw(st.sampled_from([*case_specs()[case].params, *whole, "case", "sampler_params", "estimator_params"]))
     if name == "case":
         problem[name] = draw(st.sampled_from([c for c in CASES if c != case]))
     elif name.endswith("_params"):

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from gradbench.analysis.compare import compare
-from gradbench.analysis.verdicts import FORMATS, headline, to_json, to_markdown, to_text
+from gradbench.compare.compare import compare
+from gradbench.compare.text import FORMATS, headline, to_json, to_markdown, to_text
 from tests.analysis.measured import baseline, timed, with_value
 
 ROWS = baseline("gaussian", "ddim", steps=20)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gradbench.bench import ab
 from gradbench.bench.load import load_rows
+from gradbench.compare import ab
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 

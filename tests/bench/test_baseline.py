@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from gradbench.bench.baseline import COLUMNS, write_baseline
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import cell_id, make_plan
 from gradbench.bench.suite import load_suite
+from gradbench.compare.baseline import COLUMNS, write_baseline
 from tests.bench.helpers import ROOT
 
 BASELINE = ROOT / "results" / "baselines" / "ci.jsonl"

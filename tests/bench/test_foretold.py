@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradbench.bench import foretold
+from gradbench.bench import predictions as foretold
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.measure.predict import Prediction

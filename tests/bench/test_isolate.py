@@ -62,17 +62,17 @@ def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     (folder / "broken").mkdir()
     (folder / "broken" / "case.py").write_text(textwrap.dedent(BROKEN))
-    from gradbench.bench.case import _package, add_folder
+    from gradbench.problems.folders import add_folder, package_of_cases
 
     add_folder(folder)
     yield folder
-    _package().__path__.remove(str(folder))
+    package_of_cases().__path__.remove(str(folder))
 
 
 @pytest.fixture(scope="module")
 def isolation(cases, tmp_path_factory):
     made = Isolation(
-        [str(cases)], ["gradbench.estimators.pathwise"], Limits(timeout=20), tmp_path_factory.mktemp("logs")
+        [str(cases)], ["gradbench.estimators.pathwise.pathwise"], Limits(timeout=20), tmp_path_factory.mktemp("logs")
     )
     yield made
     made.close()

@@ -2,26 +2,27 @@
 
 import json
 import shutil
-import types
+from dataclasses import replace
 
 import pytest
 import torch
 
-from gradbench.bench import reference
-from gradbench.bench.case import headers, make_case
-from gradbench.measure import second
-from gradbench.measure.reference import references
+from gradbench.problems.case import make_case
+from gradbench.problems.folders import case_specs
+from gradbench.references import second
+from gradbench.references import verify as reference
+from gradbench.references.known import references
 
 STORED = ("gaussian", "mixture", "product-mixture", "dirac")
 
 
 @pytest.mark.parametrize("name", STORED)
 def test_todays_references_are_the_stored_ones(name):
-    header = headers()[name]
+    header = case_specs()[name]
     stored = reference.load(header)
     for chain in reference.CHAINS:
         problem = make_case(name, {}).problem(sampler=chain, steps=reference.STEPS)
-        for kind, found in references(problem, header.FLOW).items():
+        for kind, found in references(problem, header.flow_method).items():
             for target, gradient in reference._named(found.grads):
                 if (key := f"{chain}/{kind}/{target}") in stored:
                     assert (stored[key] - gradient).norm() <= reference.STORED * gradient.norm(), key
@@ -29,17 +30,17 @@ def test_todays_references_are_the_stored_ones(name):
 
 @pytest.mark.parametrize("name", STORED)
 def test_both_ways_agreed_when_they_were_stored(name):
-    record = json.loads((reference.folder_of(headers()[name]) / reference.RECORD).read_text())
+    record = json.loads((case_specs()[name].folder / reference.RECORD).read_text())
     flows = [entry for key, entry in record["references"].items() if key == "ddim/flow"]
     assert [entry["agreement"] < 1e-10 for entry in flows] == [True]
     assert all(entry["second"] != entry["method"] for entry in record["references"].values())
 
 
 def test_a_stored_reference_that_was_changed_is_refused(tmp_path):
-    folder = reference.folder_of(headers()["dirac"])
+    folder = case_specs()["dirac"].folder
     for name in (reference.FILE, reference.RECORD):
         shutil.copy(folder / name, tmp_path / name)
-    twin = types.SimpleNamespace(__file__=str(tmp_path / "case.py"))
+    twin = replace(case_specs()["dirac"], folder=tmp_path)
     assert reference.load(twin)
     content = bytearray((tmp_path / reference.FILE).read_bytes())
     content[-1] ^= 1

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.bench.case import make_case, shipped_folder
-from gradbench.measure.error import relative_error
+from gradbench.problems.case import make_case
+from gradbench.problems.folders import shipped_folder
+from gradbench.problems.gradients import relative_error
 
 FOLDER = shipped_folder() / "digits"
 FACTS = json.loads((FOLDER / "weights.json").read_text())["facts"]

@@ -7,7 +7,7 @@ import gradbench
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.bench.worker import run_cell
-from gradbench.measure.kept import kept, problem_key
+from gradbench.references.kept import kept, problem_key
 
 
 def cell(estimator, dtype="bfloat16", case="sd-tiny"):

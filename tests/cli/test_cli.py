@@ -121,11 +121,11 @@ def test_a_read_only_out_is_refused(tmp_path):
 def test_tampered_weights_are_refused_before_anything_runs(tmp_path):
     import shutil
 
-    from gradbench.bench.case import shipped_folder
+    from gradbench.problems.folders import shipped_folder
 
     copy = tmp_path / "cases" / "twin"
     shutil.copytree(shipped_folder() / "digits", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "case.py").write_text((copy / "case.py").read_text().replace('NAME = "digits"', 'NAME = "twin"'))
+    (copy / "case.py").write_text((copy / "case.py").read_text().replace('name="digits"', 'name="twin"'))
     weights = copy / "scorer.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     words = ("run", "-c", "twin", "-e", "backprop", "--cases", tmp_path / "cases", "--out", tmp_path / "out")
@@ -186,7 +186,7 @@ def test_a_broken_case_is_one_line(tmp_path, text, message):
 def test_a_case_whose_name_is_taken_is_refused(tmp_path):
     import shutil
 
-    from gradbench.bench.case import shipped_folder
+    from gradbench.problems.folders import shipped_folder
 
     shutil.copytree(shipped_folder() / "gaussian", tmp_path / "other")
     done = gradbench("run", "--cases", tmp_path, "-c", "gaussian", "--dry-run")

@@ -8,10 +8,10 @@ import pytest
 from click.shell_completion import get_completion_class
 from click.testing import CliRunner
 
-from gradbench.bench.case import headers
-from gradbench.bench.completion import SHELLS
 from gradbench.cli import cli
+from gradbench.commands.completion import SHELLS
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 
 FREE = {"steps", "seeds", "replicates", "jobs", "threads", "max_error", "factor", "ab"}  # numbers, and revisions
@@ -110,10 +110,10 @@ def test_every_option_that_is_no_number_has_something_to_offer(verb, option):
     assert lines.output.strip()
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *SAMPLERS, *headers()])
+@pytest.mark.parametrize("name", [*ESTIMATORS, *SAMPLERS, *case_specs()])
 def test_every_option_of_every_entry_is_offered(name):
     flag = "-e" if name in ESTIMATORS else "--sampler" if name in SAMPLERS else "-c"
-    known = headers()[name].PARAMS if flag == "-c" else {**ESTIMATORS, **SAMPLERS}[name].defaults
+    known = case_specs()[name].params if flag == "-c" else {**ESTIMATORS, **SAMPLERS}[name].defaults
     assert offered("run", flag, f"{name}[") == [f"{name}[{option}=" for option in known]
 
 
@@ -156,13 +156,13 @@ def test_a_script_keeps_words_with_commas_whole(shell):
 
 
 def test_the_words_that_are_offered_are_those_of_the_code():
-    from gradbench.analysis.finding import METRICS
-    from gradbench.analysis.verdicts import FORMATS
-    from gradbench.bench.describe import KINDS
     from gradbench.bench.engines import ENGINES
     from gradbench.bench.runner import RERUNS
     from gradbench.bench.schema import KINDS as REFERENCES
     from gradbench.bench.schema import TARGETS
+    from gradbench.commands.show import KINDS
+    from gradbench.compare.finding import METRICS
+    from gradbench.compare.text import FORMATS
     from gradbench.measure.cards import CARDS
     from gradbench.report.static.canvas import FORMATS as FILES
 

@@ -107,12 +107,12 @@ def test_an_objective_is_in_the_rows_case_and_is_what_is_differentiated(mine):
 
 
 def test_a_folder_of_cases_may_hold_samplers_and_objectives(mine):
-    from gradbench.bench.case import shipped_folder
+    from gradbench.problems.folders import shipped_folder
 
     own = mine / "own"
     shutil.copytree(shipped_folder() / "dirac", own / "twin")
     case = own / "twin" / "case.py"
-    case.write_text(case.read_text().replace('NAME = "dirac"', 'NAME = "twin"'))
+    case.write_text(case.read_text().replace('name="dirac"', 'name="twin"'))
     (mine / "mine.py").rename(own / "inside.py")
     words = ("--cases", own, "-c", "twin[objective=inside:Brightness]", "--sampler", "inside:AB2", "-e", "checkpoint")
     (row,) = rows(*words, cwd=mine)

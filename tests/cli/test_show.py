@@ -5,21 +5,22 @@ import json
 import pytest
 
 from gradbench.allowed import Allowed, allowed
-from gradbench.bench.case import headers, make_case
-from gradbench.bench.describe import show_command, takes
+from gradbench.commands.show import show_command, takes
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.problems.case import make_case
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import parse
 
-NAMES = [*ESTIMATORS, *SAMPLERS, *headers()]
+NAMES = [*ESTIMATORS, *SAMPLERS, *case_specs()]
 
 
 def defaults(name):
-    return headers()[name].PARAMS if name in headers() else {**ESTIMATORS, **SAMPLERS}[name].defaults
+    return case_specs()[name].params if name in case_specs() else {**ESTIMATORS, **SAMPLERS}[name].defaults
 
 
 def check(name, given):
-    return make_case(name, given) if name in headers() else {**ESTIMATORS, **SAMPLERS}[name].options(given)
+    return make_case(name, given) if name in case_specs() else {**ESTIMATORS, **SAMPLERS}[name].options(given)
 
 
 @pytest.mark.parametrize("name", NAMES)

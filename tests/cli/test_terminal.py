@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from gradbench.bench.progress import Doing, Progress, rate, span
-from gradbench.bench.status import status_command
 from gradbench.cli import cli
+from gradbench.commands.status import status_command
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.catalogue import KINDS
 from gradbench.report.terminal import MOST, WIDTH, best, show_table
@@ -116,8 +116,9 @@ def test_on_a_terminal_the_live_line_leaves_what_is_piped_alone():
 
 
 def test_a_bare_run_says_which_suite_it_is_how_long_it_takes_and_where_to(tmp_path, monkeypatch, capsys):
-    from gradbench.bench import commands, runner
+    from gradbench.bench import runner
     from gradbench.bench.suite import load_suite
+    from gradbench.commands import run as commands
 
     def stopped(*given):
         raise runner.Interrupted

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import gradbench
-from gradbench.bench.case import headers
+from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -36,7 +36,7 @@ def estimator_of(entry):
 def problem_of(entry, steps, x_T):
     problem = PROBLEMS[entry["problem"]]
     data = arrays(problem["file"])
-    names = [name for name in headers()[problem["law"]].ARRAYS if name in data]
+    names = [name for name in case_specs()[problem["law"]].arrays if name in data]
     case = gradbench.case(
         problem["law"],
         schedule=problem["schedule"]["name"],

@@ -5,8 +5,8 @@ import torch
 from torchsde import sdeint
 
 import gradbench
-from gradbench.estimators import external_sde
-from gradbench.measure.error import flatten, relative_error
+from gradbench.estimators.external.ode import sde as external_sde
+from gradbench.problems.gradients import flatten, relative_error
 
 
 @pytest.fixture

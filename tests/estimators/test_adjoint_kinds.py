@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.pullback import backward_grid
-from gradbench.estimators.recovery import Stored
-from gradbench.measure.error import flatten, relative_error
+from gradbench.estimators.pathwise.pullback import backward_grid
+from gradbench.estimators.pathwise.recovery import Stored
+from gradbench.problems.gradients import flatten, relative_error
 from gradbench.samplers.runge_kutta import EULER, HEUN, RK4, RungeKutta
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.adjoint_matching import lean_adjoint
-from gradbench.measure.error import relative_error
+from gradbench.estimators.monte_carlo.adjoint_matching import lean_adjoint
+from gradbench.problems.gradients import relative_error
 
 
 @pytest.mark.parametrize("sampler", ["ddim[eta=1]", "sde-dpm++1", "ddpm[variance=large]"])

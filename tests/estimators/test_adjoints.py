@@ -3,7 +3,7 @@
 import pytest
 
 import gradbench
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 TARGETS = ("x_T", "condition", "parameters")
 

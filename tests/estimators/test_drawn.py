@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.drawn import BLOCKS, layout, make_block
+from gradbench.estimators.monte_carlo.base import BLOCKS, layout, make_block
 from gradbench.measure.bias import columns
 from gradbench.measure.cost import held_tensors, parts, peak_memory
-from gradbench.measure.error import flatten, relative_error
-from gradbench.measure.reference import Reference, by_draws
+from gradbench.problems.gradients import flatten, relative_error
+from gradbench.references.expected import by_draws
+from gradbench.references.reference import Reference
 from gradbench.samplers.stochastic import StochasticRule
 from tests.quick import quick
 

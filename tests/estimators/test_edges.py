@@ -5,10 +5,10 @@ import torch
 
 import gradbench
 from gradbench.bench.worker import run_cell
-from gradbench.estimators.truncated import Truncated
-from gradbench.estimators.truncation import LastSteps
+from gradbench.estimators.pathwise.truncated import Truncated
+from gradbench.estimators.pathwise.truncation import LastSteps
 from gradbench.measure.cost import held_tensors, peak_memory
-from gradbench.measure.reference import by_draws
+from gradbench.references.expected import by_draws
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim[eta=1]", "sde-dpm++2m", "euler-maruyama"])

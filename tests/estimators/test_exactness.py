@@ -7,7 +7,7 @@ from torch import nn
 import gradbench
 from gradbench import NetworkDenoiser
 from gradbench.diffusion.schedule import make_schedule
-from gradbench.measure.error import flatten, relative_error
+from gradbench.problems.gradients import flatten, relative_error
 
 SAMPLERS = ("ddim", "euler", "heun", "midpoint", "rk4", "ab2")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.measure.error import flatten, relative_error
+from gradbench.problems.gradients import flatten, relative_error
 
 SAMPLERS = ("ddpm", "ddim[eta=0.5]", "sde-dpm1", "sde-dpm++1", "euler-maruyama")
 

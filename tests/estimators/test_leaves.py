@@ -8,7 +8,7 @@ from torch import nn
 
 import gradbench
 from gradbench import NetworkDenoiser
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 X_T = torch.randn(3, 6, generator=torch.Generator().manual_seed(0)).double()
 ONE_STEP = ["checkpoint", "revolve[snapshots=2]", "draft[k=5]", "adjoint-deis", "torchdiffeq-adjoint"]

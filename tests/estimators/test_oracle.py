@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.cubature import expectation
-from gradbench.estimators.drawn import make_block
-from gradbench.measure.error import flatten
+from gradbench.estimators.monte_carlo.base import make_block
+from gradbench.estimators.pathwise.cubature import expectation
+from gradbench.problems.gradients import flatten
 from studies.oracle import oracle
 
 DRAWS = 200_000

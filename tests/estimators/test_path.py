@@ -11,7 +11,7 @@ from gradbench.diffusion.grid import uniform_log_snr
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS
 from gradbench.diffusion.wiener import cell_normals, path, step_normals
-from gradbench.measure.error import flatten, relative_error
+from gradbench.problems.gradients import flatten, relative_error
 
 SAMPLERS = ("ddpm", "sde-dpm1", "sde-dpm++1", "euler-maruyama")
 TARGETS = ("x_T", "condition", "parameters")

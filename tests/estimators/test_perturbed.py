@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.perturbed import swapped
+from gradbench.estimators.monte_carlo.perturbed import swapped
 from gradbench.measure.bias import columns
-from gradbench.measure.error import relative_error
-from gradbench.measure.reference import Reference
+from gradbench.problems.gradients import relative_error
+from gradbench.references.reference import Reference
 
 N = 6
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 
 def test_sampler_gradient_matches_central_differences(gaussian):

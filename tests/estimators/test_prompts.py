@@ -6,9 +6,9 @@ import torch
 
 import gradbench
 from gradbench.diffusion.noise import KeyedNoise
-from gradbench.estimators.drawn import STREAM, layout
-from gradbench.estimators.problem import Problem
-from gradbench.measure.error import relative_error
+from gradbench.estimators.monte_carlo.base import STREAM, layout
+from gradbench.problems.gradients import relative_error
+from gradbench.problems.problem import Problem
 from gradbench.samplers.spec import sampler_spec
 
 B, N, D = 3, 6, 5

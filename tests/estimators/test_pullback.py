@@ -5,7 +5,7 @@ import torch
 
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pullback import AdjointInterval, StateByEuler, Totals, backward_grid, pull
+from gradbench.estimators.pathwise.pullback import AdjointInterval, StateByEuler, Totals, backward_grid, pull
 from gradbench.samplers.multistep import AB2
 
 

@@ -5,8 +5,8 @@ import torch
 from checkpoint_schedules import Forward, MultistageCheckpointSchedule
 
 import gradbench
-from gradbench.estimators.binomial import Binomial, advances, beta, next_snapshot, repetitions
-from gradbench.measure.error import flatten
+from gradbench.estimators.pathwise.binomial import Binomial, advances, beta, next_snapshot, repetitions
+from gradbench.problems.gradients import flatten
 
 
 @pytest.mark.parametrize(("steps", "snapshots", "expected"), [(100, 5, 316), (100, 4, 374), (100, 99, 99), (10, 1, 45)])

@@ -7,7 +7,7 @@ from torch import nn
 import gradbench
 from gradbench import NetworkDenoiser
 from gradbench.diffusion.schedule import make_schedule
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 
 class Network(nn.Module):

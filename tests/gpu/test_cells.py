@@ -67,7 +67,7 @@ def test_a_cell_after_one_that_ran_out_of_memory_is_as_any_other(tmp_path):
 
 
 def test_weights_are_made_on_the_card_by_the_seed_and_say_so():
-    from gradbench.bench.case import weights_of
+    from gradbench.problems.folders import weights_of
 
     first, second = (gradbench.case("sd-tiny").problem(steps=2, device="cuda") for _ in range(2))
     pairs = zip(first.denoiser.parameters(), second.denoiser.parameters(), strict=True)

@@ -6,9 +6,10 @@ import torch
 
 import gradbench
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.drawn import combine
+from gradbench.estimators.monte_carlo.base import combine
 from gradbench.measure.bias import columns
-from gradbench.measure.reference import Reference, by_draws, thirds_of
+from gradbench.references.expected import by_draws
+from gradbench.references.reference import Reference, thirds_of
 
 SIZE = 256
 SIGNAL, NOISE = 0.0146, 0.157  # |g| and the root of the trace of a draw's covariance, as of x_T on digits

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from gradbench.measure.error import columns, cosine, norm_ratio, relative_error
+from gradbench.measure.error import columns, cosine, norm_ratio
+from gradbench.problems.gradients import relative_error
 
 A, B = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 0.0])
 

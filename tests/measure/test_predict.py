@@ -7,7 +7,7 @@ import torch
 
 import gradbench
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.drawn import Drawn
+from gradbench.estimators.monte_carlo.base import Drawn
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton

@@ -7,9 +7,10 @@ import gradbench
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.bench.worker import run_cell
-from gradbench.estimators.solved import Solve, _weights, solved_flow
-from gradbench.measure.error import relative_error, sample_error
-from gradbench.measure.kept import flow_key
+from gradbench.measure.error import sample_error
+from gradbench.problems.gradients import relative_error
+from gradbench.references.kept import flow_key
+from gradbench.references.solved import Solve, _weights, solved_flow
 
 FEW = (Solve(4, 160, "angle", 0.7), Solve(3, 120, "log-snr", 0.5))
 
@@ -52,9 +53,9 @@ def test_a_flow_has_one_key_for_all_estimators_and_steps_between_the_same_ends()
 
 
 def test_the_flow_of_a_network_is_kept_with_its_tolerance(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradbench.measure.reference.solved_flow", lambda problem: solved_flow(problem, *SHORT))
+    monkeypatch.setattr("gradbench.references.reference.solved_flow", lambda problem: solved_flow(problem, *SHORT))
     first = run_cell({**cell(), "passes": ["error", "flow"]}, lambda phase: None, keep=str(tmp_path))
-    monkeypatch.setattr("gradbench.measure.reference.solved_flow", None)  # the second is read, not made
+    monkeypatch.setattr("gradbench.references.reference.solved_flow", None)  # the second is read, not made
     second = run_cell(
         {**cell(estimator="checkpoint"), "passes": ["error", "flow"]}, lambda phase: None, keep=str(tmp_path)
     )

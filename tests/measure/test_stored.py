@@ -1,21 +1,20 @@
 """Stored expected gradients are used where the problem is the very same, and never otherwise."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
 import gradbench
-from gradbench.bench.case import headers
+from gradbench.bench.building import build_problem
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
-from gradbench.bench.worker import build_problem
 from gradbench.measure.bias import columns
-from gradbench.measure.error import flatten
-from gradbench.measure.reference import references
-from gradbench.measure.stored import FILE, PLACES, RECORD, entry_of, identity, stored
 from gradbench.models.weights import digest
+from gradbench.problems.folders import case_specs
+from gradbench.problems.gradients import flatten
+from gradbench.references.known import references
+from gradbench.references.stored import FILE, PLACES, RECORD, entry_of, identity, stored
 
 
 def cell_of(case="gaussian[dim=3,batch=2]", sampler="ddim[eta=1]", steps=4, seed=0):
@@ -40,7 +39,7 @@ def kept(folder, cell):
 
 
 def found(folder, cell, problem=None):
-    return stored(folder, cell, problem or build_problem(cell), headers()[cell["case"]].PARAMS)
+    return stored(folder, cell, problem or build_problem(cell), case_specs()[cell["case"]].params)
 
 
 def test_the_same_problem_has_its_means_and_their_thirds(tmp_path):
@@ -105,7 +104,7 @@ def test_a_stored_expectation_stands_for_draws(tmp_path):
 
 
 def test_that_of_digits_is_of_the_suites_problem(digits):
-    folder, cell = Path(digits.header.__file__).parent, cell_of("digits", steps=20)
+    folder, cell = digits.spec.folder, cell_of("digits", steps=20)
     reference = found(folder, cell)
     assert set(reference.grads) == {"x_T", "condition", "parameters"} and reference.dtype == "float32"
     assert found(folder, cell_of("digits[guidance=2.0]", steps=20)) is None
@@ -117,7 +116,7 @@ def test_that_of_digits_is_of_the_suites_problem(digits):
 def test_that_of_digits_is_the_mean_of_draws(digits):
     cell = cell_of("digits", steps=20)
     problem = build_problem(cell)
-    reference = found(Path(digits.header.__file__).parent, cell, problem)
+    reference = found(digits.spec.folder, cell, problem)
     row = columns(gradbench.estimator("draft", k=20, draws=192)(problem), reference)
     for target in problem.targets:
         assert abs(row[f"bias_{target}"]) < 4 * row[f"std_error_{target}"], target

@@ -8,9 +8,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import gradbench
-from gradbench.measure.error import relative_error
 from gradbench.models.lora import add_lora
 from gradbench.models.stable_diffusion import TINY, random_pipeline
+from gradbench.problems.gradients import relative_error
 
 RANKS, BATCH, STEPS = 2, 4, 2
 GRADIENTS = ("backprop", "checkpoint", "adjoint-deis")

@@ -6,9 +6,9 @@ from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 
 import gradbench
-from gradbench.measure.error import relative_error
 from gradbench.models.lora import ATTENTION, add_lora
 from gradbench.models.stable_diffusion import TINY, random_pipeline
+from gradbench.problems.gradients import relative_error
 
 STEPS = 3
 

@@ -16,7 +16,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 import gradbench
-from gradbench.estimators import truncation
+from gradbench.estimators.pathwise.pathwise import truncation
 from gradbench.models.lora import add_lora
 from gradbench.models.stable_diffusion import TINY, random_pipeline
 

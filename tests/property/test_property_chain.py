@@ -15,7 +15,7 @@ from gradbench.diffusion.denoiser import KINDS, NetworkDenoiser
 from gradbench.diffusion.grid import make_grid
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.problem import Problem
+from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import sampler_spec
 from gradbench.testing.strategies import Span, examples, numbers, situations

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import gradbench
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 # midpoint shows order 3 in the noise chart on this grid, where its leading error term cancels: test it in time
 ORDERS = {"ddim": 1, "euler[chart=time]": 1, "midpoint[chart=time]": 2, "heun[chart=time]": 2, "ab2[chart=time]": 2}

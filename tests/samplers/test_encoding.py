@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.estimators.affine import moments
+from gradbench.references.affine import moments
 
 
 def marginal_error(steps, level=0.7):

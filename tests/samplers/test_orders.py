@@ -11,7 +11,7 @@ import statistics
 import pytest
 
 import gradbench
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 from gradbench.samplers.catalogue import SAMPLERS
 from tests.quick import quick
 

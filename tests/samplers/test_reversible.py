@@ -8,7 +8,7 @@ import torch
 import gradbench
 from gradbench.diffusion.chart import TimeChart
 from gradbench.diffusion.schedule import make_schedule
-from gradbench.measure.error import relative_error
+from gradbench.problems.gradients import relative_error
 from gradbench.samplers.base import Interval
 from gradbench.samplers.reversible import BASES, McCallumFoster, rex
 

@@ -19,7 +19,7 @@ WRONG = {  # a sign in a chart's weight, a factor in a rule, an index in a recov
         "return (after - now) / (2 * (now - before))",
         "return (after - now) / ((2 / (now - before)))",
     ),
-    "gradbench/estimators/recovery.py": (
+    "gradbench/estimators/pathwise/recovery.py": (
         "return tuple(s.to(self.last[0].device, non_blocking=True) for s in self.states[k])",
         "return tuple(s.to(self.last[0].device, non_blocking=True) for s in self.states[k + 1])",
     ),

@@ -30,7 +30,7 @@ test_every_other_estimator_conforms = pytest.mark.slow(conformance(*REST))
 
 
 def test_the_orders_that_are_declared_are_those_of_the_rules():
-    from gradbench.estimators.pathwise import RULES
+    from gradbench.estimators.pathwise.pathwise import RULES
     from gradbench.estimators.support import RULES as ORDERS
 
     assert {name: rule.order for name, rule in RULES.items()} == {n: p for n, p in ORDERS.items() if p is not None}

@@ -1,0 +1,57 @@
+"""The verb `reference`: every kind of reference made in two ways, and the stored ones checked against both."""
+
+import json
+from typing import Any
+
+import torch
+
+from gradbench import checks
+from gradbench.bench.progress import Doing
+from gradbench.problems.case import make_case
+from gradbench.problems.folders import case_specs
+from gradbench.references.verify import STORED, Check, checks_of, stored_disagreement, write
+
+
+def reference_command(names: list[str], write_them: bool, as_json: bool) -> int:
+    """Makes every reference twice, prints the table, stores with --write; 1 where two ways disagree, else 0."""
+    known = case_specs()
+    for name in names:
+        checks.one_of("case", name, known)
+    torch.set_num_threads(1)
+    lines, failed = [], 0
+    # full-size networks are verified where they are named: float64 takes 7 GB and minutes a gradient
+    small = [name for name in known if known[name].reference_dtype == "float64"]
+    with Doing("reference") as doing:
+        for name in names or sorted(small):
+            found = []
+            doing.at(f"{name}, the first of its chains")
+            for check in checks_of(make_case(name, {})):
+                found.append(check)
+                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is made twice")
+                if not as_json:
+                    print(_text(check), flush=True)
+            failed += sum(not check.passed for check in found)
+            if write_them:
+                write(known[name], found)
+            stored = stored_disagreement(known[name], found)
+            failed += stored is not None and not stored <= STORED
+            lines += [_line(check, stored) for check in found]
+            if not as_json:
+                print(f"{name}: stored references " + ("none" if stored is None else f"within {stored:.0e} of these"))
+    if as_json:
+        print(json.dumps(lines, indent=2))
+    else:
+        print("all agree" if not failed else f"{failed} disagree")
+    return int(failed > 0)
+
+
+def _line(check: Check, stored: float | None) -> dict[str, Any]:
+    values = {"agreement": check.agreement, "allowed": check.allowed, "tolerance": check.first.tol, "stored": stored}
+    names = {"case": check.case, "chain": check.chain, "kind": check.kind, "first": check.first.method}
+    return {**names, "second": check.other, **values, "passed": check.passed, "digest": check.first.digest}
+
+
+def _text(check: Check) -> str:
+    mark = "ok  " if check.passed else "FAIL"
+    numbers = f"{check.agreement:.1e} of {check.allowed:.0e}"
+    return f"{mark} {check.case:<16} {check.chain:<16} {check.kind:<9} {numbers}  {check.first.method} / {check.other}"

@@ -1,0 +1,1 @@
+"""Adjoint solvers of other packages."""

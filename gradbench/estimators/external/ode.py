@@ -1,0 +1,95 @@
+"""Adjoints of other libraries, through their public API: rows to compare with, not parts to build on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.chart import Chart
+from gradbench.diffusion.sde_chart import make_chart
+from gradbench.estimators import support
+from gradbench.estimators.leaves import Leaves, Reach
+from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
+from gradbench.estimators.settings import Settings
+from gradbench.samplers.base import ChartField, Rule
+from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
+
+METHODS: dict[Rule, str] = {EULER: "euler", MIDPOINT: "midpoint", HEUN: "heun2", RK4: "rk4"}
+
+
+@dataclass(frozen=True)
+class TorchdiffeqAdjoint(Differentiable):
+    """torchdiffeq's `odeint_adjoint` of dy/dtau = F(tau, y), y = x/kappa, tau from tau_0 to tau_N.
+
+    method: a solver of torchdiffeq; None takes the sampler's own rule where torchdiffeq has it (its `rk4` is the 3/8
+    rule, so that x_0 differs a little). chart: None takes the sampler's. trajectory: `stored` passes every time of the
+    grid, so that all states are kept and put back; `resolved` passes the two ends, the memory-free solve of the paper.
+    norm: of adaptive backward solves; `seminorm` leaves the parameters out (Kidger et al., 2021, arXiv:2009.09457),
+    `rms` is torchdiffeq's own default. Raises `RuntimeError` where an adaptive solve finds the equation too stiff.
+
+    References: Chen et al., 2018, arXiv:1806.07366, algorithm 1.
+    """
+
+    method: str | None
+    chart: str | None
+    trajectory: str
+    norm: str
+    rtol: float
+    atol: float
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_torchdiffeq({"method": self.method}, traits)
+
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        from torchdiffeq import odeint_adjoint
+
+        grid, leaves, settings = rollout.grid, Leaves.of(wrt), Settings(rollout.denoiser)
+        reach = Reach(leaves)
+        chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
+        method = self.method or METHODS[rollout.rule]
+        clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
+        forward, backward = (
+            {},
+            {} if method in support.FIXED else {"norm": "seminorm"} if self.norm == "seminorm" else {},
+        )
+        if method in support.FIXED and self.trajectory == "resolved":
+            # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
+            negated = -clock if clock[0] > clock[-1] else clock
+            forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))
+        solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
+            _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1], reach),
+            x_T / chart.kappa(grid[0]),
+            clock if self.trajectory == "stored" else clock[[0, -1]],
+            rtol=self.rtol,
+            atol=self.atol,
+            method=method,
+            options=forward,
+            adjoint_params=tuple(leaves),
+            adjoint_options=backward,
+        )
+        settings.settle()
+        return FirstOrder.apply(solution[-1] * chart.kappa(grid[-1]), settings, reach)  # type: ignore[return-value]
+
+
+def _nodes(clock: Tensor) -> Any:
+    """A grid constructor of the given times; torchdiffeq asks for them in the dtype of its own."""
+    return lambda func, y0, t: torch.cat([t[:1], clock[1:-1].to(t), t[-1:]])
+
+
+class _Field(torch.nn.Module):
+    """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the clock is held inside the range."""
+
+    def __init__(self, field: ChartField, t_max: float, t_min: float, reach: Reach) -> None:
+        super().__init__()
+        self._reach = reach
+        self._field, self._range = field, sorted((field.chart.tau(t_min), field.chart.tau(t_max)))
+
+    def forward(self, tau: Tensor, y: Tensor) -> Tensor:
+        chart: Chart = self._field.chart
+        t = chart.t_of(min(max(tau.item(), self._range[0]), self._range[1]))
+        value = self._field(t, y * chart.kappa(t))
+        self._reach.see(value)
+        return value

@@ -1,0 +1,138 @@
+"""torchsde's adjoint, through its public API: rows to compare with, not parts to build on."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.noise import Noise
+from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.sde_chart import SDEChart, make_chart
+from gradbench.estimators import support
+from gradbench.estimators.leaves import Leaves, Reach
+from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
+from gradbench.estimators.settings import Settings
+from gradbench.samplers.base import ChartField
+from gradbench.samplers.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class TorchsdeAdjoint(Differentiable):
+    """torchsde's `sdeint_adjoint` of the reverse SDE, dy = F tau'(t) dt + (g / kappa) dW, on the sampler's noises.
+
+    Its clock is s in [0, N], one step a unit, t(s) being linear in t or in log-SNR as the grid is; the noise of step k
+    is W(k + 1) - W(k). method: `reversible_heun` with its own adjoint gives the exact gradient of its own chain;
+    `midpoint` (Stratonovich), `euler` and `milstein` (Ito) solve a continuous adjoint. chart: kappa and F, the time
+    chart being the equation as it is written in papers; with `euler` and a uniform-t grid it gives the chain of
+    `euler-maruyama`. Evaluations are counted as torchsde makes them, its checks included.
+
+    References: Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328.
+    """
+
+    method: str
+    chart: str
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_torchsde({"chart": self.chart}, traits)
+
+    def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
+        from torchsde import sdeint_adjoint
+
+        assert rollout.noise is not None
+        chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
+        assert isinstance(chart, SDEChart)
+        kind, adjoint = support.PAIRS[self.method]
+        leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
+        reach = Reach(leaves)
+        equation = _ReverseSDE(
+            ChartField(rollout.denoiser, chart), chart, _Clock(rollout), tuple(x_T.shape), kind, reach
+        )
+        ends = torch.tensor([0.0, float(rollout.steps)], dtype=x_T.dtype, device=x_T.device)
+        start = (x_T / chart.kappa(rollout.grid[0])).flatten(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            solution = sdeint_adjoint(
+                equation,
+                start,
+                ends,
+                bm=_path(rollout.noise, start),
+                method=self.method,
+                adjoint_method=adjoint,
+                dt=1.0,
+                adjoint_params=tuple(leaves),
+            )
+        assert isinstance(solution, Tensor)
+        settings.settle()
+        x_0 = (solution[-1] * chart.kappa(rollout.grid[-1])).reshape(x_T.shape)
+        return FirstOrder.apply(x_0, settings, reach)  # type: ignore[return-value]
+
+
+class _Clock:
+    """t(s) and dt/ds for s in [0, N], linear in t or in log-SNR, whichever the grid is uniform in."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        grid, self.steps = rollout.grid, rollout.steps
+        self.schedule: Schedule = rollout.denoiser.schedule
+        self.first, self.last = grid[0], grid[-1]
+        middle = grid[self.steps // 2]
+        self.in_t = abs(middle - (grid[0] + (grid[-1] - grid[0]) * (self.steps // 2) / self.steps)) < 1e-9
+
+    def __call__(self, s: float) -> tuple[float, float]:
+        if self.in_t:
+            pace = (self.last - self.first) / self.steps
+            return min(max(self.first + pace * s, self.last), self.first), pace
+        first, last = self.schedule.log_snr(self.first), self.schedule.log_snr(self.last)
+        t = self.schedule.t_of_log_snr(first + (last - first) * s / self.steps)
+        t = min(max(t, self.last), self.first)
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        slope = self.schedule.dalpha(t) / alpha - self.schedule.dsigma(t) / sigma  # d log-SNR / dt
+        return t, (last - first) / self.steps / slope
+
+
+class _ReverseSDE(torch.nn.Module):
+    """f and g for torchsde, of y (b, d) with a diagonal noise, in the clock s."""
+
+    noise_type = "diagonal"
+
+    def __init__(
+        self, field: ChartField, chart: SDEChart, clock: _Clock, shape: tuple[int, ...], kind: str, reach: Reach
+    ) -> None:
+        super().__init__()
+        self._reach = reach
+        self._field, self._chart, self._clock, self._shape, self.sde_type = field, chart, clock, shape, kind
+
+    def f(self, s: Tensor, y: Tensor) -> Tensor:
+        t, pace = self._clock(float(s))
+        kappa = self._chart.kappa(t)
+        x = (y * kappa).reshape(self._shape)
+        value = self._field(t, x)
+        self._reach.see(value)
+        return value.flatten(1) * (self._chart.pace(t) / kappa**2 * pace)
+
+    def g(self, s: Tensor, y: Tensor) -> Tensor:
+        t, pace = self._clock(float(s))
+        return torch.full_like(y, self._chart.diffusion(t) * abs(pace) ** 0.5)
+
+
+def _path(noise: Noise, start: Tensor) -> Any:
+    """The sampler's noises as a Brownian motion of torchsde: the increment over [k, k + 1] is that of step k."""
+    from torchsde import BaseBrownian
+
+    class Path(BaseBrownian):
+        shape = tuple(start.shape)  # type: ignore[assignment]
+        dtype, device = start.dtype, start.device  # type: ignore[assignment]
+        levy_area_approximation = "none"  # type: ignore[assignment]
+
+        def __call__(self, ta: Any, tb: Any = None, return_U: bool = False, return_A: bool = False) -> Tensor:
+            k = round(float(ta))
+            if tb is None or abs(float(ta) - k) > 1e-6 or abs(float(tb) - k - 1) > 1e-6 or return_U or return_A:
+                raise ValueError(f"the path has increments of whole steps only, got [{float(ta)}, {tb}]")
+            return noise(k).flatten(1)
+
+        def __repr__(self) -> str:
+            return "Path of the sampler's noises"
+
+    return Path()

@@ -1,0 +1,1 @@
+"""Gradients as means over draws: score functions and zeroth-order methods."""

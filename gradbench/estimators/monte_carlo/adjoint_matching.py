@@ -1,0 +1,71 @@
+"""Adjoint matching: a regression of the model's drift on the adjoint of the base model, at the base model itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.estimators import support
+from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.samplers.base import State
+from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.stochastic import StochasticRule
+
+
+def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor) -> list[Tensor]:
+    """a_0..a_N, (b, *x) each: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1} of the base model, no leaf's gradient."""
+    rule, none = rollout.rule, Totals([])
+    assert isinstance(rule, StochasticRule)
+    found = [cotangent]
+    for k in reversed(range(rollout.steps)):
+        interval = rollout.interval(k)
+        (a,) = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], [found[-1]], none)
+        found.append(torch.zeros_like(cotangent) if a is None else a)
+    return found[::-1]
+
+
+def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Tensor:
+    """|(mean - base)/std + std a|^2 / 2, summed: its gradient where mean = base is (d mean/d theta)^T a."""
+    return 0.5 * ((mean - base) / std + std * adjoint).square().sum()
+
+
+@dataclass(frozen=True)
+class AdjointMatching(Drawn):
+    """The gradient of the adjoint-matching loss at the base model: sum over steps of |(mean - base)/s + s a|^2 / 2.
+
+    There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes
+    that of its `start`. Away from the base model the loss pulls towards the law tilted by exp(-L), not towards the
+    least L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861.
+    """
+
+    index: str
+    draws: int | None = None
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_matching({}, traits)
+
+    def block(self, block: Block) -> Answer:
+        rollout, problem, rule = block.rollout, block.problem, block.rollout.rule
+        assert isinstance(rule, StochasticRule)
+        calls, states = problem.denoiser.calls, [rollout.start(block.x_T)]
+        with torch.no_grad():
+            for k in range(rollout.steps):
+                states.append(rollout.step(k, states[-1]))
+        forward = problem.denoiser.calls - calls
+        x_0 = states[-1][0]
+        with torch.enable_grad():
+            end = x_0.detach().requires_grad_()
+            value = block.value(end).sum()
+        (cotangent,) = torch.autograd.grad(value, end)
+        adjoint, totals = lean_adjoint(rollout, states, cotangent), Totals(problem.wrt)
+        for k in range(rollout.steps) if problem.wrt else ():
+            interval = rollout.interval(k)
+            std = rule.spread(interval) or 1.0  # the gradient at the base model does not depend on it
+            with torch.enable_grad():
+                (mean,) = rule.mean(rollout.field, states[k], interval)
+                loss = matching_loss(mean, mean.detach(), std, adjoint[k + (self.index == "end")])
+            totals.add(torch.autograd.grad(loss, problem.wrt, allow_unused=True))
+        return Answer(adjoint[0], totals.values, x_0, value.item(), forward)

@@ -1,0 +1,74 @@
+"""DDPO: the clipped policy gradient of denoising diffusion policy optimisation, as one gradient estimate."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradbench.estimators.monte_carlo.base import Block
+from gradbench.estimators.monte_carlo.score_function import ScoreFunction
+from gradbench.samplers.base import State
+from gradbench.samplers.stochastic import StochasticRule
+
+
+@dataclass(frozen=True)
+class DDPO(ScoreFunction):
+    """With the reward r = -L, the ratio of a step rho = exp(lp - lp_old) and its log-probability averaged over D
+    numbers,
+
+        loss = mean over samples and steps of max(-A rho, -A clip(rho, 1 - clip, 1 + clip)).
+
+    A = (r - mean)/(std + 1e-6) by the statistics of the prompt (all draws of a block, the condition being one), or with
+    `statistics=group` (Flow-GRPO) less the mean of the draws of the same x_T and over the std of all; |A| <=
+    advantage_clip. scale: `released` is the gradient of that loss, which the mean over D, the mean over steps and the
+    division by std make (D N std) times smaller than the gradient of E[L]; `summed` undoes the three. stale: the
+    samples come from leaves moved by this much, relative to their size, in a random direction of the block: 0 is the
+    first update after sampling, where rho = 1 and nothing is clipped.
+
+    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO,
+    arXiv:2505.05470.
+    """
+
+    clip: float
+    advantage_clip: float
+    statistics: str
+    scale: str
+    stale: float
+    draws: int | None = None
+
+    def advantage(self, values: Tensor, size: int) -> Tensor:
+        grouped = values.unflatten(0, (size, -1))
+        centre = grouped.mean(0) if self.statistics == "group" else values.mean()
+        spread = values.std() + (1e-4 if self.statistics == "group" else 1e-6)
+        advantage = ((grouped - centre) / spread).clamp(-self.advantage_clip, self.advantage_clip).flatten()
+        return advantage * spread if self.scale == "summed" else advantage
+
+    def run(self, block: Block) -> tuple[list[State], Tensor]:
+        if not self.stale:
+            return super().run(block)
+        leaves = block.problem.wrt
+        kept = [leaf.detach().clone() for leaf in leaves]
+        try:
+            for leaf in leaves:
+                step = torch.from_numpy(block.random.standard_normal(tuple(leaf.shape))).to(leaf)
+                leaf.add_(step, alpha=self.stale * (leaf.norm().item() / leaf.numel() ** 0.5))
+            return super().run(block)
+        finally:
+            for leaf, value in zip(leaves, kept, strict=True):
+                leaf.copy_(value)
+
+    def score(self, block: Block, k: int, states: list[State], advantages: Tensor) -> Tensor:
+        rollout, size = block.rollout, block.x_T[0].numel()
+        share = 1.0 if self.scale == "summed" else 1 / (size * rollout.steps)
+        if not self.stale:
+            return share * super().score(block, k, states, advantages)
+        rule, interval = rollout.rule, rollout.interval(k)
+        assert isinstance(rule, StochasticRule) and interval.noise is not None
+        with torch.no_grad():
+            (mean, *_), std = rule.transition(rollout.field, states[k], interval)
+        z, old = (states[k + 1][0] - mean) / std, interval.noise
+        ratio = torch.exp((old.flatten(1).square().sum(1) - z.flatten(1).square().sum(1)) / (2 * size))
+        # the reward's advantage is -advantages: a sample that it would push further out of the clip has no gradient
+        clipped = torch.where(advantages < 0, ratio > 1 + self.clip, ratio < 1 - self.clip)
+        weight = share * advantages * ratio * (~clipped)
+        return weight.reshape(-1, *[1] * (z.ndim - 1)) * z

@@ -1,0 +1,37 @@
+"""The half-order estimator: score functions, with a short sub-chain of each draw differentiated through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradbench.estimators import support
+from gradbench.estimators.monte_carlo.base import Block
+from gradbench.estimators.monte_carlo.score_function import Reinforce
+
+
+@dataclass(frozen=True)
+class RecursiveLikelihoodRatio(Reinforce):
+    """RLR: the last step by the gradient of L, a sub-chain of h steps by the score of the step after it, the others by
+    their own scores,
+
+        (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum of A grad log f(z_i),
+
+    the place j uniform over all that fit. Unbiased for every h.
+
+    References: Ren et al., 2025, Half-order fine-tuning for diffusion model, arXiv:2502.00639.
+    """
+
+    baseline: str | None = "loo"
+    draws: int | None = None
+    h: int = 3
+
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        return support.refuse_rlr({"h": self.h}, traits)
+
+    def pathwise(self, block: Block) -> np.ndarray:
+        steps, samples = block.rollout.steps, len(block.x_T)
+        place = block.random.integers(self.h, steps - 1, samples)
+        k = np.arange(steps)[:, None]
+        return ((k >= place - self.h) & (k < place)) | (k == steps - 1)

@@ -1,0 +1,188 @@
+"""Estimators that move the leaves instead of differentiating: zeroth order, and first order in forward mode.
+
+Every draw has a direction of its own over all targets, x_T included, and noises of its own. Analytic laws take the
+draws of a block side by side (torch.func.vmap), networks one after the other.
+"""
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gradbench.diffusion.denoiser import NetworkDenoiser
+from gradbench.diffusion.noise import RecordedNoise
+from gradbench.estimators.base import GradientEstimate, GradientEstimator
+from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.problems.problem import Problem
+
+Value = Callable[..., Tensor]  # of (noises, x_T, *leaves): L, summed over the batch
+
+
+@contextlib.contextmanager
+def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the module and its submodules hold `tensors` wherever they held `leaves`."""
+    places = []
+    for part in module.modules():
+        for home in (part._parameters, part._buffers, vars(part)):
+            for key, held in list(home.items()):
+                if isinstance(held, Tensor):
+                    places += [
+                        (home, key, held, new) for leaf, new in zip(leaves, tensors, strict=True) if held is leaf
+                    ]
+    for home, key, _, new in places:
+        home[key] = new  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for home, key, old, _ in places:
+            home[key] = old
+
+
+def value_of(problem: Problem) -> Value:
+    """L as a function of noises (N, b, *x) or None, x_T (b, *x) and the leaves."""
+
+    def value(noise: Tensor | None, x_T: Tensor, *tensors: Tensor) -> Tensor:
+        rollout = replace(problem.rollout, noise=None if noise is None else RecordedNoise(noise))
+        with swapped(problem.denoiser, problem.wrt, tensors):
+            return problem.objective(rollout.sample(x_T)).sum()
+
+    return value
+
+
+class Perturbed(Drawn):
+    """One number a draw, the slope of L along its direction, times the direction."""
+
+    @abstractmethod
+    def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        """Directions of every draw, of mean 0 and covariance 1."""
+
+    @abstractmethod
+    def slope(self, value: Value, noise: Tensor | None, point: list[Tensor], along: list[Tensor]) -> Tensor:
+        """dL along a direction, at one draw's noises."""
+
+    def block(self, block: Block) -> Answer:
+        problem, size = block.problem, block.size
+        wanted = "x_T" in problem.targets
+        point = [problem.x_T, *[leaf.detach() for leaf in problem.wrt]]
+        along = [torch.from_numpy(self.direction((size, *p.shape), block.random)).to(p) for p in point]
+        if not wanted:
+            along[0] = torch.zeros_like(along[0])
+        noise = _noises(block)
+        calls, value = problem.denoiser.calls, value_of(problem)
+
+        def one(noise: Tensor | None, *directions: Tensor) -> Tensor:
+            return self.slope(value, noise, point, list(directions))
+
+        # each draw is a chain of the samples themselves
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), problem.denoiser.repeated(1):
+            if isinstance(problem.denoiser, NetworkDenoiser):
+                slopes = [one(None if noise is None else noise[j], *(a[j] for a in along)) for j in range(size)]
+                slope = torch.stack(slopes)
+            else:
+                slope = torch.func.vmap(one, in_dims=(None if noise is None else 0, *[0] * len(along)))(noise, *along)
+            made = problem.denoiser.calls - calls
+            forward = made // size if isinstance(problem.denoiser, NetworkDenoiser) else made
+            first = replace(problem.rollout, noise=None if noise is None else RecordedNoise(noise[0]))
+            x_0 = first.sample(problem.x_T)
+            problem.denoiser.calls = calls + forward  # those of one draw: neither its neighbours' nor those for x_0
+            objective = size * problem.objective(x_0).sum().item()
+        grads = [torch.einsum("m,m...->m...", slope, a) for a in along]
+        x_T = grads[0].flatten(0, 1) if wanted else None
+        return Answer(x_T, [g.sum(0) for g in grads[1:]], x_0, objective, forward)
+
+
+def _noises(block: Block) -> Tensor | None:
+    """The noises of every draw, (size, N, b, *x), or None."""
+    noise, size = block.rollout.noise, block.size
+    if noise is None:
+        return None
+    return torch.stack([noise(k).unflatten(0, (size, -1)) for k in range(block.rollout.steps)], 1)
+
+
+def _moved(point: Sequence[Tensor], along: Sequence[Tensor], by: float) -> list[Tensor]:
+    return [p + by * a for p, a in zip(point, along, strict=True)]
+
+
+@dataclass(frozen=True)
+class SPSA(Perturbed):
+    """(L(p + c d) - L(p - c d)) / (2c) d with signs d = +-1 at random, both sides on the same noises.
+
+    References: Spall, 1992, IEEE Transactions on Automatic Control 37.
+    """
+
+    c: float
+    draws: int | None = None
+
+    def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        return 2.0 * random.integers(0, 2, shape) - 1.0
+
+    def slope(self, value: Value, noise: Tensor | None, point: list[Tensor], along: list[Tensor]) -> Tensor:
+        return (value(noise, *_moved(point, along, self.c)) - value(noise, *_moved(point, along, -self.c))) / (
+            2 * self.c
+        )
+
+
+@dataclass(frozen=True)
+class EvolutionStrategies(SPSA):
+    """The same with normal directions: antithetic evolution strategies of spread c.
+
+    References: Salimans et al., 2017, arXiv:1703.03864 (mirrored sampling).
+    """
+
+    def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        return random.standard_normal(shape)
+
+
+@dataclass(frozen=True)
+class ForwardGradient(Perturbed):
+    """(grad L . d) d with a normal direction, the slope by forward-mode differentiation: no tape at all.
+
+    References: Baydin et al., 2022, Gradients without backpropagation, arXiv:2202.08587.
+    """
+
+    draws: int | None = None
+
+    def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        return random.standard_normal(shape)
+
+    def slope(self, value: Value, noise: Tensor | None, point: list[Tensor], along: list[Tensor]) -> Tensor:
+        return torch.func.jvp(lambda *tensors: value(noise, *tensors), tuple(point), tuple(along))[1]
+
+
+@dataclass(frozen=True)
+class FiniteDifferences(GradientEstimator):
+    """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) for every i: 2 chains a number. A last resort."""
+
+    c: float
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        value, own = value_of(problem), problem.rollout.noise
+        noise = None if own is None else torch.stack([own(k) for k in range(problem.steps)])
+        point = [problem.x_T, *[leaf.detach() for leaf in problem.wrt]]
+        calls = problem.denoiser.calls
+        grads: list[Tensor | None] = []
+        with torch.no_grad():
+            x_0 = problem.rollout.sample(problem.x_T)
+            forward = problem.denoiser.calls - calls
+            for place, tensor in enumerate(point):
+                if not place and "x_T" not in problem.targets:
+                    grads.append(None)
+                    continue
+                found = torch.zeros_like(tensor).flatten()
+                for i in range(found.numel()):
+                    sides = []
+                    for sign in (1.0, -1.0):
+                        moved = tensor.clone()
+                        moved.view(-1)[i] += sign * self.c
+                        sides.append(value(noise, *point[:place], moved, *point[place + 1 :]))
+                    found[i] = (sides[0] - sides[1]) / (2 * self.c)
+                grads.append(found.reshape(tensor.shape))
+        found_grads = problem.gradients(grads[0], grads[1:])
+        number = problem.objective(x_0).sum().item()
+        backward = problem.denoiser.calls - calls - forward
+        return GradientEstimate(found_grads, x_0, number, forward, backward, vjps=0)

@@ -1,0 +1,70 @@
+"""What one draw of a random truncation costs: the mean, over the law of its plans, of one trajectory's evaluations.
+
+Counted, not derived: every plan is carried out on a chain of the same rule with one number for a state and for a
+parameter, at whose denoiser the evaluations and the pulls are the same. Counts are linear in independent step masks,
+whose expectations stand for them, as in the cubature.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
+from gradbench.diffusion.noise import RecordedNoise
+from gradbench.diffusion.schedule import Schedule
+from gradbench.estimators.pathwise.truncation import Law, Plan
+from gradbench.samplers.rollout import Rollout
+
+Truncate = Callable[[Rollout, Plan, Tensor, Sequence[Tensor]], Tensor]
+
+
+class _Counter(Denoiser):
+    """theta x, in every parametrisation."""
+
+    def __init__(self, schedule: Schedule, trained: bool) -> None:
+        super().__init__(schedule)
+        self.theta = nn.Parameter(torch.ones(()), trained)
+
+    def predict(self, x: Tensor, t: float) -> Prediction:
+        return ExactPrediction(lambda: self.theta * x, lambda: self.theta * x, 1.0, 1.0)
+
+
+def mean_cost(rollout: Rollout, law: Law, truncate: Truncate, x_T: bool, leaves: bool) -> tuple[float, float, float]:
+    """E[forward evaluations], E[backward evaluations] and E[VJPs] of one trajectory, over the law's plans.
+
+    x_T, leaves: whether the gradients of x_T and of the shared leaves are asked for.
+    """
+    noise = None if rollout.noise is None else RecordedNoise(torch.zeros(rollout.steps, 1, 1))
+
+    def count(plan: Plan) -> np.ndarray:
+        counter = _Counter(rollout.denoiser.schedule, leaves)
+        chain = replace(rollout, denoiser=counter, noise=noise)
+        start = torch.zeros(1, 1, requires_grad=x_T)
+        with torch.enable_grad():
+            x_0 = truncate(chain, plan, start, list(counter.parameters()))
+        forward = counter.calls
+        if x_0.requires_grad:
+            wanted = [leaf for leaf in (start, counter.theta) if leaf.requires_grad]
+            torch.autograd.grad(x_0.sum(), wanted, allow_unused=True)
+        return np.array([forward, counter.calls - forward, counter.pulled], float)
+
+    total = np.zeros(3)
+    for weight, plan in law.mixture(rollout.steps):
+        total += weight * _expected(count, plan)
+    forward, backward, pulls = (round(float(value), 9) for value in total)
+    return forward, backward, pulls
+
+
+def _expected(count: Callable[[Plan], np.ndarray], plan: Plan) -> np.ndarray:
+    """The count of a plan of one sample, each fractional step of which is active with that probability."""
+    chances = plan.active[:, 0]
+    certain = replace(plan, active=(plan.active == 1).astype(float))
+    found = base = count(certain)
+    for k in np.flatnonzero((chances > 0) & (chances < 1)):
+        active = certain.active.copy()
+        active[k] = 1.0
+        found = found + chances[k] * (count(replace(certain, active=active)) - base)
+    return found

@@ -1,0 +1,229 @@
+"""Pullbacks: how the cotangent of x_0 crosses the chain, given the states that a recovery brings back.
+
+`Transpose` is exact for the sampler that was run (discretise, then optimise). `ContinuousAdjoint` solves the adjoint
+equation of the flow by a rule in a chart (optimise, then discretise): with a_y = kappa dL/dx,
+
+    da_y/dtau = -(dF/dy)^T a_y,      da_p/dtau = -(dF/dp)^T a_y,      from tau_N back to tau_0.
+
+References: Chen et al., 2018, Neural ordinary differential equations, arXiv:1806.07366, algorithm 1.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.sde_chart import make_chart
+from gradbench.estimators.pathwise.recovery import Trajectory
+from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
+from gradbench.samplers.multistep import TwoStep
+
+
+class Totals:
+    """Gradients of the shared leaves, added up in place; one that nothing was added to is None at the end."""
+
+    def __init__(self, wrt: Sequence[Tensor]) -> None:
+        self.wrt = wrt
+        self.values: list[Tensor | None] = [None] * len(wrt)
+
+    def add(self, grads: Sequence[Tensor | None], scale: float = 1.0) -> None:
+        """totals += scale * grads."""
+        for i, grad in enumerate(grads):
+            if grad is not None:
+                total = self.values[i]
+                total = torch.zeros_like(self.wrt[i]) if total is None else total
+                self.values[i] = total.add_(grad, alpha=scale)
+
+
+class Pullback(ABC):
+    """Takes dL/dx_0 (b, *x) to dL/dx_T (b, *x) and to the gradients of `wrt`."""
+
+    @abstractmethod
+    def sweep(
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """One backward pass over the trajectory that led from x_T to x_0."""
+
+
+@dataclass(frozen=True)
+class Transpose(Pullback):
+    """Each step that was taken is taken again on a tape of its own, and transposed."""
+
+    def sweep(
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        totals, rollout, witness = Totals(wrt), trajectory.rollout, trajectory.ambient.witness()
+        carried: Sequence[Tensor | None] = (cotangent,)
+        n = rollout.steps
+        state = trajectory.at(n)
+
+        def step(inputs: State) -> State:
+            after = trajectory.step(k, inputs, wrt)
+            if trajectory.visited:
+                witness.compare(k, after, taken, inputs)
+            return after
+
+        def start(inputs: State) -> State:
+            first = rollout.start(*inputs)
+            trajectory.arrive(state, first)
+            return first
+
+        with trajectory.ambient.replay(n):
+            carried = pull(lambda s: (rollout.finish(s),), state, carried, totals)
+        for k in reversed(range(n)):
+            taken, state = state, trajectory.at(k)
+            with trajectory.ambient.replay(k):
+                carried = pull(step, state, carried, totals)
+        with trajectory.ambient.replay():
+            (result,) = pull(start, (x_T,), carried, totals)
+        witness.check()
+        return (torch.zeros_like(x_T) if result is None else result), totals.values
+
+
+def pull(
+    link: Callable[[State], State],
+    state: State,
+    cotangents: Sequence[Tensor | None],
+    totals: Totals,
+    scale: float = 1.0,
+) -> list[Tensor | None]:
+    """The cotangents of `state` from those of link(state); the shared leaves' gradients go to the totals, scaled."""
+    with torch.enable_grad():
+        inputs = tuple(s.detach().requires_grad_() for s in state)
+        outputs = link(inputs)
+    pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None and o.requires_grad]
+    if not pairs:
+        return [None] * len(inputs)
+    grads = torch.autograd.grad([o for o, _ in pairs], [*inputs, *totals.wrt], [c for _, c in pairs], allow_unused=True)
+    totals.add(grads[len(inputs) :], scale)
+    return list(grads[: len(inputs)])
+
+
+@dataclass(frozen=True)
+class ContinuousAdjoint(Pullback):
+    """One step of `rule` in `chart` an interval of the backward grid, for the pair (x, a) and the shared gradients.
+
+    steps: the number M of backward steps, None for M = N; see `backward_grid`. It sees only times and positions, never
+    a rule's history, and so works behind every sampler. Behind a stochastic chain the equation is that of the reverse
+    SDE on the same path: the drift of the chart's SDE twin, and no noise, for the diffusion does not depend on x.
+    References: Li et al., 2020, arXiv:2001.01328, section 3.
+    """
+
+    chart: str
+    rule: Rule
+    steps: int | None = None
+
+    def sweep(
+        self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        totals, rollout = Totals(wrt), trajectory.rollout
+        trajectory.ambient.witness()
+        name = self.chart if rollout.noise is None else f"{self.chart}-sde"
+        chart = make_chart(name, rollout.denoiser.schedule)
+        field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
+        places = backward_grid(rollout.grid, self.steps or rollout.steps)
+        interval = None
+        with trajectory.ambient.replay():
+            trajectory.at(rollout.steps)
+            state = self.rule.start(field, (x_0, cotangent))
+            for (t, _), (s, k) in zip(places, places[1:], strict=False):
+                interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
+                (x, a), *history = self.rule.step(field, state, interval)
+                if k:  # the state at a time of the sampler's grid; at the noisy end it is not needed
+                    x = trajectory.at(k, (x,))[0]
+                state = ((x, a), *history)
+        assert interval is not None
+        return self.rule.finish(field, state, interval)[1], totals.values
+
+
+def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | None]]:
+    """M + 1 times from the clean end to the noisy one, each with its index where it is one of the sampler's grid.
+
+    M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
+    """
+    n, places = len(grid) - 1, []
+    for j in range(steps, -1, -1):
+        if steps <= n or j * n % steps == 0:
+            k = round(j * n / steps)
+            places.append((grid[k], k))
+        else:
+            k = j * n // steps
+            places.append((grid[k] + (j * n / steps - k) * (grid[k + 1] - grid[k]), None))
+    return places
+
+
+@dataclass(frozen=True)
+class AdjointField:
+    """Slopes of the adjoint system at (x, a), a = dL/dx: those of x, of a_y = kappa a and of the shared gradients.
+
+    One evaluation of the field gives F, and one pullback of -a_y through it both (dF/dy)^T a_y and (dF/dp)^T a_y.
+    """
+
+    field: ChartField
+    wrt: tuple[Tensor, ...]
+
+    def __call__(self, t: float, point: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
+        kappa = self.field.chart.kappa(t)
+        with torch.enable_grad():
+            x = point[0].detach().requires_grad_()
+            slope = self.field(t, x)
+        grads = torch.autograd.grad(slope, (x, *self.wrt), -kappa * point[1], allow_unused=True)
+        grad_x = torch.zeros_like(x) if grads[0] is None else grads[0]
+        return slope.detach(), kappa * grad_x, *grads[1:]
+
+
+@dataclass(frozen=True)
+class AdjointInterval(Interval):
+    """The chart's arithmetic for (x, a): x scales with kappa, a with 1/kappa, and the shared gradients not at all.
+
+    The shared gradients are pure quadratures: no field reads them, so what a step adds to its end goes to the totals
+    in place, and no stage holds them.
+    """
+
+    totals: Totals | None = None
+
+    def carry(self, point: Any, c: float = 1.0) -> Any:
+        x, a = point
+        ratio = 1.0 if c == 0.0 else self.ratio(c)
+        return x * ratio, a / ratio
+
+    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+        (x, a), (slope_x, slope_a, *shared) = point, slope
+        if self.totals is not None:
+            self.totals.add(shared, self.h * weight)
+        kappa = self.chart.kappa(self.time(c))
+        return (
+            torch.add(x, slope_x, alpha=self.reach(c) * weight),
+            torch.add(a, slope_a, alpha=self.h / kappa * weight),
+        )
+
+    def recall(self, slope: Any) -> Any:
+        return slope[:2]
+
+    def part(self, c0: float, c1: float) -> "AdjointInterval":
+        own = None if self.totals is None else Totals(self.totals.wrt)
+        return replace(self, t0=self.time(c0), t1=self.time(c1), totals=own)
+
+    def accept(self, part: Interval) -> None:
+        if isinstance(part, AdjointInterval) and self.totals is not None and part.totals is not None:
+            self.totals.add(part.totals.values)
+
+
+@dataclass(frozen=True)
+class StateByEuler(Rule):
+    """An adjoint rule whose state steps by Euler's rule, from the slope that the adjoint's own evaluation gave.
+
+    For a rule of one evaluation a step, with the history (slope,).
+    """
+
+    base: TwoStep
+    order = 1
+    stages = 1
+
+    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+        (_, a), slope = self.base.step(field, state, interval)
+        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.reach())
+        return (x, a), slope

@@ -1,0 +1,1 @@
+"""What is differentiated: cases, and the problems that they make."""

@@ -1,0 +1,68 @@
+"""Gradients by target, and the distance between two of them."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Gradient = Tensor | tuple[Tensor, ...]  # of the parameters a tuple, of x_T and the condition one tensor
+
+
+class Gradients(dict[str, Gradient]):
+    """Gradients of L by target: x_T (b, *x), condition and parameters (a tuple), in this order; what is not known is
+    not there.
+    """
+
+    def tensors(self, target: str) -> tuple[Tensor, ...]:
+        """The tensors of one target's gradient."""
+        return tensors_of(self[target])
+
+    def flat(self, target: str) -> Tensor:
+        """One target's gradient as one float64 vector on the CPU."""
+        return flatten(self[target])
+
+    def norm(self, target: str) -> float:
+        """The Euclidean norm of one target's gradient."""
+        return self.flat(target).norm().item()
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Gradients":
+        """function(tensor) in place of every tensor."""
+        return Gradients(
+            (target, tuple(map(function, gradient)) if isinstance(gradient, tuple) else function(gradient))
+            for target, gradient in self.items()
+        )
+
+    def disagreement(self, other: "Gradients") -> float:
+        """The largest relative error, over this one's targets, of the other's gradients."""
+        return max(relative_error(other[target], gradient) for target, gradient in self.items())
+
+    @staticmethod
+    def stacked(parts: Sequence["Gradients"], function: Callable[[Tensor], Tensor]) -> "Gradients":
+        """function(stack) of every tensor, stacked over the parts along a new first dimension."""
+        columns = {target: zip(*(part.tensors(target) for part in parts), strict=True) for target in parts[0]}
+        found = {target: tuple(function(torch.stack(own)) for own in column) for target, column in columns.items()}
+        return Gradients(
+            (target, found[target] if isinstance(gradient, tuple) else found[target][0])
+            for target, gradient in parts[0].items()
+        )
+
+
+def tensors_of(gradient: Gradient) -> tuple[Tensor, ...]:
+    """The tensors of one gradient."""
+    return gradient if isinstance(gradient, tuple) else (gradient,)
+
+
+def flatten(gradient: Gradient) -> Tensor:
+    """A gradient as one float64 vector on the CPU."""
+    return torch.cat([part.detach().to("cpu", torch.float64).flatten() for part in tensors_of(gradient)])
+
+
+def relative_error(got: Gradient, expected: Gradient) -> float:
+    """|got - expected| / |expected| in the Euclidean norm; where the reference is zero 0 if got is too, else infinity.
+
+    A gradient is one vector: the whole batch together, and for parameters all tensors together.
+    """
+    g, e = flatten(got), flatten(expected)
+    distance, norm = (g - e).norm().item(), e.norm().item()
+    return distance / norm if norm else (math.inf if distance else 0.0)

@@ -1,0 +1,208 @@
+"""A problem: everything that an estimator may see, and the references that its answer is measured against."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from gradbench import checks
+from gradbench.diffusion.denoiser import Denoiser
+from gradbench.diffusion.grid import tells, tiles
+from gradbench.diffusion.precision import precision_of
+from gradbench.diffusion.schedule import ends_of
+from gradbench.diffusion.wiener import LEVELS
+from gradbench.problems.gradients import Gradient, Gradients
+from gradbench.problems.spec import TARGETS
+from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.spec import SamplerSpec
+
+Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L is their sum
+
+
+def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
+    """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
+    if not isinstance(targets, Sequence):
+        raise ValueError(f"targets must be names of {', '.join(available)}, got {targets!r}")
+    given = (targets,) if isinstance(targets, str) else tuple(targets)
+    for name in given:
+        checks.one_of("target", name, available)
+    if not given:
+        raise ValueError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
+    return tuple(name for name in TARGETS if name in given)
+
+
+def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
+    """The sampler's traits, the steps, targets, the name of the network's dtype, the ends of the time range, whether
+    the steps tile it, and whether its stops tell the network other times than their own.
+    """
+    ends = {
+        **ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1]),
+        "tiled": tiles(rollout.grid),
+        "told": tells(rollout.grid),
+    }
+    dtype = str(precision_of(getattr(rollout.denoiser, "network", rollout.denoiser), x_T.dtype)).removeprefix("torch.")
+    return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
+
+
+class Expectation(NamedTuple):
+    """The gradient of E[L] over the step noises, mean (b, d) and covariance (d, d) of x_0 given x_T, and E[L]."""
+
+    grads: Gradients
+    mean: Tensor
+    covariance: Tensor
+    value: float
+
+
+class Answers(Protocol):
+    """What knows the right answers of a problem: the package `gradbench.references`."""
+
+    def flow_gradient(self, problem: "Problem") -> Gradients | None: ...
+
+    def path_gradient(self, problem: "Problem", levels: int) -> Gradients | None: ...
+
+    def sampler_gradient(self, problem: "Problem") -> Gradients: ...
+
+    def expected_gradient(self, problem: "Problem", of: str) -> Gradients | None: ...
+
+    def expectation(self, problem: "Problem", of: str) -> Expectation | None: ...
+
+
+@dataclass
+class Problem:
+    """Differentiate L = sum_b objective(x_0)_b through `rollout`, from x_T, with respect to `targets`.
+
+    x_T (b, *x); condition and parameters are the leaves that the denoiser reads, shared by the batch, so that their
+    gradients are sums over it. `flow`, where the exact flow is known, maps x_T to x_0 on a tape that reaches the same
+    leaves. draws: how many an estimator that draws takes where it is not told. reference_dtype: what references are
+    computed in; float32 for networks that float64 would take too long or too much memory for.
+    """
+
+    answers: ClassVar[Answers]  # registered by gradbench.references, which stands on problems
+
+    denoiser: Denoiser
+    sampler: SamplerSpec
+    steps: int
+    t_max: float
+    t_min: float
+    x_T: Tensor
+    objective: Objective
+    targets: tuple[str, ...]
+    condition: Tensor | None = None
+    parameters: tuple[Tensor, ...] = ()
+    seed: int = 0
+    noise: Tensor | str = "keyed"
+    draws: int = 1024
+    flow: Callable[["Problem", Tensor], Tensor] | None = None
+    reference_dtype: torch.dtype = torch.float64
+    rollout: Rollout = field(init=False)
+
+    def __post_init__(self) -> None:
+        checks.positive_integer("steps", self.steps)
+        held = {"x_T": True, "condition": self.condition is not None, "parameters": bool(self.parameters)}
+        self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]])
+        for leaf in (self.condition, *self.parameters):
+            if leaf is not None:
+                leaf.requires_grad_(
+                    "condition" in self.targets if leaf is self.condition else "parameters" in self.targets
+                )
+        self.rollout = self.sampler.rollout(
+            self.denoiser, self.steps, self.t_max, self.t_min, self.x_T, self.seed, self.noise
+        )
+
+    @property
+    def traits(self) -> dict[str, object]:
+        """What an estimator's `supports` is told."""
+        return traits_of(self.sampler, self.rollout, self.targets, self.x_T)
+
+    @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """The condition, if there is one, and the parameters, whether their gradient is asked for or not."""
+        return (*(() if self.condition is None else (self.condition,)), *self.parameters)
+
+    def of(self, target: str) -> tuple[Tensor, ...]:
+        """The tensors that a target stands for; none for a name that is no target."""
+        condition = () if self.condition is None else (self.condition,)
+        return {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}.get(target, ())
+
+    @property
+    def wrt(self) -> tuple[Tensor, ...]:
+        """The leaves besides x_T whose gradient is asked for: the condition first, then the parameters."""
+        condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()
+        return (*condition, *(self.parameters if "parameters" in self.targets else ()))
+
+    def gradients(self, x_T: Tensor | None, wrt: Sequence[Tensor | None]) -> Gradients:
+        """Gradients by target, from that of x_T and those of `wrt`; what is None is absent."""
+        rest = list(wrt)
+        found: dict[str, Gradient | None] = {"x_T": x_T if "x_T" in self.targets else None}
+        if "condition" in self.targets:
+            found["condition"] = rest.pop(0)
+        if any(g is not None for g in rest):
+            pairs = zip(rest, self.parameters, strict=True)
+            found["parameters"] = tuple(torch.zeros_like(p) if g is None else g for g, p in pairs)
+        return Gradients((name, value) for name, value in found.items() if value is not None)
+
+    def differentiate(self, sample: Callable[[Tensor], Tensor]) -> tuple[Gradients, Tensor, float]:
+        """Gradients of L(sample(x_T)), x_0 and L, by automatic differentiation of a `sample` that is on the tape."""
+        kept: list[Tensor] = []
+
+        def value(x_T: Tensor) -> Tensor:
+            kept.append(sample(x_T))
+            return self.objective(kept[0]).sum()
+
+        grads, number = self.differentiate_value(value)
+        return grads, kept[0].detach(), number
+
+    def differentiate_value(self, value: Callable[[Tensor], Tensor]) -> tuple[Gradients, float]:
+        """Gradients of value(x_T), a scalar on the tape, and the scalar."""
+        x_T = self.x_T.detach().requires_grad_("x_T" in self.targets)
+        with torch.enable_grad():
+            result = value(x_T)
+        inputs = [x_T, *self.wrt] if x_T.requires_grad else list(self.wrt)
+        grads = list(torch.autograd.grad(result, inputs, allow_unused=True))
+        return self.gradients(grads.pop(0) if x_T.requires_grad else None, grads), result.item()
+
+    def flow_gradient(self) -> Gradients | None:
+        """Gradient of L of the exact flow, see `gradbench.references.flow`; None where it is not known."""
+        return self.answers.flow_gradient(self)
+
+    def path_gradient(self, levels: int = LEVELS) -> Gradients | None:
+        """Gradient of L of the exact reverse SDE on this problem's Wiener path, resolved into 2^levels cells."""
+        return self.answers.path_gradient(self, levels)
+
+    def sampler_gradient(self) -> Gradients:
+        """Gradient of L of the chain that is run, at its noises, see `gradbench.references.sampler`."""
+        return self.answers.sampler_gradient(self)
+
+    def expected_gradient(self, of: str = "sampler") -> Gradients | None:
+        """Gradient of E[L] over the step noises, see `gradbench.references.expected`; None where it is not known."""
+        return self.answers.expected_gradient(self, of)
+
+    def expectation(self, of: str = "sampler") -> Expectation | None:
+        """The same with the moments of x_0 given x_T and the value of E[L]."""
+        return self.answers.expectation(self, of)
+
+    def to(self, dtype: torch.dtype) -> "Problem":
+        """A copy whose values are this problem's, rounded as they are, in another floating type."""
+        noise, own = self.noise, self.rollout.noise
+        if own is not None:
+            noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype)
+        return self.mapped(lambda t: t.to(dtype) if t.is_floating_point() else t, noise)
+
+    def mapped(self, change: Callable[[Tensor], Tensor], noise: Tensor | str) -> "Problem":
+        """A copy with change(tensor) in place of every tensor of the network, the objective and the leaves; what was
+        shared stays shared.
+        """
+        modules = [part for part in (self.denoiser, self.objective) if isinstance(part, nn.Module)]
+        held = [leaf for m in modules for part in m.modules() for leaf in tree_leaves(vars(part))]
+        memo: dict[int, Any] = {}
+        for tensor in (*held, self.x_T, *self.leaves):
+            if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                new = change(tensor.detach())
+                new = nn.Parameter(new, False) if isinstance(tensor, nn.Parameter) else new
+                memo[id(tensor)] = new.requires_grad_(tensor.requires_grad)
+        names = ("denoiser", "objective", "condition", "parameters", "x_T")
+        return replace(self, **{name: copy.deepcopy(getattr(self, name), memo) for name in names}, noise=noise)

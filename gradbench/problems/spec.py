@@ -1,0 +1,75 @@
+"""What a case says of itself before anything of it is built."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+TARGETS = ("x_T", "condition", "parameters")
+REFERENCES = ("flow", "sampler", "expected")
+
+
+class Flow(Enum):
+    """How a case knows the gradient of its exact flow."""
+
+    CLOSED_FORM = "closed form"
+    TRANSPORT = "monotone transport of every coordinate, bracketed Newton solve"
+    FINE_SOLVE = "DOP853 in the angle chart, steps doubled until 1e-13"
+    NETWORK = "solved twice, where a suite's block has the pass `flow`"
+
+
+class Build(Protocol):
+    """Makes the parts of a problem: denoiser, objective, condition, parameters, shape and, where it is known, flow."""
+
+    def __call__(self, params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]: ...
+
+
+def _nothing(params: Mapping[str, Any]) -> None:
+    """Accepts every value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseSpec:
+    """A case, without torch: `SPEC` of its `case.py`. Cases that share most of it derive it by `dataclasses.replace`.
+
+    name, summary, citation: as lists and pages show them. objectives: their names. params: the parameters and their
+    defaults; `batch`, `objective`, `t_max` and `t_min` must be among them. build: makes a problem's parts from the
+    parameters, explicit arrays and a seed. check: raises `ValueError` for values that the case cannot take. arrays:
+    explicit arrays that it takes by name. targets: whose gradient it has. grid, dtype, noise, draws: the defaults of a
+    problem. dtypes: those that it can be built in. references: which of flow, sampler and expected are known. flow: how
+    the flow is known, or None. requires: distributions that it needs. preload: modules that a warm worker imports
+    before it forks. sums: whether objectives may be weighted sums, `0.5*jpeg-size+style`. reference_dtype: what
+    references are computed in. threads: of a worker, 0 for all cores. weights: what every row says of a network's
+    weights, by the parameters and the device. sizes: the parameters that given arrays decide.
+    """
+
+    name: str
+    summary: str
+    citation: str
+    objectives: tuple[str, ...]
+    params: Mapping[str, Any]
+    build: Build
+    check: Callable[[Mapping[str, Any]], None] = _nothing
+    arrays: tuple[str, ...] = ()
+    targets: tuple[str, ...] = TARGETS
+    grid: str = "uniform-t"
+    dtype: str = "float64"
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    noise: str = "keyed"
+    draws: int = 1024
+    references: tuple[str, ...] = ("sampler",)
+    flow: Flow | str | None = None
+    requires: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
+    sums: bool = False
+    reference_dtype: str = "float64"
+    threads: int = 1
+    weights: Callable[[Mapping[str, Any], str], str] | None = None
+    sizes: Callable[[Mapping[str, Any]], dict[str, int]] | None = None
+    folder: Path = field(default=Path(), compare=False)
+
+    @property
+    def flow_method(self) -> str:
+        """How the flow is known, in words."""
+        return self.flow.value if isinstance(self.flow, Flow) else self.flow or "the case's own"

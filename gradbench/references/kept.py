@@ -1,0 +1,63 @@
+"""References that are kept in a folder: of a full-size network one takes as long as the cell that it judges."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gradbench.problems.gradients import Gradients
+
+NOT_OF_THE_PROBLEM = ("estimator", "estimator_params", "cell_id", "passes")
+OF_THE_FLOW = ("case", "case_params", "targets", "seed", "dtype", "device")
+
+
+def problem_key(cell: Mapping[str, Any], fingerprint: str) -> str:
+    """16 hexadecimal digits for a cell's problem, the same for every estimator, and for the code that made it."""
+    own = {name: value for name, value in cell.items() if name not in NOT_OF_THE_PROBLEM}
+    canonical = json.dumps([own, fingerprint], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def flow_key(cell: Mapping[str, Any], grid: Sequence[float], fingerprint: str) -> str:
+    """The same for a cell's flow, which no sampler changes but by the two ends of its grid."""
+    own = [{name: cell[name] for name in OF_THE_FLOW}, grid[0], grid[-1], fingerprint]
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:
+    """The gradients of that file, in safetensors; made and written where it is not there. None: nothing is kept."""
+    if path is None:
+        return make()
+    from safetensors.torch import load_file, save_file
+
+    if path.exists():
+        return gradients_of(load_file(path))
+    grads = make()
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in named(grads)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    save_file(tensors, partial)
+    partial.replace(path)
+    return grads
+
+
+def named(grads: Gradients) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor with a name in a file: the target's, of parameters with the place of each, `parameters.00003`."""
+    for target, gradient in grads.items():
+        if isinstance(gradient, tuple):
+            yield from ((f"{target}.{place:05d}", tensor) for place, tensor in enumerate(gradient))
+        else:
+            yield target, gradient
+
+
+def gradients_of(tensors: Mapping[str, Tensor]) -> Gradients:
+    """The gradients whose tensors have these names."""
+    grads = Gradients()
+    for name in sorted(tensors):
+        target, _, place = name.partition(".")
+        grads[target] = (*(grads.tensors(target) if target in grads else ()), tensors[name]) if place else tensors[name]
+    return grads

@@ -1,0 +1,45 @@
+"""The right answers that are known of a problem, and the columns of a row that speak of them."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gradbench.problems.problem import Problem
+from gradbench.references.expected import expected_reference
+from gradbench.references.flow import flow_reference
+from gradbench.references.reference import Reference
+from gradbench.references.sampler import sampler_reference
+
+
+def references(
+    problem: Problem,
+    flow_method: str,
+    draws: int | None = None,
+    keep: Path | None = None,
+    stored: Callable[[], Reference | None] = lambda: None,
+) -> dict[str, Reference]:
+    """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
+
+    draws: of an estimator that draws; where the expected gradient has no exact form it is then the stored one, or made
+    by as many. keep: the file that the sampler's reference is kept in, or None. stored: finds an expected gradient that
+    a case holds of this problem, or None.
+    """
+    sampler = sampler_reference(problem, keep)
+    found = {
+        "flow": flow_reference(problem, flow_method),
+        "sampler": sampler,
+        "expected": expected_reference(problem, sampler, draws, stored),
+    }
+    return {kind: reference for kind, reference in found.items() if reference is not None}
+
+
+def columns(found: Mapping[str, Reference]) -> dict[str, str | float]:
+    """The columns of a row that speak of its references."""
+    digest = hashlib.sha256("".join(f"{kind}:{r.digest}" for kind, r in found.items()).encode())
+    return {
+        "reference_method": "; ".join(f"{kind}: {r.method}" for kind, r in found.items()),
+        "reference_tol": max(r.tol for r in found.values()),
+        "reference_digest": digest.hexdigest()[:16],
+        "reference_dtype": min((r.dtype for r in found.values()), key=("float32", "float64").index),
+        **{f"{kind}_tol": r.tol for kind, r in found.items()},
+    }

@@ -1,0 +1,25 @@
+"""The gradient of L of the chain that is run, N steps at its own noises."""
+
+from pathlib import Path
+
+import torch
+
+from gradbench.estimators.catalogue import make_estimator
+from gradbench.problems.gradients import Gradients
+from gradbench.problems.problem import Problem
+from gradbench.references.kept import kept
+from gradbench.references.reference import Reference, name_of, rounding
+
+
+def sampler_gradient(problem: Problem) -> Gradients:
+    """Gradient of L of the chain that is run, at its noises, on the problem's own rounded values upcast to
+    `reference_dtype`: the transpose of every step, from the last to the first.
+    """
+    return make_estimator("checkpoint")(problem.to(problem.reference_dtype)).grads
+
+
+def sampler_reference(problem: Problem, keep: Path | None = None) -> Reference:
+    """The same with its method and tolerance. keep: the file that it is kept in, or None."""
+    dtype: torch.dtype = problem.reference_dtype
+    method = f"transposed chain in {name_of(dtype)} on the cell's rounded values"
+    return Reference(kept(keep, lambda: sampler_gradient(problem)), method, rounding(dtype), dtype=name_of(dtype))
