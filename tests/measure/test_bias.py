@@ -6,8 +6,8 @@ import torch
 
 import gradbench
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.monte_carlo.base import combine
 from gradbench.measure.bias import columns
+from gradbench.problems.gradients import Gradients
 from gradbench.references.expected import by_draws
 from gradbench.references.reference import Reference, thirds_of
 
@@ -27,16 +27,16 @@ class Synthetic:
 
     def means(self, parts, size, factor=1.0):
         noise = self.random.standard_normal((parts, SIZE)) @ self.root.T / size**0.5
-        return [{"x_T": torch.from_numpy(factor * self.g + row)} for row in noise]
+        return [Gradients(x_T=torch.from_numpy(factor * self.g + row)) for row in noise]
 
     def estimate(self, parts, size, factor=1.0):
         means = self.means(parts, size, factor)
-        grads = combine(means, lambda part: part.mean(0))
+        grads = Gradients.stacked(means, lambda part: part.mean(0))
         return GradientEstimate(grads, torch.zeros(1), 0.0, 1, 1, 1, parts * size, None, means)
 
     def reference(self, parts, size):
         means = self.means(parts, size)
-        return Reference(combine(means, lambda part: part.mean(0)), "", 0.0, {}, "float64", thirds_of(means))
+        return Reference(Gradients.stacked(means, lambda part: part.mean(0)), "", 0.0, {}, "float64", thirds_of(means))
 
 
 @pytest.mark.parametrize("size", [2, 20, 2000])  # draws in each of a reference's 32 parts
