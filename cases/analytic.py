@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from gradbench.checks import UsageError
 from gradbench.problems.spec import CaseSpec
 
 PARAMS: dict[str, Any] = {
@@ -35,7 +36,7 @@ def sizes(arrays: Mapping[str, Any]) -> dict[str, int]:
         if name in arrays:
             array = checks.array(name, arrays[name])
             if array.ndim != 1:
-                raise ValueError(f"{name} must have shape (d,), got {tuple(array.shape)}")
+                raise UsageError(f"{name} must have shape (d,), got {tuple(array.shape)}")
             found.setdefault("dim", array.numel())
     if "logits" in arrays:
         found["components"] = checks.array("logits", arrays["logits"]).shape[-1]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from gradbench.checks import UsageError
 from gradbench.objectives.catalogue import OBJECTIVES
 from gradbench.problems.spec import CaseSpec
 
@@ -65,11 +66,11 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
     checks.one_of("rank", params["rank"], range(1, 129))
     side = checks.positive_integer("latent", params["latent"])
     if side % multiple:
-        raise ValueError(f"latent must be a multiple of {multiple}, got {side}")
+        raise UsageError(f"latent must be a multiple of {multiple}, got {side}")
     for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
         checks.one_of(name, params[name], (True, False))
     if params["weights"] is not None and not isinstance(params["weights"], str):
-        raise ValueError(f"weights must be a folder or a hub's id, got {params['weights']!r}")
+        raise UsageError(f"weights must be a folder or a hub's id, got {params['weights']!r}")
 
 
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 import gradbench.references  # noqa: F401  the right answers, which problems are asked for
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
@@ -68,7 +69,7 @@ def sample(
     answers from a cache.
     """
     if not isinstance(denoiser, Denoiser):
-        raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     named = listed(wrt)
     checks.no_gradient("grid", grid)
     checks.batch("x_T", x_T)
@@ -78,15 +79,15 @@ def sample(
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
-        raise ValueError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
+        raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
     _check_spread(x_T, denoiser, rollout.grid[0])
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else [])]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
-        raise ValueError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
+        raise UsageError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     if x_T.requires_grad and not method.reaches_x_T(rollout.steps):
-        raise ValueError(
+        raise UsageError(
             f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
         )
     refuse_wrapped(denoiser)
@@ -99,7 +100,7 @@ def sample(
 def _own_sampler(denoiser: Denoiser) -> str:
     """The sampler of the denoiser's scheduler, or without one that of its schedule."""
     if denoiser.why_no_sampler:
-        raise ValueError(f"sampler must be named: {denoiser.why_no_sampler}")
+        raise UsageError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
 
 
@@ -112,7 +113,7 @@ def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
         return
     spread = x_T.detach().float().std().item()
     if spread > 4:
-        raise ValueError(
+        raise UsageError(
             f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {spread:.3g}: multiply latents that are "
             "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
         )

@@ -1,4 +1,4 @@
-"""Every input check of the package: each raises `ValueError` with the value given and the values allowed."""
+"""Every input check of the package: each raises `UsageError` with the value given and the values allowed."""
 
 import difflib
 import math
@@ -7,17 +7,24 @@ from collections.abc import Iterable
 from typing import Any
 
 
+class UsageError(ValueError):
+    """What was asked for cannot be had as it was asked: the message has the value given, those allowed, and the remedy.
+
+    A `ValueError` that is none of these is a bug, or an error of a module that is not gradbench's.
+    """
+
+
 def positive_integer(name: str, value: Any) -> int:
     """An integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+        raise UsageError(f"{name} must be an integer >= 1, got {value!r}")
     return value
 
 
 def natural(name: str, value: Any) -> int:
     """An integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
+        raise UsageError(f"{name} must be an integer >= 0, got {value!r}")
     return value
 
 
@@ -29,20 +36,20 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     words = [choice for choice in choices if isinstance(choice, str)]
     near = difflib.get_close_matches(value, words, n=1, cutoff=0.6) if isinstance(value, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    raise ValueError(f"unknown {name} {value!r}{hint} allowed: {', '.join(map(str, choices))}")
+    raise UsageError(f"unknown {name} {value!r}{hint} allowed: {', '.join(map(str, choices))}")
 
 
 def finite(name: str, value: Any) -> float:
     """A finite real number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
+        raise UsageError(f"{name} must be a finite number, got {value!r}")
     return float(value)
 
 
 def positive(name: str, value: Any) -> float:
     """A finite number above 0."""
     if finite(name, value) <= 0:
-        raise ValueError(f"{name} must be > 0, got {value!r}")
+        raise UsageError(f"{name} must be > 0, got {value!r}")
     return float(value)
 
 
@@ -50,7 +57,7 @@ def in_range(name: str, value: Any, low: float, high: float) -> float:
     """A finite number with low <= value <= high."""
     number = finite(name, value)
     if not low <= number <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
+        raise UsageError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
     return number
 
 
@@ -59,7 +66,7 @@ def time_range(t_max: float, t_min: float, t_end: float = 1.0) -> None:
     in_range("t_max", t_max, 0.0, t_end)
     in_range("t_min", t_min, 0.0, t_end)
     if t_min >= t_max:
-        raise ValueError(f"t_max must be greater than t_min, got t_max={t_max!r}, t_min={t_min!r}")
+        raise UsageError(f"t_max must be greater than t_min, got t_max={t_max!r}, t_min={t_min!r}")
 
 
 def options(owner: str, given: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
@@ -74,7 +81,7 @@ def options(owner: str, given: dict[str, Any], allowed: Iterable[str]) -> dict[s
 def shape(name: str, got: Iterable[int], expected: Iterable[int]) -> None:
     """Equal shapes."""
     if tuple(got) != tuple(expected):
-        raise ValueError(f"{name} must have shape {tuple(expected)}, got {tuple(got)}")
+        raise UsageError(f"{name} must have shape {tuple(expected)}, got {tuple(got)}")
 
 
 def no_gradient(name: str, values: Any) -> None:
@@ -83,7 +90,7 @@ def no_gradient(name: str, values: Any) -> None:
 
     held = [values] if isinstance(values, torch.Tensor) else values or ()
     if any(isinstance(value, torch.Tensor) and value.requires_grad for value in held):
-        raise ValueError(
+        raise UsageError(
             f"{name} must not ask for a gradient: its times are used as numbers, and the gradient would be lost; "
             f"give {name}.tolist()"
         )
@@ -109,7 +116,7 @@ def dtype(value: Any) -> Any:
 def device_name(value: Any) -> str:
     """`cpu`, `cuda` or `cuda:1`, whether it exists here or not."""
     if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
-        raise ValueError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
+        raise UsageError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
     return value
 
 
@@ -118,9 +125,9 @@ def batch(name: str, value: Any) -> Any:
     import torch
 
     if not isinstance(value, torch.Tensor):
-        raise ValueError(f"{name} must be a tensor (b, *x), got {type(value).__name__}")
+        raise UsageError(f"{name} must be a tensor (b, *x), got {type(value).__name__}")
     if not value.is_floating_point() or value.ndim < 2 or len(value) < 1:
-        raise ValueError(
+        raise UsageError(
             f"{name} must be a floating tensor (b, *x) with b >= 1, got {value.dtype} {tuple(value.shape)}"
         )
     return value
@@ -130,7 +137,7 @@ def images(name: str, value: Any, least: int = 1) -> Any:
     """A floating tensor (b, 3, h, w) with b >= 1 and both sides of at least `least` pixels."""
     batch(name, value)
     if value.ndim != 4 or value.shape[1] != 3 or min(value.shape[2:]) < least:
-        raise ValueError(f"{name} must be images (b, 3, h, w) with h, w >= {least}, got {tuple(value.shape)}")
+        raise UsageError(f"{name} must be images (b, 3, h, w) with h, w >= {least}, got {tuple(value.shape)}")
     return value
 
 
@@ -141,12 +148,12 @@ def array(name: str, value: Any) -> Any:
     try:
         tensor = torch.as_tensor(value)
         if tensor.is_complex():
-            raise ValueError("complex numbers")
+            raise UsageError("complex numbers")
         tensor = tensor.detach().to(torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must be an array of real numbers, got {str(value)[:60]!r} ({error})") from None
+        raise UsageError(f"{name} must be an array of real numbers, got {str(value)[:60]!r} ({error})") from None
     if tensor.numel() == 0 or not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} must be finite and not empty, got {tensor.tolist()!r:.80}")
+        raise UsageError(f"{name} must be finite and not empty, got {tensor.tolist()!r:.80}")
     return tensor
 
 
@@ -157,7 +164,7 @@ def device(value: Any) -> Any:
     name = str(value)
     device_name(name)
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
+        raise UsageError(
             f"device {name!r} is not available here: torch {torch.__version__} sees no CUDA device; use cpu"
         )
     return torch.device(name)

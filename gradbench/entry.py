@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.plugins import Plugin, Plugins, spec_of
 
 
@@ -48,7 +49,10 @@ class Entry:
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
         options = overlay(self.name, self.defaults, given)
-        self.check(options)
+        try:
+            self.check(options)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         return options
 
     def declared(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,9 +73,9 @@ def load(name: str, place: str) -> Any:
         raise _unloadable(name, error) from None
 
 
-def _unloadable(name: str, error: Exception) -> ValueError:
+def _unloadable(name: str, error: Exception) -> UsageError:
     kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
-    return ValueError(f"{name!r} cannot be loaded: {kind}{error}")
+    return UsageError(f"{name!r} cannot be loaded: {kind}{error}")
 
 
 E = TypeVar("E", bound=Entry)
@@ -106,7 +110,7 @@ class Catalogue(dict[str, E], Generic[E]):
             except Exception as error:  # of the package that it lies in
                 raise _unloadable(name, error) from None
             if found is None:
-                raise ValueError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
+                raise UsageError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
             return self._made(Plugin(name, name, YOURS, "code of the user's own"))
         return self._made(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
 
@@ -121,7 +125,7 @@ def entry_of(plugin: Plugin, found: Any) -> Any:
     if isinstance(found, Entry):
         return replace(found, name=plugin.name)
     if not callable(found) and type(found).__module__ == "builtins":
-        raise ValueError(f"{plugin.name!r} of {plugin.package} gives {found!r:.60}; it must give an Entry or a class")
+        raise UsageError(f"{plugin.name!r} of {plugin.package} gives {found!r:.60}; it must give an Entry or a class")
     summary, traits = getattr(found, "__doc__", None) or plugin.summary, getattr(found, "traits", {})
     first = summary.strip().partition("\n")[0]
     return Entry(plugin.name, first, plugin.place, plugin.package, options_of(found), traits)

@@ -9,6 +9,8 @@ import itertools
 import re
 from typing import Any
 
+from gradbench.checks import UsageError
+
 _HEAD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_+.:\-]*)(?:\[(?P<body>.*)\])?\Z", re.DOTALL)
 _WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
 
@@ -25,7 +27,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         if not equals or not key.isidentifier():
             raise _malformed(text)
         if key in options:
-            raise ValueError(f"selector {text!r} gives {key} twice: write {key}=[value,value] for both")
+            raise UsageError(f"selector {text!r} gives {key} twice: write {key}=[value,value] for both")
         options[key] = _value(text, value.strip())
     return match["name"], options
 
@@ -91,5 +93,5 @@ def _split(text: str, body: str) -> list[str]:
     return items
 
 
-def _malformed(text: Any) -> ValueError:
-    return ValueError(f"malformed selector {text!r}: write name, name[option=value] or name[option=[value,value]]")
+def _malformed(text: Any) -> UsageError:
+    return UsageError(f"malformed selector {text!r}: write name, name[option=value] or name[option=[value,value]]")

@@ -25,7 +25,7 @@ def pages():
         return hooks.pages()
     finally:
         sys.path.remove(str(DOCS / "made"))
-        for name in ("hooks", "facts", "words"):
+        for name in ("hooks", "facts", "rooms", "words"):
             sys.modules.pop(name, None)
 
 

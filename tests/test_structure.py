@@ -1,7 +1,7 @@
-"""The rooms: what may import what, how long a file may be, and what may import torch."""
+"""The rooms: what may import what, how long a file may be, and which import torch."""
 
-import ast
 import graphlib
+import importlib.util
 import statistics
 import subprocess
 import sys
@@ -11,75 +11,35 @@ import pytest
 
 import gradbench
 
-PACKAGE = Path(gradbench.__file__).parent
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_cases" not in p.parts)
-FLOORS = (
-    ("checks", "selector"),
-    ("plugins", "allowed", "command"),
-    ("entry",),
-    ("diffusion",),
-    ("samplers", "objectives"),
-    ("models",),
-    ("problems",),
-    ("estimators",),
-    ("references",),
-    ("measure", "api"),
-    ("bench",),
-    ("analysis",),
-    ("compare", "report", "testing"),
-    ("commands",),
-    ("cli",),
-    ("__main__", "__init__"),
-)
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("analysis", "report")
+DOCS = Path(__file__).parents[1] / "docs" / "made"
+spec = importlib.util.spec_from_file_location("rooms", DOCS / "rooms.py")
+rooms = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rooms)
+
+PACKAGE, FLOOR, MODULES, GRAPH = rooms.PACKAGE, rooms.FLOOR, rooms.modules(), rooms.graph()
+FILES = list(MODULES.values())
+TORCH_FREE = ("analysis", "compare", "report")
 
 
 def room(file):
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(file):
-    """Names that a file imports from anywhere in it, whether at its top or in a function; those for types left out."""
-    tree = ast.parse(file.read_text())
-    skipped = {
-        id(node)
-        for branch in ast.walk(tree)
-        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
-        for node in ast.walk(branch)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
-def module_of(file):
-    parts = ("gradbench", *file.relative_to(PACKAGE).with_suffix("").parts)
-    return ".".join(parts).removesuffix(".__init__")
-
-
-MODULES = {module_of(file): file for file in FILES}
-GRAPH = {
-    name: {found for found in imports(file) if found in MODULES and found not in ("gradbench", name)}
-    for name, file in MODULES.items()
-}
-
-
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_from_its_own_floor_and_those_below(name):
-    own = room(MODULES[name])
-    others = {found: room(MODULES[found]) for found in GRAPH[name]}
-    upward = [found for found, other in others.items() if other != own and FLOOR[other] >= FLOOR[own]]
-    assert not upward
+def test_a_module_imports_only_from_its_own_room_and_from_floors_below(name):
+    own = rooms.room_of(name)
+    others = [found for found in GRAPH[name] if rooms.room_of(found) != own]
+    assert not [found for found in others if FLOOR[rooms.room_of(found)] >= FLOOR[own]]
 
 
 def test_no_module_imports_itself_by_way_of_others():
     graphlib.TopologicalSorter(GRAPH).prepare()
+
+
+def test_the_floors_are_those_of_the_contributing_guide():
+    told = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    lines = [", ".join(f"`{room}`" for room in floor) for floor in rooms.FLOORS if not floor[0].startswith("__")]
+    assert all(f". {line}\n" in told for line in lines)
 
 
 def test_the_median_file_is_short_and_none_is_long():
@@ -89,7 +49,7 @@ def test_the_median_file_is_short_and_none_is_long():
 
 @pytest.mark.parametrize("file", [f for f in FILES if room(f) in TORCH_FREE], ids=lambda f: f.name)
 def test_rows_are_read_without_torch(file):
-    assert not any(name.split(".")[0] == "torch" for name in imports(file))
+    assert not any(name.split(".")[0] == "torch" for name in rooms.imports(file))
 
 
 BASELINE = PACKAGE.parent / "results" / "baselines" / "ci.jsonl"

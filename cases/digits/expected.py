@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from gradbench.bench.building import build_problem
+from gradbench.bench.cell import Cell
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.estimators.monte_carlo.base import make_block
@@ -26,7 +27,7 @@ from gradbench.references.stored import FILE, RECORD, entry_of, identity
 HERE, SIZE, KEPT = Path(__file__).parent, 8, 25
 
 
-def cell_of(seed: int = 0) -> dict[str, Any]:
+def cell_of(seed: int = 0) -> Cell:
     """The cell of the suites whose problem the entry is of."""
     block = Block(["digits"], ["ddim[eta=1]"], ["draft[k=1]"], [20], seeds=[seed])
     return make_plan([block], 1)[0].cell

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from gradbench.checks import UsageError
+
 HERE = Path(__file__).parent
 FILE = HERE / "emoji.npz"
 STYLES = ("noto", "twemoji")
@@ -79,7 +81,7 @@ def tarball(style: str, folder: Path) -> Path:
         subprocess.run(["npm", "pack", "--silent", f"{package}@{VERSION}"], cwd=folder, check=True)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != digest:
-        raise ValueError(f"{path} has sha256 {found}, expected is {digest}")
+        raise UsageError(f"{path} has sha256 {found}, expected is {digest}")
     return path
 
 

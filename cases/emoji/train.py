@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cases.emoji import data, networks
+from gradbench.checks import UsageError
 
 EVERY = 120.0  # seconds between checkpoints
 LATENT = "latent.pt"
@@ -195,7 +196,7 @@ def finished(out: Path, name: str) -> dict[str, Tensor]:
 
     path = out / f"{name}.safetensors"
     if not path.exists():
-        raise ValueError(f"{path} is missing: train the stage {name} first")
+        raise UsageError(f"{path} is missing: train the stage {name} first")
     return load_file(path)
 
 
@@ -216,7 +217,7 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
         kept = torch.load(checkpoint, map_location=device)
         if kept["schedule"]["total_steps"] != steps + 1:
             was = kept["schedule"]["total_steps"] - 1
-            raise ValueError(f"{checkpoint} is of a training of {was} steps, asked are {steps}: name another --out")
+            raise UsageError(f"{checkpoint} is of a training of {was} steps, asked are {steps}: name another --out")
         for part, state in ((module, "module"), (optimiser, "optimiser"), (schedule, "schedule")):
             part.load_state_dict(kept[state])
         begun, average = kept["step"], kept["average"]

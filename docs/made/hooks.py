@@ -5,9 +5,11 @@ import inspect
 from typing import Any
 
 import facts
+import rooms
 from mkdocs.structure.files import File
 from words import docstring, options, parts, promises, refusals, table, word
 
+from gradbench.bench.columns import TABLE
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.samplers.base import Rule
@@ -33,7 +35,27 @@ def on_files(files: Any, config: Any) -> None:
 def pages() -> dict[str, str]:
     """Every page by its place."""
     own = {f"estimators/{entry.name}.md": estimator(entry) for entry in ESTIMATORS.values()}
-    return {"estimators/index.md": estimators(), **own, "samplers.md": samplers()}
+    made = {"estimators/index.md": estimators(), "samplers.md": samplers(), "reference/columns.md": columns()}
+    return {**made, **own}
+
+
+def on_page_markdown(markdown: str, **given: Any) -> str:
+    """The drawing of the rooms in its place."""
+    return markdown.replace("<!-- rooms -->", rooms.drawing()) if "<!-- rooms -->" in markdown else markdown
+
+
+def columns() -> str:
+    """The page of all columns of a row."""
+    heads = ("column", "type", "in parquet", "unit", "meaning", "since schema")
+    rows = [
+        [f"`{c.name}`" + (" *" if c.identity else ""), c.type.json, c.type.parquet, c.unit, c.meaning, c.since]
+        for c in TABLE
+    ]
+    return (
+        "# Columns\n\nThe columns of a row, one row per cell and replicate. Those marked * are the cell's identity, "
+        "which `cell_id` hashes. A column that is not known is null. T is `x_T`, `condition` or `parameters`.\n\n"
+        + table(heads, rows)
+    )
 
 
 def estimators() -> str:
@@ -80,7 +102,7 @@ Asked of it under every sampler with default options; a run records such a cell 
 def samplers() -> str:
     """The page of all samplers: a table, a section each, and the formulas of their rules."""
     made = {name: sampler_spec(name) for name in SAMPLERS}
-    heads = ("sampler", "chart", "order", "evaluations a step", "noise", "reversible")
+    heads = ("sampler", "chart", "order", "evaluations per step", "noise", "reversible")
     rows = [
         [f"[`{name}`](#{slug(name)})", spec.chart, entry.traits["order"], entry.traits["stages"]]
         + ["yes" if mark else "" for mark in (spec.traits["stochastic"], entry.traits.get("reversible"))]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gradbench.bench.plan import Planned
+from gradbench.bench.row import Row
 
-Row = Mapping[str, Any]
 NETWORK = ("case", "case_params", "dtype", "device")
 SPENT = ("ok", "diverged", "oom", "timeout", "error")  # statuses of cells whose time tells of others
 
@@ -42,11 +42,11 @@ class Budget:
     def seconds_of(self, item: Planned) -> float:
         """How long a cell is predicted to take."""
         with self._lock:
-            if same := self._known.get(item.cell["cell_id"]):
+            if same := self._known.get(item.cell.id):
                 return statistics.median(same)
             for key in _keys(item.cell):
                 if alike := self._known.get(key):
-                    return statistics.median(alike) * item.cell["steps"]
+                    return statistics.median(alike) * item.cell.steps
         return item.seconds or 0.0
 
     def admits(self, item: Planned) -> bool:
@@ -55,7 +55,7 @@ class Budget:
         return item.skip is not None or left > 0 and self.seconds_of(item) <= left
 
 
-def _keys(cell: Row) -> list[Any]:
+def _keys(cell: Mapping[str, Any]) -> list[Any]:
     """What cells share whose times a step are alike: network, sampler and estimator; and the network alone."""
     network = repr([cell.get(name) for name in NETWORK])
     own = repr([cell.get(name) for name in ("sampler", "sampler_params", "estimator", "estimator_params", "targets")])

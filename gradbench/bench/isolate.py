@@ -17,10 +17,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gradbench.bench.cell import Cell
+from gradbench.bench.plan import USUAL
 from gradbench.measure import nvidia
 from gradbench.problems.folders import folders
 
@@ -112,7 +114,7 @@ class Isolation:
     preload: list[str]
     limits: Limits
     logs: Path
-    keep: str | None = None
+    keep: Path | None = None
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=set)
@@ -125,23 +127,23 @@ class Isolation:
                 self._server = Server(self.cases, self.preload, self.limits.threads)
             return self._server
 
-    def run_isolated(self, cell: dict[str, Any], replicate: int) -> dict[str, Any]:
+    def run_isolated(self, cell: Cell, replicate: int, passes: Sequence[str] = USUAL) -> dict[str, Any]:
         """The row of one cell: what its worker measured, or how it died."""
-        log = self.logs / f"{cell['cell_id']}-{replicate}.txt"
+        log = self.logs / f"{cell.id}-{replicate}.txt"
         try:
-            if cell["device"] == "cpu":
-                return self._run(self.warm(), cell, log)
-            return self._on_gpu(cell, log)
+            if cell.device == "cpu":
+                return self._run(self.warm(), cell, passes, log)
+            return self._on_gpu(cell, passes, log)
         except Exception as failure:
             return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
 
-    def _on_gpu(self, cell: dict[str, Any], log: Path) -> dict[str, Any]:
+    def _on_gpu(self, cell: Cell, passes: Sequence[str], log: Path) -> dict[str, Any]:
         """One cell on a GPU of its own: a free one, or the one that the cell names; with how the card was before."""
-        gpu = self._gpus.take(cell["device"].partition(":")[2])
+        gpu = self._gpus.take(cell.device.partition(":")[2])
         try:
             with self._server_for_gpu() as server:
                 before = nvidia.idle(gpu)
-                return before | self._run(server, {**cell, "device": "cuda"}, log, gpu)
+                return before | self._run(server, replace(cell, device="cuda"), passes, log, gpu)
         finally:
             self._gpus.give(gpu)
 
@@ -158,12 +160,15 @@ class Isolation:
         finally:
             own.close()
 
-    def _run(self, server: Server, cell: dict[str, Any], log: Path, gpu: str | None = None) -> dict[str, Any]:
+    def _run(
+        self, server: Server, cell: Cell, passes: Sequence[str], log: Path, gpu: str | None = None
+    ) -> dict[str, Any]:
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
             limits = {"threads": self.limits.threads, "memory": self.limits.memory}
-            request = {"cell": cell, "keep": self.keep, "gpu": gpu, **limits}
+            keep = None if self.keep is None else str(self.keep)
+            request = {"cell": cell.identity, "passes": list(passes), "keep": keep, "gpu": gpu, **limits}
             try:
                 server.submit(request, [write, output.fileno()])
             finally:
@@ -179,11 +184,11 @@ class Isolation:
                 _keep_tail(log)
         return row
 
-    def _predicted(self, server: Server, cell: dict[str, Any]) -> dict[str, Any]:
+    def _predicted(self, server: Server, cell: Cell) -> dict[str, Any]:
         """What a cell that ran out of memory would have needed, from shapes alone, in another process."""
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(os.devnull, "wb") as nowhere:
-            request = {"cell": cell, "threads": 1, "memory": None, "keep": None, "predict": True}
+            request = {"cell": cell.identity, "threads": 1, "memory": None, "predict": True}
             try:
                 server.submit(request, [write, nowhere.fileno()])
             finally:
@@ -258,7 +263,7 @@ def _keep_tail(log: Path) -> None:
         log.write_bytes(data[-LOG_TAIL:])
 
 
-def run_isolated(cell: dict[str, Any], limits: Limits, logs: Path | None = None) -> dict[str, Any]:
+def run_isolated(cell: Cell, limits: Limits, logs: Path | None = None) -> dict[str, Any]:
     """The row of one cell, in a process of its own that ends with it: what was measured, or how it died. Never raises.
 
     cell: one of a plan. logs: where the tail of a failed worker's output is kept; a folder that goes away without it.

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gradbench.bench.schema import STATUSES, migrate
-from gradbench.bench.store import JSON, latest, read_rows
+from gradbench.bench.columns import BY_NAME, STATUSES, Type
+from gradbench.bench.row import Row
+from gradbench.bench.schema import migrate
+from gradbench.bench.store import latest, read_rows
+from gradbench.checks import UsageError
 
-Row = dict[str, Any]
+OPTIONS = tuple(name for name, column in BY_NAME.items() if column.type is Type.OPTIONS)
 
 
 def load_rows(path: Path, strict: bool = True) -> list[Row]:
@@ -22,7 +25,7 @@ def load_rows(path: Path, strict: bool = True) -> list[Row]:
     if path.is_dir():
         return _folder(path, strict)
     if not path.exists():
-        raise ValueError(f"no such file or folder: {str(path)!r}")
+        raise UsageError(f"no such file or folder: {str(path)!r}")
     return latest(_parquet(path) if path.suffix == ".parquet" else _lines(path))
 
 
@@ -34,7 +37,7 @@ def _folder(folder: Path, strict: bool) -> list[Row]:
         return latest(_parquet(folder / "rows.parquet"))
     if (folder / "plan.json").is_file():
         return []
-    raise ValueError(f"no rows in {str(folder)!r}: name a folder that `gradbench run --out` wrote, or a file of rows")
+    raise UsageError(f"no rows in {str(folder)!r}: name a folder that `gradbench run --out` wrote, or a file of rows")
 
 
 def _lines(path: Path, torn: bool = False) -> Iterator[Row]:
@@ -55,19 +58,20 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is no parquet file: {str(error)[:80]}") from None
+        raise UsageError(f"{path} is no parquet file: {str(error)[:80]}") from None
     for number, row in enumerate(table.to_pylist(), 1):
         try:
-            yield _row({k: json.loads(v) if k in JSON and v else v for k, v in row.items()}, f"{path}, row {number},")
+            content = {k: json.loads(v) if k in OPTIONS and v else v for k, v in row.items()}
+            yield _row(content, f"{path}, row {number},")
         except (TypeError, json.JSONDecodeError):
-            raise ValueError(f"{path}, row {number}, is no row of gradbench's: its parameters are no JSON") from None
+            raise UsageError(f"{path}, row {number}, is no row of gradbench's: its parameters are no JSON") from None
 
 
 def _row(content: Any, where: str) -> Row:
     """The row without its empty columns; `ValueError` for what is none."""
     kinds = {"cell_id": str, "replicate": int, "status": str}
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in kinds.items()):
-        raise ValueError(f"{where} is no row of gradbench's: it needs {', '.join(kinds)}")
+        raise UsageError(f"{where} is no row of gradbench's: it needs {', '.join(kinds)}")
     if content["status"] not in STATUSES:
-        raise ValueError(f"{where} has the unknown status {content['status'][:40]!r}; allowed: {', '.join(STATUSES)}")
-    return {name: value for name, value in migrate(content).items() if value is not None}
+        raise UsageError(f"{where} has the unknown status {content['status'][:40]!r}; allowed: {', '.join(STATUSES)}")
+    return Row.of(migrate(content))

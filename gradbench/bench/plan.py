@@ -1,43 +1,28 @@
-"""The plan: every cell of a run, with its identity and the reason where it will be skipped. No torch.
+"""The plan: every cell of a run, and the reason where it will be skipped. No torch."""
 
-A cell is one estimate of one problem: a plain dictionary of `IDENTITY`, all parameters said. `cell_id` hashes its
-canonical JSON, so that it is the same in every process, on every machine and in any order of keys.
-"""
-
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import util
 from typing import Any
 
 from gradbench import checks
+from gradbench.bench.cell import Cell
+from gradbench.bench.row import Key
 from gradbench.bench.suite import Block
+from gradbench.checks import UsageError
 from gradbench.diffusion.schedule import ends_of, make_schedule
 from gradbench.entry import Entry
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.case import Case, make_case, refuse_arrays
 from gradbench.problems.folders import case_specs
+from gradbench.problems.spec import TARGETS
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import expand, render
 
-IDENTITY = (
-    "case",
-    "case_params",
-    "sampler",
-    "sampler_params",
-    "steps",
-    "estimator",
-    "estimator_params",
-    "targets",
-    "seed",
-    "dtype",
-    "device",
-)
 MOST_CELLS = 1_000_000
-TARGETS = ("x_T", "condition", "parameters")
 PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
+USUAL = PASSES[:4]
 
 
 @dataclass(frozen=True)
@@ -47,22 +32,16 @@ class Planned:
     seconds: how long its suite says that it takes, where it says so.
     """
 
-    cell: dict[str, Any]
+    cell: Cell
     replicate: int
     skip: str | None = None
-    passes: tuple[str, ...] = PASSES[:4]
+    passes: tuple[str, ...] = USUAL
     seconds: float | None = None
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> Key:
         """(cell_id, replicate): what a row is found by."""
-        return self.cell["cell_id"], self.replicate
-
-
-def cell_id(cell: dict[str, Any]) -> str:
-    """16 hexadecimal digits of the sha256 of the cell's canonical JSON."""
-    canonical = json.dumps({name: cell[name] for name in IDENTITY}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return self.cell.id, self.replicate
 
 
 def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
@@ -72,7 +51,7 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
     cells and not all of a few.
     """
     checks.positive_integer("replicates", replicates)
-    planned: dict[tuple[str, int], Planned] = {}
+    planned: dict[Key, Planned] = {}
     for block in blocks:
         for name in block.passes:
             checks.one_of("pass", name, PASSES)
@@ -83,11 +62,11 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
                 more = tuple(name for name in item.passes if name not in known.passes)
                 planned[item.key] = replace(known, passes=known.passes + more) if more else known
         if len(planned) > MOST_CELLS:
-            raise ValueError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
+            raise UsageError(f"a plan may have at most {MOST_CELLS:,} cells: select fewer")
     return sorted(planned.values(), key=lambda item: item.replicate)
 
 
-def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
+def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
     samplers = [choice for text in block.samplers for choice in expand(text)]
     estimators = [
         (entry, entry.options(given))
@@ -112,21 +91,20 @@ def _cells(block: Block) -> Iterator[tuple[dict[str, Any], str | None]]:
                 for n in steps:
                     for entry, options in estimators:
                         for seed in seeds:
-                            cell = {
-                                "case": case.name,
-                                "case_params": case.params,
-                                "sampler": spec.name,
-                                "sampler_params": dict(spec.params),
-                                "steps": n,
-                                "estimator": entry.name,
-                                "estimator_params": options,
-                                "targets": [target for target in targets if target in case.spec.targets],
-                                "seed": seed,
-                                "dtype": block.dtype or case.spec.dtype,
-                                "device": block.device,
-                            }
-                            cell["cell_id"] = cell_id(cell)
-                            traits = {**spec.traits, **{name: cell[name] for name in ("steps", "targets", "dtype")}}
+                            cell = Cell(
+                                case=case.name,
+                                case_params=case.params,
+                                sampler=spec.name,
+                                sampler_params=dict(spec.params),
+                                steps=n,
+                                estimator=entry.name,
+                                estimator_params=options,
+                                targets=tuple(target for target in targets if target in case.spec.targets),
+                                seed=seed,
+                                dtype=block.dtype or case.spec.dtype,
+                                device=block.device,
+                            )
+                            traits = {**spec.traits, "steps": n, "targets": list(cell.targets), "dtype": cell.dtype}
                             traits |= _ends(case)
                             yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
 
@@ -156,9 +134,9 @@ def preload(planned: Sequence[Planned]) -> list[str]:
     """The modules of the plan's cases, samplers and estimators, which a warm worker imports before it forks."""
     known = case_specs()
     cells = [item.cell for item in planned if item.skip is None]
-    estimators = [ESTIMATORS.find(name) for name in {cell["estimator"] for cell in cells}]
-    samplers = [SAMPLERS.find(name) for name in {cell["sampler"] for cell in cells}]
-    modules = {module for name in {cell["case"] for cell in cells} for module in known[name].preload}
+    estimators = [ESTIMATORS.find(name) for name in {cell.estimator for cell in cells}]
+    samplers = [SAMPLERS.find(name) for name in {cell.sampler for cell in cells}]
+    modules = {module for name in {cell.case for cell in cells} for module in known[name].preload}
     modules |= {
         module for entry in (*estimators, *samplers) for module in (entry.factory.partition(":")[0], *entry.requires)
     }

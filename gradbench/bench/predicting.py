@@ -1,9 +1,10 @@
 """The peak memory of a cell, predicted from shapes without running it."""
 
 import json
-from typing import Any
+from dataclasses import replace
 
 from gradbench.bench.building import build_problem
+from gradbench.bench.cell import Cell
 from gradbench.bench.failures import line_of
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.measure.predict import Chains, Prediction, Say, Unpredictable, predict
@@ -15,13 +16,13 @@ Known = dict[tuple[str, str], Chains]  # by the network, and by what else makes 
 
 
 def predict_cell(
-    cell: dict[str, Any], known: Known | None = None, slope: bool = True, say: Say = lambda what: None
+    cell: Cell, known: Known | None = None, slope: bool = True, say: Say = lambda what: None
 ) -> Prediction | str:
     """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out.
 
     slope: whether what one more step adds is asked for. say: is told what begins.
     """
-    entry = ESTIMATORS.find(cell["estimator"])
+    entry = ESTIMATORS.find(cell.estimator)
     if entry.requires:
         return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
     if entry.traits.get("coordinates"):
@@ -29,22 +30,22 @@ def predict_cell(
     with skeleton():
         try:
             chains = _chains(cell, {} if known is None else known)
-            estimator = make_estimator(render(cell["estimator"], cell["estimator_params"]))
-            reason = estimator.supports(chains.at(cell["steps"]).traits)
-            return reason or predict(chains, estimator, cell["steps"], slope, say)
+            estimator = make_estimator(render(cell.estimator, cell.estimator_params))
+            reason = estimator.supports(chains.at(cell.steps).traits)
+            return reason or predict(chains, estimator, cell.steps, slope, say)
         except (Unpredictable, ValueError) as failure:
             return str(failure)
         except Exception as failure:  # a user's estimator may do anything
             return line_of(failure)
 
 
-def _chains(cell: dict[str, Any], known: Known) -> Chains:
+def _chains(cell: Cell, known: Known) -> Chains:
     """Those of the cell's problem; the evaluations of a network are the same whatever sampler calls it."""
-    compiled = {"compile": False} if "compile" in case_specs()[cell["case"]].params else {}
-    own = {**cell, "case_params": {**cell["case_params"], **compiled}}
+    compiled = {"compile": False} if "compile" in case_specs()[cell.case].params else {}
+    own = replace(cell, case_params={**cell.case_params, **compiled})
     network = json.dumps([own[name] for name in ("case", "case_params", "dtype", "targets")])
     key = (network, json.dumps([own[name] for name in ("sampler", "sampler_params", "seed")]))
     if key not in known:
         alike = next((chains.courses for (other, _), chains in known.items() if other == network), None)
-        known[key] = Chains(lambda steps: build_problem({**own, "steps": steps}, "meta"), alike)
+        known[key] = Chains(lambda steps: build_problem(replace(own, steps=steps), "meta"), alike)
     return known[key]

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import gradbench
-from gradbench.bench.plan import IDENTITY
+from gradbench.bench.cell import Cell
+from gradbench.bench.columns import IDENTITY
 from gradbench.bench.predicting import Known, predict_cell
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -30,7 +31,7 @@ DECIDING = tuple(name for name in IDENTITY if name not in ("seed", "device"))  #
 
 
 def foretell(
-    cell: Mapping[str, Any], known: Known, slope: bool = True, anew: bool = False, say: Say = lambda what: None
+    cell: Cell, known: Known, slope: bool = True, anew: bool = False, say: Say = lambda what: None
 ) -> Prediction | str:
     """The prediction of a cell, read where there is one, else made and kept; or why there is none.
 
@@ -40,23 +41,23 @@ def foretell(
     found = None if anew else told(cell)
     if found is not None and (found.slope is not None or not slope):
         return found
-    made = predict_cell(dict(cell), known, slope, say)
+    made = predict_cell(cell, known, slope, say)
     if isinstance(made, Prediction):
         _keep(cell, made)
     return made
 
 
-def told(cell: Mapping[str, Any]) -> Prediction | None:
+def told(cell: Cell) -> Prediction | None:
     """The prediction of a cell that was published or kept; None without one."""
     return published(cell) or _kept(cell)
 
 
-def foreseen(cell: Mapping[str, Any]) -> Prediction | None:
+def foreseen(cell: Cell) -> Prediction | None:
     """The same, else one that was published under other packages: for a plan, and to stand beside what is measured."""
     return told(cell) or published(cell, any_packages=True)
 
 
-def predicted_bytes(cell: dict[str, Any], anew: bool) -> dict[str, Any]:
+def predicted_bytes(cell: Cell, anew: bool) -> dict[str, int | None]:
     """The peak that was predicted of a cell; of one that was not it is predicted now, if `anew`."""
     found = foreseen(cell) or (predict_cell(cell, slope=False) if anew else None)
     return {"predicted_peak_bytes": found.peak if isinstance(found, Prediction) else None}
@@ -67,7 +68,7 @@ def published_folder() -> Path:
     return shipped_folder().parent / "results" / "published"
 
 
-def published(cell: Mapping[str, Any], any_packages: bool = False) -> Prediction | None:
+def published(cell: Cell, any_packages: bool = False) -> Prediction | None:
     """The newest published prediction of the cell's problem and estimator; None without one.
 
     any_packages: also one that was made under other versions of the packages than these.
@@ -116,21 +117,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradbench" / "predictions"
 
 
-def _file(cell: Mapping[str, Any]) -> Path | None:
+def _file(cell: Cell) -> Path | None:
     """Where the cell's prediction is kept; None where the fingerprint does not cover what decides it.
 
     That is code or weights of the user's own.
     """
-    folder = case_specs()[cell["case"]].folder
-    ours = cell["estimator"] in ESTIMATORS and folder.is_relative_to(shipped_folder())
-    if not ours or cell["case_params"].get("weights") is not None:
+    folder = case_specs()[cell.case].folder
+    ours = cell.estimator in ESTIMATORS and folder.is_relative_to(shipped_folder())
+    if not ours or cell.case_params.get("weights") is not None:
         return None
     versions = [version(name) for name in PACKAGES]
     made_by = [{name: cell[name] for name in DECIDING}, versions, fingerprint(tuple(folders()))]
     return cache_folder() / f"{hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:24]}.json"
 
 
-def _kept(cell: Mapping[str, Any]) -> Prediction | None:
+def _kept(cell: Cell) -> Prediction | None:
     file = _file(cell)
     try:
         found = None if file is None else Prediction(**json.loads(file.read_text()))
@@ -139,7 +140,7 @@ def _kept(cell: Mapping[str, Any]) -> Prediction | None:
     return found and replace(found, how=f"kept from an earlier call: {found.how}")
 
 
-def _keep(cell: Mapping[str, Any], made: Prediction) -> None:
+def _keep(cell: Cell, made: Prediction) -> None:
     """Writes the prediction; a folder that cannot be written to keeps none."""
     file = _file(cell)
     if file is None:

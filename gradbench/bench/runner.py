@@ -14,10 +14,12 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.budget import Budget
+from gradbench.bench.columns import SCHEMA
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
-from gradbench.bench.store import SCHEMA, Store
+from gradbench.bench.row import Key, Row
+from gradbench.bench.store import Store
 from gradbench.measure.environment import fingerprint_of, provenance
 from gradbench.problems.folders import folders, weights_of
 
@@ -41,12 +43,12 @@ class Run:
     budget: Budget | None = None
 
 
-def pending(planned: Sequence[Planned], rows: Sequence[dict[str, Any]], rerun: str) -> list[Planned]:
+def pending(planned: Sequence[Planned], rows: Sequence[Row], rerun: str) -> list[Planned]:
     """What is left: cells without a row, with `failed` those that failed too, with `all` every one."""
     checks.one_of("--rerun", rerun, RERUNS)
     if rerun == "all":
         return list(planned)
-    have = {(r["cell_id"], r["replicate"]) for r in rows if rerun == "missing" or r["status"] in DONE}
+    have = {row.key for row in rows if rerun == "missing" or row.status in DONE}
     return [item for item in planned if item.key not in have]
 
 
@@ -54,8 +56,8 @@ def execute(
     planned: Sequence[Planned],
     store: Store,
     run: Run,
-    progress: Callable[[dict[str, Any]], None],
-    attempts: Counter[tuple[str, int]] | None = None,
+    progress: Callable[[Row], None],
+    attempts: Counter[Key] | None = None,
 ) -> int:
     """Runs the cells, stores their rows one by one and tells `progress` of each.
 
@@ -65,12 +67,12 @@ def execute(
     raises `OSError` with the others on disk.
     """
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
-    logs, keep = store.folder / "logs", str(store.folder.resolve() / "references")
+    logs, keep = store.folder / "logs", store.folder.resolve() / "references"
     isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, keep)
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
 
-    def work(item: Planned) -> dict[str, Any]:
+    def work(item: Planned) -> Row:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         identity = {"schema": SCHEMA, "run_id": run_id, "suite": run.suite, **item.cell, "replicate": item.replicate}
         identity["attempt"] = before[item.key] + 1
@@ -80,9 +82,9 @@ def execute(
         begun = time.monotonic()
         measured = _measure(item, run, isolation)
         took = {} if item.skip is not None else {"wall_s": time.monotonic() - begun}
-        return {**identity, **fixed, **made_by, "started_at": started, **took, **measured}
+        return Row({**identity, **fixed, **made_by, "started_at": started, **took, **measured})
 
-    waiting: set[Future[dict[str, Any]]] = set()
+    waiting: set[Future[Row]] = set()
     queue, left = iter(planned), 0
     try:
         with _interrupts() as stopping:
@@ -113,12 +115,12 @@ def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
     """The measured columns of one planned cell: a skip, or what its worker says."""
     if item.skip is not None:
         return {"status": "skip", "phase": "plan", "reason": item.skip}
-    cell = {**item.cell, "passes": list(item.passes)}
     if run.engine == "inline":
-        from gradbench.bench.worker import run_cell
+        from gradbench.bench.worker import How, run_cell
 
-        return run_cell(cell, lambda phase: None, run.limits.threads, isolation.keep, run.debug)
-    return isolation.run_isolated(cell, item.replicate)
+        how = How(item.passes, run.limits.threads, isolation.keep)
+        return run_cell(item.cell, how=how, debug=run.debug)
+    return isolation.run_isolated(item.cell, item.replicate, item.passes)
 
 
 @contextlib.contextmanager

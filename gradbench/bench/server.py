@@ -2,10 +2,10 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request a message from its socket, {"cell", "threads", "memory", "keep", "predict", "gpu"}, with two
-file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which forks the worker
-and waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group, {"phase"} as
-phases begin, {"row"}, and last {"rc"}.
+It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "predict",
+"gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which
+forks the worker and waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group,
+{"phase"} as phases begin, {"row"}, and last {"rc"}.
 End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
 the parent too.
 """
@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -77,8 +78,9 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
 
 def _work(request: dict[str, Any], answer: int) -> None:
     """Measures the cell, or predicts its memory, and says its row. Never returns."""
+    from gradbench.bench.cell import Cell
     from gradbench.bench.predictions import predicted_bytes
-    from gradbench.bench.worker import run_cell
+    from gradbench.bench.worker import How, run_cell
 
     code = 1
     try:
@@ -86,12 +88,13 @@ def _work(request: dict[str, Any], answer: int) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]  # read when CUDA is first touched, in this child alone
         if request["memory"]:
             _limit_memory(request["memory"])
+        cell = Cell.of(request["cell"])
         if request.get("predict"):
-            row = predicted_bytes(request["cell"], anew=True)
+            row = predicted_bytes(cell, anew=True)
         else:
-            row = run_cell(
-                request["cell"], lambda name: _say(answer, {"phase": name}), request["threads"], request["keep"]
-            )
+            keep = None if request["keep"] is None else Path(request["keep"])
+            how = How(request["passes"], request["threads"], keep)
+            row = run_cell(cell, lambda name: _say(answer, {"phase": name}), how)
         _say(answer, {"row": row})
         code = 0
     finally:

@@ -9,25 +9,18 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from gradbench.bench.columns import COLUMNS, SCHEMA, TABLE, Type
 from gradbench.bench.plan import Planned
-from gradbench.bench.schema import COLUMNS, SCHEMA, migrate
-
-__all__ = [
-    "COLUMNS",
-    "SCHEMA",
-    "Store",
-    "latest",
-    "read_plan",
-    "read_rows",
-    "write_parquet",
-]
+from gradbench.bench.row import Key, Row
+from gradbench.bench.schema import migrate
+from gradbench.checks import UsageError
 
 
-def complete(row: dict[str, Any]) -> dict[str, Any]:
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with every column, in the schema's order; a column it should not have is an error of ours."""
     unknown = set(row) - set(COLUMNS)
     if unknown:
@@ -47,7 +40,7 @@ class Store:
             probe.write_text("")
             probe.unlink()
         except OSError as error:
-            raise ValueError(f"--out {str(folder)!r} cannot be written to: {error.strerror}") from None
+            raise UsageError(f"--out {str(folder)!r} cannot be written to: {error.strerror}") from None
 
     def lock(self) -> None:
         """Makes this the one run that writes here, until the process ends; `ValueError` where another one does."""
@@ -57,7 +50,7 @@ class Store:
         except OSError:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
-            raise ValueError(
+            raise UsageError(
                 f"another run (process {holder}) is writing to {str(self.folder)!r}: wait for it"
             ) from None
         self._lock.truncate(0)
@@ -81,7 +74,7 @@ class Store:
         """plan.json, or None where there is none."""
         return read_plan(self.folder)
 
-    def append(self, row: dict[str, Any], machine: str) -> None:
+    def append(self, row: Mapping[str, Any], machine: str) -> None:
         """One row, one line, on disk when this returns; a torn line of a full disk is ended before the next."""
         line = json.dumps(complete(row), allow_nan=True).encode() + b"\n"
         path = self.folder / f"rows-{machine}-{os.getpid()}.jsonl"
@@ -98,16 +91,15 @@ class Store:
         finally:
             os.close(shard)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The row that counts of each (cell_id, replicate)."""
         return latest(read_rows(self.folder))
 
-    def attempts(self) -> Counter[tuple[str, int]]:
+    def attempts(self) -> Counter[Key]:
         """How often each (cell_id, replicate) was run."""
-        found: Counter[tuple[str, int]] = Counter()
+        found: Counter[Key] = Counter()
         for row in read_rows(self.folder):
-            key = row["cell_id"], row["replicate"]
-            found[key] = max(found[key], row.get("attempt") or 1)
+            found[row.key] = max(found[row.key], row.get("attempt") or 1)
         return found
 
 
@@ -118,24 +110,23 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ValueError(f"{folder / 'plan.json'} is not a plan: {error}") from None
+        raise UsageError(f"{folder / 'plan.json'} is not a plan: {error}") from None
 
 
-def latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def latest(rows: Iterable[Row]) -> list[Row]:
     """Of each (cell_id, replicate) the row of the highest attempt, by start among equals, in order of their starts."""
 
-    def order(row: dict[str, Any]) -> tuple[int, str]:
+    def order(row: Row) -> tuple[int, str]:
         return row.get("attempt") or 1, row.get("started_at") or ""
 
-    kept: dict[tuple[str, int], dict[str, Any]] = {}
+    kept: dict[Key, Row] = {}
     for row in rows:
-        key = row["cell_id"], row["replicate"]
-        if key not in kept or order(row) >= order(kept[key]):
-            kept[key] = row
+        if row.key not in kept or order(row) >= order(kept[row.key]):
+            kept[row.key] = row
     return sorted(kept.values(), key=lambda row: row.get("started_at") or "")
 
 
-def read_rows(folder: Path) -> Iterable[dict[str, Any]]:
+def read_rows(folder: Path) -> Iterator[Row]:
     """Every row of every shard in today's schema, without its empty columns.
 
     A torn last line, as a killed writer leaves it, is passed over; other lines that are no rows are counted on stderr.
@@ -147,7 +138,7 @@ def read_rows(folder: Path) -> Iterable[dict[str, Any]]:
             for line in lines:
                 row = _row(line)
                 if row is not None:
-                    yield {name: value for name, value in migrate(row).items() if value is not None}
+                    yield Row.of(migrate(row))
                 elif line.endswith(b"\n"):
                     foreign += 1
         if foreign:
@@ -169,33 +160,18 @@ def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {sys.intern(key): sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 
 
-COUNTS = ("nfe_forward", "nfe_backward", "vjps")  # of a random truncation means, which may be fractional
-JSON = ("case_params", "sampler_params", "estimator_params")
-
-
-def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """rows.parquet: dictionaries as JSON text, everything else as it is."""
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """rows.parquet: options as JSON text, everything else as its column says, whether rows have it or not."""
     import pandas as pd
 
     frame = pd.DataFrame({name: [row.get(name) for row in rows] for name in COLUMNS})
-    for name in JSON:
-        frame[name] = frame[name].map(json.dumps)
-    for name in frame.columns:
-        if name.endswith(("_bytes", "draws")) or (name in COUNTS and _are_whole(frame[name])):
-            frame[name] = frame[name].astype("Int64")
-        elif name in COUNTS:
-            frame[name] = frame[name].astype("float64")
-        elif all(row.get(name) is None for row in rows):
-            frame[name] = frame[name].astype("float64" if _is_number(name) else "string")
+    for column in TABLE:
+        values = frame[column.name]
+        if column.type is Type.OPTIONS:
+            frame[column.name] = values.map(json.dumps).astype("string")
+        elif column.type is Type.COUNT:
+            whole = all(value == int(value) for value in values.dropna())
+            frame[column.name] = values.astype("Int64" if whole else "float64")
+        elif column.type not in (Type.TARGETS, Type.REALS):
+            frame[column.name] = values.astype(column.type.parquet)
     frame.to_parquet(path, index=False, compression="zstd")
-
-
-def _are_whole(column: Any) -> bool:
-    """Whether every number of a column is an integer."""
-    return all(value == int(value) for value in column.dropna())
-
-
-def _is_number(name: str) -> bool:
-    """Whether an empty column is one of numbers."""
-    measures = ("error", "cosine", "norm_ratio", "grad_norm", "bias", "snr")
-    return name.endswith(("_s", "_tol", "x0_drift")) or any(measure in name for measure in measures)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.problems.folders import folders
 
 
@@ -59,21 +60,21 @@ def load_suite(name: str) -> Suite:
     try:
         content = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise ValueError(f"suite {file} is no YAML: {error}") from None
+        raise UsageError(f"suite {file} is no YAML: {error}") from None
     fields = _mapping(f"suite {file}", content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
     blocks = [_block(f"block {i} of suite {file}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
     if not blocks:
-        raise ValueError(f"suite {file} must have a list of blocks")
+        raise UsageError(f"suite {file} must have a list of blocks")
     return Suite(name, **{"summary": "", **fields}, blocks=blocks)
 
 
 def _mapping(owner: str, content: Any, kinds: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise ValueError(f"{owner} must be a mapping of {', '.join(kinds)}, got {str(content)[:40]!r}")
+        raise UsageError(f"{owner} must be a mapping of {', '.join(kinds)}, got {str(content)[:40]!r}")
     for key, value in checks.options(owner, content, kinds).items():
         if not isinstance(value, kinds[key]):
             kind = getattr(kinds[key], "__name__", "number")
-            raise ValueError(f"{key} of {owner} must be a {kind}, got {str(value)[:40]!r}")
+            raise UsageError(f"{key} of {owner} must be a {kind}, got {str(value)[:40]!r}")
     return dict(content)
 
 
@@ -83,5 +84,5 @@ def _block(owner: str, content: Any) -> Block:
     fields = _mapping(owner, content, kinds)
     lacking = [name for name in ("cases", "samplers", "estimators") if name not in fields]
     if lacking:
-        raise ValueError(f"{owner} lacks {', '.join(lacking)}")
+        raise UsageError(f"{owner} lacks {', '.join(lacking)}")
     return Block(**fields)

@@ -7,7 +7,8 @@ import os
 import pdb
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from torch import Tensor
 
 from gradbench import checks
 from gradbench.bench.building import build
+from gradbench.bench.cell import Cell
 from gradbench.bench.failures import line_of
-from gradbench.bench.plan import PASSES
+from gradbench.bench.plan import USUAL
 from gradbench.bench.predictions import predicted_bytes
+from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.estimators.monte_carlo.base import Drawn
@@ -37,6 +40,7 @@ from gradbench.references.known import references
 from gradbench.references.stored import stored
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
+Columns = dict[str, Any]  # of a row, by name
 PLANS = 16  # random plans that the time of one draw is the mean of
 
 
@@ -44,26 +48,34 @@ class Skip(Exception):
     """What only a built problem shows: the reason why this cell has no number."""
 
 
-def measure(
-    cell: dict[str, Any], phase: Callable[[str], None], threads: int | None = None, keep: str | None = None
-) -> dict[str, Any]:
-    """The measured columns of one cell; `phase` is told what begins. Raises what goes wrong, `Skip` for a skip row.
-
-    TF32 is for cells of that dtype alone, and for no reference. threads: None for the case's own number. keep: a folder
+@dataclass(frozen=True)
+class How:
+    """How a cell is measured. passes: what is measured of it. threads: None for the case's own number. keep: a folder
     for references of full-size networks, or None.
     """
-    torch.set_num_threads(threads or _threads(cell["case"]))
-    with tf32(cell["dtype"] == checks.TF32):
-        return _measured(cell, phase, keep)
+
+    passes: Sequence[str] = USUAL
+    threads: int | None = None
+    keep: Path | None = None
 
 
-def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | None) -> dict[str, Any]:
+def measure(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
+    """The measured columns of one cell; `phase` is called with the name of each phase as it begins.
+
+    TF32 is for cells of that dtype alone, and for no reference. Raises what goes wrong, `Skip` for a skip row.
+    """
+    torch.set_num_threads(how.threads or _threads(cell.case))
+    with tf32(cell.dtype == checks.TF32):
+        return _measured(cell, phase, how)
+
+
+def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
     phase("build")
     problem, estimator = build(cell)
     reason = estimator.supports(problem.traits)
     if reason:
         raise Skip(reason)
-    row: dict[str, Any] = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
+    row: Columns = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
     device = problem.x_T.device
     row |= arithmetic(problem.denoiser, device)
     if device.type == "cuda":
@@ -75,20 +87,19 @@ def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | No
     estimate = estimator(problem)
     _check(problem, estimate, before)
     if not estimate.grads:
-        raise Skip(f"{cell['estimator']} does not reach {' or '.join(problem.targets)} here: nothing to measure")
+        raise Skip(f"{cell.estimator} does not reach {' or '.join(problem.targets)} here: nothing to measure")
     row |= _answer(problem, estimate)
     if row["status"] == "diverged":
         return row
     with tf32(False):
-        row |= _references(cell, problem, estimator, estimate, keep)
-    passes = cell.get("passes", PASSES[:4])
-    if "time" in passes:
+        row |= _references(cell, problem, estimator, estimate, how)
+    if "time" in how.passes:
         phase("time")
         row |= {"calibration_s": calibrate(), **_time(problem, estimator)}
-    if "memory" in passes:
+    if "memory" in how.passes:
         phase("memory")
         row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
-    if "evaluation" in passes:
+    if "evaluation" in how.passes:
         phase("evaluation")
         unit = time_unit(problem)
         row |= {"evaluation_s": unit.evaluation, "vjp_s": unit.vjp}
@@ -99,18 +110,18 @@ def _measured(cell: dict[str, Any], phase: Callable[[str], None], keep: str | No
     return row
 
 
-def _memory(problem: Problem, single: GradientEstimator) -> dict[str, Any]:
+def _memory(problem: Problem, single: GradientEstimator) -> Columns:
     """Peak bytes of one estimate, and on a CPU those of one state and one step's tape."""
     device = problem.x_T.device
     memory = peak_memory(lambda: single(problem), held_tensors(problem), device)
-    row: dict[str, Any] = {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
+    row: Columns = {"peak_bytes": memory.peak, "baseline_bytes": memory.baseline}
     row |= {"requested_bytes": memory.requested, "reserved_bytes": memory.reserved, "device_bytes": memory.on_device}
     if device.type != "cuda":
         row["state_bytes"], row["tape_bytes"] = parts(problem)
     return row
 
 
-def _time(problem: Problem, estimator: GradientEstimator) -> dict[str, Any]:
+def _time(problem: Problem, estimator: GradientEstimator) -> Columns:
     """Seconds of one estimate, the median of its repeats; of an estimator that draws those of one draw.
 
     One draw is measured on the fewest draws; where what it costs is drawn as well, on the first `PLANS` draws one by
@@ -134,14 +145,14 @@ def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -
     """`ValueError` for gradients of targets not asked for, of other shapes than their leaves, and a changed problem."""
     wrong = malformed(problem, estimate)
     if wrong:
-        raise ValueError(wrong)
+        raise UsageError(wrong)
     if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
-        raise ValueError(
+        raise UsageError(
             "the estimator changed the problem: x_T, the condition or the parameters are others than before"
         )
 
 
-def _answer(problem: Problem, estimate: GradientEstimate) -> dict[str, Any]:
+def _answer(problem: Problem, estimate: GradientEstimate) -> Columns:
     """What the estimate says of itself, with the distance of its own x_0 to that of the sampler run plainly."""
     with torch.no_grad():
         plain = problem.rollout.sample(problem.x_T)
@@ -164,26 +175,26 @@ def _threads(case: str) -> int:
 
 
 def _references(
-    cell: dict[str, Any], problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, keep: str | None
-) -> dict[str, Any]:
+    cell: Cell, problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, how: How
+) -> Columns:
     """Errors against each of the three right answers that is known, and how the references were made."""
-    place, solved = None, "flow" in cell.get("passes", ())
+    place, solved = None, "flow" in how.passes
     code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
     # what takes long to make, of a full-size network or in a block of many seeds, is made once for all estimators
-    if keep is not None and (problem.reference_dtype != torch.float64 or solved):
-        place = Path(keep) / f"{problem_key(cell, code)}.safetensors"
-    spec = case_specs()[cell["case"]]
+    if how.keep is not None and (problem.reference_dtype != torch.float64 or solved):
+        place = how.keep / f"{problem_key(cell, code)}.safetensors"
+    spec = case_specs()[cell.case]
     held = partial(stored, spec.folder, cell, problem, spec.params)
     found = references(problem, spec.flow_method, estimate.draws, place, held)
     if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
-        file = None if keep is None else Path(keep) / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
+        file = None if how.keep is None else how.keep / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
         found = {"flow": by_solving(problem, file), **found}
     row = known.columns(found) | bias.columns(estimate, found.get("expected"))
-    apart = "rounding" in cell.get("passes", PASSES[:4]) and estimate.draws is None
-    if apart and checks.dtype(cell["dtype"]) != problem.reference_dtype:
+    apart = "rounding" in how.passes and estimate.draws is None
+    if apart and checks.dtype(cell.dtype) != problem.reference_dtype:
         exact = found["sampler"].grads
         # one of ours that is exact is, in the reference's precision, the reference itself
-        same = cell["estimator"] in ESTIMATORS and ESTIMATORS[cell["estimator"]].traits.get("exact")
+        same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.get("exact")
         method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
@@ -205,12 +216,8 @@ def _os_peak() -> int | None:
 
 
 def run_cell(
-    cell: dict[str, Any],
-    phase: Callable[[str], None],
-    threads: int | None = None,
-    keep: str | None = None,
-    debug: bool = False,
-) -> dict[str, Any]:
+    cell: Cell, phase: Callable[[str], None] = lambda name: None, how: How = How(), debug: bool = False
+) -> Columns:
     """`measure`, with every exception turned into a row that says where and why; `debug` stops in pdb first."""
     at = "import"
 
@@ -220,7 +227,7 @@ def run_cell(
         phase(name)
 
     try:
-        return measure(cell, note, threads, keep)
+        return measure(cell, note, how)
     except Skip as reason:
         return {"status": "skip", "phase": at, "reason": str(reason)}
     except torch.OutOfMemoryError as failure:

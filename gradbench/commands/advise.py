@@ -5,11 +5,14 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from gradbench import checks
 from gradbench.analysis.advice_text import as_text
-from gradbench.analysis.advise import Advice, Option, advise
+from gradbench.analysis.advise import Advice, Option
+from gradbench.analysis.advise import advise as best
 from gradbench.analysis.evidence import (
     PREDICTED,
     Evidence,
@@ -21,15 +24,35 @@ from gradbench.analysis.evidence import (
     unreached,
     why_none,
 )
+from gradbench.bench.cell import Cell
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import Planned, make_plan
-from gradbench.bench.selection import block_of, parse_bytes, with_weights
+from gradbench.bench.quantities import parse_bytes
+from gradbench.bench.row import Row
+from gradbench.bench.selection import Selection
 from gradbench.bench.suite import Block
 from gradbench.bench.working import Working
+from gradbench.checks import UsageError
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import (
+    CELLS,
+    DEVICE,
+    Parsed,
+    anew_option,
+    cases_option,
+    json_option,
+    one_of,
+    with_selection,
+)
 from gradbench.commands.predict import estimator_of
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, WORKSPACES, room
+from gradbench.measure.environment import provenance
 from gradbench.problems.folders import case_specs, shipped_folder
+from gradbench.problems.spec import TARGETS
+
+if TYPE_CHECKING:
+    from gradbench.bench.predicting import Known
 
 CANDIDATES = (
     "backprop",
@@ -41,98 +64,111 @@ CANDIDATES = (
     "continuous-adjoint",
     "draft",
 )
-OK, NOTHING = 0, 4
 REFERENCES = ("sampler", "flow")
 
 
-def advise_command(
-    options: dict[str, Any],
-    memory: str | None,
+@click.command()
+@CELLS
+@click.option(
+    "--memory",
+    type=Parsed(lambda text, option: memory_of(text), *(f"{card}GB" for card in CARDS)),
+    metavar="SIZE",
+    default=math.inf,
+    help="A card, 24GB, or a size, 10GiB; without it anything fits.",
+)
+@one_of("--reference", *REFERENCES, default="sampler", called="reference")
+@click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
+@click.option(
+    "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
+)
+@click.option("--device", type=DEVICE, metavar="NAME", help="Whose rows are of this problem: cpu or cuda.")
+@anew_option
+@json_option
+@cases_option
+@with_selection
+def advise(
+    selection: Selection,
+    memory: float,
     reference: str,
     max_error: float | None,
-    rows: Sequence[Path],
+    rows: tuple[Path, ...],
+    anew: bool,
     as_json: bool,
-    anew: bool = False,
-) -> int:
-    """Prints the advice for the problem that the options of a command line select; exit code 4 without any.
+) -> Exit:
+    """Tell which estimator to use for a task, from rows and predictions, and how sure that is.
 
-    What they leave out is DDIM, 50 steps, and the case's own grid, precision and targets. anew: reads no prediction
-    that was made before.
+    What is left out is DDIM, 50 steps, and the case's own grid, precision and targets.
     """
-    from gradbench.measure.environment import provenance
-
-    given = block_of(options)
-    block = Block([], ["ddim"], list(CANDIDATES), steps=[50]).override(given)
-    (block,) = with_weights([block], options["weights"])
-    planned = _planned(block, given["targets"])
+    if not selection.cases:
+        raise UsageError("advise needs a case: -c sd15, -c digits ...")
+    (block,) = selection.blocks([Block([], ["ddim"], list(CANDIDATES), steps=[50])])
+    planned = _planned(block, selection.targets)
     first = planned[0].cell
     _check(first, reference, max_error)
     task = Task(
-        *(first[name] for name in ("case", "case_params", "sampler", "sampler_params", "steps")),
-        targets=tuple(first["targets"]),
-        dtype=first["dtype"],
-        memory=memory_of(memory),
-        device=first["device"],
+        first.case,
+        first.case_params,
+        first.sampler,
+        first.sampler_params,
+        first.steps,
+        targets=first.targets,
+        dtype=first.dtype,
+        memory=memory,
+        device=first.device,
         reference=reference,
         max_error=max_error,
         machine=machine_of(provenance(())),
     )
-    known, refused = known_rows(rows), {}
-    found = advise(task, candidates(task, planned, known, refused, anew))
+    refused: dict[str, str] = {}
+    found = best(task, candidates(task, planned, known_rows(rows), refused, anew))
     found = replace(found, refused=found.refused | refused)
-    print(json.dumps(_as_data(task, found)) if as_json else as_text(task, found, block, _left_out(options, given)))
-    return OK if found.chosen else NOTHING
+    print(json.dumps(_as_data(task, found)) if as_json else as_text(task, found, block, _left_out(selection)))
+    return Exit.OK if found.chosen else Exit.NOTHING
 
 
 def _planned(block: Block, targets: Sequence[str]) -> list[Planned]:
     """The cells of the candidates, of one problem; `ValueError` where there are several."""
     planned = make_plan([block], 1)
     if not planned:
-        raise ValueError("advise needs a case, a sampler and an estimator at least")
+        raise UsageError("advise needs a case, a sampler and an estimator at least")
     problems = {json.dumps([i.cell[k] for k in ("case", "case_params", "sampler", "sampler_params")]) for i in planned}
     if len(problems) != 1 or len(block.steps) != 1:
-        raise ValueError("advise takes one case, one sampler and one number of steps at a time")
-    case = case_specs()[planned[0].cell["case"]]
+        raise UsageError("advise takes one case, one sampler and one number of steps at a time")
+    case = case_specs()[planned[0].cell.case]
     for target in targets:
-        checks.one_of(f"target of case {case.name}", target, case.TARGETS)
+        checks.one_of(f"target of case {case.name}", target, case.targets)
     return planned
 
 
-def _check(cell: dict[str, Any], reference: str, max_error: float | None) -> None:
-    case = case_specs()[cell["case"]]
-    checks.one_of(f"dtype of case {case.name}", cell["dtype"], case.dtypes)
-    checks.one_of("reference", reference, REFERENCES)
-    checks.one_of(f"reference of case {case.name}", reference, [name for name in REFERENCES if name in case.REFERENCES])
+def _check(cell: Cell, reference: str, max_error: float | None) -> None:
+    case = case_specs()[cell.case]
+    checks.one_of(f"dtype of case {case.name}", cell.dtype, case.dtypes)
+    checks.one_of(f"reference of case {case.name}", reference, [name for name in REFERENCES if name in case.references])
     if max_error is not None:
         checks.in_range("max-error", max_error, 0.0, 10.0)
 
 
-def _left_out(options: dict[str, Any], given: dict[str, Any]) -> Collection[str]:
+def _left_out(selection: Selection) -> Collection[str]:
     """What the command line did not say of the problem."""
-    return [name for name in ("samplers", "steps", "dtype", "targets") if not (given.get(name) or options.get(name))]
+    return [name for name in ("samplers", "steps", "dtype", "targets") if not getattr(selection, name)]
 
 
-def memory_of(text: str | None) -> float:
-    """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces.
-
-    None is room for anything.
-    """
-    if text is None:
-        return math.inf
+def memory_of(text: str) -> float:
+    """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces."""
     card = text.strip().upper().removesuffix("GB").strip()
     if card.isdigit() and int(card) in CARDS:
         return room(int(card))
     return parse_bytes(text) / (1 + WORKSPACES)
 
 
-def known_rows(places: Sequence[Path]) -> list[dict[str, Any]]:
+def known_rows(places: Sequence[Path]) -> list[Row]:
     """The rows of those folders or files, and the published ones."""
     published = sorted((shipped_folder().parent / "results" / "published").glob("*/rows.parquet"))
     return [row for place in (*places, *published) for row in load_rows(place)]
 
 
 def candidates(
-    task: Task, planned: Sequence[Planned], rows: list[dict[str, Any]], refused: dict[str, str], anew: bool = False
+    task: Task, planned: Sequence[Planned], rows: list[Row], refused: dict[str, str], anew: bool = False
 ) -> list[Option]:
     """What is known of each candidate; those that cannot serve go to `refused`, with the reason."""
     found, known = [], {}
@@ -140,7 +176,7 @@ def candidates(
         for item in planned:
             cell, name = item.cell, estimator_of(item.cell)
             working.item(name)
-            chosen = (cell["estimator"], cell["estimator_params"])
+            chosen = (cell.estimator, cell.estimator_params)
             if lost := unreached(task, chosen, rows):
                 refused[name] = f"it gives no gradient of {' or '.join(lost)}"
                 continue
@@ -148,7 +184,7 @@ def candidates(
             if isinstance(peak, str):
                 refused[name] = peak
                 continue
-            exact = bool(ESTIMATORS.find(cell["estimator"]).traits.get("exact"))
+            exact = bool(ESTIMATORS.find(cell.estimator).traits.get("exact"))
             error = error_of(task, chosen, rows, exact)
             rounding = rounding_of(task, chosen, rows) if exact else None
             why = why_none(task, chosen, rows) if error is None else ""
@@ -157,9 +193,7 @@ def candidates(
     return found
 
 
-def _peak(
-    task: Task, cell: dict[str, Any], known: dict[Any, Any], anew: bool, working: Working
-) -> Evidence | str | None:
+def _peak(task: Task, cell: Cell, known: "Known", anew: bool, working: Working) -> Evidence | str | None:
     """The predicted peak with the weights, or why there is none; where no memory is named only one that is known."""
     from gradbench.bench.predictions import foretell, told
 
@@ -172,12 +206,13 @@ def _peak(
     return Evidence(made.peak + made.baseline, PREDICTED, made.how)
 
 
-def counts(cell: dict[str, Any]) -> tuple[float, float, float]:
+def counts(cell: Cell) -> tuple[float, float, float]:
     """Network evaluations forward and backward, and VJPs, counted on a Gaussian: the same for every network."""
     from gradbench.bench.building import build
 
-    own = {**cell, "case": "gaussian", "case_params": {"dim": 2, "batch": 1}, "dtype": "float64"}
-    problem, estimator = build({**own, "targets": ["x_T", "condition", "parameters"]})
+    small = {"dim": 2, "batch": 1}
+    own = replace(cell, case="gaussian", case_params=small, dtype="float64", targets=TARGETS)
+    problem, estimator = build(own)
     estimate = estimator(problem)
     return estimate.nfe_forward, estimate.nfe_backward, estimate.vjps
 

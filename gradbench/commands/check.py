@@ -1,33 +1,53 @@
-"""`gradbench check`: a table of verdicts an estimator, or JSON."""
+"""The verb `check`: a table of verdicts per estimator, or JSON."""
 
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
 
 from gradbench import checks
 from gradbench.bench.progress import Doing
+from gradbench.commands.completing import names as names_of
+from gradbench.commands.completing import selectors
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import json_option
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.selector import expand, render
 from gradbench.testing.catalogue import CHECKS
-from gradbench.testing.subject import Subject, subject_of
 from gradbench.testing.verdict import Verdict
 
-OK, FAILED = 0, 1
+if TYPE_CHECKING:
+    from gradbench.testing.subject import Subject
+
 WIDTH, INDENT = 100, 26
 
 
-def check_command(selectors: Sequence[str], names: Sequence[str], as_json: bool) -> int:
-    """Checks every estimator that is selected, `all` being those of gradbench; 1 where a check fails."""
+@click.command()
+@click.argument(
+    "estimators", nargs=-1, required=True, metavar="ESTIMATOR...", shell_complete=selectors("estimators", "all")
+)
+@click.option(
+    *("-k", "--check", "names"),
+    multiple=True,
+    metavar="NAME",
+    shell_complete=names_of("checks"),
+    help="One of the checks; repeatable.",
+)
+@json_option
+def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> Exit:
+    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
     import torch
 
     from gradbench.testing.judge import judge
+    from gradbench.testing.subject import subject_of
 
     torch.set_num_threads(1)  # the problems are small
     for name in names:
         checks.one_of("check", name, CHECKS)
-    words = [word for given in selectors for word in (ESTIMATORS if given == "all" else [given])]
+    words = [word for given in estimators for word in (ESTIMATORS if given == "all" else [given])]
     subjects = [subject_of(render(*choice)) for word in words for choice in expand(word)]
     verdicts = []
     with Doing("check", len(subjects) * len(names or CHECKS)) as doing:
@@ -44,10 +64,10 @@ def check_command(selectors: Sequence[str], names: Sequence[str], as_json: bool)
         print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
     else:
         print(f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped")
-    return FAILED if counts["failed"] else OK
+    return Exit.FAILED if counts["failed"] else Exit.OK
 
 
-def _head(subject: Subject) -> str:
+def _head(subject: "Subject") -> str:
     declared = ", ".join(f"{name} {value}".lower() for name, value in subject.traits.items())
     return f"{subject.name}: declares {declared or 'nothing'}"
 

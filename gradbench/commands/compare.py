@@ -1,105 +1,136 @@
-"""What `gradbench compare` does: two sides are read, or two revisions measured; then they are compared and told."""
+"""The verb `compare`: two sides are read, or two revisions measured, and compared."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+
+import click
 
 from gradbench import checks
 from gradbench.bench.load import load_rows
-from gradbench.bench.selection import parse_seeds
+from gradbench.bench.row import Row
+from gradbench.bench.selection import Selection
+from gradbench.checks import UsageError
+from gradbench.command import ranges
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import RUNS, one_of, path, with_selection
 from gradbench.compare import ab
 from gradbench.compare.baseline import write_baseline
+from gradbench.compare.finding import METRICS
+from gradbench.compare.text import FORMATS, headline
 
-FINE, NOTHING, CANNOT_RUN = 0, 4, 125
 REPLICATES = 5  # that time needs; one is enough for all else
-SELECTION = {
+FLAGS = {
     **{"suite": "--suite", "cases": "--case", "estimators": "--estimator", "samplers": "--sampler", "steps": "--steps"},
     **{"targets": "--target", "seeds": "--seeds", "replicates": "--replicates", "device": "--device"},
-    **{"dtype": "--dtype", "case_folder": "--cases"},
+    **{"dtype": "--dtype", "weights": "--weights"},
 }
 
 
-def compare_command(sides: Sequence[Path], options: dict[str, Any]) -> int:
-    """Tells what NEW does otherwise than BASE; returns the exit code."""
-    from gradbench.compare.compare import compare
-    from gradbench.compare.finding import METRICS
-    from gradbench.compare.text import FORMATS, headline
+@click.command()
+@click.argument("sides", nargs=-1, type=click.Path(path_type=Path), metavar="BASE NEW")
+@click.option("--ab", "revisions", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions in turns.")
+@RUNS
+@path("--cases", "case_folder", help="With --ab, a folder of cases in either revision.")
+@one_of("--metric", *METRICS, also="metrics", multiple=True, called="metric")
+@click.option("--factor", default=1.10, show_default=True, metavar="X", help="Slowdowns below it are none.")
+@one_of("--format", *FORMATS, also="form", default="text", called="format")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@path("--out", "out", kind="file", metavar="PATH", help="File of the verdict; with --ab the folder of rows, runs/ab.")
+@click.option("--refresh", is_flag=True, help="Then write NEW as a baseline over BASE; exit code 0.")
+@with_selection
+def compare(
+    selection: Selection,
+    sides: tuple[Path, ...],
+    revisions: tuple[str, str] | None,
+    case_folder: str | None,
+    metrics: tuple[str, ...],
+    factor: float,
+    form: str,
+    as_json: bool,
+    out: str | None,
+    refresh: bool,
+) -> Exit:
+    """Compare two runs, or a run with a baseline: right, as accurate, as fast, as small?
 
-    metrics = [checks.one_of("metric", name, METRICS) for name in options["metrics"]] or list(METRICS)
-    form = FORMATS["json" if options["as_json"] else checks.one_of("format", options["format"], FORMATS)]
-    factor = checks.in_range("factor", options["factor"], 1.0, 10.0)
-    revisions, out = options["ab"], options["out"]
+    BASE and NEW are folders that `run --out` wrote or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
+    4 where nothing can be compared, with --ab 125 where a revision cannot run.
+    """
+    from gradbench.compare.compare import compare as compared
+
+    chosen = list(metrics) or list(METRICS)
+    checks.in_range("factor", factor, 1.0, 10.0)
+    words = _words(selection, case_folder)
     try:
         if revisions is None:
-            base, new = _given(sides, options)
+            base, new = _given(sides, words, refresh)
         else:
-            base, new = _measured(sides, options, REPLICATES if "time" in metrics else 1)
+            replicates = selection.replicates or (REPLICATES if "time" in chosen else 1)
+            base, new = _measured(sides, revisions, words, replicates, Path(out or "runs/ab"), selection, refresh)
     except ab.CannotRun as reason:
         print(f"gradbench: {reason}", file=sys.stderr)
-        return CANNOT_RUN
-    found = compare(base, new, factor, metrics, interleaved=revisions is not None)
-    told = form(found, revisions or (str(sides[0]), str(sides[1])))
+        return Exit.CANNOT_RUN
+    found = compared(base, new, factor, chosen, interleaved=revisions is not None)
+    told = FORMATS["json" if as_json else form](found, revisions or (str(sides[0]), str(sides[1])))
     if out and revisions is None:
         Path(out).write_text(told)
         print(f"{headline(found)}\nverdict: {out}")
     else:
         print(told, end="")
-    if options["refresh"]:
+    if refresh:
         cells = write_baseline(new, sides[0])
         print(f"{cells} cells written to {sides[0]}: commit it and say why in the message", file=sys.stderr)
-        return FINE
-    return CANNOT_RUN if revisions and found.exit_code == NOTHING else found.exit_code
+        return Exit.OK
+    code = Exit(found.exit_code)
+    return Exit.CANNOT_RUN if revisions and code is Exit.NOTHING else code
 
 
-def _given(sides: Sequence[Path], options: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def _given(sides: Sequence[Path], words: Sequence[str], refresh: bool) -> tuple[list[Row], list[Row]]:
     """The rows of BASE and NEW; a baseline that is to be written need not be there."""
     if len(sides) != 2:
-        raise ValueError(f"compare needs BASE and NEW, or --ab REV_A REV_B; got {len(sides)} paths")
-    for name, flag in SELECTION.items():
-        if options[name] not in (None, ()):
-            raise ValueError(f"{flag} belongs to --ab, which measures; BASE and NEW have been measured")
-    if options["refresh"] and sides[0].suffix != ".jsonl":
-        raise ValueError(f"--refresh writes a baseline over BASE, a .jsonl file, got {str(sides[0])!r}")
+        raise UsageError(f"compare needs BASE and NEW, or --ab REV_A REV_B; got {len(sides)} paths")
+    if words:
+        raise UsageError(f"{words[0]} belongs to --ab, which measures; BASE and NEW have been measured")
+    if refresh and sides[0].suffix != ".jsonl":
+        raise UsageError(f"--refresh writes a baseline over BASE, a .jsonl file, got {str(sides[0])!r}")
     new = load_rows(sides[1])
-    return ([] if options["refresh"] and not sides[0].exists() else load_rows(sides[0])), new
+    return ([] if refresh and not sides[0].exists() else load_rows(sides[0])), new
 
 
-def _measured(sides: Sequence[Path], options: dict[str, Any], replicates: int) -> tuple[list[Any], list[Any]]:
+def _measured(
+    sides: Sequence[Path],
+    revisions: tuple[str, str],
+    words: Sequence[str],
+    replicates: int,
+    out: Path,
+    selection: Selection,
+    refresh: bool,
+) -> tuple[list[Row], list[Row]]:
     """The rows of two revisions, measured in turns; `CannotRun` where one of them has none of its own."""
     if sides:
-        raise ValueError(f"--ab names both sides: leave out {str(sides[0])!r}")
-    if options["refresh"]:
-        raise ValueError("--refresh takes BASE and NEW, not --ab")
-    # what is wrong in every revision is wrong usage, not a revision that cannot run; names are the revisions' own
-    if options["seeds"] is not None:
-        parse_seeds(options["seeds"])
-    if options["dtype"] is not None:
-        checks.one_of("dtype", options["dtype"], checks.DTYPES)
-    if options["device"] is not None:
-        checks.device_name(options["device"])
-    for steps in options["steps"]:
+        raise UsageError(f"--ab names both sides: leave out {str(sides[0])!r}")
+    if refresh:
+        raise UsageError("--refresh takes BASE and NEW, not --ab")
+    for steps in selection.steps:  # wrong in every revision, not a revision that cannot run
         checks.positive_integer("steps", steps)
-    folders = ab.measure(
-        options["ab"],
-        selection(options),
-        replicates if options["replicates"] is None else options["replicates"],
-        Path(options["out"] or "runs/ab"),
-    )
+    folders = ab.measure(revisions, words, replicates, out)
     rows = [load_rows(folder) for folder in folders]
-    for revision, side in zip(options["ab"], rows, strict=True):
-        if all(row["status"] == "lost" for row in side):
-            reason = side[0].get("reason") if side else "it left no rows"
+    for revision, side in zip(revisions, rows, strict=True):
+        if all(row.status == "lost" for row in side):
+            reason = side[0].text("reason") if side else "it left no rows"
             raise ab.CannotRun(f"{revision} cannot run: {reason}")
     return rows[0], rows[1]
 
 
-def selection(options: dict[str, Any]) -> list[str]:
-    """The selection as words of `gradbench run`."""
+def _words(selection: Selection, case_folder: str | None) -> list[str]:
+    """The selection as words of `gradbench run`, replicates left out: those are counted here."""
     words: list[str] = []
-    for name, flag in SELECTION.items():
-        if name != "replicates":
-            given = options[name]
-            values = given if isinstance(given, tuple) else [] if given is None else [given]
-            words += [word for value in values for word in (flag, str(value))]
-    return words
+    for name in [field.name for field in fields(Selection) if field.name != "replicates"]:
+        value = getattr(selection, name)
+        if name == "seeds":
+            values = [ranges(value)] if value else []
+        else:
+            values = [value] if isinstance(value, str) else [] if value is None else list(value)
+        words += [word for one in values for word in (FLAGS[name], str(one))]
+    return words + ([] if case_folder is None else ["--cases", case_folder])

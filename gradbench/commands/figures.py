@@ -2,60 +2,103 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import click
 
 from gradbench import checks
-from gradbench.analysis.cells import REFERENCES, TARGETS
 from gradbench.analysis.label import params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
+from gradbench.bench.row import Row
+from gradbench.checks import UsageError
+from gradbench.commands.completing import listed
+from gradbench.commands.completing import names as names_of
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import Parsed, json_option, one_of, selector
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.report.static.canvas import FORMATS
+from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report.static.catalogue import KINDS
-from gradbench.report.static.points import Ask
-from gradbench.report.static.write import Written, write_figures
 from gradbench.selector import expand, render
 
-OK, NOTHING = 0, 4
+if TYPE_CHECKING:
+    from gradbench.report.static.write import Written
+
+FORMATS = ("pdf", "svg", "png")
 
 
-def figures_command(options: dict[str, Any]) -> int:
-    """Draws what is asked and says a line a figure; exit code 4 where there are no data for any."""
-    formats = [checks.one_of("--format", name.strip(), FORMATS) for name in options["formats"].split(",")]
-    only = [checks.one_of("figure", name, KINDS) for name in options["only"]]
-    for name, allowed in (("reference", REFERENCES), ("target", TARGETS)):
-        if options[name] is not None:
-            checks.one_of(name, options[name], allowed)
-    if options["max_error"] is not None:
-        checks.positive("--max-error", options["max_error"])
-    rows = load_rows(options["rows"], strict=False)
-    for column in ("case", "sampler"):
-        rows = _chosen(rows, column, options[f"{column}s"])
-    if options["estimators"] != ("all",):
-        rows = _of(rows, options["estimators"])
-    source: Path = options["rows"]
-    out = options["out"] or (source if source.is_dir() else source.parent) / "figures"
-    ask = Ask(options["reference"], options["target"], options["max_error"])
+def _formats(text: str, option: str) -> list[str]:
+    return [checks.one_of(option, name.strip(), FORMATS) for name in text.split(",")]
+
+
+@click.command()
+@click.argument("source", default="runs/latest", metavar="[FOLDER|ROWS.PARQUET]", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where they go; FOLDER/figures by default.")
+@click.option(
+    *("--format", "formats"),
+    type=Parsed(_formats),
+    default=",".join(FORMATS),
+    show_default=True,
+    metavar="LIST",
+    shell_complete=listed(*FORMATS),
+    help=f"Of {', '.join(FORMATS)}.",
+)
+@one_of("--only", *KINDS, multiple=True, help="One figure; repeatable.", called="figure")
+@click.option(
+    "-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names_of("cases")
+)
+@click.option("--sampler", "samplers", multiple=True, metavar="NAME", shell_complete=names_of("samplers"))
+@selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; repeatable.")
+@one_of("--target", *TARGETS, called="target")
+@one_of("--reference", *REFERENCES, called="reference")
+@click.option("--max-error", type=float, metavar="E", help="The error at which profiles compare.")
+@click.option("--all", "every", is_flag=True, help="Every case with every sampler, not the most measured one per case.")
+@json_option
+def figures(
+    source: Path,
+    out: Path | None,
+    formats: list[str],
+    only: tuple[str, ...],
+    cases: tuple[str, ...],
+    samplers: tuple[str, ...],
+    estimators: tuple[str, ...],
+    target: str | None,
+    reference: str | None,
+    max_error: float | None,
+    every: bool,
+    as_json: bool,
+) -> Exit:
+    """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
+    from gradbench.report.static.points import Ask
+    from gradbench.report.static.write import write_figures
+
+    if max_error is not None:
+        checks.positive("--max-error", max_error)
+    rows = load_rows(source, strict=False)
+    rows = _chosen(_chosen(rows, "case", cases), "sampler", samplers)
+    if estimators != ("all",):
+        rows = _of(rows, estimators)
+    place = out or (source if source.is_dir() else source.parent) / "figures"
     found = []
     with Doing("figures") as doing:
-        for done in write_figures(rows, out, formats, only, ask, options["every"]):
+        for done in write_figures(rows, place, formats, only, Ask(reference, target, max_error), every):
             found.append(done)
             doing.at(f"{done.figure} is done")
-            if not options["as_json"]:
+            if not as_json:
                 print(_line(done), flush=True)
-    if options["as_json"]:
+    if as_json:
         print(json.dumps([vars(done) | {"files": [str(file) for file in done.files]} for done in found], indent=2))
-    return OK if any(done.files for done in found) else NOTHING
+    return Exit.OK if any(done.files for done in found) else Exit.NOTHING
 
 
-def _chosen(rows: list[dict[str, Any]], column: str, selectors: tuple[str, ...]) -> list[dict[str, Any]]:
+def _chosen(rows: list[Row], column: str, selectors: tuple[str, ...]) -> list[Row]:
     """The rows whose case or sampler has one of the names and, where a selector gives them, its options; or all.
 
     `ValueError` for a name that no row has, and for options that none of that name has.
     """
     known = sorted({str(row.get(column)) for row in rows})
     chosen: set[int] = set()
-    for name, given in (choice for selector in selectors for choice in expand(selector)):
+    for name, given in (choice for text in selectors for choice in expand(text)):
         checks.one_of(f"{column} of these rows", name, known)
         found = {
             place
@@ -63,15 +106,15 @@ def _chosen(rows: list[dict[str, Any]], column: str, selectors: tuple[str, ...])
             if row.get(column) == name and given.items() <= params_of(row, column).items()
         }
         if not found:
-            raise ValueError(f"no row of {render(name, given)!r} among these rows")
+            raise UsageError(f"no row of {render(name, given)!r} among these rows")
         chosen |= found
     return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
-def _of(rows: list[dict[str, Any]], selectors: tuple[str, ...]) -> list[dict[str, Any]]:
+def _of(rows: list[Row], selectors: tuple[str, ...]) -> list[Row]:
     """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
     chosen: set[int] = set()
-    for name, given in (choice for selector in selectors for choice in expand(selector)):
+    for name, given in (choice for text in selectors for choice in expand(text)):
         entry = ESTIMATORS.find(name)
         wanted = (name, entry.options(given))
         found = {
@@ -80,12 +123,12 @@ def _of(rows: list[dict[str, Any]], selectors: tuple[str, ...]) -> list[dict[str
             if (row.get("estimator"), whole_params(row, "estimator", entry.defaults)) == wanted
         }
         if not found:
-            raise ValueError(f"no row of {render(name, given)!r} among these rows")
+            raise UsageError(f"no row of {render(name, given)!r} among these rows")
         chosen |= found
     return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
-def _line(done: Written) -> str:
+def _line(done: "Written") -> str:
     if not done.files:
         return f"{done.figure}: not drawn: {done.reason}"
     first, *others = done.files

@@ -2,36 +2,49 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import click
+
 from gradbench.bench.plan import Planned, make_plan
-from gradbench.bench.suite import Block
+from gradbench.bench.selection import Selection
+from gradbench.bench.suite import Block, load_suite
 from gradbench.bench.working import Working
+from gradbench.checks import UsageError
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import CELLS, anew_option, cases_option, json_option, suite_option, with_selection
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.problems.folders import case_specs, weights_of
 from gradbench.selector import render
 
 MIB = 2**20
-OK, NOTHING = 0, 4
 
 
-def predict_command(blocks: Sequence[Block], as_json: bool, anew: bool = False) -> int:
-    """Predicts every cell of blocks of cells, and shows a table a problem; returns the exit code.
-
-    anew: reads no prediction that was made before.
-    """
-    planned = make_plan(blocks, 1)
+@click.command()
+@suite_option("A suite whose cells to predict; the other options replace parts of it.")
+@CELLS
+@anew_option
+@json_option
+@cases_option
+@with_selection
+def predict(selection: Selection, anew: bool, as_json: bool) -> Exit:
+    """Predict peak memory from shapes alone, without running, and the cards that hold each estimator."""
+    if not selection.cases and selection.suite is None:
+        raise UsageError("predict needs a case, -c sd15, -c digits ..., or a suite, --suite gpu")
+    default = Block([], ["ddim"], ["backprop", "checkpoint"], steps=[50])
+    own = [default] if selection.suite is None else load_suite(selection.suite).blocks
+    planned = make_plan(selection.blocks(own), 1)
     if not planned:
         print("gradbench: nothing selected")
-        return NOTHING
+        return Exit.NOTHING
     started = time.monotonic()
     rows = predictions(planned, anew)
     if as_json:
         print(json.dumps(rows))
-        return OK
+        return Exit.OK
     for problem in dict.fromkeys(_problem(row) for row in rows):
         own = [row for row in rows if _problem(row) == problem]
         weights = weights_of(own[0]) or "no network"
@@ -43,7 +56,7 @@ def predict_command(blocks: Sequence[Block], as_json: bool, anew: bool = False) 
         + ", ".join(f"{card} GB {usable / GIB:g} GiB" for card, usable in CARDS.items())
         + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."
     )
-    return OK
+    return Exit.OK
 
 
 def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, Any]]:

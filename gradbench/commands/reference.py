@@ -1,19 +1,37 @@
 """The verb `reference`: every kind of reference made in two ways, and the stored ones checked against both."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import click
 
 from gradbench import checks
 from gradbench.bench.progress import Doing
+from gradbench.checks import UsageError
+from gradbench.commands.completing import names as names_of
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import cases_option, json_option
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
-from gradbench.references.verify import STORED, Check, checks_of, stored_disagreement, write
+
+if TYPE_CHECKING:
+    from gradbench.references.verify import Check
 
 
-def reference_command(names: list[str], write_them: bool, as_json: bool) -> int:
-    """Makes every reference twice, prints the table, stores with --write; 1 where two ways disagree, else 0."""
+@click.command()
+@click.argument("names", nargs=-1, metavar="[CASE]...", shell_complete=names_of("cases"))
+@click.option("--verify", is_flag=True, help="Make every reference in two ways; exit code 1 where they disagree.")
+@click.option("--write", "write_them", is_flag=True, help="Then store the references of the cases' default problems.")
+@json_option
+@cases_option
+def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: bool) -> Exit:
+    """Verify the exact references of all cases, or of those named."""
+    if not (verify or write_them):
+        raise UsageError("reference needs --verify, --write or both")
+    import torch
+
+    from gradbench.references.verify import STORED, checks_of, stored_disagreement, write
+
     known = case_specs()
     for name in names:
         checks.one_of("case", name, known)
@@ -42,16 +60,16 @@ def reference_command(names: list[str], write_them: bool, as_json: bool) -> int:
         print(json.dumps(lines, indent=2))
     else:
         print("all agree" if not failed else f"{failed} disagree")
-    return int(failed > 0)
+    return Exit.FAILED if failed else Exit.OK
 
 
-def _line(check: Check, stored: float | None) -> dict[str, Any]:
+def _line(check: "Check", stored: float | None) -> dict[str, Any]:
     values = {"agreement": check.agreement, "allowed": check.allowed, "tolerance": check.first.tol, "stored": stored}
     names = {"case": check.case, "chain": check.chain, "kind": check.kind, "first": check.first.method}
     return {**names, "second": check.other, **values, "passed": check.passed, "digest": check.first.digest}
 
 
-def _text(check: Check) -> str:
+def _text(check: "Check") -> str:
     mark = "ok  " if check.passed else "FAIL"
     numbers = f"{check.agreement:.1e} of {check.allowed:.0e}"
     return f"{mark} {check.case:<16} {check.chain:<16} {check.kind:<9} {numbers}  {check.first.method} / {check.other}"

@@ -1,135 +1,165 @@
-"""The verbs `run` and `report`: cells measured and stored, and what came of them. No torch."""
+"""The verb `run`: cells measured and stored, and what came of them. No torch."""
 
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
 from gradbench import checks
+from gradbench.bench import runner
 from gradbench.bench.budget import Budget
-from gradbench.bench.progress import Doing
-from gradbench.bench.selection import parse_bytes, parse_seconds, selection
+from gradbench.bench.engines import ENGINES
+from gradbench.bench.isolate import Limits
+from gradbench.bench.plan import Planned, make_plan
+from gradbench.bench.progress import Progress
+from gradbench.bench.row import Row
+from gradbench.bench.selection import Selection
+from gradbench.bench.store import Store
 from gradbench.bench.suite import Suite
+from gradbench.checks import UsageError
 from gradbench.command import command
+from gradbench.commands.exits import Exit
+from gradbench.commands.options import DURATION, RUNS, SIZE, cases_option, json_option, one_of, path, with_selection
+from gradbench.commands.outputs import write_outputs
 from gradbench.measure.cards import GIB, cards_for
+from gradbench.measure.environment import fingerprint_of, provenance
 from gradbench.problems.folders import folders
 
-OK, SOME_FAILED, NOTHING, BUDGET_SPENT, INTERRUPTED = 0, 3, 4, 5, 130
 
+@click.command()
+@RUNS
+@path("--out", default="runs/latest", show_default=True, help="Where rows and report go.")
+@click.option("-j", "--jobs", type=int, default=1, show_default=True, metavar="N", help="Cells at a time.")
+@one_of("--engine", *ENGINES, default="local", help="local, or inline to debug.", called="engine")
+@click.option(
+    *("--timeout", "timeout"),
+    **{"type": DURATION, "default": "10m", "show_default": True, "metavar": "TIME"},
+    help="Time limit of a cell: 90, 90s, 10m, 1h.",
+)
+@click.option("--budget", type=DURATION, metavar="TIME", help="Start no cell that is predicted to end after that: 7m.")
+@click.option(
+    "--memory", type=SIZE, metavar="SIZE", help="Limit of a cell's host memory over the idle worker's: 4GiB, 500MB."
+)
+@click.option("--threads", type=int, metavar="N", help="Threads of a worker; 1, or all for full-size networks.")
+@one_of("--rerun", *runner.RERUNS, default="missing", metavar="WHAT")
+@click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
+@json_option
+@cases_option
+@with_selection
+def run(
+    selection: Selection,
+    out: str,
+    jobs: int,
+    engine: str,
+    timeout: float,
+    budget: float | None,
+    memory: int | None,
+    threads: int | None,
+    rerun: str,
+    pdb: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> Exit:
+    """Measure cells and write rows, a table, rows.parquet and report.html.
 
-def run_command(options: dict[str, Any], line: str) -> int:
-    """Plans, runs, stores, and shows what came of it; returns the exit code."""
-    from gradbench.bench.engines import ENGINES
-    from gradbench.bench.isolate import Limits
-    from gradbench.bench.plan import make_plan
-    from gradbench.bench.progress import Progress
-    from gradbench.bench.runner import RERUNS, Interrupted, Run, execute
-    from gradbench.bench.store import Store
-
-    checks.one_of("--rerun", options["rerun"], RERUNS)
-    checks.one_of("engine", options["engine"], ENGINES)
-    jobs = checks.positive_integer("jobs", options["jobs"])
-    memory = parse_bytes(options["memory"]) if options["memory"] else None
-    threads = options["threads"]
+    Without a suite, case, sampler or estimator it measures the suite smoke, and says so.
+    """
+    checks.positive_integer("jobs", jobs)
     if threads is not None:
-        threads = int(checks.in_range("threads", threads, 1, 256))
-    limits = Limits(parse_seconds(options["timeout"]), threads, memory)
-    seconds = None if options.get("budget") is None else parse_seconds(options["budget"], "--budget")
-    suite = selection(options)
+        checks.in_range("threads", threads, 1, 256)
+    suite = selection.cells()
     planned = make_plan(suite.blocks, suite.replicates)
-    if options["dry_run"]:
-        _show_plan(planned, options["as_json"])
-        return OK
+    if dry_run:
+        _show_plan(planned, as_json)
+        return Exit.OK
     for device in {block.device for block in suite.blocks} - {"cpu"}:
         checks.device(device)
-    if not options["out"]:
-        raise ValueError("--out must name a folder, got ''")
-    store = Store(Path(options["out"]))
+    if not out:
+        raise UsageError("--out must name a folder, got ''")
+    store, line = Store(Path(out)), " ".join(["gradbench", *sys.argv[1:]])
     store.lock()
     earlier = store.rows()
-    todo = _todo(planned, earlier, options["rerun"])
-    for said in _announced(options, suite, len(planned), sum(item.skip is None for item in todo)):
-        print(said, file=sys.stderr)
+    todo = _todo(planned, earlier, rerun)
+    if not selection.names_cells:
+        print(f"no cells selected, so this is the suite {suite.name}: {suite.summary}", file=sys.stderr)
+    new = sum(item.skip is None for item in todo)
+    print(f"{len(planned):,} cells, {new:,} of them to be measured now, into {out}", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
-    engine = "inline" if options["pdb"] else options["engine"]
-    stopped, left = None, 0
+    within = None if budget is None else Budget(budget, _of_this_machine(earlier))
+    how = runner.Run(suite.name, "inline" if pdb else engine, jobs, Limits(timeout, threads, memory), pdb, within)
+    stopped: tuple[str, Exit] | None = None
+    left = 0
     with Progress(len(todo), len(planned) - len(todo)) as progress:
         try:
-            budget = None if seconds is None else Budget(seconds, _of_this_machine(earlier))
-            how = Run(suite.name, engine, jobs, limits, options["pdb"], budget)
-            left = execute(todo, store, how, progress.row, store.attempts())
-        except (Interrupted, KeyboardInterrupt):
-            stopped = "interrupted"
+            left = runner.execute(todo, store, how, progress.row, store.attempts())
+        except (runner.Interrupted, KeyboardInterrupt):
+            stopped = "interrupted", Exit.INTERRUPTED
         except OSError as error:
-            stopped = f"a row could not be stored ({error.strerror})"
+            stopped = f"a row could not be stored ({error.strerror})", Exit.CELLS_FAILED
     keys = {item.key for item in planned}
     del planned, todo  # a long plan is as large as its rows
-    rows = [row for row in store.rows() if (row["cell_id"], row["replicate"]) in keys]
+    rows = [row for row in store.rows() if row.key in keys]
     if stopped is not None:
-        print(f"{stopped}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
-        return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
-    if not rows and not left:
+        print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
+        return stopped[1]
+    left_out = f"{left} of {len(keys)} cells are left, predicted to end outside the budget" if left else ""
+    return _told(rows, store.folder, suite, line, left_out and f"{left_out} of {budget:g} s", as_json)
+
+
+def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str, as_json: bool) -> Exit:
+    """Shows what came of a run that was not stopped. left_out: which cells the budget kept from being started."""
+    if not rows and not left_out:
         print("gradbench: nothing selected", file=sys.stderr)
-        return NOTHING
-    if options["as_json"]:
+        return Exit.NOTHING
+    if as_json:
         print(json.dumps(rows))
     if rows:
-        write_outputs(rows, store.folder, line, show=not options["as_json"])
-    if left:
-        said = f"{left} of {len(keys)} cells are left, predicted to end outside the budget of {options['budget']}"
-        print(f"{said}; go on with: {line}", file=sys.stderr)
-        return BUDGET_SPENT
-    failed = [row for row in rows if row["status"] not in ("ok", "skip", *suite.expects)]
-    return SOME_FAILED if failed else OK
+        write_outputs(rows, folder, line, show=not as_json)
+    if left_out:
+        print(f"{left_out}; go on with: {line}", file=sys.stderr)
+        return Exit.BUDGET_SPENT
+    expected = (*runner.DONE, *suite.expects)
+    return Exit.OK if all(row.status in expected for row in rows) else Exit.CELLS_FAILED
 
 
-def _of_this_machine(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _of_this_machine(rows: Sequence[Row]) -> list[Row]:
     """The rows whose times tell of this machine's."""
-    from gradbench.measure.environment import provenance
-
     own = provenance(tuple(folders()))["machine_id"]
-    return [row for row in rows if row.get("machine_id") == own]
+    return [row for row in rows if row.text("machine_id") == own]
 
 
-def _announced(options: dict[str, Any], suite: Suite, planned: int, todo: int) -> list[str]:
-    """What a run is about to do: where nothing is selected, which suite that is, and how long it takes."""
-    chosen = options["suite"] is not None or suite.name == "selection"
-    said = [] if chosen else [f"no cells selected, so this is the suite {suite.name}: {suite.summary}"]
-    return [*said, f"{planned:,} cells, {todo:,} of them to be measured now, into {options['out']}"]
-
-
-def _todo(planned: list[Any], earlier: list[dict[str, Any]], rerun: str) -> list[Any]:
+def _todo(planned: Sequence[Planned], earlier: Sequence[Row], rerun: str) -> list[Planned]:
     """What is left of a plan; says on stderr how many of the rows already there were made by other code."""
-    from gradbench.bench.runner import pending
-    from gradbench.measure.environment import fingerprint_of
-
-    stale = sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
+    stale = sum(row.text("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
         print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
-    return pending(planned, earlier, rerun)
+    return runner.pending(planned, earlier, rerun)
 
 
-def _show_plan(planned: Sequence[Any], as_json: bool) -> None:
+def _show_plan(planned: Sequence[Planned], as_json: bool) -> None:
     """Every cell with its command; of cells on a GPU what memory is predicted, and the cards that hold it."""
     needs = [_needs(item) for item in planned]
     if as_json:
         own = [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]
-        print(json.dumps([cell | need for cell, need in zip(own, needs, strict=True)]))
+        print(json.dumps([cell | (need or {}) for cell, need in zip(own, needs, strict=True)]))
         return
     for item, need in zip(planned, needs, strict=True):
         note = f"  # skip: {item.skip}" if item.skip else ""
         memory = f"{_in_words(need):<48}  " if need else ""
-        print(f"{item.cell['cell_id']}  {memory}{command(item.cell)}{note}")
+        print(f"{item.cell.id}  {memory}{command(item.cell)}{note}")
     counts = Counter("skip" if item.skip else "run" for item in planned)
     print(f"{len(planned)} cells: {counts['run']} to run, {counts['skip']} skipped")
 
 
-def _needs(item: Any) -> dict[str, Any]:
-    """What is predicted, without predicting anew, of the memory of a cell on a GPU; nothing of one on a CPU."""
-    if item.skip is not None or item.cell["device"] == "cpu":
-        return {}
+def _needs(item: Planned) -> Mapping[str, Any] | None:
+    """What is predicted of the memory of a cell on a GPU, without predicting anew; None of a cell on a CPU."""
+    if item.skip is not None or item.cell.device == "cpu":
+        return None
     from gradbench.bench.predictions import foreseen
 
     found = foreseen(item.cell)
@@ -139,52 +169,9 @@ def _needs(item: Any) -> dict[str, Any]:
     return {"predicted_peak_bytes": found.peak, "predicted_baseline_bytes": found.baseline, "cards": cards}
 
 
-def _in_words(need: dict[str, Any]) -> str:
+def _in_words(need: Mapping[str, Any]) -> str:
     if need["predicted_peak_bytes"] is None:
         return "memory not predicted: gradbench predict"
     total = (need["predicted_peak_bytes"] + need["predicted_baseline_bytes"]) / GIB
     held = f"fits {', '.join(map(str, need['cards']))} GB" if need["cards"] else "fits no card"
     return f"{total:.3g} GiB predicted, {held}"
-
-
-def write_outputs(rows: Sequence[dict[str, Any]], folder: Path, line: str, show: bool = True) -> None:
-    """The table in the terminal, rows.parquet and report.html."""
-    from gradbench.bench.store import write_parquet
-    from gradbench.report.html import write_report
-    from gradbench.report.terminal import show_table
-
-    if show:
-        show_table(rows)
-    with Doing(f"report of {len(rows):,} rows"):
-        write_parquet(rows, folder / "rows.parquet")
-        write_report(list(rows), folder / "report.html", command=line)
-    if show:
-        for name, what in (("rows.parquet", "rows"), ("report.html", "report")):
-            print(f"{what}: {folder / name}")
-
-
-def report_command(source: Path, out: Path | None, as_json: bool) -> None:
-    """The table and the page again, of a run also rows.parquet; published rows stay as they are."""
-    from gradbench.bench.load import load_rows
-    from gradbench.bench.store import read_plan, write_parquet
-    from gradbench.report.html import write_report
-    from gradbench.report.terminal import show_table
-
-    folder, files = source if source.is_dir() else source.parent, {}
-    with Doing("report") as doing:
-        doing.at("reading rows")
-        rows = load_rows(source, strict=False)
-        if not rows:
-            raise ValueError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
-        doing.at(f"writing the page of {len(rows):,} rows")
-        if any(folder.glob("rows-*.jsonl")):
-            write_parquet(rows, folder / "rows.parquet")
-            files["parquet"] = str(folder / "rows.parquet")
-        plan = read_plan(folder) or {}
-        files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
-    if as_json:
-        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
-        return
-    show_table(rows)
-    for name, place in files.items():
-        print(f"{name}: {place}")

@@ -1,33 +1,38 @@
-"""What happened in a folder of rows, and what to type next. No torch."""
+"""The verb `status`: what happened in a folder of rows, and what to type next. No torch."""
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
+from gradbench.bench.columns import STATUSES
 from gradbench.bench.load import load_rows
 from gradbench.bench.runner import DONE
-from gradbench.bench.schema import STATUSES
-from gradbench.bench.store import Store, latest, read_rows, write_parquet
+from gradbench.bench.store import Store
+from gradbench.checks import UsageError
+from gradbench.commands.options import json_option
 from gradbench.measure.environment import fingerprint_of
 from gradbench.problems.folders import folders
 
 MOST = 10  # reasons of failures that are shown
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summary(folder: Path) -> Mapping[str, Any]:
     """Planned, done, failed, missing and stale cells of a folder, and the reasons of the failures.
 
     Published rows, a file or a folder of rows.parquet, have no plan: all that are there were planned.
     """
     running = any(folder.glob("rows-*.jsonl")) or (folder / "plan.json").exists()
     if not (running or folder.is_file() or (folder / "rows.parquet").is_file()):
-        raise ValueError(
+        raise UsageError(
             f"no rows and no plan in {str(folder)!r}: name a folder that `gradbench run --out` wrote, or published rows"
         )
     plan = Store(folder).plan() if running else None
     found = Store(folder).rows() if running else load_rows(folder, strict=False)
-    rows = {(row["cell_id"], row["replicate"]): row for row in found}
+    rows = {row.key: row for row in found}
     cells = [(c["cell_id"], c["replicate"]) for c in plan["cells"]] if plan else list(rows)
     mine = [rows[key] for key in cells if key in rows]
     expected = (*DONE, *(plan or {}).get("expects", ()))
@@ -49,8 +54,11 @@ def summary(folder: Path) -> dict[str, Any]:
     }
 
 
-def status_command(folder: Path, as_json: bool) -> None:
-    """Tells a stranger what is there and what to type."""
+@click.command()
+@click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
+@json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Tell what of a plan, or of published rows, is done, failed, missing or stale, and what to type."""
     found = summary(folder)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -74,34 +82,3 @@ def status_command(folder: Path, as_json: bool) -> None:
         if found["failed"]:
             print(f"to try again:      {found['command']} --rerun failed")
     print(f"to see the report: gradbench report {folder}")
-
-
-def merge_command(folders: list[Path], out: Path, as_json: bool = False) -> None:
-    """Joins the rows of several folders, of one machine or many, into OUT; of a cell measured twice the last counts."""
-    from gradbench.commands.run import write_outputs
-
-    for folder in folders:
-        if not any(folder.glob("rows-*.jsonl")):
-            raise ValueError(f"no rows in {str(folder)!r}: name folders that `gradbench run --out` wrote")
-    store = Store(out)
-    store.lock()
-    kept: dict[str, list[dict[str, Any]]] = {}
-    for folder in [*folders, *([out] if any(out.glob("rows-*.jsonl")) else [])]:
-        for row in read_rows(folder):
-            kept.setdefault(row.get("machine_id") or "", []).append(row)
-    for machine, rows in kept.items():
-        lines = "".join(json.dumps(row) + "\n" for row in latest(rows))
-        temporary = out / f".merge-{machine}"
-        temporary.write_text(lines)
-        temporary.replace(out / f"rows-{machine}-merged.jsonl")
-    for shard in out.glob("rows-*.jsonl"):
-        if not shard.name.endswith("-merged.jsonl"):
-            shard.unlink()
-    everything = [row for rows in kept.values() for row in latest(rows)]
-    write_parquet(everything, out / "rows.parquet")
-    write_outputs(everything, out, "", show=False)
-    if as_json:
-        told = {"folders": [str(folder) for folder in folders], "out": str(out), "parquet": str(out / "rows.parquet")}
-        print(json.dumps(told | {"rows": len(everything), "machines": sorted(kept)}, indent=2))
-        return
-    print(f"{len(everything)} rows of {len(kept)} machines from {len(folders)} folders: {out / 'rows.parquet'}")

@@ -18,6 +18,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.progress import Doing
+from gradbench.checks import UsageError
 
 NAMES = ("base", "new")
 RAN = (0, 3)  # exit codes of `run` that leave rows: fine, and some cells failed
@@ -57,7 +58,7 @@ def commit_of(revision: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except ValueError:
-        raise ValueError(f"--ab: {revision!r} is no revision of the git repository here") from None
+        raise UsageError(f"--ab: {revision!r} is no revision of the git repository here") from None
 
 
 @contextlib.contextmanager
@@ -103,7 +104,7 @@ def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True)
     except OSError as error:
-        raise ValueError(f"--ab needs git: {error}") from None
+        raise UsageError(f"--ab needs git: {error}") from None
     if done.returncode:
-        raise ValueError(f"git {' '.join(arguments)}: {' '.join(done.stderr.split()) or 'failed'}")
+        raise UsageError(f"git {' '.join(arguments)}: {' '.join(done.stderr.split()) or 'failed'}")
     return done.stdout.strip()

@@ -9,24 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradbench.bench.plan import IDENTITY
-from gradbench.bench.schema import KINDS, TARGETS
+from gradbench.bench.columns import IDENTITY, TABLE, Type
+from gradbench.bench.row import Row
+from gradbench.checks import UsageError
 
-Row = dict[str, Any]
-MEASURES = (
-    *("nfe_forward", "nfe_backward", "vjps", "peak_bytes", "draws"),
-    *(f"grad_norm_{target}" for target in TARGETS),
-    *(f"{kind}_{measure}_{target}" for kind in KINDS for measure in ("error", "norm_ratio") for target in TARGETS),
-    *(f"{measure}_{target}" for measure in ("bias", "bias_norm", "std_error", "snr") for target in TARGETS),
-    *(f"{kind}_tol" for kind in KINDS),
-)
+_BASELINE = [column for column in TABLE if column.baseline]  # below counts come first
+MEASURES = tuple(
+    column.name for column in sorted(_BASELINE, key=lambda column: column.type is Type.REAL)
+)  # counts first
 COLUMNS = (*IDENTITY, "schema", "cell_id", "replicate", "status", "reason", "torch", *MEASURES)
 
 
 def write_baseline(rows: Sequence[Row], path: Path) -> int:
     """Writes the first replicate of every cell to `path`, replacing it at once; returns the number of cells."""
     if path.suffix != ".jsonl":
-        raise ValueError(f"a baseline is a .jsonl file, got {str(path)!r}")
+        raise UsageError(f"a baseline is a .jsonl file, got {str(path)!r}")
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row["replicate"]):
         first.setdefault(row["cell_id"], row)

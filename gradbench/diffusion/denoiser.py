@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import keystr, tree_map, tree_map_with_path
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
@@ -82,7 +83,7 @@ class NetworkPrediction(Prediction):
     def _x0(self) -> tuple[float, float]:
         alpha, sigma, square = self.alpha, self.sigma, self.alpha**2 + self.sigma**2
         if self.kind in ("eps", "score") and alpha == 0:
-            raise ValueError("a network that predicts eps has no x_0 at alpha = 0: allowed there are x0 and v")
+            raise UsageError("a network that predicts eps has no x_0 at alpha = 0: allowed there are x0 and v")
         return {
             "eps": lambda: (1 / alpha, -sigma / alpha),
             "x0": lambda: (0.0, 1.0),
@@ -94,7 +95,7 @@ class NetworkPrediction(Prediction):
     def _eps(self) -> tuple[float, float]:
         alpha, sigma, square = self.alpha, self.sigma, self.alpha**2 + self.sigma**2
         if self.kind == "x0" and sigma == 0:
-            raise ValueError("a network that predicts x0 has no eps at sigma = 0: allowed there are eps and v")
+            raise UsageError("a network that predicts x0 has no eps at sigma = 0: allowed there are eps and v")
         return {
             "eps": lambda: (0.0, 1.0),
             "x0": lambda: (1 / sigma, -alpha / sigma),
@@ -149,7 +150,7 @@ class Denoiser(nn.Module, ABC):
         with pure_autocast():
             prediction = self.predict(x, t)
         if not isinstance(prediction, Prediction):
-            raise ValueError(
+            raise UsageError(
                 f"predict must return a Prediction, got {type(prediction).__name__}: see NetworkPrediction"
             )
         return prediction
@@ -158,7 +159,7 @@ class Denoiser(nn.Module, ABC):
         """w_x0 x_0 + w_eps eps at (x, t), counted again when a cotangent is pulled back through it."""
         value = self(x, t).combine(*weights)
         if value.shape != x.shape:
-            raise ValueError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
+            raise UsageError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
         if value.requires_grad:
             value.register_hook(self._count_pull)
         return value
@@ -248,7 +249,7 @@ class NetworkDenoiser(Denoiser):
         self.encoder = encoder
         told_apart = bool(null_extra) if condition is None else null_condition is not None
         if guidance != 1.0 and not told_apart and encoder is None:
-            raise ValueError(
+            raise UsageError(
                 f"guidance {guidance!r} needs a condition and a null_condition, or without a condition a null_extra; "
                 "without them it must be 1"
             )
@@ -300,7 +301,7 @@ class NetworkDenoiser(Denoiser):
         if self.batched:
             condition = _of_copies(condition, self.copies)
         if self.batched and condition.shape[0] not in (1, batch):
-            raise ValueError(
+            raise UsageError(
                 f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
                 "with batched=True allowed is one row a sample (as many prompts as noises), or one for all"
             )
@@ -319,7 +320,7 @@ class NetworkDenoiser(Denoiser):
                 return tensor.to(inputs.device)
             tensor = _of_copies(tensor, self.copies) if tensor.ndim else tensor
             if tensor.ndim == 0 or tensor.shape[0] not in (1, batch):
-                raise ValueError(
+                raise UsageError(
                     f"extra{keystr(path)} has shape {tuple(tensor.shape)} and the batch {batch} samples: allowed is "
                     f"a leading axis of 1 or {batch}"
                 )
@@ -339,7 +340,7 @@ def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
     try:
         signature.bind(None, None, None, **extra)
     except TypeError as wrong:
-        raise ValueError(
+        raise UsageError(
             f"{type(network).__name__} must be called as network(x, time, condition"
             f"{''.join(f', {name}=' for name in extra)}), and takes {signature}: {wrong}; wrap it in a module of these"
         ) from None
@@ -356,9 +357,9 @@ def _answer(answer: Any, inputs: Tensor) -> Tensor:
     if not isinstance(answer, Tensor):
         found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
     if not isinstance(found, Tensor):
-        raise ValueError(f"the network must answer with a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
+        raise UsageError(f"the network must answer with a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
     if found.shape != inputs.shape:
-        raise ValueError(
+        raise UsageError(
             f"the network answers {tuple(found.shape)} to an input {tuple(inputs.shape)}: its answer must have the "
             "shape of x, batch and all"
         )
@@ -367,7 +368,7 @@ def _answer(answer: Any, inputs: Tensor) -> Tensor:
 
 def _joined(null: Tensor, conditional: Tensor) -> Tensor:
     if null.shape != conditional.shape:
-        raise ValueError(
+        raise UsageError(
             f"null_condition {tuple(null.shape)} and condition {tuple(conditional.shape)} must have one shape: "
             "pad the shorter prompt"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.schedule import Rectified, Schedule, Trigonometric, VarianceExploding, VariancePreserving
 from gradbench.diffusion.schedulers import EDM, is_flow, known, option, refuse_other
 
@@ -116,7 +117,7 @@ def from_diffusers(scheduler: Any) -> Schedule:
         if told_log_sigma(scheduler):
             return Trigonometric()
         if not hasattr(scheduler, "alphas_cumprod"):
-            raise ValueError(
+            raise UsageError(
                 f"scheduler {type(scheduler).__name__} has no alphas_cumprod: allowed are schedulers of a table of "
                 "alphas (DDIM, DDPM, DPM-Solver, Euler, PNDM, UniPC ...), of flow matching and of EDM"
             )
@@ -125,7 +126,7 @@ def from_diffusers(scheduler: Any) -> Schedule:
     values = tuple(float(value) for value in table)
     falls = all(1 > a > b for a, b in zip(values, values[1:], strict=False))
     if len(values) < 3 or not falls or values[-1] < 0:
-        raise ValueError(
+        raise UsageError(
             "alphas_cumprod must decrease strictly inside (0, 1), its last entry may be 0, got "
             f"{values[:2]}..{values[-2:]}"
         )

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.schedule import Schedule
 
 Grid = tuple[float, ...]
@@ -129,7 +130,7 @@ def angle(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
 def _finite(schedule: Schedule, t: float, at: str) -> float:
     value = schedule.log_snr(t)
     if not math.isfinite(value):
-        raise ValueError(
+        raise UsageError(
             f"{at} = {t:g} has no finite log signal-to-noise ratio: use the angle or a uniform-t grid there"
         )
     return value
@@ -138,18 +139,18 @@ def _finite(schedule: Schedule, t: float, at: str) -> float:
 def _spacing(schedule: Schedule, steps: int) -> int:
     n = schedule.train_steps
     if steps > n:
-        raise ValueError(f"steps must be <= {n} on a grid of the schedule's {n} discrete times, got {steps}")
+        raise UsageError(f"steps must be <= {n} on a grid of the schedule's {n} discrete times, got {steps}")
     return n
 
 
 def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
     times = [(i + 1) / schedule.train_steps for i in indices]
     if times[0] > schedule.t_end or any(a <= b for a, b in zip(times, times[1:], strict=False)):
-        raise ValueError(
+        raise UsageError(
             f"steps must be fewer on this grid of {schedule.train_steps} discrete times, got {len(indices)}"
         )
     if not t_min < times[-1]:
-        raise ValueError(f"t_min must be less than the last time {times[-1]:g} of the grid, got {t_min!r}")
+        raise UsageError(f"t_min must be less than the last time {times[-1]:g} of the grid, got {t_min!r}")
     return (*times, t_min)
 
 
@@ -161,7 +162,7 @@ def check_grid(grid: Sequence[float], schedule: Schedule) -> Grid:
     for t in times:
         checks.in_range("time of the grid", float(t), 0.0, schedule.t_limit)
     if len(times) < 2 or any(a <= b for a, b in zip(times, times[1:], strict=False)):
-        raise ValueError(f"grid must hold at least 2 decreasing times, got {list(times)!r:.80}")
+        raise UsageError(f"grid must hold at least 2 decreasing times, got {list(times)!r:.80}")
     return times
 
 

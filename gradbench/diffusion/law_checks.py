@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradbench import checks
+from gradbench.checks import UsageError
 
 
 def check_law(arrays: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -13,10 +14,10 @@ def check_law(arrays: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]
     for name, array in arrays.items():
         checks.shape(name, array.shape, shapes[name])
         if not torch.isfinite(array).all():
-            raise ValueError(f"{name} must be finite, got {array.tolist()!r:.80}")
+            raise UsageError(f"{name} must be finite, got {array.tolist()!r:.80}")
         if name == "log_std" and (torch.exp(2 * array) == 0).any():
             least = array.min().item()
-            raise ValueError(f"log_std must give variances above 0, got log_std {least:g}: the covariance is singular")
+            raise UsageError(f"log_std must give variances above 0, got log_std {least:g}: the covariance is singular")
 
 
 def check_rotation(rotation: Tensor, dim: int) -> None:
@@ -25,4 +26,4 @@ def check_rotation(rotation: Tensor, dim: int) -> None:
     matrix = rotation.double()
     defect = (matrix.T @ matrix - torch.eye(dim, dtype=torch.float64)).abs().max().item()
     if not defect <= 1e-6:
-        raise ValueError(f"rotation must be orthogonal to 1e-6, got |Q^T Q - 1| = {defect:.1e}")
+        raise UsageError(f"rotation must be orthogonal to 1e-6, got |Q^T Q - 1| = {defect:.1e}")

@@ -6,6 +6,7 @@ eps(x, t) = -sigma grad log p_t(x); each law gives x_0 and eps without a divisio
 import torch
 from torch import Tensor, nn
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
 from gradbench.diffusion.law_checks import check_law, check_rotation
 from gradbench.diffusion.schedule import Schedule
@@ -112,7 +113,7 @@ class DiracLaw(Denoiser):
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         if sigma == 0:
-            raise ValueError("a point has no eps at sigma = 0: evaluate it at t > 0")
+            raise UsageError("a point has no eps at sigma = 0: evaluate it at t > 0")
         return ExactPrediction(
             lambda: self.condition.expand_as(x), lambda: (x - alpha * self.condition) / sigma, alpha, sigma
         )

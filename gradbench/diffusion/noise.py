@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
+
 BLOCK = 4096
 INITIAL = -1  # the step whose noise is x_T
 
@@ -61,5 +63,5 @@ class RecordedNoise:
 
     def __call__(self, step: int) -> Tensor:
         if not 0 <= step < len(self.rows):
-            raise ValueError(f"noise has rows for steps 0..{len(self.rows) - 1}, got step {step}")
+            raise UsageError(f"noise has rows for steps 0..{len(self.rows) - 1}, got step {step}")
         return self.rows[step]

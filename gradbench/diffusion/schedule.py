@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.selector import parse
 
 
@@ -240,7 +241,7 @@ class Trigonometric(VariancePreserving):
 
     def index(self, t: float) -> float:
         if t <= 0:
-            raise ValueError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
+            raise UsageError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
         return 0.25 * math.log(math.tan(math.pi / 2 * t))
 
     def alpha(self, t: float) -> float:
@@ -336,7 +337,7 @@ def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
     elif isinstance(schedule, str):
         name, constants = parse(schedule)
     else:
-        raise ValueError(
+        raise UsageError(
             f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got {schedule!r}"
         )
     make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser, Prediction
 
 
@@ -22,15 +23,15 @@ class Scheduled(Denoiser):
     def __init__(self, denoiser: Denoiser, conditions: Tensor, edges: Sequence[float]) -> None:
         held = getattr(denoiser, "condition", None)
         if not isinstance(denoiser, Denoiser) or held is None:
-            raise ValueError(f"denoiser must be a gradbench.Denoiser with a condition, got {type(denoiser).__name__}")
+            raise UsageError(f"denoiser must be a gradbench.Denoiser with a condition, got {type(denoiser).__name__}")
         super().__init__(denoiser.schedule)
         if not isinstance(conditions, Tensor) or conditions.ndim != held.ndim + 1 or conditions.shape[1:] != held.shape:
             shape = tuple(conditions.shape) if isinstance(conditions, Tensor) else type(conditions).__name__
-            raise ValueError(f"conditions must have shape (pieces, {', '.join(map(str, held.shape))}), got {shape}")
+            raise UsageError(f"conditions must have shape (pieces, {', '.join(map(str, held.shape))}), got {shape}")
         ends = [self.schedule.t_end, *(checks.finite("edge", edge) for edge in edges), 0.0]
         falling = all(a > b for a, b in zip(ends, ends[1:], strict=False))
         if len(edges) != len(conditions) - 1 or not falling:
-            raise ValueError(
+            raise UsageError(
                 f"edges must be {len(conditions) - 1} falling times between {len(conditions)} pieces, inside "
                 f"(0, {self.schedule.t_end:g}), got {list(edges)}"
             )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.grid import Grid, Stop
 from gradbench.diffusion.schedule import Schedule
@@ -39,9 +40,9 @@ def grid_of(
     """
     schedule, name = from_diffusers(scheduler), known(scheduler)
     if name in STAGED:
-        raise ValueError(f"scheduler {name} has no grid of its steps: {STAGED[name]}")
+        raise UsageError(f"scheduler {name} has no grid of its steps: {STAGED[name]}")
     if name is None:
-        raise ValueError(
+        raise UsageError(
             f"scheduler {type(scheduler).__name__} has methods of its own, and its steps are not known: allowed are "
             "the classes of diffusers, and for these times a list of one's own, grid=[...]"
         )
@@ -49,7 +50,7 @@ def grid_of(
     if name in STRIDED or name in CHAINED or name == "PNDMScheduler":
         return _of_indices(own, name, schedule)
     if getattr(own, "sigmas", None) is None:
-        raise ValueError(
+        raise UsageError(
             f"scheduler {name} has neither indices nor sigmas that are known: grid=[...] takes a list of times"
         )
     return _of_sigmas(own, name, schedule)
@@ -72,33 +73,33 @@ def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: flo
 
     name = type(scheduler).__name__
     if option(scheduler, "use_dynamic_shifting") and mu is None:
-        raise ValueError(
+        raise UsageError(
             f"{name} shifts its times by the size of the image (use_dynamic_shifting=True): give mu=..., which is "
             "base_shift + (max_shift - base_shift) (L - base_image_seq_len) / (max_image_seq_len - base_image_seq_len) "
             "for L image tokens"
         )
     if steps is None and sigmas is None and timesteps is None:
-        raise ValueError("grid_of must be given a number of steps, sigmas or timesteps")
+        raise UsageError("grid_of must be given a number of steps, sigmas or timesteps")
     takes = inspect.signature(scheduler.set_timesteps).parameters
     given: dict[str, Any] = {} if mu is None else {"mu": mu}
     given |= {key: list(value) for key, value in (("sigmas", sigmas), ("timesteps", timesteps)) if value is not None}
     for key in given:
         if key not in takes:
-            raise ValueError(f"{name} takes no {key}: its set_timesteps has {', '.join(takes)}")
+            raise UsageError(f"{name} takes no {key}: its set_timesteps has {', '.join(takes)}")
     if steps is not None:
         checks.positive_integer("steps", steps)
         listed = sigmas if sigmas is not None else timesteps
         if listed is None or ("FlowMatch" in name and len(listed) == steps):
             given["num_inference_steps"] = steps
         elif len(listed) != steps + (sigmas is not None and "FlowMatch" not in name and known(scheduler) not in EDM):
-            raise ValueError(f"steps must be that of the times listed, {len(listed)}, or left out, got {steps}")
+            raise UsageError(f"steps must be that of the times listed, {len(listed)}, or left out, got {steps}")
     if sigmas is not None and known(scheduler) in EDM:
         given["sigmas"], given["num_inference_steps"] = torch.tensor(given["sigmas"]), len(given["sigmas"])
     own = copy.deepcopy(scheduler)
     try:
         own.set_timesteps(**given)
     except Exception as error:
-        raise ValueError(f"{name}.set_timesteps: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{name}.set_timesteps: {' '.join(str(error).split())}") from None
     return own
 
 
@@ -107,7 +108,7 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
     n, indices = schedule.train_steps, [int(index) for index in own.timesteps]
     if name == "PNDMScheduler":
         if not own.config.skip_prk_steps:
-            raise ValueError(
+            raise UsageError(
                 "PNDMScheduler takes Runge-Kutta stages first: allowed is skip_prk_steps=True, or "
                 "DDIMScheduler.from_config(scheduler.config)"
             )
@@ -135,14 +136,14 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     sigmas = sigmas[: len(told) + 1]
     told = told[: len(sigmas) - 1]
     if option(own, "invert_sigmas"):
-        raise ValueError(
+        raise UsageError(
             f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is "
             "told 1 - t and whose answer is negated"
         )
     if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
-        raise ValueError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")
+        raise UsageError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")
     if told.count(told[0]) > 1 and spare > 1:
-        raise ValueError(
+        raise UsageError(
             f"{name} has its first timestep {told[0]:g} twice, and skips the first step where it is told by timestep: "
             "take fewer steps, or timesteps that differ"
         )
@@ -169,7 +170,7 @@ def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) ->
             return t
     t = schedule.t_of_log_snr(-math.log(sigma))
     if abs(schedule.log_snr(t) + math.log(sigma)) > 1e-6:
-        raise ValueError(
+        raise UsageError(
             f"sigma = {sigma:g} lies beyond what the schedule can be carried on to: sigma_max must be less"
         )
     return t
@@ -178,7 +179,7 @@ def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) ->
 def _inside(name: str, told: Sequence[float], n: int) -> None:
     for index in told:
         if not 0 <= index <= n - 1:
-            raise ValueError(
+            raise UsageError(
                 f"{name} has a timestep {index:g} beyond its table of {n}: take fewer steps, or a smaller steps_offset"
             )
 
@@ -191,7 +192,7 @@ def _grid(
         times, told, ends, low = times[:-1], told[:-1], ends[:-1], low[:-1]
     nexts = [*times[1:], ends[-1]]
     if any(a <= b for a, b in zip(times, nexts, strict=True)) or any(a <= b for a, b in zip(times, ends, strict=True)):
-        raise ValueError(
+        raise UsageError(
             f"the times of {name} with {len(times)} steps do not decrease: {[round(t, 6) for t in times[:4]]}..., take "
             "fewer steps"
         )

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from gradbench.checks import UsageError
+
 # steps from index i to index i - train_steps // N, whatever the next timestep is
 STRIDED = ("DDIMScheduler", "DDIMParallelScheduler", "CogVideoXDDIMScheduler")
 # steps from one timestep to the next, the last one to alpha = 1
@@ -127,17 +129,17 @@ def refuse_other(scheduler: Any) -> None:
     name = type(scheduler).__name__
     reason = OTHERS.get(known(scheduler) or name)
     if reason:
-        raise ValueError(f"scheduler {name} is no ODE or SDE solver of gradbench's: {reason}")
+        raise UsageError(f"scheduler {name} is no ODE or SDE solver of gradbench's: {reason}")
     if option(scheduler, "stochastic_sampling"):
-        raise ValueError(
+        raise UsageError(
             f"scheduler {name} noises the predicted sample again in every step (stochastic_sampling=True): "
             "allowed is stochastic_sampling=False, or sampler='flow-sde'"
         )
     if option(scheduler, "prediction_type") == "flow_prediction" and not is_flow(scheduler):
-        raise ValueError(
+        raise UsageError(
             f"scheduler {name} takes its network's answer for a flow's and its table for that of a diffusion: allowed "
             "are use_flow_sigmas=True, or another prediction_type"
         )
     for cut in CUTS:
         if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option and no clip
-            raise ValueError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")
+            raise UsageError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")

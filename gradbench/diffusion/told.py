@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.schedule import Rectified, Schedule, VarianceExploding
 
 Told = str | Callable[[float], float]
@@ -55,5 +56,5 @@ def time_told(told: Told, schedule: Schedule, t: float) -> float:
     """
     value = float(told(t)) if callable(told) else CONVENTIONS[told](schedule, t)
     if not math.isfinite(value):
-        raise ValueError(f"the network is told {value} of t = {float(t):g} (told={told!r}): end the grid before it")
+        raise UsageError(f"the network is told {value} of t = {float(t):g} (told={told!r}): end the grid before it")
     return value

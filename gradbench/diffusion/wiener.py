@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.noise import draw
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart
@@ -44,7 +45,7 @@ def path(
     """
     first, last = schedule.log_snr(grid[0]), schedule.log_snr(grid[-1])
     if not (math.isfinite(first) and math.isfinite(last)):
-        raise ValueError(
+        raise UsageError(
             f"a Wiener path needs finite log-SNR at both ends, got {first:g} and {last:g}: use noise=keyed"
         )
     n = 2**levels

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.held import held_tensors
 
@@ -50,11 +51,11 @@ class Leaves(tuple[Tensor, ...]):
 def listed(wrt: Any) -> list[Tensor]:
     """The tensors of any iterable; `ValueError` for a tensor alone and for what holds anything else."""
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
-        raise ValueError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
+        raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
     found = list(wrt)
     for leaf in found:
         if not isinstance(leaf, Tensor):
-            raise ValueError(
+            raise UsageError(
                 f"wrt must be a list of tensors, got one with a {type(leaf).__name__} in it: "
                 "write wrt=[*network.parameters(), condition]"
             )
@@ -76,14 +77,14 @@ def leaves_of(
     lost = [name for name, tensor in held if tensor.requires_grad and id(tensor) not in known]
     if lost:
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise ValueError(
+        raise UsageError(
             f"the network reads {_count(lost)} that wrt does not name ({', '.join(lost[:3])}{more}): "
             "name them in wrt, or freeze them with requires_grad_(False)"
         )
     for leaf in () if one_tape else leaves:
         rest = [other for other in leaves if other is not leaf]
         if leaf.grad_fn is not None and (found := reached(leaf, rest)):
-            raise ValueError(
+            raise UsageError(
                 f"wrt names {leaves.name(leaf)} and {leaves.name(found[0])}, from which it is computed: name the first "
                 "only, and its gradient goes on to the other; or detach it"
             )
@@ -166,4 +167,4 @@ def refuse_wrapped(denoiser: Denoiser) -> None:
     for name, module in denoiser.named_modules():
         for kind in type(module).__mro__:
             if kind.__name__ in WRAPPERS:
-                raise ValueError(f"{name or 'the denoiser'} is a {type(module).__name__}: {WRAPPERS[kind.__name__]}")
+                raise UsageError(f"{name or 'the denoiser'} is a {type(module).__name__}: {WRAPPERS[kind.__name__]}")

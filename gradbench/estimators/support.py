@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.chart import CHARTS, refuses
 
 # the rules of continuous adjoints and the recoveries, each with what it makes of the order and of the memory
@@ -186,7 +187,7 @@ def check_draws(options: Mapping[str, Any]) -> None:
             checks.one_of(name, options[name], values)
     checks.natural("early", options.get("early", 0))
     if options.get("baseline") == "loo" and options.get("draws") == 1:
-        raise ValueError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
+        raise UsageError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
     for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0, "c": 1e-12}.items():
         if name in options:
             checks.in_range(name, options[name], low, 1e6)

@@ -54,12 +54,12 @@ def apart(got: Gradients, method: Gradients, expected: Gradients) -> dict[str, f
     return found
 
 
-def columns(kind: str, got: Gradients, expected: Gradients | None) -> dict[str, float]:
+def columns(kind: str, got: Gradients, expected: Gradients) -> dict[str, float]:
     """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have, and
     <kind>_sample_error_x_T.
     """
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}
-    shared = [target for target in expected or {} if target in got]
+    shared = [target for target in expected if target in got]
     found = {
         f"{kind}_{measure}_{target}": function(got[target], expected[target])
         for target in shared

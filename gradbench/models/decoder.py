@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.precision import precision_of
 from gradbench.models.conventions import unwrapped
 from gradbench.models.network import set_inner_checkpointing
@@ -30,9 +31,9 @@ class LatentDecoder(nn.Module):
         super().__init__()
         vae = unwrapped(vae)
         if getattr(vae.config, "latents_mean", None) is not None:
-            raise ValueError(f"{type(vae).__name__} has latents_mean and latents_std: allowed is one scaling_factor")
+            raise UsageError(f"{type(vae).__name__} has latents_mean and latents_std: allowed is one scaling_factor")
         if getattr(vae, "use_tiling", False):
-            raise ValueError(f"{type(vae).__name__} decodes in tiles, another map: call pipe.vae.disable_tiling()")
+            raise UsageError(f"{type(vae).__name__} decodes in tiles, another map: call pipe.vae.disable_tiling()")
         refuse_moving(vae, type(vae).__name__)
         if checkpointing is not None:
             set_inner_checkpointing(vae, checkpointing)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.precision import precision_of
@@ -72,12 +73,12 @@ class DiffusersNetwork(nn.Module):
     def _check(self, x: Tensor, condition: Tensor | None) -> None:
         name = type(unwrapped(self.model)).__name__
         if condition is not None and not self._text:
-            raise ValueError(f"{name} reads no condition: leave it out")
+            raise UsageError(f"{name} reads no condition: leave it out")
         if condition is None and self._needs:
-            raise ValueError(f"{name} reads a condition ({self._text}): give condition=, as text encoders make it")
+            raise UsageError(f"{name} reads a condition ({self._text}): give condition=, as text encoders make it")
         reads, axis = self._config.get("in_channels"), self._convention.channels
         if axis is not None and isinstance(reads, int) and (x.ndim <= axis or x.shape[axis] != reads):
-            raise ValueError(
+            raise UsageError(
                 f"{name} reads {reads} channels, and x {tuple(x.shape)} has {x.shape[axis] if x.ndim > axis else 0}: "
                 "where it reads a mask or another image too (inpainting, editing), wrap it in a module that adds them "
                 "to x, and give that to NetworkDenoiser"
@@ -85,7 +86,7 @@ class DiffusersNetwork(nn.Module):
         if condition is None:
             return
         if condition.ndim != 3 and self._convention.width:
-            raise ValueError(
+            raise UsageError(
                 f"{name} reads a condition (b, tokens, width) and is given {tuple(condition.shape)}: give (tokens, "
                 "width), shared by the batch, or (1 or b, tokens, width) with batched=True"
             )
@@ -93,7 +94,7 @@ class DiffusersNetwork(nn.Module):
         if self._config.get("encoder_hid_dim") is not None:
             width = self._config["encoder_hid_dim"]
         if isinstance(width, int) and condition.shape[-1] != width:
-            raise ValueError(f"{name} reads a condition of width {width}, got {tuple(condition.shape)}")
+            raise UsageError(f"{name} reads a condition of width {width}, got {tuple(condition.shape)}")
 
 
 def _given(condition: Tensor | None) -> Tensor:
@@ -107,7 +108,7 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
         return "x", "t", "cap_feats"
     sample = next((name for name in ("sample", "hidden_states") if name in names), "")
     if not sample or "timestep" not in names:
-        raise ValueError(
+        raise UsageError(
             f"{type(model).__name__} is no denoising network of diffusers: its forward must take "
             f"sample (or hidden_states) and timestep, it takes {', '.join(names)}"
         )
@@ -150,14 +151,14 @@ def told_by(model: nn.Module, scheduler: Any) -> Told | None:
         "'log(sigma)/4' or a function of t"
     )
     if convention is None:
-        raise ValueError(f"{name} is no network whose convention is known: {ask}")
+        raise UsageError(f"{name} is no network whose convention is known: {ask}")
     config = getattr(scheduler, "config", {})
     if hasattr(scheduler, "precondition_noise"):
         if convention.told != "index" or not type(scheduler).__name__.startswith("EDM"):
-            raise ValueError(f"{type(scheduler).__name__} with {name}: {ask}")
+            raise UsageError(f"{type(scheduler).__name__} with {name}: {ask}")
         return "log(sigma)/4"
     if config.get("timestep_type") == "continuous" and convention.told == "index":
-        raise ValueError(f"the scheduler has timestep_type='continuous': {ask}")
+        raise UsageError(f"the scheduler has timestep_type='continuous': {ask}")
     return convention.told if convention.told != "index" or not isinstance(scheduler, Schedule) else None
 
 
@@ -232,23 +233,23 @@ def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, gui
     """`ValueError` for a distilled network without its guidance, and for guidance without the null prompt's extra."""
     config, name = config_of(model), type(unwrapped(model)).__name__
     if config.get("time_cond_proj_dim") is not None and "timestep_cond" not in extra:
-        raise ValueError(
+        raise UsageError(
             f"{name} is told its guidance (timestep_cond): give extra={{'timestep_cond': (1, "
             f"{config['time_cond_proj_dim']})}}, as its pipeline's get_guidance_scale_embedding makes it"
         )
     if config.get("guidance_embeds") and "guidance" not in extra:
-        raise ValueError(f"{name} is told its guidance: give extra={{'guidance': torch.tensor([3.5])}}, of its scale")
+        raise UsageError(f"{name} is told its guidance: give extra={{'guidance': torch.tensor([3.5])}}, of its scale")
     held = [*extra, *(key for value in extra.values() if isinstance(value, Mapping) for key in value)]
     made = [key for key in PROMPT_MADE if key in held]
     if guided and made and null_extra is None:
-        raise ValueError(f"guidance needs null_extra: {made[0]} in extra is the prompt's, give the null prompt's too")
+        raise UsageError(f"guidance needs null_extra: {made[0]} in extra is the prompt's, give the null prompt's too")
 
 
 def set_inner_checkpointing(model: Any, on: bool) -> None:
     """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` where it has none."""
     model = unwrapped(model)
     if on and not getattr(model, "_supports_gradient_checkpointing", False):
-        raise ValueError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")
+        raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")
     if on:
         model.enable_gradient_checkpointing()
     elif getattr(model, "is_gradient_checkpointing", False):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Conditions, NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
@@ -88,7 +89,7 @@ class PipelineParts:
         if made.image is None:
             whole = made.latent
         elif self.decoder is None:
-            raise ValueError(f"objective {text!r} judges images, and a model of pixels has no decoder")
+            raise UsageError(f"objective {text!r} judges images, and a model of pixels has no decoder")
         else:
             whole = Decoded(self.decoder, made.image, made.latent)
         assert whole is not None  # a sum has at least one term
@@ -131,9 +132,9 @@ def from_pipeline(
     vae = getattr(pipe, "vae", None)
     config = config_of(model)
     if config.get("time_cond_proj_dim") is not None:
-        raise ValueError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
+        raise UsageError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
     if config.get("encoder_hid_dim_type") not in (None, "text_proj"):
-        raise ValueError(
+        raise UsageError(
             f"the network of this {family} reads images too (an IP adapter): call pipe.unload_ip_adapter()"
         )
     parts = {"the network": model, **({} if vae is None else {"vae": vae}), **encoders_of(pipe)}
@@ -152,13 +153,13 @@ def from_pipeline(
     encoder, said = None, Conditions()
     if hasattr(pipe, "encode_prompt"):
         if prompt is None:
-            raise ValueError(f"pipeline {family} reads a prompt: give prompt='...'")
+            raise UsageError(f"pipeline {family} reads a prompt: give prompt='...'")
         guidance = GUIDANCE[family] if guidance is None else checks.finite("guidance", guidance)
         device, size = next(model.parameters()).device, (high * factor, wide * factor)
         encoder = PromptEncoder(pipe, family, prompt, negative_prompt, guidance > 1, size, device)
         said = encoder.once() if encode == "once" else said
     elif prompt is not None or encode == "on-tape":
-        raise ValueError(f"pipeline {family} reads no prompt: leave it out, got {prompt!r}")
+        raise UsageError(f"pipeline {family} reads no prompt: leave it out, got {prompt!r}")
     denoiser = diffusers_denoiser(
         model,
         pipe.scheduler,
@@ -185,11 +186,11 @@ def _family(pipe: Any) -> str:
     own = type(pipe)
     known = next((kind for kind in own.__mro__ if kind.__name__ in FAMILIES), None)
     if known is None:
-        raise ValueError(
+        raise UsageError(
             f"pipeline {own.__name__} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser"
         )
     if own.__call__ is not known.__call__:
-        raise ValueError(
+        raise UsageError(
             f"pipeline {own.__name__} has a __call__ of its own, which need not be that of {known.__name__}: "
             f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
         )
@@ -198,5 +199,5 @@ def _family(pipe: Any) -> str:
 
 def _latent(pixels: int, factor: int, patch: int) -> int:
     if pixels < factor * patch or pixels % (factor * patch):
-        raise ValueError(f"height and width must be multiples of {factor * patch} pixels, got {pixels!r}")
+        raise UsageError(f"height and width must be multiples of {factor * patch} pixels, got {pixels!r}")
     return pixels // factor

@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import nn
 
+from gradbench.checks import UsageError
+
 HARMLESS = ("layerwise_casting", "peft_autocast_disable")
 
 
@@ -16,14 +18,14 @@ def refuse_moving(model: nn.Module, name: str = "the network") -> None:
     for path, module in model.named_modules():
         where = f"{name}{'.' if path else ''}{path}"
         if _offloads(getattr(module, "_hf_hook", None)):
-            raise ValueError(
+            raise UsageError(
                 f"{where} is offloaded by accelerate, and its weights are elsewhere when a step is taken again: "
                 "call pipe.remove_all_hooks() and pipe.to(device)"
             )
         hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
         kept = [key for key in hooks if key not in HARMLESS]
         if kept:
-            raise ValueError(
+            raise UsageError(
                 f"{where} has the hook {kept[0]!r} of diffusers, which moves its weights or keeps its answers: "
                 "disable it (disable_cache, no group offloading)"
             )

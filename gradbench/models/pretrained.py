@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gradbench.checks import UsageError
 from gradbench.models import skeleton
 from gradbench.models.stable_diffusion import Architecture, assembled, check_counts
 
@@ -25,7 +26,7 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     from transformers import CLIPTextModel
 
     if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
-        raise ValueError(f"weights {source!r} are no folder; allowed: one that save_pretrained wrote, or a hub's id")
+        raise UsageError(f"weights {source!r} are no folder; allowed: one that save_pretrained wrote, or a hub's id")
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     networks = {name: _load(made, source, name) for name, made in classes.items()}
     if architecture is not None:
@@ -38,7 +39,7 @@ def _load(made: Any, source: str, name: str) -> Any:
     config = _config(made, source, name)
     written = config.get("_class_name") or next(iter(config.get("architectures") or []), made.__name__)
     if written != made.__name__:
-        raise ValueError(f"weights {source!r} hold a {written} as {name}, not a {made.__name__}")
+        raise UsageError(f"weights {source!r} hold a {written} as {name}, not a {made.__name__}")
     if skeleton.in_skeleton():
         with skeleton.device():
             network = made.from_config(config) if hasattr(made, "from_config") else made(made.config_class(**config))
@@ -47,15 +48,15 @@ def _load(made: Any, source: str, name: str) -> Any:
     try:
         network, info = made.from_pretrained(source, subfolder=name, use_safetensors=True, output_loading_info=True)
     except Exception as error:
-        raise ValueError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
+        raise UsageError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         found = [str(key) for key in _keys(info, problem)]
         if found:
             kind = problem.replace("_", " ")
-            raise ValueError(f"weights {source!r} do not fit their {name}: {len(found)} {kind}, as {found[0]:.80}")
+            raise UsageError(f"weights {source!r} do not fit their {name}: {len(found)} {kind}, as {found[0]:.80}")
     broken = [key for key, tensor in network.state_dict().items() if not _finite(tensor)]
     if broken:
-        raise ValueError(f"weights {source!r} are not finite: {len(broken)} tensors of {name}, as {broken[0]}")
+        raise UsageError(f"weights {source!r} are not finite: {len(broken)} tensors of {name}, as {broken[0]}")
     return network.eval().requires_grad_(False)
 
 
@@ -69,7 +70,7 @@ def _config(made: Any, source: str, name: str) -> dict[str, Any]:
             raise OSError(f"no {name}/config.json")
         return dict(found)
     except Exception as error:
-        raise ValueError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
+        raise UsageError(f"weights {source!r} cannot be read: {name}: {_line(error)}") from None
 
 
 def _refuse_missing_files(folder: Path) -> None:
@@ -79,15 +80,15 @@ def _refuse_missing_files(folder: Path) -> None:
     files = sorted(path.name for path in folder.iterdir())
     pickles = [name for name in files if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
     if pickles and not any(name.endswith(".safetensors") for name in files):
-        raise ValueError(f"weights {str(folder)!r} are pickles ({pickles[0]}), which run code: convert to safetensors")
+        raise UsageError(f"weights {str(folder)!r} are pickles ({pickles[0]}), which run code: convert to safetensors")
     for index in folder.glob("*.safetensors.index.json"):
         try:
             named = set(json.loads(index.read_text())["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"weights {str(index)!r} are no index of shards") from None
+            raise UsageError(f"weights {str(index)!r} are no index of shards") from None
         missing = sorted(named - set(files))
         if missing:
-            raise ValueError(f"weights {str(folder)!r} lack {len(missing)} of {len(named)} shards, as {missing[0]}")
+            raise UsageError(f"weights {str(folder)!r} lack {len(missing)} of {len(named)} shards, as {missing[0]}")
 
 
 def _keys(info: Mapping[str, Any], problem: str) -> list[Any]:
@@ -105,9 +106,9 @@ def _tokenizer(source: str) -> Any:
     try:
         found = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
     except Exception as error:
-        raise ValueError(f"weights {source!r} cannot be read: tokenizer: {_line(error)}") from None
+        raise UsageError(f"weights {source!r} cannot be read: tokenizer: {_line(error)}") from None
     if found.vocab_size <= len(found.all_special_ids):  # what transformers makes of a folder that is not there
-        raise ValueError(f"weights {source!r} cannot be read: tokenizer: it has no words")
+        raise UsageError(f"weights {source!r} cannot be read: tokenizer: it has no words")
     return found
 
 
@@ -118,7 +119,7 @@ def _scheduler(source: str) -> Any:
     try:
         return DDIMScheduler.from_pretrained(source, subfolder="scheduler")
     except Exception as error:
-        raise ValueError(f"weights {source!r} cannot be read: scheduler: {_line(error)}") from None
+        raise UsageError(f"weights {source!r} cannot be read: scheduler: {_line(error)}") from None
 
 
 def _line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Conditions
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
@@ -33,11 +34,11 @@ class PromptEncoder(nn.Module):
         super().__init__()
         texts = isinstance(prompt, list | tuple) and all(isinstance(text, str) for text in prompt)
         if not (isinstance(prompt, str) or (texts and prompt)):
-            raise ValueError(f"prompt must be a text or a list of texts, got {prompt!r}")
+            raise UsageError(f"prompt must be a text or a list of texts, got {prompt!r}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         negative = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt
         if negative is not None and len(negative) != len(prompts):
-            raise ValueError(
+            raise UsageError(
                 f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give one, or as many"
             )
         self.pipe, self.family, self.size, self.device = pipe, family, tuple(size), device
@@ -96,7 +97,7 @@ def refuse_unreached(pipe: Any) -> None:
     for name, module in encoders_of(pipe).items():
         trained = [key for key, parameter in module.named_parameters() if parameter.requires_grad]
         if trained:
-            raise ValueError(
+            raise UsageError(
                 f"{name} has {len(trained)} trainable tensors ({trained[0]}), and the prompt is encoded outside of the "
                 f"tape: give encode='on-tape' and name them in wrt, or pipe.{name}.requires_grad_(False)"
             )

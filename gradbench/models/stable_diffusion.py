@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from gradbench.checks import UsageError
 from gradbench.models import skeleton
 
 
@@ -127,7 +128,7 @@ def check_counts(networks: Mapping[str, nn.Module], architecture: Architecture, 
     for name, expected in architecture.counts.items():
         found = sum(p.numel() for p in networks[name].parameters())
         if found != expected:
-            raise ValueError(f"{name} of {source} has {found:,} parameters, this architecture has {expected:,}")
+            raise UsageError(f"{name} of {source} has {found:,} parameters, this architecture has {expected:,}")
 
 
 def scheduler() -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradbench.checks import UsageError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -30,10 +32,10 @@ def verify(folder: Path, name: str) -> bytes:
         expected = json.loads((folder / RECORD).read_text())["digests"][name]
         content = path.read_bytes()
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"weights {path} cannot be read: {error}") from None
+        raise UsageError(f"weights {path} cannot be read: {error}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ValueError(
+        raise UsageError(
             f"weights {path} have sha256 {found[:16]}..., recorded is {expected[:16]}...: restore the file"
         )
     return content

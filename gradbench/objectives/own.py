@@ -9,6 +9,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.entry import Entry
 from gradbench.objectives.catalogue import IMAGE, LATENT, ObjectiveSpec
 
@@ -36,7 +37,7 @@ class OwnObjective(ObjectiveSpec):
         if _makes(self.name, found):
             made = found(**{key: told[key] for key in self.takes})
         if not callable(made):
-            raise ValueError(f"objective {self.name!r} makes {type(made).__name__}, which is no function of the sample")
+            raise UsageError(f"objective {self.name!r} makes {type(made).__name__}, which is no function of the sample")
         module: nn.Module = made if isinstance(made, nn.Module) else Function(cast(Callable[[Tensor], Tensor], made))
         module.register_forward_hook(_Each(self.name))
         return module
@@ -51,7 +52,7 @@ class _Each:
     def __call__(self, module: nn.Module, given: tuple[Any, ...], value: Any) -> None:
         if not isinstance(value, Tensor) or value.shape != given[0].shape[:1]:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(
+            raise UsageError(
                 f"objective {self.name!r} must give one value a sample, shape ({len(given[0])},), got {shape}: "
                 "average over the sample's own axes, not over the batch"
             )
@@ -67,7 +68,7 @@ def objective(entry: Entry, found: Any) -> ObjectiveSpec:
     if isinstance(found, ObjectiveSpec):
         return OwnObjective(**vars(entry))
     if isinstance(found, Entry):
-        raise ValueError(f"objective {entry.name!r} is an Entry: it must be an ObjectiveSpec")
+        raise UsageError(f"objective {entry.name!r} is an Entry: it must be an ObjectiveSpec")
     on = checks.one_of(f"`on` of objective {entry.name!r}", getattr(found, "on", IMAGE), (IMAGE, LATENT))
     takes = tuple(name for name in TOLD if name in _arguments(found)) if _makes(entry.name, found) else ()
     return OwnObjective(entry.name, entry.summary, entry.factory, entry.citation, on=on, takes=takes)
@@ -89,7 +90,7 @@ def _makes(name: str, found: Any) -> bool:
     if set(needs) <= set(TOLD):
         return True
     if isinstance(found, type) or len(needs) > 1:
-        raise ValueError(
+        raise UsageError(
             f"objective {name!r} needs {', '.join(needs)}: a function of the sample x, or a class or function that "
             f"needs no more than {', '.join(TOLD)}"
         )

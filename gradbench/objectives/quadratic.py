@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench import checks
+from gradbench.checks import UsageError
 
 
 class Quadratic(nn.Module):
@@ -17,7 +18,7 @@ class Quadratic(nn.Module):
         checks.shape("weight", weight.shape, target.shape)
         for name, value in (("target", target), ("weight", weight)):
             if not torch.isfinite(value).all():
-                raise ValueError(f"{name} must be finite, got {value.tolist()!r:.80}")
+                raise UsageError(f"{name} must be finite, got {value.tolist()!r:.80}")
         self.sine = sine
         self.target: Tensor
         self.weight: Tensor

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from gradbench import checks
+from gradbench.checks import UsageError
 
 OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # code of one's own, by its place
 
@@ -29,7 +30,7 @@ def parse_sum(text: str, allowed: Iterable[str]) -> list[tuple[float, str]]:
         match = term.match(text, place) if isinstance(text, str) else None
         if match is None:
             rest = f" at {text[place:].strip()!r}" if terms else ""
-            raise ValueError(
+            raise UsageError(
                 f"malformed objective {text!r}{rest}: write name, or a sum such as 0.5*name-2*name; "
                 f"allowed names: {', '.join(names)}"
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.entry import overlay
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
@@ -89,7 +90,7 @@ class Case:
             x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts["shape"])))
         x_T = checks.array("x_T", x_T).to(place, state_dtype)
         if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts["shape"]):
-            raise ValueError(f"x_T must have shape (b, {', '.join(map(str, parts['shape']))}), got {tuple(x_T.shape)}")
+            raise UsageError(f"x_T must have shape (b, {', '.join(map(str, parts['shape']))}), got {tuple(x_T.shape)}")
         return Problem(
             denoiser=denoiser,
             sampler=chain,
@@ -123,7 +124,10 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     params = overlay(f"case {name}", spec.params, {k: v for k, v in given.items() if k not in spec.arrays})
     checks.positive_integer("batch", params["batch"])
     own = own_objective(spec, params["objective"])
-    spec.check(_without(spec, params, own))
+    try:
+        spec.check(_without(spec, params, own))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     arrays = {key: value for key, value in given.items() if key in spec.arrays}
     if arrays and spec.sizes is not None:
         params = overlay_sizes(name, params, given, spec.sizes(arrays))
@@ -157,5 +161,5 @@ def overlay_sizes(name: str, params: dict[str, Any], given: Mapping[str, Any], s
     """The parameters with the sizes that the given arrays have; `ValueError` where a given one says otherwise."""
     for key, size in sizes.items():
         if key in given and given[key] != size:
-            raise ValueError(f"{key} of case {name} must be {size}, as its arrays have it, got {given[key]!r}")
+            raise UsageError(f"{key} of case {name} must be {size}, as its arrays have it, got {given[key]!r}")
     return {**params, **sizes}

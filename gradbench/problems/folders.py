@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.plugins import Plugins
 from gradbench.problems.spec import CaseSpec
 
@@ -62,7 +63,7 @@ def add_folder(folder: Path | str) -> None:
     """Adds a folder of case folders, where modules are looked for too; `ValueError` where there is none."""
     path = Path(folder).resolve()
     if not str(folder) or not _has_cases(path):
-        raise ValueError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
+        raise UsageError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
     if str(path) not in package_of_cases().__path__:
         package_of_cases().__path__.append(str(path))
         sys.path.append(str(path))
@@ -95,14 +96,14 @@ def _spec(file: Path, found: Mapping[str, CaseSpec]) -> CaseSpec:
     try:
         module = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
     except Exception as error:
-        raise ValueError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
+        raise UsageError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
     if Path(str(module.__file__)).resolve() != file.resolve():
-        raise ValueError(f"case {file} lies in a folder whose name is taken by {module.__file__}: rename it")
+        raise UsageError(f"case {file} lies in a folder whose name is taken by {module.__file__}: rename it")
     spec = module.SPEC if hasattr(module, "SPEC") else _of_capitals(file, module)
     if not isinstance(spec, CaseSpec):
-        raise ValueError(f"SPEC of case {file} must be a CaseSpec, got {type(spec).__name__}")
+        raise UsageError(f"SPEC of case {file} must be a CaseSpec, got {type(spec).__name__}")
     if spec.name in found:
-        raise ValueError(f"case {file} has the name {spec.name!r} of {found[spec.name].folder / 'case.py'}: rename it")
+        raise UsageError(f"case {file} has the name {spec.name!r} of {found[spec.name].folder / 'case.py'}: rename it")
     return replace(spec, folder=file.parent)
 
 
@@ -110,7 +111,7 @@ def _of_capitals(file: Path, module: types.ModuleType) -> CaseSpec:
     """The spec of a case.py that says its fields one by one, in capitals."""
     lacking = [name for name in (*_CAPITALS, "check", "build") if not hasattr(module, name)]
     if lacking:
-        raise ValueError(f"case {file} lacks {', '.join(lacking)}; or give it a SPEC")
+        raise UsageError(f"case {file} lacks {', '.join(lacking)}; or give it a SPEC")
     names = [field.name for field in fields(CaseSpec) if hasattr(module, field.name.upper())]
     said: dict[str, Any] = {name: getattr(module, name.upper()) for name in names}
     own = {name: getattr(module, name) for name in ("check", "build", "sizes", "weights") if hasattr(module, name)}

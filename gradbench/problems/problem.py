@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.grid import tells, tiles
 from gradbench.diffusion.precision import precision_of
@@ -26,12 +27,12 @@ Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L 
 def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
     """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
     if not isinstance(targets, Sequence):
-        raise ValueError(f"targets must be names of {', '.join(available)}, got {targets!r}")
+        raise UsageError(f"targets must be names of {', '.join(available)}, got {targets!r}")
     given = (targets,) if isinstance(targets, str) else tuple(targets)
     for name in given:
         checks.one_of("target", name, available)
     if not given:
-        raise ValueError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
+        raise UsageError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
     return tuple(name for name in TARGETS if name in given)
 
 

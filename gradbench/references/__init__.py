@@ -3,8 +3,7 @@
 Importing this package makes it what `Problem.flow_gradient`, `Problem.sampler_gradient` and the others ask.
 """
 
-import sys
-
+import gradbench.references as answers
 from gradbench.problems.problem import Problem
 from gradbench.references.expected import expectation, expected_gradient
 from gradbench.references.flow import flow_gradient, path_gradient
@@ -12,4 +11,4 @@ from gradbench.references.sampler import sampler_gradient
 
 __all__ = ["expectation", "expected_gradient", "flow_gradient", "path_gradient", "sampler_gradient"]
 
-Problem.answers = sys.modules[__name__]
+Problem.answers = answers

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.grid import angle
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.pathwise.pathwise import checkpoint
@@ -50,6 +51,6 @@ def fine_flow(problem: "Problem", x_T: Tensor, t_max: float, t_min: float, chart
                 break
             if steps >= LAST:
                 change = ((fine - coarse).norm() / fine.norm()).item()
-                raise ValueError(f"the flow still changes by {change:.1e} at {steps} steps, more than {TOLERANCE:g}")
+                raise UsageError(f"the flow still changes by {change:.1e} at {steps} steps, more than {TOLERANCE:g}")
             coarse = fine
     return checkpoint().sample(chain(steps), x_T, problem.wrt)

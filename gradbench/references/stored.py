@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gradbench.checks import UsageError
 from gradbench.models.weights import RECORD as WEIGHTS
 from gradbench.models.weights import digest
 from gradbench.problems.gradients import Gradients, flatten
@@ -64,7 +65,7 @@ def _load(folder: Path, expected: str) -> dict[str, torch.Tensor]:
     path = folder / FILE
     if not path.exists() or digest(path) != expected:
         found = f"has sha256 {digest(path)[:16]}..." if path.exists() else "is missing"
-        raise ValueError(f"reference {path} {found}, recorded is {expected[:16]}...: restore it")
+        raise UsageError(f"reference {path} {found}, recorded is {expected[:16]}...: restore it")
     return load(path.read_bytes())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gradbench.checks import UsageError
 from gradbench.models.weights import digest
 from gradbench.problems.case import Case
 from gradbench.problems.gradients import Gradients
@@ -104,7 +105,7 @@ def load(spec: CaseSpec) -> dict[str, torch.Tensor] | None:
     expected = json.loads(record.read_text())["sha256"]
     if not path.exists() or digest(path) != expected:
         found = f"has sha256 {digest(path)[:16]}..." if path.exists() else "is missing"
-        raise ValueError(f"reference {path} {found}, recorded is {expected[:16]}...: restore it")
+        raise UsageError(f"reference {path} {found}, recorded is {expected[:16]}...: restore it")
     return parse(path.read_bytes())
 
 

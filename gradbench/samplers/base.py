@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.denoiser import Denoiser
 
@@ -44,7 +45,7 @@ class Interval:
     def before(self) -> "Interval":
         """The previous interval, from t_before to t0."""
         if self.t_before is None:
-            raise ValueError("the first interval has none before it: a rule with history starts with a step of its own")
+            raise UsageError("the first interval has none before it: a rule with history starts with a step of its own")
         return Interval(self.chart, self.t_before, self.t0)
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.noise import draw
 from gradbench.samplers.catalogue import SAMPLERS
@@ -21,7 +22,7 @@ CYCLE = 0x9E3A  # the steps under which the forward chain is keyed, apart from t
 
 def _rollout(denoiser: Denoiser, x_0: Tensor, sampler: str, steps: int, t_max: float, t_min: float) -> Rollout:
     if not isinstance(denoiser, Denoiser):
-        raise ValueError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     checks.batch("x_0", x_0)
     return sampler_spec(sampler).rollout(denoiser, steps, t_max, t_min, x_0, 0, "keyed")
 
@@ -45,7 +46,7 @@ def encode(
     spec = sampler_spec(sampler)
     if spec.traits["stochastic"] or not spec.traits.get("runge_kutta"):
         usable = [name for name, entry in SAMPLERS.items() if entry.traits.get("runge_kutta")]
-        raise ValueError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
+        raise UsageError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
     rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
     for k in reversed(range(steps)):
         state = rollout.rule.step(rollout.field, state, rollout.interval(k).reversed)
@@ -66,7 +67,7 @@ def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
     a, b = first.flatten(1), second.flatten(1)
     cosine = torch.cosine_similarity(a, b).clamp(-1, 1)
     if (cosine <= -1 + 8 * torch.finfo(cosine.dtype).eps).any():
-        raise ValueError("first and second must not be opposite: there is no one way between them on the sphere")
+        raise UsageError("first and second must not be opposite: there is no one way between them on the sphere")
     theta = torch.arccos(cosine)[:, None]
     sine = torch.sin(theta)
     near = sine < 1e-6  # the two are parallel: on a line, as on the sphere
@@ -102,7 +103,7 @@ def cycle_encode(
     rollout = _rollout(denoiser, x_0, sampler, steps, t_max, t_min)
     rule, schedule, grid = rollout.rule, denoiser.schedule, rollout.grid
     if not isinstance(rule, StochasticRule):
-        raise ValueError(f"cycle_encode needs a sampler whose every step draws noise, got {sampler!r}")
+        raise UsageError(f"cycle_encode needs a sampler whose every step draws noise, got {sampler!r}")
     checks.seed(seed)
     path = [x_0]
     for k in reversed(range(steps)):
@@ -115,7 +116,7 @@ def cycle_encode(
     for k in range(steps):
         (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
         if not std:
-            raise ValueError(
+            raise UsageError(
                 f"step {k} of {sampler!r} draws no noise, and cannot be encoded: raise t_min above {t_min}"
             )
         noises.append((path[k + 1] - mean) / std)

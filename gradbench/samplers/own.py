@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.chart import CHARTS
 from gradbench.diffusion.grid import GRIDS
 from gradbench.diffusion.schedule import make_schedule
@@ -39,7 +40,7 @@ def sampler(entry: Entry, found: Any) -> Entry:
     if isinstance(found, Entry):
         lacks = [n for n in ("chart", "stochastic") if n not in entry.traits and n not in entry.defaults]
         if lacks:
-            raise ValueError(f"sampler {entry.name!r} must name {' and '.join(lacks)} in its traits, or as an option")
+            raise UsageError(f"sampler {entry.name!r} must name {' and '.join(lacks)} in its traits, or as an option")
         return replace(entry, defaults={**entry.defaults, "grid": entry.defaults.get("grid")}, check=_both(entry.check))
     rule = rule_of(entry.name, found, **entry.defaults)
     chart = {} if "chart" in entry.traits else {"chart": "noise-sde" if isinstance(rule, Diffused) else "noise"}
@@ -67,9 +68,9 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
     try:
         rule = found if isinstance(found, Rule) else found(**options)
     except TypeError as error:
-        raise ValueError(f"sampler {name!r} cannot be made of its options alone: {error}") from None
+        raise UsageError(f"sampler {name!r} cannot be made of its options alone: {error}") from None
     if not isinstance(rule, Rule):
-        raise ValueError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
+        raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
     return rule
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.sde_chart import SDEChart
 from gradbench.samplers.base import Field, Interval, ReversibleRule, Rule
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
@@ -105,7 +106,7 @@ class EDICT(ReversibleRule):
         if self.copies == "one":
             return x, x
         if x.ndim < 3 or x.shape[1] != 2:
-            raise ValueError(f"edict[copies=both] takes x_T (b, 2, *x), two copies a sample, got {tuple(x.shape)}")
+            raise UsageError(f"edict[copies=both] takes x_T (b, 2, *x), two copies a sample, got {tuple(x.shape)}")
         return x.unbind(1)
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:

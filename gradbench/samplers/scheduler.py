@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.schedulers import EDM, STAGED, known, option
 
@@ -15,7 +16,7 @@ def _ddpm(scheduler: Any) -> str:
     variance = option(scheduler, "variance_type")
     sizes = {"fixed_small": "small", "fixed_small_log": "small", "fixed_large": "large"}
     if variance not in sizes:
-        raise ValueError(f"variance_type={variance!r} is not that of `ddpm`: allowed are {', '.join(sizes)}")
+        raise UsageError(f"variance_type={variance!r} is not that of `ddpm`: allowed are {', '.join(sizes)}")
     return f"ddpm[variance={sizes[variance]}]"
 
 
@@ -23,7 +24,7 @@ def _dpm(scheduler: Any) -> str:
     order, algorithm = option(scheduler, "solver_order"), option(scheduler, "algorithm_type", "sde-dpmsolver++")
     single = known(scheduler) == "DPMSolverSinglestepScheduler"
     if option(scheduler, "variance_type") is not None:
-        raise ValueError("a learned variance is cut from the network's answer by the scheduler: variance_type=None")
+        raise UsageError("a learned variance is cut from the network's answer by the scheduler: variance_type=None")
     if order == 1:
         names = {
             "dpmsolver++": "ddim",
@@ -35,7 +36,7 @@ def _dpm(scheduler: Any) -> str:
     names = {"dpmsolver++": "dpm++2m", "sde-dpmsolver++": "sde-dpm++2m"}
     if order != 2 or algorithm not in names or single:
         what = f"algorithm_type={algorithm!r} of solver_order={order}" + (" by single steps" if single else "")
-        raise ValueError(
+        raise UsageError(
             f"{what} is none of the samplers: allowed are solver_order=1, and DPMSolverMultistepScheduler with "
             "solver_order=2 and algorithm_type='dpmsolver++' or 'sde-dpmsolver++'"
         )
@@ -45,18 +46,18 @@ def _dpm(scheduler: Any) -> str:
 
 def _ltx(scheduler: Any) -> str:
     if option(scheduler, "eta") != 0:
-        raise ValueError("its noise is none of our samplers': allowed is eta=0, or sampler='flow-sde'")
+        raise UsageError("its noise is none of our samplers': allowed is eta=0, or sampler='flow-sde'")
     return "flow-euler"
 
 
 def _deis(scheduler: Any) -> str:
     if option(scheduler, "solver_order") != 1:
-        raise ValueError(f"DEIS of this order is none of the samplers: solver_order=1 is ddim, or {NAME_ONE}")
+        raise UsageError(f"DEIS of this order is none of the samplers: solver_order=1 is ddim, or {NAME_ONE}")
     return "ddim"
 
 
 def _none(scheduler: Any) -> str:
-    raise ValueError(f"its step is none of the samplers: {NAME_ONE}")
+    raise UsageError(f"its step is none of the samplers: {NAME_ONE}")
 
 
 TABLE: dict[str, str | Callable[[Any], str]] = {
@@ -92,15 +93,15 @@ def sampler_for(scheduler: Any) -> str:
     name = known(scheduler)
     owner = f"scheduler {type(scheduler).__name__}"
     if name in STAGED:
-        raise ValueError(f"{owner}: {STAGED[name]}")
+        raise UsageError(f"{owner}: {STAGED[name]}")
     if name not in TABLE:
-        raise ValueError(f"{owner} has steps that are not known: {NAME_ONE}")
+        raise UsageError(f"{owner} has steps that are not known: {NAME_ONE}")
     if option(scheduler, "prediction_type") == "sample" and name in NO_X0:
-        raise ValueError(f"{owner} does not know prediction_type='sample': allowed are epsilon and v_prediction")
+        raise UsageError(f"{owner} does not know prediction_type='sample': allowed are epsilon and v_prediction")
     found = TABLE[name]
     if isinstance(found, str):
         return found
     try:
         return found(scheduler)
     except ValueError as reason:
-        raise ValueError(f"{owner}: {reason}") from None
+        raise UsageError(f"{owner}: {reason}") from None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.diffusion.chart import refuses
 from gradbench.diffusion.grid import Grid, check_grid, make_grid, tiles
 from gradbench.diffusion.schedule import Schedule, ends_of
@@ -121,17 +122,17 @@ class SamplerSpec:
         ends = {**ends_of(schedule, grid[0], grid[-1]), "tiled": tiles(grid)}
         reason = self.refuses(ends)
         if reason:
-            raise ValueError(f"sampler {self.name}: {reason}")
+            raise UsageError(f"sampler {self.name}: {reason}")
         kind = getattr(denoiser, "kind", None)
         if kind in ("eps", "score") and ends["alpha_T"] <= 0:
-            raise ValueError(
+            raise UsageError(
                 f"a network that predicts {kind} has no x_0 at alpha = 0, the noisy end (zero terminal SNR): allowed "
                 "there are v, x0 and flow, or a chain that begins below"
             )
         if isinstance(noise, str):
             checks.one_of("noise", noise, NOISES)
             if noise == "nested" and not ends["tiled"]:
-                raise ValueError("noise must be 'keyed' on a grid whose steps do not tile the range, got 'nested'")
+                raise UsageError("noise must be 'keyed' on a grid whose steps do not tile the range, got 'nested'")
         else:
             checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.chart import DataChart
 from gradbench.diffusion.sde_chart import SDEChart
 from gradbench.samplers.base import Field, Interval, Rule
@@ -33,14 +34,14 @@ class StochasticRule(Rule):
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
         (mean, *history), std = self.transition(field, state, interval)
         if interval.noise is None:
-            raise ValueError("a stochastic step needs the noise of its interval, got None")
+            raise UsageError("a stochastic step needs the noise of its interval, got None")
         return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward mode, torch 2.13
 
     def log_prob(self, field: Field, state: tuple[Any, ...], interval: Interval, point: Tensor) -> Tensor:
         """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
         (mean, *_), std = self.transition(field, state, interval)
         if not std:
-            raise ValueError("a transition without noise has no log-probability: its std is 0")
+            raise UsageError("a transition without noise has no log-probability: its std is 0")
         size = point[0].numel()
         square = ((point - mean) ** 2).flatten(1).sum(1)
         return -square / (2 * std**2) - size * (math.log(std) + 0.5 * math.log(2 * math.pi))

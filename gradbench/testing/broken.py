@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import make_estimator
 from gradbench.estimators.pathwise.pathwise import Pathwise
@@ -176,7 +177,7 @@ class NoReason(Fault):
 
     def before(self, problem: Problem) -> None:
         if self.supports(problem.traits) is not None:
-            raise ValueError("no reason")
+            raise UsageError("no reason")
 
 
 class AnswersAnyway(Fault):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbench import checks
+from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.case import make_case
@@ -92,11 +93,11 @@ def subject_of(given: Any) -> Subject:
     try:
         estimator = factory(**values)
     except TypeError as error:
-        raise ValueError(
+        raise UsageError(
             f"{name!r} cannot be made without arguments ({error}): check an instance, or name a function that makes one"
         ) from None
     if not isinstance(estimator, GradientEstimator):
-        raise ValueError(f"{name!r} makes {type(estimator).__name__}, which is no gradbench.GradientEstimator")
+        raise UsageError(f"{name!r} makes {type(estimator).__name__}, which is no gradbench.GradientEstimator")
     return Subject(given if isinstance(given, str) else name, estimator, traits_of(name, estimator, declared))
 
 

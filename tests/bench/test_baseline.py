@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from gradbench.bench.cell import Cell
 from gradbench.bench.load import load_rows
-from gradbench.bench.plan import cell_id, make_plan
+from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import load_suite
 from gradbench.compare.baseline import COLUMNS, write_baseline
 from tests.bench.helpers import ROOT
@@ -39,7 +40,7 @@ def test_no_cell_of_the_baseline_failed():
 
 
 def test_an_identity_of_the_baseline_hashes_to_its_cell_id():
-    assert all(cell_id(row) == row["cell_id"] for row in ROWS)
+    assert all(Cell.of(row).id == row["cell_id"] for row in ROWS)
 
 
 def test_writing_what_was_read_changes_no_byte(tmp_path):

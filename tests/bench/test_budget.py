@@ -6,7 +6,7 @@ import pytest
 
 from gradbench.bench.budget import Budget
 from gradbench.bench.plan import make_plan
-from gradbench.bench.selection import parse_seconds
+from gradbench.bench.quantities import parse_seconds
 from gradbench.bench.suite import Block
 from tests.command_line import gradbench
 
@@ -102,7 +102,7 @@ def test_what_is_left_is_said_and_the_next_call_goes_on(tmp_path):
     cells = ("-c", "gaussian", "-e", "checkpoint", "--steps", 5, "--seeds", "0-199", "--out", tmp_path / "out")
     first = gradbench("run", *cells, "--budget", "0.1s")
     assert first.returncode == 5
-    assert "cells are left, predicted to end outside the budget of 0.1s; go on with: gradbench run" in first.stderr
+    assert "cells are left, predicted to end outside the budget of 0.1 s; go on with: gradbench run" in first.stderr
     status = json.loads(gradbench("status", tmp_path / "out", "--json").stdout)
     assert 0 < status["missing"] < 200 and status["done"] == 200 - status["missing"]
     second = gradbench("run", *cells, "--budget", "5m")

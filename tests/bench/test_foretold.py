@@ -1,12 +1,14 @@
 """Predictions made before are read where everything that decides them is the same, and nowhere else."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradbench.bench import predictions as foretold
+from gradbench.bench.cell import Cell
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.measure.predict import Prediction
@@ -26,7 +28,7 @@ def other(value):
 
 
 def cell(case="gaussian", estimator="checkpoint", **changes):
-    return {**make_plan([Block([case], ["ddim"], [estimator], steps=[4])], 1)[0].cell, **changes}
+    return replace(make_plan([Block([case], ["ddim"], [estimator], steps=[4])], 1)[0].cell, **changes)
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_nothing_is_read_that_other_code_made(kept, monkeypatch, name):
     assert len(kept) == 2
 
 
-@pytest.mark.parametrize("mine", [{**cell(), "estimator": "gradbench:Estimator"}, cell("sd-tiny[weights=mine]")])
+@pytest.mark.parametrize("mine", [replace(cell(), estimator="gradbench:Estimator"), cell("sd-tiny[weights=mine]")])
 def test_nothing_of_the_users_own_is_kept(kept, mine):
     for _ in range(2):
         foretold.foretell(mine, {})
@@ -124,5 +126,5 @@ def test_a_folder_that_cannot_be_written_to_is_no_failure(kept, monkeypatch, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [row for _, row in GIVEN], ids=lambda row: f"{row['case']} {row['estimator']}")
 def test_published_predictions_are_what_this_code_predicts(row):
-    found = foretold.predict_cell(row, slope=False)
+    found = foretold.predict_cell(Cell.of(row), slope=False)
     assert (found.peak, found.baseline) == (row["peak_bytes"], row["baseline_bytes"])

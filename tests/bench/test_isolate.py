@@ -2,12 +2,13 @@
 
 import textwrap
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 
 from gradbench.bench.isolate import Isolation, Limits
-from gradbench.bench.plan import make_plan
+from gradbench.bench.plan import USUAL, make_plan
 from gradbench.bench.suite import Block
 from gradbench.bench.worker import run_cell
 
@@ -90,7 +91,7 @@ def test_a_cell_is_measured_in_three_passes(isolation):
 
 
 def test_a_forked_cell_measures_what_an_inline_one_does(isolation):
-    forked, inline = isolation.run_isolated(cell(), 0), run_cell(cell(), lambda phase: None)
+    forked, inline = isolation.run_isolated(cell(), 0), run_cell(cell())
     for column in ("flow_error_x_T", "peak_bytes", "reference_digest", "grad_norm_condition", "tape_bytes"):
         assert forked[column] == inline[column]
 
@@ -188,7 +189,7 @@ def test_a_cell_on_a_card_is_forked_from_the_warm_server_and_sees_that_card_alon
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     before, server = isolation.run_isolated(cell("broken[how=gpu]"), 0), isolation.warm()
     assert "CUDA_VISIBLE_DEVICES" in before["reason"]  # a KeyError: nothing is set on a CPU
-    row = isolation._run(server, cell("broken[how=gpu]"), tmp_path / "log.txt", "5")
+    row = isolation._run(server, cell("broken[how=gpu]"), USUAL, tmp_path / "log.txt", "5")
     assert row["reason"] == "RuntimeError: sees 5" and isolation.warm() is server
 
 
@@ -206,7 +207,7 @@ def test_importing_what_cells_on_a_card_need_makes_no_context():
 
 def test_a_card_is_free_again_when_no_worker_could_start_on_it(tmp_path):
     isolation = Isolation([], ["nosuchmodule"], Limits(), tmp_path)
-    rows = [isolation.run_isolated({**cell(), "device": "cuda"}, 0) for _ in range(2)]
+    rows = [isolation.run_isolated(replace(cell(), device="cuda"), 0) for _ in range(2)]
     assert [row["status"] for row in rows] == ["lost", "lost"] and "nosuchmodule" in rows[1]["reason"]
 
 

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from gradbench.bench.plan import IDENTITY, cell_id, make_plan
-from gradbench.bench.selection import parse_seconds, parse_seeds
+from gradbench.bench.cell import Cell
+from gradbench.bench.columns import IDENTITY
+from gradbench.bench.plan import make_plan
+from gradbench.bench.quantities import parse_seconds, parse_seeds
 from gradbench.bench.suite import Block, load_suite, suite_files
 from gradbench.command import command
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -25,7 +27,7 @@ def test_a_cell_that_two_blocks_name_is_planned_once():
 
 def test_cell_id_does_not_depend_on_the_order_of_keys():
     cell = make_plan([BLOCK], 1)[0].cell
-    assert cell_id(dict(reversed(cell.items()))) == cell_id(cell)
+    assert Cell.of(dict(reversed(list(cell.items())))).id == cell.id
 
 
 def test_cell_id_is_the_same_in_every_process_and_for_ever():

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from gradbench.bench.plan import make_plan
+from gradbench.bench.row import Row
 from gradbench.bench.schema import SCHEMA, json_schema, migrate
 from gradbench.bench.store import Store, latest, read_rows
 from gradbench.bench.suite import Block
@@ -160,7 +161,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 
 
 def row(cell_id="a", status="ok", **more):
-    return {"cell_id": cell_id, "replicate": 0, "status": status, "started_at": "2026-01-01", "schema": SCHEMA, **more}
+    return Row(cell_id=cell_id, replicate=0, status=status, started_at="2026-01-01", schema=SCHEMA, **more)
 
 
 def test_a_later_attempt_counts_though_the_clock_went_backwards():
@@ -270,11 +271,11 @@ def test_measured_rows_satisfy_the_published_schema():
     import jsonschema
 
     validator = jsonschema.Draft202012Validator(json_schema())
-    from gradbench.bench.schema import COLUMNS
+    from gradbench.bench.columns import COLUMNS
     from gradbench.bench.worker import run_cell
 
     cell = make_plan([Block(["gaussian"], ["ddpm"], ["checkpoint"], [4])], 1)[0].cell
-    measured = run_cell(cell, lambda phase: None)
+    measured = run_cell(cell)
     whole = {**row(), **cell, "attempt": 1, **measured}
     validator.validate({name: whole.get(name) for name in COLUMNS})
 

@@ -2,14 +2,16 @@ import json
 
 import pytest
 
+from gradbench.bench.columns import COLUMNS
 from gradbench.bench.plan import make_plan
+from gradbench.bench.row import Row
 from gradbench.bench.runner import pending
-from gradbench.bench.store import COLUMNS, Store, read_rows, write_parquet
+from gradbench.bench.store import Store, read_rows, write_parquet
 from gradbench.bench.suite import Block
 
 
 def row(cell_id="a", replicate=0, status="ok", started_at="2026-01-01", **more):
-    return {"cell_id": cell_id, "replicate": replicate, "status": status, "started_at": started_at, **more}
+    return Row(cell_id=cell_id, replicate=replicate, status=status, started_at=started_at, **more)
 
 
 def test_a_row_is_one_line_with_every_column(tmp_path):

@@ -21,7 +21,7 @@ def planned():
 def besides(isolation, cell):
     """Seconds of one cell from the request to the row, its passes left out."""
     begun = time.perf_counter()
-    row = isolation.run_isolated({**cell, "passes": PASSES}, 0)
+    row = isolation.run_isolated(cell, 0, PASSES)
     return time.perf_counter() - begun - row["passes_s"]
 
 
@@ -40,5 +40,5 @@ def test_a_cell_forked_from_the_warm_server_and_one_of_a_server_of_its_own(bench
     benchmark.extra_info |= {"forked_s": statistics.median(forked), "own_s": statistics.median(own)}
     print(f"besides its passes: {statistics.median(forked):.2f} s forked, {statistics.median(own):.2f} s of its own")
     print(f"a server of its own costs {share:.1f} times as much")
-    benchmark(lambda: warm.run_isolated({**items[0].cell, "passes": PASSES}, 0))
+    benchmark(lambda: warm.run_isolated(items[0].cell, 0, PASSES))
     warm.close()

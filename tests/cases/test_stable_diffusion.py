@@ -16,7 +16,7 @@ def cell(estimator, dtype="bfloat16", case="sd-tiny"):
 
 @pytest.fixture(scope="module")
 def rows():
-    found = {name: run_cell(cell(name), lambda phase: None) for name in ("checkpoint", "adjoint-deis")}
+    found = {name: run_cell(cell(name)) for name in ("checkpoint", "adjoint-deis")}
     assert {row["status"] for row in found.values()} == {"ok"}
     return found
 
@@ -41,7 +41,7 @@ def test_the_methods_own_error_is_that_of_a_float64_run(rows):
 
 
 def test_a_row_in_the_references_precision_has_no_rounding_to_tell_apart():
-    row = run_cell(cell("adjoint-deis", "float64"), lambda phase: None)
+    row = run_cell(cell("adjoint-deis", "float64"))
     assert row["status"] == "ok" and "method_error_x_T" not in row
 
 

@@ -157,13 +157,12 @@ def test_a_script_keeps_words_with_commas_whole(shell):
 
 def test_the_words_that_are_offered_are_those_of_the_code():
     from gradbench.bench.engines import ENGINES
+    from gradbench.bench.inventory import KINDS
     from gradbench.bench.runner import RERUNS
-    from gradbench.bench.schema import KINDS as REFERENCES
-    from gradbench.bench.schema import TARGETS
-    from gradbench.commands.show import KINDS
     from gradbench.compare.finding import METRICS
     from gradbench.compare.text import FORMATS
     from gradbench.measure.cards import CARDS
+    from gradbench.problems.spec import REFERENCES, TARGETS
     from gradbench.report.static.canvas import FORMATS as FILES
 
     for line, allowed in (

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from gradbench.allowed import Allowed, allowed
-from gradbench.commands.show import show_command, takes
+from gradbench.bench.inventory import takes
+from gradbench.commands.show import show
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
@@ -61,7 +62,7 @@ def test_names_ranges_and_numbers_are_told(name, option, said):
 
 
 def test_show_prints_a_line_an_option_as_a_selector_spells_it(capsys):
-    show_command("adjoint-deis")
+    show.callback("adjoint-deis", as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[4:7] == [
         "  order=1            1, 2",
@@ -71,7 +72,7 @@ def test_show_prints_a_line_an_option_as_a_selector_spells_it(capsys):
 
 
 def test_show_reads_a_selector(capsys):
-    show_command("ddim[eta=1]", as_json=True)
+    show.callback("ddim[eta=1]", as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["options"]["eta"] == 1.0 and found["traits"]["stochastic"] and found["traits"]["reverse_sde"]
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from gradbench.bench.progress import Doing, Progress, rate, span
 from gradbench.cli import cli
-from gradbench.commands.status import status_command
+from gradbench.commands.status import status
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.catalogue import KINDS
 from gradbench.report.terminal import MOST, WIDTH, best, show_table
@@ -75,7 +75,7 @@ def test_published_rows_are_an_answer_of_a_screen(name, capsys):
 @pytest.mark.parametrize("name", published())
 def test_status_tells_of_published_rows_in_a_few_lines(name, capsys):
     before = sorted((PUBLISHED / name).iterdir())
-    status_command(PUBLISHED / name, as_json=False)
+    status.callback(PUBLISHED / name, as_json=False)
     said = capsys.readouterr().out.splitlines()
     assert " done, 0 failed, 0 missing" in said[0] and said[-1].startswith("to see the report: ") and len(said) < 10
     assert sorted((PUBLISHED / name).iterdir()) == before
@@ -118,16 +118,12 @@ def test_on_a_terminal_the_live_line_leaves_what_is_piped_alone():
 def test_a_bare_run_says_which_suite_it_is_how_long_it_takes_and_where_to(tmp_path, monkeypatch, capsys):
     from gradbench.bench import runner
     from gradbench.bench.suite import load_suite
-    from gradbench.commands import run as commands
 
     def stopped(*given):
         raise runner.Interrupted
 
     monkeypatch.setattr(runner, "execute", stopped)
-    given = {"suite": None, "cases": (), "estimators": (), "samplers": (), "steps": (), "targets": (), "dtype": None}
-    given |= {"weights": None, "seeds": None, "replicates": None, "device": None, "out": str(tmp_path / "o"), "jobs": 1}
-    given |= {"engine": "local", "timeout": "10m", "memory": None, "threads": None, "rerun": "missing", "pdb": False}
-    commands.run_command({**given, "dry_run": False, "as_json": False}, "gradbench run")
+    cli.main(["run", "--out", str(tmp_path / "o")], standalone_mode=False)
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first == f"no cells selected, so this is the suite smoke: {load_suite('smoke').summary}"
     assert "under 90 seconds on two cores" in first

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gradbench
+from gradbench.bench.cell import Cell
 from gradbench.bench.worker import run_cell
 from gradbench.estimators.pathwise.truncated import Truncated
 from gradbench.estimators.pathwise.truncation import LastSteps
@@ -68,12 +69,7 @@ def test_noise_is_drawn_by_key_where_a_path_would_need_an_infinite_log_snr(param
 
 
 def test_a_cell_that_reaches_no_target_is_a_skip_with_its_reason():
-    cell = {
-        **{"case": "gaussian", "case_params": {}, "sampler": "ddim", "sampler_params": {}, "steps": 4},
-        **{"estimator": "draft", "estimator_params": {"k": 2}, "targets": ["x_T"], "seed": 0, "dtype": "float64"},
-        "device": "cpu",
-    }
-    row = run_cell(cell, lambda phase: None)
+    row = run_cell(Cell("gaussian", {}, "ddim", {}, 4, "draft", {"k": 2}, ("x_T",), 0, "float64", "cpu"))
     assert row["status"] == "skip" and "draft does not reach x_T" in row["reason"]
 
 

@@ -27,7 +27,7 @@ def run(case, limits=None, folder=None, **options):
     try:
         isolation.warm()
         begun = time.monotonic()
-        row = isolation.run_isolated({**items[0].cell, "passes": PASSES}, 0)
+        row = isolation.run_isolated(items[0].cell, 0, PASSES)
         return {**row, "wall_s": time.monotonic() - begun}
     finally:
         isolation.close()
@@ -60,7 +60,7 @@ def test_a_cell_after_one_that_ran_out_of_memory_is_as_any_other(tmp_path):
     items = planned("digits[batch=1000000]", "backprop", 50) + planned("sd-tiny")
     isolation = Isolation([], preload(items), Limits(), tmp_path)
     try:
-        first, second = (isolation.run_isolated({**item.cell, "passes": PASSES}, 0) for item in items)
+        first, second = (isolation.run_isolated(item.cell, 0, PASSES) for item in items)
     finally:
         isolation.close()
     assert (first["status"], second["status"]) == ("oom", "ok"), (first, second)

@@ -20,7 +20,7 @@ def cell(case="sd-tiny", estimator="checkpoint", steps=3):
 
 @pytest.fixture(scope="module")
 def row():
-    found = run_cell(cell(), lambda phase: None)
+    found = run_cell(cell())
     assert found["status"] == "ok", found
     return found
 

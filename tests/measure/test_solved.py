@@ -6,7 +6,7 @@ import torch
 import gradbench
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
-from gradbench.bench.worker import run_cell
+from gradbench.bench.worker import How, run_cell
 from gradbench.measure.error import sample_error
 from gradbench.problems.gradients import relative_error
 from gradbench.references.kept import flow_key
@@ -53,12 +53,11 @@ def test_a_flow_has_one_key_for_all_estimators_and_steps_between_the_same_ends()
 
 
 def test_the_flow_of_a_network_is_kept_with_its_tolerance(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradbench.references.reference.solved_flow", lambda problem: solved_flow(problem, *SHORT))
-    first = run_cell({**cell(), "passes": ["error", "flow"]}, lambda phase: None, keep=str(tmp_path))
-    monkeypatch.setattr("gradbench.references.reference.solved_flow", None)  # the second is read, not made
-    second = run_cell(
-        {**cell(estimator="checkpoint"), "passes": ["error", "flow"]}, lambda phase: None, keep=str(tmp_path)
-    )
+    how = How(("error", "flow"), keep=tmp_path)
+    monkeypatch.setattr("gradbench.references.flow.solved_flow", lambda problem: solved_flow(problem, *SHORT))
+    first = run_cell(cell(), how=how)
+    monkeypatch.setattr("gradbench.references.flow.solved_flow", None)  # the second is read, not made
+    second = run_cell(cell(estimator="checkpoint"), how=how)
     assert first["flow_tol"] == second["flow_tol"] > 0
     assert second["flow_error_parameters"] > 0 and "time_s" not in second and "peak_bytes" not in second
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
@@ -129,7 +130,7 @@ def _path(noise: Noise, start: Tensor) -> Any:
         def __call__(self, ta: Any, tb: Any = None, return_U: bool = False, return_A: bool = False) -> Tensor:
             k = round(float(ta))
             if tb is None or abs(float(ta) - k) > 1e-6 or abs(float(tb) - k - 1) > 1e-6 or return_U or return_A:
-                raise ValueError(f"the path has increments of whole steps only, got [{float(ta)}, {tb}]")
+                raise UsageError(f"the path has increments of whole steps only, got [{float(ta)}, {tb}]")
             return noise(k).flatten(1)
 
         def __repr__(self) -> str:

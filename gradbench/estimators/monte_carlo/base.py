@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.problems.gradients import Gradients
@@ -87,7 +88,7 @@ class Drawn(GradientEstimator):
     def __call__(self, problem: Problem) -> GradientEstimate:
         reason = self.supports(problem.traits)
         if reason:
-            raise ValueError(f"this estimator cannot serve the problem: {reason}")
+            raise UsageError(f"this estimator cannot serve the problem: {reason}")
         count, size = layout(self.draws or problem.draws, problem.x_T.numel())
         denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
 from gradbench.estimators.pathwise.pullback import Totals, pull
@@ -119,5 +120,5 @@ class Reinforce(ScoreFunction):
         if self.baseline == "mean":
             return (grouped - grouped.mean(0)).flatten()
         if size < 2:
-            raise ValueError(f"a leave-one-out baseline needs at least 2 draws a block, got {size}: raise draws")
+            raise UsageError(f"a leave-one-out baseline needs at least 2 draws a block, got {size}: raise draws")
         return ((grouped - grouped.mean(0)) * (size / (size - 1))).flatten()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.monte_carlo.base import Block, mean_of
 from gradbench.estimators.pathwise.truncated import Truncated
@@ -25,7 +26,7 @@ from gradbench.samplers.rollout import Rollout
 def expectation(problem: Problem, estimator: Truncated) -> Gradients:
     """E[estimate] over noises and plans, in float64; `ValueError` where the chain is not affine or L not quadratic."""
     if not (problem.denoiser.affine and getattr(problem.objective, "quadratic", False)):
-        raise ValueError("an expectation is exact for an affine chain and a quadratic objective only")
+        raise UsageError("an expectation is exact for an affine chain and a quadratic objective only")
     exact = problem.to(torch.float64)
     rollout, points = on_points(exact)
     x_T = exact.x_T.repeat(points, *[1] * (exact.x_T.ndim - 1))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.pathwise.recovery import Recovery, Trajectory, last_state
 from gradbench.estimators.replay import refuse_drift
@@ -94,7 +95,7 @@ class _Inverted(Trajectory):
         k, rule = self._place, self.rollout.rule
         assert isinstance(rule, ReversibleRule)
         if rule.parts > 1 and k in self.ambient.random:
-            raise ValueError(
+            raise UsageError(
                 "the network draws random numbers, and the inverse of this sampler's step draws them in another order: "
                 "call eval() on it, or use gradient='checkpoint'"
             )

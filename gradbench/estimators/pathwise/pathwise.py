@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.leaves import Demanded, Leaves, Reach
@@ -46,7 +47,7 @@ class Differentiable(GradientEstimator):
     def __call__(self, problem: Problem) -> GradientEstimate:
         reason = self.supports(problem.traits)
         if reason:
-            raise ValueError(f"this estimator cannot serve the problem: {reason}")
+            raise UsageError(f"this estimator cannot serve the problem: {reason}")
         denoiser = problem.denoiser
         calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
 

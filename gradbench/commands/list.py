@@ -1,0 +1,23 @@
+"""The verb `list`: one line per case, estimator, sampler, objective or suite."""
+
+import json
+
+import click
+
+from gradbench.bench.inventory import KINDS, entries
+from gradbench.commands.options import OneOf, cases_option, json_option
+
+
+@click.command("list")
+@click.argument("kind", default="estimators", metavar=f"[{'|'.join(KINDS)}]", type=OneOf(*KINDS, called="kind"))
+@json_option
+@cases_option
+def list_(kind: str, as_json: bool) -> None:
+    """List cases, estimators, samplers, objectives or suites."""
+    found = entries(kind)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(len(entry["name"]) for entry in found)
+    for entry in found:
+        print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))

@@ -1,0 +1,138 @@
+"""What the verbs share: types of values, and options in groups."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from gradbench import checks
+from gradbench.bench.quantities import parse_bytes, parse_seconds, parse_seeds
+from gradbench.bench.selection import Selection
+from gradbench.commands.completing import names as names_of
+from gradbench.commands.completing import paths, selectors
+from gradbench.problems.spec import TARGETS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class OneOf(click.ParamType):
+    """One of some words. called: what a wrong one is said to be, the option by default."""
+
+    name = "word"
+
+    def __init__(self, *among: str, called: str = "") -> None:
+        self.among, self.called = among, called
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word itself; `UsageError` with those allowed."""
+        return checks.one_of(self.called or (param.opts[0] if param else "value"), value, self.among)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that begin so."""
+        return [CompletionItem(word) for word in self.among if word.startswith(incomplete)]
+
+
+class Parsed(click.ParamType):
+    """What a function makes of a text. parse: (text, option) -> value, `UsageError` for what is none. examples: words
+    to complete by.
+    """
+
+    name = "text"
+
+    def __init__(self, parse: Callable[[str, str], Any], *examples: str) -> None:
+        self.parse, self.examples = parse, examples
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; what is none of text has been made already."""
+        return self.parse(value, param.opts[0] if param else "value") if isinstance(value, str) else value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The examples that begin so."""
+        return [CompletionItem(word) for word in self.examples if word.startswith(incomplete)]
+
+
+DURATION = Parsed(parse_seconds, "90s", "10m", "1h")
+SIZE = Parsed(parse_bytes, "500MB", "4GiB")
+SEEDS = Parsed(parse_seeds)
+DEVICE = Parsed(lambda text, option: checks.device_name(text), "cpu", "cuda")
+
+
+def one_of(name: str, *among: str, help: str = "", called: str = "", **more: Any) -> Decorator:
+    """An option that takes one of some words; `also` is its name in code."""
+    other = [more.pop("also")] if "also" in more else []
+    said = help or f"{', '.join(among[:-1])} or {among[-1]}."
+    shown = {"show_default": True} if "default" in more else {}
+    return click.option(
+        name, *other, type=OneOf(*among, called=called), **{"metavar": "NAME", "help": said, **shown, **more}
+    )
+
+
+def selector(*names: str, help: str) -> Decorator:
+    """A repeatable option that takes selectors, completed out of its catalogue, the last of `names`."""
+    complete = selectors(names[-1], *(["all"] if names[-1] == "estimators" else []))
+    return click.option(*names, multiple=True, metavar="SELECTOR", shell_complete=complete, help=help)
+
+
+def path(name: str, *other: str, kind: str = "dir", help: str = "", metavar: str = "DIR", **more: Any) -> Decorator:
+    """An option that takes a folder, or a file, which the shell looks for."""
+    return click.option(name, *other, metavar=metavar, shell_complete=paths(kind), help=help, **more)
+
+
+def group(*options: Decorator) -> Decorator:
+    """A decorator that adds the options in their order."""
+    return lambda function: functools.reduce(lambda made, option: option(made), reversed(options), function)
+
+
+def suite_option(help: str) -> Decorator:
+    """--suite."""
+    return click.option("--suite", metavar="NAME", shell_complete=names_of("suites"), help=help)
+
+
+def _add_cases(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        from gradbench.problems.folders import add_folder
+
+        add_folder(value)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+cases_option = path(
+    "--cases",
+    "case_folder",
+    callback=_add_cases,
+    expose_value=False,
+    is_eager=True,
+    help="A folder of your own cases, and of modules that selectors may name.",
+)
+anew_option = click.option("--anew", is_flag=True, help="Predict again what a published or kept prediction tells.")
+CELLS = group(
+    selector("-c", "--case", "cases", help="gaussian[dim=32]; repeatable."),
+    selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4], module:Class; all for every one."),
+    selector("--sampler", "samplers", help="rk4[chart=noise,grid=uniform-t], module:Class."),
+    click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
+    one_of("--target", *TARGETS, also="targets", multiple=True, called="target"),
+    one_of("--dtype", *checks.DTYPES, called="dtype"),
+    path("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
+)
+RUNS = group(
+    suite_option("A suite; the other options replace parts of it."),
+    CELLS,
+    click.option("--seeds", type=SEEDS, default=(), metavar="RANGE", help="0-4 or 0,3."),
+    click.option("--replicates", type=int, metavar="N", help="Processes per cell."),
+    click.option("--device", type=DEVICE, metavar="NAME", help="cpu or cuda."),
+)
+
+
+def with_selection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gathers the options of `CELLS` or `RUNS` into the argument `selection`."""
+    names = [field.name for field in fields(Selection)]
+
+    @functools.wraps(function)
+    def gathered(**given: Any) -> Any:
+        own = {name: given.pop(name) for name in names if name in given}
+        return function(selection=Selection(**own), **given)
+
+    return gathered

@@ -1,0 +1,44 @@
+"""The verb `report`: the table and the page again."""
+
+import json
+from pathlib import Path
+
+import click
+
+from gradbench.bench.load import load_rows
+from gradbench.bench.progress import Doing
+from gradbench.bench.store import read_plan, write_parquet
+from gradbench.checks import UsageError
+from gradbench.commands.options import json_option
+
+
+@click.command()
+@click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
+@json_option
+def report(source: Path, out: Path | None, as_json: bool) -> None:
+    """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE.
+
+    Of a run rows.parquet is built again too; published rows stay as they are.
+    """
+    from gradbench.report.html import write_report
+    from gradbench.report.terminal import show_table
+
+    folder, files = source if source.is_dir() else source.parent, {}
+    with Doing("report") as doing:
+        doing.at("reading rows")
+        rows = load_rows(source, strict=False)
+        if not rows:
+            raise UsageError(f"no rows in {str(source)!r}: a folder that `gradbench run --out` wrote has rows-*.jsonl")
+        doing.at(f"writing the page of {len(rows):,} rows")
+        if any(folder.glob("rows-*.jsonl")):
+            write_parquet(rows, folder / "rows.parquet")
+            files["parquet"] = str(folder / "rows.parquet")
+        plan = read_plan(folder) or {}
+        files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
+    if as_json:
+        print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
+        return
+    show_table(rows)
+    for name, place in files.items():
+        print(f"{name}: {place}")
