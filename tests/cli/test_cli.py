@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.command_line import gradbench
+from tests.command_line import gradbench, inside
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_second_run_runs_nothing_again(finished):
 def test_the_report_can_be_built_again(finished):
     out, _ = finished
     (out / "report.html").unlink()
-    assert gradbench("report", out).returncode == 0 and (out / "report.html").exists()
+    assert inside("report", out).returncode == 0 and (out / "report.html").exists()
 
 
 def test_json_rows_go_to_stdout_alone(tmp_path):
@@ -92,7 +92,7 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(words, message, tmp_path)
 
     if "cuda" in words and torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
-    done = gradbench(*words, *(("--out", tmp_path / "out") if words[0] == "run" else ()))
+    done = inside(*words, *(("--out", tmp_path / "out") if words[0] == "run" else ()))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and message in done.stderr and "Traceback" not in done.stderr
 
@@ -100,13 +100,13 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(words, message, tmp_path)
 def test_wrong_usage_leaves_earlier_rows_alone(finished):
     out, _ = finished
     before = {file: file.read_bytes() for file in out.glob("*.*")}
-    assert gradbench("run", "-c", "gaussian", "-e", "nothing", "--out", out).returncode == 2
+    assert inside("run", "-c", "gaussian", "-e", "nothing", "--out", out).returncode == 2
     assert {file: file.read_bytes() for file in out.glob("*.*")} == before
 
 
 def test_an_out_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("kept")
-    done = gradbench("run", "-c", "gaussian", "--out", tmp_path / "file")
+    done = inside("run", "-c", "gaussian", "--out", tmp_path / "file")
     assert done.returncode == 2 and "cannot be written to" in done.stderr and done.stderr.count("\n") == 1
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -137,18 +137,18 @@ def test_tampered_weights_are_refused_before_anything_runs(tmp_path):
 
 
 def test_show_tells_options_and_source():
-    shown = gradbench("show", "adjoint-dpm").stdout
+    shown = inside("show", "adjoint-dpm").stdout
     assert "arXiv:2307.10711" in shown and "rule=euler" in shown
 
 
 def test_env_tells_what_a_row_would_record():
-    assert {"torch", "machine_class", "fingerprint"} <= set(json.loads(gradbench("env", "--json").stdout))
+    assert {"torch", "machine_class", "fingerprint"} <= set(json.loads(inside("env", "--json").stdout))
 
 
 def test_the_version_is_the_packages():
     import gradbench as package
 
-    assert package.__version__ in gradbench("--version").stdout
+    assert package.__version__ in inside("--version").stdout
 
 
 @pytest.mark.parametrize(

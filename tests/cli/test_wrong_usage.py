@@ -1,10 +1,14 @@
 """Three wrong things for each verb: one line on stderr, exit code 2, nothing on stdout and no traceback."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from gradbench import cli
+from gradbench.commands.exits import Exit
+from gradbench.estimators.catalogue import ESTIMATORS
+from tests.command_line import inside
 
 ROWS = "results/published/2026-11-21-ci-cpu"
 WRONG = {
@@ -57,3 +61,23 @@ def test_wrong_usage_is_one_line_and_exit_code_2(verb, words, monkeypatch, capfd
 
 def test_every_verb_is_tried_in_three_ways_at_least():
     assert set(WRONG) == set(cli.cli.commands) and all(len(several) >= 3 for several in WRONG.values())
+
+
+def test_a_bug_is_no_wrong_usage_and_says_where_to_report_it(monkeypatch):
+    def broken(kind):
+        raise ValueError("no one's fault but ours")
+
+    monkeypatch.setattr("gradbench.commands.list.entries", broken)
+    done = inside("list")
+    assert done.returncode == Exit.BUG and "Traceback" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "ValueError: no one's fault but ours" in last and last.endswith(cli.ISSUES)
+
+
+def test_an_option_value_that_a_users_own_check_refuses_is_wrong_usage(monkeypatch):
+    def check(options):
+        raise ValueError("order must be odd")
+
+    monkeypatch.setitem(ESTIMATORS, "checkpoint", replace(ESTIMATORS["checkpoint"], check=check))
+    done = inside("show", "checkpoint")
+    assert done.returncode == Exit.USAGE and done.stderr == "gradbench: order must be odd\n"
