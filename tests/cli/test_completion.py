@@ -14,7 +14,7 @@ from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.folders import case_specs
 from gradbench.samplers.catalogue import SAMPLERS
 
-FREE = {"steps", "seeds", "replicates", "jobs", "threads", "max_error", "factor", "ab"}  # numbers, and revisions
+FREE = {"steps", "seeds", "replicates", "jobs", "threads", "max_error", "factor", "revisions"}  # numbers, and revisions
 
 
 def offered(*words, shell="bash", env=None):
