@@ -64,7 +64,7 @@ def page(laws: Sequence[int], out: Path) -> str:
     head = ["estimator", "bias, parameters", "ratio, parameters", "bias, condition", "ratio, condition", "NFE per draw"]
     return f"""# Truncations, score functions, zeroth order
 
-Bias is <E[estimate] - g, g>/|g|^2 against the exact expected gradient g over the chain's noises; the ratio is |mean| over the root of
+Bias is <E[estimate] - g, g>/|g|^2 against the exact expected gradient g over the chain's noise; the ratio is |mean| over the root of
 the trace of one draw's covariance.
 
 ## The scalar oracle
@@ -74,7 +74,7 @@ cubature (the estimate is quadratic in the noise); sampled ones by {DRAWS:,} dra
 
 {table(["eta", "estimator", "exact bias", "sampled bias", "error", "ratio"], scalar)}
 DRTune's steps start at an offset drawn from all those at which k of them fit. That gives +1,093% for k = 5 at eta = 0, where an independent
-simulation of 400,000 draws gives +1,096%; only offsets up to N - k floor(N/k), as the method is sometimes written, would give +2,080%.
+simulation of 400,000 draws gives +1,096%; using only offsets up to N - k floor(N/k), as the method is sometimes written, would give +2,080%.
 
 ## Random distributions
 
