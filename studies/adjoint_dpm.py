@@ -51,9 +51,9 @@ def page(laws: Sequence[int], out: Path) -> str:
         _note(claims, f"{schedule}, {grid}", found, len(laws))
     return f"""# AdjointDPM
 
-Gaussian laws in 8 dimensions: random rotation, variances log-uniform in [0.001, 1]; t = 1 to 0.001, {len(laws)} laws: median, and *range*. Relative L2 error against the gradient of the exact
-flow. The forward pass takes the same rule in the same chart (rho = sigma/alpha, or t); `re-solved` integrates the state back, as
-the paper describes it; `stored` puts back the forward states, as the released code does; the transpose of a Runge-Kutta chain is
+Gaussian distributions in 8 dimensions: random rotation, variances log-uniform in [0.001, 1]; t from 1 to 0.001, {len(laws)} distributions: median and *range*. Relative L2 error against the gradient of the exact
+flow. The forward pass uses the same rule in the same chart (rho = sigma/alpha, or t); `re-solved` integrates the state back, as
+in the paper; `stored` reuses the forward states, as in the released code; the transpose of a Runge-Kutta chain is
 what its symplectic adjoint computes.
 
 {claims.table()}
@@ -93,9 +93,9 @@ def _mild(laws: Sequence[int]) -> str:
                     for way in ("rho, stored", "raw t, stored")
                 )
                 claims.note(f"{schedule}, {grid}: {rule} in rho beats {rule} in t at {steps} steps (x_T)", rho < raw)
-    return f"""## On milder laws
+    return f"""## On milder distributions
 
-Which chart wins depends on the law. {LAWS["gaussian"].capitalize()}, {len(laws)} laws:
+Which chart wins depends on the distribution. {LAWS["gaussian"].capitalize()}, {len(laws)} distributions:
 
 {claims.table()}"""
 
@@ -110,7 +110,7 @@ def _note(claims: Claims, where: str, found: Any, laws: int) -> None:
             f"{where}: Euler in rho, stored, is off by more than 30% at 20 steps", x_T("euler", "rho, stored", 20) > 0.3
         )
         claims.note(
-            f"{where}: the transpose is nearer than Euler in rho at 20 steps",
+            f"{where}: the transpose is closer than Euler in rho at 20 steps",
             x_T("euler", "transpose (symplectic)", 20) < x_T("euler", "rho, stored", 20),
         )
         claims.note(
@@ -123,7 +123,7 @@ def _note(claims: Claims, where: str, found: Any, laws: int) -> None:
         )
         parameters = [found["euler", way, 20][i]["parameters"] for way in ("rho, re-solved", "rho, stored")]
         claims.note(
-            f"{where}: stored states give nearer parameters than re-solved ones (Euler, 20 steps)",
+            f"{where}: stored states give a closer parameter gradient than re-solved ones (Euler, 20 steps)",
             parameters[1] < parameters[0],
         )
 
@@ -151,7 +151,7 @@ def _adaptive(laws: Sequence[int]) -> str:
             forward = spread([f for _, f, _ in found]) if name.startswith("torchdiffeq") else "rk4, 400"
             rows.append([name, f"{r:g}", *cells, forward, spread([b for _, _, b in found])])
     head = ["solver", "tolerance", *TARGETS, "forward evaluations", "backward evaluations"]
-    text = "## Adaptive solves\n\nscaled-linear; rtol = atol. In the noise chart |y| ~ rho is large at the noisy end, so that an error norm in y is far too\nloose at the clean one; measured in x it is not."
+    text = "## Adaptive solves\n\nscaled-linear; rtol = atol. In the noise chart |y| ~ rho is large at the noisy end, so an error norm in y is far too\nloose at the clean end; an error norm in x is not."
     return f"{text}\n\n{table(head, rows)}"
 
 
@@ -182,5 +182,5 @@ def _adams(laws: Sequence[int]) -> str:
                     found.append(relative_error(y[-1] * chart.kappa(rollout.grid[-1]), x_0))
             cells.append(spread(found))
         rows.append([label, *cells])
-    text = "## Fixed-coefficient Adams on a non-uniform grid\n\nError of x_0, vp-linear, uniform-t. The coefficients presume equal steps; the grid of rho is far from that."
+    text = "## Fixed-coefficient Adams on a non-uniform grid\n\nError of x_0, vp-linear, uniform-t. The coefficients assume equal steps; the rho grid is far from that."
     return f"{text}\n\n{table(['solver', '10', '20', '30', '50'], rows)}"

@@ -46,15 +46,15 @@ def page(laws: Sequence[int], out: Path) -> str:
         _note(claims, found, grid, len(laws))
     return f"""# Backward rules alone
 
-{LAWS["gaussian"].capitalize()}, the linear VP schedule from t = 1 to 0.001, {len(laws)} laws: median, and *range*. States and
-dL/dx_0 are those of the exact flow; what is left is the error of the backward rule, relative L2 against the closed form.
+{LAWS["gaussian"].capitalize()}, the linear VP schedule from t = 1 to 0.001, {len(laws)} distributions: median and *range*. States and
+dL/dx_0 are those of the exact flow; what remains is the error of the backward rule, relative L2 against the closed form.
 
 {claims.table()}
 {"".join(part + chr(10) for part in parts)}
 Why: a backward step of AdjointDEIS-1 multiplies alpha a by 1 - (chi_s - chi_t) alpha_t J_t. At high noise and for data of
-unit variance J is near sigma, and the multiplier is 2 - e^|h| where the exact one is e^-|h|: it changes sign for
-|h| > ln 2 = 0.69 and explodes for |h| > ln 3 = 1.10, h being the step of log-SNR. The exponential integrator takes out the
-linear half of a cancellation and treats the other half explicitly. The transposed DDIM step differs only in where J stands,
+unit variance J is close to sigma, and the multiplier is 2 - e^|h| instead of e^-|h|: it changes sign for
+|h| > ln 2 = 0.69 and explodes for |h| > ln 3 = 1.10, where h is the step in log-SNR. The exponential integrator removes the
+linear half of a cancellation and treats the other half explicitly. The transposed DDIM step differs only in the position of J,
 at the noisy end of the step, and in one factor alpha_t/alpha_s.
 """
 
@@ -84,14 +84,14 @@ def _note(claims: Claims, found: Any, grid: str, laws: int) -> None:
         first, second, other = "AdjointDEIS-1", "AdjointDEIS-2M", "transposed DDIM"
         claims.note(f"{grid}: AdjointDEIS-1 is off by more than 70% at 20 steps", x_T(first, 20) > 0.7)
         claims.note(
-            f"{grid}: transposed DDIM is nearer than AdjointDEIS-1 at 20 steps", x_T(other, 20) < x_T(first, 20)
+            f"{grid}: transposed DDIM is closer than AdjointDEIS-1 at 20 steps", x_T(other, 20) < x_T(first, 20)
         )
         claims.note(f"{grid}: AdjointDEIS-2M is worse than order 1 at 10 steps", x_T(second, 10) > x_T(first, 10))
         claims.note(f"{grid}: AdjointDEIS-1 explodes at 5 steps (error above 10)", x_T(first, 5) > 10)
         nearest = min(("AB2 in log-SNR", "AB2 in the angle"), key=lambda m: x_T(m, 20))
         best = min((m for m in METHODS if not m.startswith("AB2")), key=lambda m: x_T(m, 20))
         claims.note(
-            f"{grid}: an AB2 rule in log-SNR or angle is the nearest of all at 20 steps",
+            f"{grid}: an AB2 rule in log-SNR or angle is the closest of all at 20 steps",
             x_T(nearest, 20) < x_T(best, 20),
         )
         claims.note(f"{grid}: order between 0.85 and 1.05 for AdjointDEIS-1", 0.85 < order(first) < 1.05)

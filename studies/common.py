@@ -20,7 +20,7 @@ from gradbench.samplers.rollout import Rollout
 
 TARGETS = ("x_T", "condition", "parameters")
 LAWS = {
-    "gaussian": "Gaussian laws in 6 dimensions: random rotation, standard deviations log-uniform in [0.2, 2]",
+    "gaussian": "Gaussian distributions in 6 dimensions: random rotation, standard deviations log-uniform in [0.2, 2]",
     "mixture": "4-component Gaussian mixtures in 6 dimensions",
 }
 
@@ -100,7 +100,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 class Claims:
-    """Statements that are counted over the laws: in how many of them each holds."""
+    """Statements that are counted over the laws: how many of them each holds for."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[bool]] = {}
@@ -110,6 +110,6 @@ class Claims:
         self.found.setdefault(statement, []).append(bool(holds))
 
     def table(self) -> str:
-        """Statement, and the laws in which it holds."""
+        """Statement, and how many laws it holds for."""
         rows = [(text, f"{sum(held)} of {len(held)}") for text, held in self.found.items()]
-        return table(("statement", "holds in laws"), rows)
+        return table(("statement", "holds for"), rows)

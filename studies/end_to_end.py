@@ -35,14 +35,14 @@ def page(laws: Sequence[int], out: Path) -> str:
     parts += [_pairs("mixture", "scaled-linear", (20,), laws), _decoupled(laws)]
     return f"""# End to end
 
-Forward and backward together at equal cost, uniform-t from t = 1 to 0.001, {len(laws)} laws: median, and *range*. Relative L2
+Forward and backward together at equal cost, uniform-t from t = 1 to 0.001, {len(laws)} distributions: median and *range*. Relative L2
 error against the gradient of the exact flow; cosine and norm ratio of the x_T gradient at 20 steps.
 
 {claims.table()}
 {chr(10).join(parts)}
-The direction of dL/dx_T is right from 20 steps on, its size is not: under AdjointDEIS-1 on the linear schedule it is a tenth of
-the true one, while dL/dcondition is right, so that at one learning rate x_T hardly moves beside the condition. On the milder range
-of Stable Diffusion's schedule the gap is smaller. The transpose is exact for the sample that was drawn whatever its error here.
+The direction of dL/dx_T is right from 20 steps on, its length is not: with AdjointDEIS-1 on the linear schedule it is a tenth of
+the true length, while dL/dcondition is right, so at one learning rate x_T hardly moves compared with the condition. On the milder
+range of Stable Diffusion's schedule the gap is smaller. The transpose is exact for the sample that was drawn, whatever its error here.
 """
 
 
@@ -66,19 +66,19 @@ def _pairs(law: str, schedule: str, steps: Sequence[int], laws: Sequence[int], c
 
         ddim, deis, second, true = list(PAIRS)[0], list(PAIRS)[1], list(PAIRS)[3], list(PAIRS)[5]
         claims.note(
-            "DDIM: the transpose is nearer to the flow in x_T than AdjointDEIS-1 at 20 steps", x_T(ddim) < x_T(deis)
+            "DDIM: the transpose is closer to the flow in x_T than AdjointDEIS-1 at 20 steps", x_T(ddim) < x_T(deis)
         )
         claims.note(
-            "AdjointDEIS-1 gives less than a fifth of the size of dL/dx_T at 20 steps", found[deis, 20][i][1][1] < 0.2
+            "AdjointDEIS-1 gives less than a fifth of the length of dL/dx_T at 20 steps", found[deis, 20][i][1][1] < 0.2
         )
         claims.note(
             "AdjointDEIS-1's direction is right at 20 steps (cosine above 0.98)", found[deis, 20][i][1][0] > 0.98
         )
         claims.note("AdjointDEIS-2M explodes at 10 steps (error above 10)", x_T(second, 10) > 10)
-        claims.note("the transpose of DPM-Solver++(2M) is nearer than that of DDIM at 20 steps", x_T(true) < x_T(ddim))
+        claims.note("the transpose of DPM-Solver++(2M) is closer than that of DDIM at 20 steps", x_T(true) < x_T(ddim))
         condition = [found[p, 20][i][0]["condition"] for p in (ddim, deis)]
         claims.note(
-            "in the condition AdjointDEIS-1 is nearer to the flow than DDIM's transpose at 20 steps",
+            "in the condition AdjointDEIS-1 is closer to the flow than DDIM's transpose at 20 steps",
             condition[1] < condition[0],
         )
     return f"## {LAWS[law]}, {schedule}\n\n{table(head, rows)}"
@@ -108,5 +108,5 @@ def _decoupled(laws: Sequence[int]) -> str:
             cells += [spread([e for e, _ in found]), spread([c for _, c in found])]
         rows.append([name, *cells])
     head = ["backward rule", *(f"{what}, M = {m}" for m in (20, 10, 5) for what in ("error", "cosine"))]
-    text = "## Fewer backward steps than forward ones\n\nDPM-Solver++(2M) with 20 steps, M backward steps on its stored states, x_T"
+    text = "## Fewer backward than forward steps\n\nDPM-Solver++(2M) with 20 steps, M backward steps on its stored states, x_T"
     return f"{text}, against the sampler's own gradient.\n\n{table(head, rows)}"

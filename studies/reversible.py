@@ -64,9 +64,9 @@ def page(laws: Sequence[int], out: Path) -> str:
     ]
     for i in range(len(laws)):
         at = {n: samples[n, 80][i] for n in SAMPLERS}
-        claims.note("O-BELM's samples are nearer than DDIM's at 80 steps", at["O-BELM"][0] < at["DDIM"][0])
+        claims.note("O-BELM's samples are closer than DDIM's at 80 steps", at["O-BELM"][0] < at["DDIM"][0])
         claims.note(
-            "EDICT's samples are further than DDIM's at 20 steps",
+            "EDICT's samples are further off than DDIM's at 20 steps",
             samples["EDICT (p = 0.93)", 20][i][0] > samples["DDIM", 20][i][0],
         )
         claims.note(
@@ -74,7 +74,7 @@ def page(laws: Sequence[int], out: Path) -> str:
         )
         claims.note("EDICT's round trip fails at 320 steps (above 1e-6)", samples["EDICT (p = 0.93)", 320][i][1] > 1e-6)
         claims.note(
-            "EDICT's samples are nearer at 20 steps where the turns alternate than where they are fixed",
+            "EDICT's samples are closer at 20 steps with alternating than with fixed turns",
             samples["EDICT (p = 0.93)", 20][i][0] < samples["EDICT, fixed turns", 20][i][0],
         )
         claims.note(
@@ -82,11 +82,11 @@ def page(laws: Sequence[int], out: Path) -> str:
             samples["Rex Euler, noise", 20][i][0] > samples["DDIM", 20][i][0],
         )
         claims.note(
-            "O-BELM's gradient is nearer to the flow's than DDIM's at 20 steps",
+            "O-BELM's gradient is closer to the flow's than DDIM's at 20 steps",
             grads["gaussian", "O-BELM", 20][i] < grads["gaussian", "DDIM", 20][i],
         )
         claims.note(
-            "O-BELM's gradient is nearer than DPM-Solver++(2M)'s at 20 steps",
+            "O-BELM's gradient is closer than DPM-Solver++(2M)'s at 20 steps",
             grads["gaussian", "O-BELM", 20][i] < grads["gaussian", "DPM-Solver++(2M)", 20][i],
         )
     intervals = [
@@ -95,21 +95,21 @@ def page(laws: Sequence[int], out: Path) -> str:
     _figure(out / "images")
     return f"""# Reversible samplers
 
-{LAWS["gaussian"].capitalize()}, the linear VP schedule, uniform-t from t = 1 to 0.001, {len(laws)} laws: median, and *range*. Error of x_0 against
-the exact flow; round trip: relative distance of x_T from what the inverse makes of the last state (for DDIM, of its rule run backwards).
-zeta = 0.999 in Rex. EDICT's copies take turns as in its released code, where the order of the two alternates from step to step;
-with fixed turns the same copy goes first always. An RK4 step of Rex costs 8 evaluations, a midpoint step 4, an Euler or EDICT step 2, the others 1.
+{LAWS["gaussian"].capitalize()}, the linear VP schedule, uniform-t from t = 1 to 0.001, {len(laws)} distributions: median and *range*. Error of x_0 against
+the exact flow; round trip: relative distance of x_T from the inverse of the last state (for DDIM, from its rule run backwards).
+zeta = 0.999 in Rex. EDICT's copies take turns as in its released code, where their order alternates from step to step;
+with fixed turns the same copy always goes first. An RK4 step of Rex costs 8 evaluations, a midpoint step 4, an Euler or EDICT step 2, the others 1.
 
 {claims.table()}
 {table(head, rows)}
 ## In single precision
 
-Round trip with the state in float32, first laws.
+Round trip with the state in float32, first few distributions.
 
 {table(["sampler", "20", "80"], half)}
 ## Gradients
 
-x_T error of the sampler's exact gradient against that of the exact flow, by law and steps (mixtures: first 8 laws).
+x_T error of the sampler's exact gradient against that of the exact flow, by distribution and steps (mixtures: first 8).
 
 {table(ghead, grows)}
 ## What limits them
@@ -117,9 +117,9 @@ x_T error of the sampler's exact gradient against that of the exact flow, by law
 ![Left: round trips by coupling and steps. Right: stable intervals of Rex by zeta.](images/reversible.svg)
 
 Left: rounding errors of the inverse grow like gamma^-N (BDIA), p^-2N (EDICT) and zeta^-N (Rex): the coupling must satisfy
-N log(1/zeta) << 36 in float64 and << 16 in float32. Right, and below: the real interval of h lambda on which a Rex step is stable for
-y' = lambda y, lambda < 0. Stability and invertibility trade off: at zeta = 0.999 the interval has the size 0.001. The leapfrog
-rules (O-BELM, BDIA with gamma = 1, reversible Heun) have none.
+N log(1/zeta) << 36 in float64 and << 16 in float32. Right, and in the table: the real interval of h lambda on which a Rex step is stable for
+y' = lambda y, lambda < 0. Stability trades off against invertibility: at zeta = 0.999 the interval has length 0.001. The leapfrog
+rules (O-BELM, BDIA with gamma = 1, reversible Heun) have no such interval.
 
 {table(["base rule", *(f"zeta = {z:g}" for z in (1.0, *ZETAS))], intervals)}"""
 

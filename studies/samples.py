@@ -25,12 +25,12 @@ def page(laws: Sequence[int], out: Path) -> str:
     rows = [[f"`{s}`", *(f"{number(scores[s, g][0])} / {number(scores[s, g][1])}" for g in GUIDANCE)] for s in SAMPLERS]
     return f"""# Samples
 
-What the chains of the `digits` case draw, in float32: class {LABEL}, {STEPS} steps, the same four x_T in every box. Guidance 1 is the
-conditional network alone. Below each box the mean log-probability of the class by the classifier that is the objective.
+Samples from the chains of the `digits` case, in float32: class {LABEL}, {STEPS} steps, the same four x_T in every box. Guidance 1 is the
+conditional network alone. Below each box: the mean log-probability of the class by the classifier used as objective.
 
-![Samples of the digits network: a row a sampler, a column a guidance scale, four samples each.](images/samples.png)
+![Samples of the digits network: one row per sampler, one column per guidance scale, four samples each.](images/samples.png)
 
-Mean log-probability of the class over {BATCH} samples, by the classifier that is the objective / by one trained
+Mean log-probability of the class over {BATCH} samples, by the classifier used as objective / by one trained
 independently; 0 is certain.
 
 {table(["sampler", *(f"guidance {g:g}" for g in GUIDANCE)], rows)}

@@ -49,9 +49,9 @@ def page(laws: Sequence[int], out: Path) -> str:
         rows.append([m, *(spread(found[m, n]) for n in STEPS), spread(orders)])
     for i in range(len(laws)):
         first, data, deis = (found[m, 80][i] for m in list(CHAINS)[:3:2] + ["SDE-DPM-1 / AdjointDEIS-1"])
-        claims.note("at 80 steps SDE-DPM++1 with its transpose is nearer than SDE-DPM-1 with its", data < first)
+        claims.note("at 80 steps SDE-DPM++1 with its transpose is closer than SDE-DPM-1 with its own", data < first)
         claims.note(
-            "at 80 steps SDE-DPM++1 with its transpose is nearer than SDE-DPM-1 with AdjointDEIS-1", data < deis
+            "at 80 steps SDE-DPM++1 with its transpose is closer than SDE-DPM-1 with AdjointDEIS-1", data < deis
         )
         claims.note(
             "AdjointDEIS-2M explodes on the exact path at 20 steps (error above 10)",
@@ -64,16 +64,16 @@ def page(laws: Sequence[int], out: Path) -> str:
     noises, note = _cycles(laws)
     return f"""# Stochastic chains
 
-{LAWS["gaussian"].capitalize()}, the linear VP schedule, uniform log-SNR grid, {len(laws)} laws with a path each: median, and *range*. x_T
-error, relative L2, against the gradient of the exact reverse SDE on the same Wiener path. The adjoint's drift is that of the SDE:
-twice the noise term of the ODE's; the noise itself is additive and has no part in the adjoint.
+{LAWS["gaussian"].capitalize()}, the linear VP schedule, uniform log-SNR grid, {len(laws)} distributions with one path each: median and *range*. x_T
+error, relative L2, against the gradient of the exact reverse SDE on the same Wiener path. The adjoint's drift is that of the SDE,
+with twice the noise term of the ODE; the noise itself is additive and does not enter the adjoint.
 
 {claims.table()}
 {table(["forward / backward", *map(str, STEPS), "order"], rows)}
-The second order of AdjointDEIS-2M shows here because J of a Gaussian does not depend on the path; of a nonlinear score it does, and
-along a path it is Hoelder-1/2 only: there a two-step rule has strong order 1 as Euler's has.
+The second order of AdjointDEIS-2M shows here because J of a Gaussian does not depend on the path; for a nonlinear score it does, and
+is only Hoelder-1/2 along a path: there a two-step rule has strong order 1, like Euler's.
 
-## Noises of a cycle
+## Noise of a cycle
 
 One-dimensional data of standard deviation 0.5, exact score, 400 samples. {note}
 
@@ -124,13 +124,13 @@ def _cycles(laws: Sequence[int]) -> tuple[str, str]:
                 _, noise = gradbench.cycle_encode(law, x_0, sampler=sampler, steps=steps, seed=seed)
                 joint.append(_shape(noise))
                 apart.append(_shape(_independent(law, x_0, sampler, steps, seed)))
-            for name, found in (("one joint chain", joint), ("each time apart, as published code draws", apart)):
+            for name, found in (("one joint chain", joint), ("each time separately, as in published code", apart)):
                 rows.append([grid, str(steps), name, *(spread([f[j] for f in found]) for j in range(3))])
     head = ["grid", "steps", "forward path", "smallest variance", "largest variance", "correlation of neighbours"]
     note = (
-        "Noises with which SDE-DPM-Solver++-1 returns to its data, from a noisy path drawn in two ways. The joint chain's become "
-        "standard normal and independent only as the steps of log-SNR become small: on uniform-t the last step spans much of the "
-        "range, and its noise has a variance of hundreds at 20 steps in both ways."
+        "The noise with which SDE-DPM-Solver++-1 returns to its data, from a noisy path drawn in two ways. The joint chain's becomes "
+        "standard normal and independent only as the steps in log-SNR become small: on uniform-t the last step spans much of the "
+        "range, and its noise has a variance in the hundreds at 20 steps in both ways."
     )
     return table(head, rows), note
 

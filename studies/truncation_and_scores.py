@@ -51,44 +51,44 @@ def page(laws: Sequence[int], out: Path) -> str:
         )
         claims.note("draft[k=1] loses more than 80% of the parameters' gradient", bias["draft[k=1]"] > 0.8)
         claims.note(
-            "the full pathwise gradient has 3 times the signal-to-noise ratio of REINFORCE and more",
+            "the full pathwise gradient has more than 3 times the signal-to-noise ratio of REINFORCE",
             snr["draft[k=20]"] > 3 * snr["reinforce"],
         )
         claims.note("leave-one-out raises the ratio of REINFORCE", snr["reinforce"] > snr["reinforce[baseline=none]"])
-        claims.note("half order (rlr) has a higher ratio than REINFORCE", snr["rlr"] > snr["reinforce"])
+        claims.note("rlr (half order) has a higher ratio than REINFORCE", snr["rlr"] > snr["reinforce"])
         claims.note(
-            "AlignProp without bias has a lower ratio than the full gradient",
+            "unbiased AlignProp has a lower ratio than the full gradient",
             snr["alignprop[law=unbiased]"] < snr["draft[k=20]"],
         )
     _figure(found, out / "images")
-    head = ["estimator", "bias, parameters", "ratio, parameters", "bias, condition", "ratio, condition", "NFE a draw"]
+    head = ["estimator", "bias, parameters", "ratio, parameters", "bias, condition", "ratio, condition", "NFE per draw"]
     return f"""# Truncations, score functions, zeroth order
 
-Bias is <E[estimate] - g, g>/|g|^2 against the exact expected gradient g over the chain's noises; the ratio is |mean| over the root of
-the trace of the covariance of one draw.
+Bias is <E[estimate] - g, g>/|g|^2 against the exact expected gradient g over the chain's noise; the ratio is |mean| over the root of
+the trace of one draw's covariance.
 
 ## The scalar oracle
 
-eps = theta w x, data of variance 0.3, linear betas, {N} trailing steps, last alpha 1, r = -(x_0 - 1)^2; d/d theta. Exact biases by
-cubature (the estimate is quadratic in the noises); sampled ones by {DRAWS:,} draws a point of x_T, with their standard error.
+eps = theta w x, data of variance 0.3, linear betas, {N} trailing steps, last alpha 1, r = -(x_0 - 1)^2; gradient in theta. Exact biases by
+cubature (the estimate is quadratic in the noise); sampled ones by {DRAWS:,} draws per point of x_T, with their standard error.
 
 {table(["eta", "estimator", "exact bias", "sampled bias", "error", "ratio"], scalar)}
-DRTune's steps start at an offset drawn from all at which k of them fit. That gives +1,093% for k = 5 at eta = 0, where an independent
-simulation of 400,000 draws has +1,096%; offsets up to N - k floor(N/k) only, as the method is sometimes written, would give +2,080%.
+DRTune's steps start at an offset drawn from all those at which k of them fit. That gives +1,093% for k = 5 at eta = 0, where an independent
+simulation of 400,000 draws gives +1,096%; using only offsets up to N - k floor(N/k), as the method is sometimes written, would give +2,080%.
 
-## Random laws
+## Random distributions
 
-{LAWS["gaussian"].capitalize()}, `ddim[eta=1]` at {N} steps, {LAW_DRAWS:,} draws, {len(laws)} laws: median, and *range*.
+{LAWS["gaussian"].capitalize()}, `ddim[eta=1]` at {N} steps, {LAW_DRAWS:,} draws, {len(laws)} distributions: median and *range*.
 
 {claims.table()}
 {table(head, rows)}
-![Bias against the spread that a thousand network evaluations buy, parameters.](images/bias-noise.svg)
+![Bias against the spread after a thousand network evaluations, parameters.](images/bias-noise.svg)
 
-Each mark is the median over laws. An open mark is a bias that its own error hides. DDPO as released estimates a multiple of the
-gradient, smaller by the number of dimensions, of steps and the spread of the reward: its bias here says so, and optimisers that
-normalise do not mind. What each released code of AlignProp runs: the first (and TRL's) detaches each step's network output by a
-draw of its own, so that nothing is truncated and half of all steps act; the second cuts once at int(N(42, 5)), which presumes 50
-steps and with fewer than 40 is refused here.
+Each mark is the median over distributions. An open mark is a bias hidden by its own error. DDPO as released estimates a multiple of the
+gradient, smaller by the number of dimensions, of steps and the spread of the reward: its bias here shows it, and optimisers that
+normalise do not mind. The released codes of AlignProp differ: the first (and TRL's) detaches each step's network output by
+its own draw, so that nothing is truncated and half of all steps act; the second cuts once at int(N(42, 5)), which assumes 50
+steps and is refused here with fewer than 40.
 """
 
 

@@ -7,7 +7,7 @@ EQUIVALENT: dict[Change, str] = {
         "gradbench/samplers/base.py",
         "return point if ratio == 1.0 else point * ratio",
         "return point if ratio == -1.0 else point * ratio",
-    ): "a ratio of scales is positive, and a point times 1.0 is the point; the test of 1.0 saves a copy.",
+    ): "a ratio of scales is positive, and a point times 1.0 is the point; the test for 1.0 saves a copy.",
     (
         "gradbench/samplers/stochastic.py",
         "square = ((point - mean) ** 2).flatten(1).sum(1)",
@@ -17,24 +17,24 @@ EQUIVALENT: dict[Change, str] = {
         "gradbench/samplers/stochastic.py",
         "std = self.eta * sigma_1 * self._lost(interval)",
         "std = (-(self.eta * sigma_1)) * self._lost(interval)",
-    ): "this std is used squared only; the one that multiplies the noise is that of `spread`.",
+    ): "this std is only used squared; the one that multiplies the noise is that of `spread`.",
     (
         "gradbench/estimators/pathwise/pullback.py",
         "if steps <= n or j * n % steps == 0:",
         "if (steps < n) or j * n % steps == 0:",
     ): "with steps = n the second condition holds for every j.",
     ("gradbench/estimators/pathwise/binomial.py", "if n - place > 1:", "if (n + place) > 1:"): (
-        "it adds the case of one step left after a mark, where `next_snapshot` is 0 and the mark is there already."
+        "it adds the case of one step left after a mark, where `next_snapshot` is 0 and the mark already exists."
     ),
     (
         "gradbench/estimators/pathwise/inverted.py",
         "blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]",
         "blocks = [self.made[(-(i * size)) : (i + 1) * size] for i in reversed(range(parts))]",
-    ): "a rule has one part or two, and of two the second half starts at `size` from either end.",
+    ): "a rule has one or two parts, and with two the second half starts at `size` from either end.",
     (
         "gradbench/estimators/pathwise/inverted.py",
         "blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]",
         "blocks = [self.made[i * size : (i + 2) * size] for i in reversed(range(parts))]",
-    ): "the last block comes first and ends where the list does; what the block after it holds too much comes last, "
+    ): "the last block comes first and ends where the list does; the surplus of the next block comes last, "
     "and the step asks for no more evaluations than its inverse made.",
 }

@@ -12,9 +12,9 @@ OPERATORS = {
     "sign": "`+` and `-` exchanged",
     "factor": "`*` and `/` exchanged",
     "minus": "a unary minus dropped or added",
-    "number": "a number c made c + 1, 2c or -c",
+    "number": "a number c replaced by c + 1, 2c or -c",
     "comparison": "`<` and `<=`, `>` and `>=`, `==` and `!=` exchanged",
-    "index": "an index k made k + 1",
+    "index": "an index k replaced by k + 1",
     "flag": "`True` and `False` exchanged",
     "twin": "t0 and t1, c0 and c1, alpha and sigma exchanged",
 }
@@ -44,9 +44,9 @@ def page(mutants: Sequence[Mutant], kept: Verdicts, seed: int, root: Path) -> st
     return "\n".join(
         [
             HEAD,
-            f"{killed} of {total} mutants are killed: **{killed / total:.1%}**. Of the {len(survivors)} survivors "
-            f"{len(equivalent)} compute the same numbers as the code they change, for the reasons below; of the {alive} "
-            f"mutants that do not, {killed} are killed: **{killed / alive:.1%}**.\n",
+            f"{killed} of {total} mutants are killed: **{killed / total:.1%}**. Of the {len(survivors)} survivors, "
+            f"{len(equivalent)} compute the same numbers as the original code, for the reasons below; of the {alive} "
+            f"other mutants, {killed} are killed: **{killed / alive:.1%}**.\n",
             "## By file\n",
             _counts(
                 "file", FILES, lambda m: m.file, ends, {f: str(len(candidates(f, root))) for f in FILES}, "possible"
@@ -62,22 +62,22 @@ def page(mutants: Sequence[Mutant], kept: Verdicts, seed: int, root: Path) -> st
 
 HEAD = """# Do the tests notice a wrong formula?
 
-A mutant is the code with one small error: a sign, a factor, an index, a number. It is killed where a test fails on it.
-Mutants are made of the charts, rules, recoveries and pullbacks, from the syntax tree; type hints, messages, checks of
-input and docstrings are left alone. Those that are run are drawn with a seed, from each file in proportion to its lines.
+A mutant is the code with one small error: a sign, a factor, an index, a number. It is killed if a test fails on it.
+Mutants of the charts, rules, recoveries and pullbacks are made from the syntax tree; type hints, messages, input checks
+and docstrings are left alone. Those that are run are drawn with a seed, from each file in proportion to its lines.
 
-Each runs in a process of its own that has imported torch but not gradbench. The first stage is one golden entry of each
-sampler, adjoint and option, with the few tests that are nearest to the file. What survives goes to the second stage:
-the tests of the file's room that are not minutes long, the comparison with the schedulers of diffusers, and every golden
-entry of two other schedules. Both are a part of the tests, so the true number killed is no smaller. A mutant that uses
+Each runs in its own process, which has imported torch but not gradbench. The first stage is one golden entry of each
+sampler, adjoint and option, with the few tests closest to the file. Survivors go to the second stage: the tests of the
+file's package that do not take minutes, the comparison with the schedulers of diffusers, and every golden entry of two
+other schedules. Both are only part of the tests, so the true number killed is no smaller. A mutant that uses
 more than 60 seconds of processor time (600 in the second stage), several times what the unchanged code needs, counts as
 killed by the timeout.
 
-At first the tests of these stages did not notice a wrong `diffusion` of an SDE chart, a clock's inverse at sigma = 0 and
-alpha = 0, interval ends that were not the grid's times, densities of transitions of images, backward times between those
-of the grid, slopes added twice by a rule with stages, an adjoint rule's order and evaluations, the number of repetitions
-of a chain of one step, its start kept twice, and an inverse whose network does not read every leaf. Tests were
-written for each, and the mutants run again: `test_chart.py`, `test_rules.py`, `test_pullback.py`, `test_revolve.py` and
+At first the tests of these stages missed errors in the `diffusion` of an SDE chart, a clock's inverse at sigma = 0 and
+alpha = 0, interval ends off the grid's times, transition densities of images, backward times between those of the grid,
+slopes added twice by a multi-stage rule, an adjoint rule's order and evaluations, the number of repetitions of a
+one-step chain, its start kept twice, and an inverse whose network does not read every leaf. Tests were written for
+each, and the mutants run again: `test_chart.py`, `test_rules.py`, `test_pullback.py`, `test_revolve.py` and
 `test_exactness.py` have them.
 """
 

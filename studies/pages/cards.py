@@ -71,7 +71,7 @@ class Card:
         clocks = sorted({clock for row in self.rows if (clock := number(row.get("gpu_clock_mhz"))) is not None})
         others = max((number(row.get("gpu_processes")) or 0 for row in self.rows), default=0)
         span = " to ".join(f"{clock:.0f}" for clock in dict.fromkeys((clocks[0], clocks[-1]))) if clocks else ""
-        told = f"{span} MHz at idle" if span else "clocks not told"
+        told = f"{span} MHz at idle" if span else "clocks unknown"
         shared = f"up to {others:.0f} other processes on the card" if others else "no other process on the card"
         return (
             f"Driver {self._one('gpu_driver')}, torch {self._one('torch')}, gradbench {self._one('gradbench')}, "
@@ -79,7 +79,7 @@ class Card:
         )
 
     def _one(self, column: str) -> str:
-        return " and ".join(sorted({str(row[column]) for row in self.rows if row.get(column)})) or "not told"
+        return " and ".join(sorted({str(row[column]) for row in self.rows if row.get(column)})) or "unknown"
 
     def find(self, estimator: str, **options: Any) -> Line | None:
         """The measured line of Stable Diffusion 1.5 in float16, LoRA, 50 steps, batch 1, with that estimator."""
@@ -99,7 +99,7 @@ def cards_of(folders: Sequence[Path]) -> list[Card]:
     for folder in folders:
         for row in load_rows(folder):
             if str(row.get("device", "")).startswith("cuda") and row["status"] != "skip":
-                gathered.setdefault(row.get("gpu") or "a card that was not told", []).append(row)
+                gathered.setdefault(row.get("gpu") or "an unnamed card", []).append(row)
     return [Card(name, tuple(own)) for name, own in gathered.items()]
 
 

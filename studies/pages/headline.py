@@ -25,8 +25,8 @@ class Method(NamedTuple):
 
 METHODS = (
     Method("`checkpoint`", "checkpoint", continuous=False),
-    Method("`adjoint-deis`: AdjointDEIS-1, its authors' N = M = 20, `leading`, states stored", "adjoint-deis"),
-    Method("`adjoint-deis[order=2]`: AdjointDEIS-2M, the same", "adjoint-deis[order=2]"),
+    Method("`adjoint-deis`: AdjointDEIS-1 with its authors' N = M = 20, `leading`, states stored", "adjoint-deis"),
+    Method("`adjoint-deis[order=2]`: AdjointDEIS-2M, same settings", "adjoint-deis[order=2]"),
     Method("`adjoint-dpm[rule=rk4]`", "adjoint-dpm[rule=rk4]"),
     Method("`continuous-adjoint`", "continuous-adjoint"),
     Method("`continuous-adjoint[chart=time]`", "continuous-adjoint[chart=time]"),
@@ -36,7 +36,7 @@ METHODS = (
         ((1.0, 20),),
         "float64",
     ),
-    Method("torchdiffeq's dopri5 as papers set it, 1e-5 and 1e-5", DOPRI % "1e-5,atol=1e-5", ((1.0, 20), (7.5, 20))),
+    Method("torchdiffeq's dopri5 as set in papers, 1e-5 and 1e-5", DOPRI % "1e-5,atol=1e-5", ((1.0, 20), (7.5, 20))),
 )
 RELEASED_DPM = "adjoint-dpm[rule=euler,trajectory=stored]"
 

@@ -26,7 +26,7 @@ def test_a_pipeline_is_right_or_refused_as_the_page_says(row):
 
 def test_the_page_names_every_network_that_is_known():
     for name, own in CONVENTIONS.items():
-        assert f"| `{name}` | {own.told} | {'minus it' if own.sign < 0 else 'as it is'} |" in WRITTEN
+        assert f"| `{name}` | {own.told} | {'negated' if own.sign < 0 else 'unchanged'} |" in WRITTEN
 
 
 def classes(kind):

@@ -62,7 +62,7 @@ def test_a_card_is_told_with_driver_clocks_and_who_shared_it(pages):
 
 def test_readme_says_measured_where_it_was_and_predicted_where_it_was_not(pages):
     told = " ".join(pages[README].split())
-    assert "4.0 GB with its weights (4.1 s a gradient, measured on Card of the tests)" in told
+    assert "4.0 GB with its weights (4.1 s per gradient, measured on Card of the tests)" in told
     assert "GB with its weights (predicted)" in told
     assert "| 1,907 MiB, 4.1 s (Card of the tests) |" in told
 
@@ -70,7 +70,7 @@ def test_readme_says_measured_where_it_was_and_predicted_where_it_was_not(pages)
 @pytest.mark.skipif(any(FOLDER.glob(PATTERN)), reason="rows of a GPU are published")
 def test_without_rows_the_page_says_predicted_and_no_time():
     page = written(RUNS, on_cards=[])[PAGE]
-    assert "No row of a GPU is published yet" in page and "time, s" not in page
+    assert "No GPU rows are published yet" in page and "time, s" not in page
 
 
 def test_rows_of_a_cpu_are_on_no_card():
