@@ -7,20 +7,23 @@ which may be a selector itself.
 
 import itertools
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from gradbench.checks import UsageError
 
 _HEAD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_+.:\-]*)(?:\[(?P<body>.*)\])?\Z", re.DOTALL)
-_WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
+Value = Any  # None, a boolean, a number, a word, or a list of these
+Options = Mapping[str, Value]  # of a selector, by name
+_WORDS: dict[str, Value] = {"none": None, "true": True, "false": False}
 
 
-def parse(text: str) -> tuple[str, dict[str, Any]]:
+def parse(text: str) -> tuple[str, dict[str, Value]]:
     """Name and options of one selector; `ValueError` names the text and the grammar."""
     match = _HEAD.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise _malformed(text)
-    options: dict[str, Any] = {}
+    options: dict[str, Value] = {}
     for item in _split(text, match["body"] or ""):
         key, equals, value = item.partition("=")
         key = key.strip()
@@ -32,14 +35,14 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     return match["name"], options
 
 
-def expand(text: str) -> list[tuple[str, dict[str, Any]]]:
+def expand(text: str) -> list[tuple[str, dict[str, Value]]]:
     """`parse`, with every list option multiplied out into one selector a combination."""
     name, options = parse(text)
     axes = [value if isinstance(value, list) else [value] for value in options.values()]
     return [(name, dict(zip(options, chosen, strict=True))) for chosen in itertools.product(*axes)]
 
 
-def render(name: str, options: dict[str, Any]) -> str:
+def render(name: str, options: Options) -> str:
     """The selector that `parse` reads back: render("rk4", {"chart": "noise"}) == "rk4[chart=noise]"."""
     if not options:
         return name

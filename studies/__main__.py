@@ -27,7 +27,7 @@ def main() -> None:
         text = importlib.import_module(f"studies.{page}").page(range(options.laws), options.out)
         command = f"python -m studies {page} --laws {options.laws}"
         place = options.out / f"{page.replace('_', '-')}.md"
-        place.write_text(f"{text}\n*Made by `{command}`, float64 on a CPU unless a row says otherwise.*\n")
+        place.write_text(f"{text}\n*Made by `{command}`, float64 on a CPU unless the page says otherwise.*\n")
         print(f"{place}: {time.perf_counter() - start:.0f} s")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-Options = Mapping[str, Any]  # of a selector, by name: numbers, words, None, and lists of these
+from gradbench.selector import Options
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class Cell(Mapping[str, Any]):
     @staticmethod
     def of(row: Mapping[str, Any]) -> "Cell":
         """The cell of a row, or of a mapping that has its identity."""
-        found = {field.name: row[field.name] for field in fields(Cell)}
-        return Cell(**{**found, "targets": tuple(found["targets"])})
+        found: dict[str, Any] = {field.name: row[field.name] for field in fields(Cell)}
+        return Cell(**found | {"targets": tuple(row["targets"])})
 
     @cached_property
     def identity(self) -> dict[str, Any]:

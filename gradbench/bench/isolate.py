@@ -117,7 +117,7 @@ class Isolation:
     keep: Path | None = None
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _groups: set[int] = field(default_factory=set)
+    _groups: set[int] = field(default_factory=lambda: set[int]())
     _gpus: "GpuSlots" = field(default_factory=lambda: GpuSlots(nvidia.visible()))
 
     def warm(self) -> Server:

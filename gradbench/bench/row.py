@@ -40,8 +40,9 @@ class Row(dict[str, Any]):
     def number(self, name: str) -> float | None:
         """A column of numbers; None where it is not known, or not finite."""
         value = self.get(name)
-        known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(value) if known else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        return float(value)
 
     def whole(self, name: str) -> int | None:
         """A column of integers; None where it is not known."""

@@ -1,5 +1,6 @@
 """Suites: named lists of blocks of cells, as YAML files in the cases' `suites` folders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Suite:
     summary: str
     blocks: list[Block]
     replicates: int = 1
-    expects: list[str] = field(default_factory=list)
+    expects: Sequence[str] = ()
 
 
 def suite_files() -> dict[str, Path]:

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -116,9 +116,15 @@ def _of_capitals(file: Path, module: types.ModuleType) -> CaseSpec:
     said: dict[str, Any] = {name: getattr(module, name.upper()) for name in names}
     own = {name: getattr(module, name) for name in ("check", "build", "sizes", "weights") if hasattr(module, name)}
     if "weights" in own and len(inspect.signature(own["weights"]).parameters) == 1:
-        of_params = own["weights"]
-        own["weights"] = lambda params, device: of_params(params)
+        own["weights"] = _of_params(own["weights"])
     return CaseSpec(**{**said, **own})
+
+
+def _of_params(weights: Callable[[Mapping[str, Any]], str]) -> Callable[[Mapping[str, Any], str], str]:
+    def told(params: Mapping[str, Any], device: str) -> str:
+        return weights(params)
+
+    return told
 
 
 def spec_of_case(name: str) -> CaseSpec:

@@ -25,7 +25,7 @@ class Method(NamedTuple):
 
 METHODS = (
     Method("`checkpoint`", "checkpoint", continuous=False),
-    Method("`adjoint-deis`: AdjointDEIS-1 with its authors' N = M = 20, `leading`, states stored", "adjoint-deis"),
+    Method("`adjoint-deis`: AdjointDEIS-1 with its authors' N = M, `leading`, states stored", "adjoint-deis"),
     Method("`adjoint-deis[order=2]`: AdjointDEIS-2M, same settings", "adjoint-deis[order=2]"),
     Method("`adjoint-dpm[rule=rk4]`", "adjoint-dpm[rule=rk4]"),
     Method("`continuous-adjoint`", "continuous-adjoint"),
