@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-import gradbench.references  # noqa: F401  the right answers, which problems are asked for
+import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems ask it for their right answers
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser

@@ -29,8 +29,9 @@ class Cell(Mapping[str, Any]):
     @staticmethod
     def of(row: Mapping[str, Any]) -> "Cell":
         """The cell of a row, or of a mapping that has its identity."""
-        found: dict[str, Any] = {field.name: row[field.name] for field in fields(Cell)}
-        return Cell(**found | {"targets": tuple(row["targets"])})
+        own: dict[str, Any] = {field.name: row[field.name] for field in fields(Cell)}
+        own["targets"] = tuple(own["targets"])
+        return Cell(**own)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _minor(number: str | None) -> str:
 
 def _whole(cell: Mapping[str, Any]) -> dict[str, Any]:
     """The cell with all options said: those that a row made before they were there lacks are the defaults."""
-    catalogues: tuple[tuple[str, Catalogue], ...] = (("sampler", SAMPLERS), ("estimator", ESTIMATORS))
+    catalogues: tuple[tuple[str, Catalogue[Any]], ...] = (("sampler", SAMPLERS), ("estimator", ESTIMATORS))
     found = {name: catalogue[cell[name]].defaults for name, catalogue in catalogues if cell[name] in catalogue}
     found["case"] = own.params if (own := case_specs().get(cell["case"])) else {}
     params = {f"{name}_params": {**found.get(name, {}), **cell[f"{name}_params"]} for name in found}

@@ -31,8 +31,8 @@ class Doing:
 
             columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
             # what is printed meanwhile goes above the live line, but only where it would be seen there
-            shared = {"redirect_stdout": sys.stdout.isatty(), "redirect_stderr": False}
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True, **shared)
+            above, console = sys.stdout.isatty(), Console(stderr=True)
+            self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=above, redirect_stderr=False)
             self._task = self._bar.add_task(self.verb, total=None)
             self._bar.start()
         else:

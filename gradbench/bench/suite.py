@@ -66,7 +66,8 @@ def load_suite(name: str) -> Suite:
     blocks = [_block(f"block {i} of suite {file}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
     if not blocks:
         raise UsageError(f"suite {file} must have a list of blocks")
-    return Suite(name, **{"summary": "", **fields}, blocks=blocks)
+    own: dict[str, Any] = {"summary": "", **fields}
+    return Suite(name, **own, blocks=blocks)
 
 
 def _mapping(owner: str, content: Any, kinds: dict[str, Any]) -> dict[str, Any]:

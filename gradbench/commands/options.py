@@ -18,7 +18,7 @@ from gradbench.problems.spec import TARGETS
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class OneOf(click.ParamType):
+class OneOf(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  of click 8.5 alone
     """One of some words. called: what a wrong one is said to be, the option by default."""
 
     name = "word"
@@ -35,7 +35,7 @@ class OneOf(click.ParamType):
         return [CompletionItem(word) for word in self.among if word.startswith(incomplete)]
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """What a function makes of a text. parse: (text, option) -> value, `UsageError` for what is none. examples: words
     to complete by.
     """
@@ -65,9 +65,8 @@ def one_of(name: str, *among: str, help: str = "", called: str = "", **more: Any
     other = [more.pop("also")] if "also" in more else []
     said = help or f"{', '.join(among[:-1])} or {among[-1]}."
     shown = {"show_default": True} if "default" in more else {}
-    return click.option(
-        name, *other, type=OneOf(*among, called=called), **{"metavar": "NAME", "help": said, **shown, **more}
-    )
+    said_of: dict[str, Any] = {"metavar": "NAME", "help": said, **shown, **more}
+    return click.option(name, *other, type=OneOf(*among, called=called), **said_of)
 
 
 def selector(*names: str, help: str) -> Decorator:

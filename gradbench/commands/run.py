@@ -36,9 +36,7 @@ from gradbench.problems.folders import folders
 @click.option("-j", "--jobs", type=int, default=1, show_default=True, metavar="N", help="Cells at a time.")
 @one_of("--engine", *ENGINES, default="local", help="local, or inline to debug.", called="engine")
 @click.option(
-    *("--timeout", "timeout"),
-    **{"type": DURATION, "default": "10m", "show_default": True, "metavar": "TIME"},
-    help="Time limit of a cell: 90, 90s, 10m, 1h.",
+    "--timeout", type=DURATION, default="10m", show_default=True, metavar="TIME", help="Limit per cell: 90, 90s, 1h."
 )
 @click.option("--budget", type=DURATION, metavar="TIME", help="Start no cell that is predicted to end after that: 7m.")
 @click.option(
@@ -146,7 +144,7 @@ def _show_plan(planned: Sequence[Planned], as_json: bool) -> None:
     needs = [_needs(item) for item in planned]
     if as_json:
         own = [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]
-        print(json.dumps([cell | (need or {}) for cell, need in zip(own, needs, strict=True)]))
+        print(json.dumps([{**cell, **(need or {})} for cell, need in zip(own, needs, strict=True)]))
         return
     for item, need in zip(planned, needs, strict=True):
         note = f"  # skip: {item.skip}" if item.skip else ""

@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradbench.samplers.base import State
+from gradbench.samplers.base import Interval, State
 from gradbench.samplers.rollout import Rollout
 
 
@@ -27,7 +27,7 @@ def moments(rollout: Rollout, x_T: Tensor) -> tuple[Tensor, Tensor]:
     for k in range(rollout.steps):
         interval = silent.interval(k)
 
-        def step(state: State, noise: Tensor | None, interval=interval) -> State:
+        def step(state: State, noise: Tensor | None, interval: Interval = interval) -> State:
             return silent.rule.step(silent.field, state, replace(interval, noise=noise))
 
         mean, covariance = _link(step, mean, covariance, size, rollout.noise is not None)

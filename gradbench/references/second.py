@@ -20,6 +20,7 @@ from gradbench.estimators.pathwise.pathwise import checkpoint
 from gradbench.problems.gradients import Gradients, flatten
 from gradbench.problems.problem import Problem
 from gradbench.references.fine import fine_flow
+from gradbench.samplers.base import Interval
 from gradbench.samplers.spec import sampler_spec
 from gradbench.samplers.stochastic import StochasticRule
 
@@ -103,9 +104,8 @@ def against_differences(exact: Problem, grads: Gradients, value: Callable[[], fl
     directional derivative has.
     """
     generator, worst = torch.Generator().manual_seed(0), 0.0
-    places = {"x_T": [exact.x_T], "condition": [exact.condition], "parameters": list(exact.parameters)}
     for target in grads:
-        leaves = places[target]
+        leaves = exact.of(target)
         for _ in range(tries):
             direction = [torch.randn(leaf.shape, generator=generator, dtype=torch.float64) for leaf in leaves]
             found = directional(value, leaves, direction)
@@ -123,7 +123,7 @@ def expected_value(exact: Problem) -> float:
     for k in range(rollout.steps):
         interval = rollout.interval(k)
 
-        def mean(x: Tensor, interval=interval) -> Tensor:
+        def mean(x: Tensor, interval: Interval = interval) -> Tensor:
             return rule.transition(rollout.field, (x[None],), interval)[0][0][0]
 
         with torch.enable_grad():
