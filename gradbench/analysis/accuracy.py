@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from gradbench.analysis import units
 from gradbench.analysis.cells import TARGETS
 from gradbench.analysis.prose import capital, listed, names, plural, quoted, targets
-from gradbench.analysis.standings import USEFUL, WORK, Standing, Verdict
+from gradbench.analysis.standings import USEFUL, Standing, Verdict
+from gradbench.analysis.variance import WORK
 
 GRADIENT = {
     "sampler": "the gradient of the sampler that was run",

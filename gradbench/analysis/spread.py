@@ -19,7 +19,11 @@ class Spread:
 
 
 def spread(values: Iterable[Any]) -> Spread | None:
-    """The spread of the finite numbers among `values`, quartiles by linear interpolation; None where there is none."""
+    """The spread of the finite numbers among `values`; None where there is none.
+
+    Quartiles are interpolated linearly between order statistics, as numpy does by default: they are quartiles of what
+    was seen and never lie outside of it, as those of an estimated population may.
+    """
     found = sorted(v for value in values if (v := number(value)) is not None and is_finite(v))
     if not found:
         return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
 from gradbench.analysis.floor import read, resolution
+from gradbench.analysis.variance import WORK, noise
 
 NEAR = 1.1
 """As accurate as any: an error within this factor of the smallest of its setting, or below what can be told apart."""
@@ -22,8 +23,6 @@ COVERED = 0.5
 """... was run in this share of all settings ..."""
 USEFUL = 0.9
 """... and is nearer than that in the median: zero is off by 1."""
-WORK = 1000
-"""Estimators that draw are compared at as many network evaluations."""
 
 Setting = dict[str, Cell]
 """The cells of one setting by the label of their estimator."""
@@ -92,10 +91,9 @@ def error_of(cell: Cell, reference: str, target: str) -> float | None:
     reading = read(cell, reference, target)
     if reading is None:
         return math.inf if cell.status not in ("ok", "skip") and not cell.measured else None
-    snr, draws = cell.median(f"snr_{target}"), cell.median("draws")
-    if not snr or not draws or not math.isfinite(snr) or not math.isfinite(reading.error):
+    spread, draws = noise(cell, target, reference), cell.median("draws")
+    if spread is None or not draws or not math.isfinite(reading.error):
         return reading.error
-    spread = (cell.median(f"{reference}_norm_ratio_{target}") or 1.0) / snr
     return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * evaluations(cell) / WORK)
 
 

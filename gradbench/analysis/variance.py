@@ -7,12 +7,31 @@ from gradbench.analysis.cells import Cell
 from gradbench.analysis.numbers import is_finite
 
 
+WORK = 1000
+"""Network evaluations after which the errors of estimators that draw are compared."""
+ERRORS = 2
+"""Standard errors within which a bias may be none."""
+
+
+def noise(cell: Cell, target: str, reference: str = "expected") -> float | None:
+    """The standard deviation of one draw, over the norm of the reference g: (|m|/|g|)/snr, with m the mean of draws.
+
+    snr is |m| over that standard deviation (the root of the trace of the covariance), so that 1/snr is relative to |m|
+    and too small by |g|/|m| where the mean is too long. A row without |m|/|g| has no other number: there m counts as
+    long as g. None where the cell drew nothing, or no finite multiple of its mean.
+    """
+    snr, ratio = cell.median(f"snr_{target}"), cell.median(f"{reference}_norm_ratio_{target}")
+    if not is_finite(snr) or snr <= 0 or not cell.median("draws"):
+        return None
+    return (ratio if is_finite(ratio) else 1.0) / snr
+
+
 @dataclass(frozen=True)
 class Split:
     """All relative to the norm of the expected gradient g.
 
     bias: signed, <mean - g, g>/|g|^2, with its standard error. noise: of one draw, the root of the trace of its
-    covariance. offset: |E[estimate] - g|/|g|, what no number of draws removes. nfe: network evaluations a draw.
+    covariance. offset: |E[estimate] - g|/|g|, what no number of draws removes. nfe: network evaluations per draw.
     """
 
     bias: float
@@ -22,9 +41,23 @@ class Split:
     nfe: float
     draws: float
 
+    @property
+    def margin(self) -> float:
+        """By how much the bias may be off: `ERRORS` standard errors."""
+        return ERRORS * self.std_error
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the bias may be none."""
+        return abs(self.bias) <= self.margin
+
+    def spread(self, evaluations: float) -> float:
+        """The noise of the mean of as many draws as so many network evaluations buy: noise/m^(1/2)."""
+        return self.noise * math.sqrt(self.nfe / evaluations)
+
     def rmse(self, evaluations: float) -> float:
         """The root of the mean squared error that so many network evaluations leave: (offset^2 + noise^2/m)^(1/2)."""
-        return math.hypot(self.offset, self.noise * math.sqrt(self.nfe / evaluations))
+        return math.hypot(self.offset, self.spread(evaluations))
 
 
 def split(cell: Cell, target: str) -> Split | None:
@@ -33,18 +66,14 @@ def split(cell: Cell, target: str) -> Split | None:
     With m the mean of n draws, E|m - g|^2 = |E m - g|^2 + noise^2/n: the offset is `bias_norm` less the noise that n
     draws leave, and 0 where twice that noise may explain all of it.
     """
-    names = (
-        *(f"{name}_{target}" for name in ("bias", "std_error", "snr", "bias_norm", "expected_norm_ratio")),
-        "draws",
-    )
-    values = [cell.median(name) for name in names]
-    if not cell.measured or any(value is None or not is_finite(value) for value in values):
+    names = (*(f"{name}_{target}" for name in ("bias", "std_error", "bias_norm")), "draws")
+    values, spread = [cell.median(name) for name in names], noise(cell, target)
+    if not cell.measured or spread is None or any(value is None or not is_finite(value) for value in values):
         return None
-    bias, std_error, snr, distance, ratio, draws = (float(value) for value in values if value is not None)
+    bias, std_error, distance, draws = (float(value) for value in values if value is not None)
     nfe = (cell.median("nfe_forward") or 0.0) + (cell.median("nfe_backward") or 0.0)
-    if snr <= 0 or draws < 1 or nfe <= 0:
+    if draws < 1 or nfe <= 0:
         return None
-    noise = ratio / snr
-    left = noise**2 / draws
+    left = spread**2 / draws
     offset = math.sqrt(distance**2 - left) if distance**2 > 4 * left else 0.0
-    return Split(bias, std_error, noise, offset, nfe, draws)
+    return Split(bias, std_error, spread, offset, nfe, draws)

@@ -4,19 +4,21 @@ A panel is what may stand in one figure: one case, sampler, dtype, device, machi
 are estimators over steps. Everything that the page draws is computed here; the page only chooses and draws.
 """
 
-import statistics
 from typing import Any
 
 from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
+from gradbench.analysis.costs import cost
 from gradbench.analysis.floor import Reading, read
 from gradbench.analysis.numbers import is_finite, number, text
 from gradbench.analysis.pareto import pareto_front
 from gradbench.analysis.table import table_line
+from gradbench.analysis.variance import WORK, Split, split
 from gradbench.report.command import command
 from gradbench.report.coverage import status_of
 
 FILTERS = ("case", "sampler", "dtype", "device", "machine_class", "targets")
 COSTS = {"time": "total_time", "nfe": "total_nfe", "memory": "peak_bytes"}
+LEAST = 1e-12  # a bias that is drawn on a logarithmic axis is no smaller
 Point = dict[str, Any]
 
 
@@ -46,18 +48,19 @@ def _point(cell: Cell) -> Point:
     line = table_line(cell)
     forward, backward = line["nfe_forward"], line["nfe_backward"]
     nfe = None if forward is None and backward is None else (forward or 0) + (backward or 0)
-    draws = cell.median("draws") or 1
+    draws, time = cell.median("draws") or 1, cost(cell, "time")
     readings = {f"{k} {t}": reading for k in REFERENCES for t in TARGETS if (reading := read(cell, k, t))}
     return line | {
         "sampler_name": text(cell.rows[0].get("sampler")),
         "nfe": nfe,
         # a row's cost is that of one draw, its error that of the mean of them all, made one by one
         "total_nfe": None if nfe is None else nfe * draws,
-        "total_time": None if line["time_s"] is None else line["time_s"] * draws,
-        "total_spread": _times(cell, draws),
+        "total_time": time and time.mid,
+        "total_spread": {"low": time.low, "high": time.high} if time and time.low < time.high else {},
         "state_bytes": cell.median("state_bytes"),
         "tape_bytes": cell.median("tape_bytes"),
         "predicted_peak_bytes": cell.median("predicted_peak_bytes"),
+        "splits": {t: _split(found) for t in TARGETS if (found := split(cell, t))},
         "params": _params(cell),
         "errors": {key: _shown(reading, cell, key) for key, reading in readings.items()},
         "letter": status_of(cell.status).letter,
@@ -74,14 +77,14 @@ def _shown(reading: Reading, cell: Cell, key: str) -> dict[str, Any]:
     return shown | ({"low": min(found), "high": max(found)} if len(found) > 1 else {})
 
 
-def _times(cell: Cell, draws: float) -> dict[str, float]:
-    """The quartiles of all times that were taken; empty where they are fewer than four."""
-    samples = (row.get("time_samples") for row in cell.measured)
-    found = [time for sample in samples if sample is not None for time in map(number, sample) if is_finite(time)]
-    if len(found) < 4:
-        return {}
-    low, _, high = statistics.quantiles(found, n=4)
-    return {"low": low * draws, "high": high * draws}
+def _split(found: Split) -> dict[str, Any]:
+    """What `bias against noise` draws: the spread that `WORK` evaluations leave, and the size of the bias.
+
+    A bias that its own error hides is shown as large as that error, without bars.
+    """
+    size = abs(found.bias)
+    seen = {"size": size, "low": size - found.margin, "high": size + found.margin}
+    return {"spread": found.spread(WORK)} | ({"size": max(found.margin, LEAST), "hidden": True} if found.hidden else seen)
 
 
 def _params(cell: Cell) -> str:

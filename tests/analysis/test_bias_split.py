@@ -6,7 +6,8 @@ import random
 import pytest
 
 from gradbench.analysis.cells import cells
-from gradbench.analysis.variance import split
+from gradbench.analysis.standings import error_of
+from gradbench.analysis.variance import WORK, noise, split
 
 KNOWN = {
     "bias_x_T": -0.5,
@@ -25,6 +26,31 @@ def cell(**other):
 
 def test_noise_is_that_of_one_draw_over_the_norm_of_the_expected_gradient():
     assert split(cell(), "x_T").noise == 0.5 / 0.25
+
+
+@pytest.mark.parametrize(("ratio", "relative"), [(0.5, 2.0), (1.0, 4.0), (3.0, 12.0), (None, 4.0)])
+def test_noise_is_relative_to_the_reference_however_long_the_mean_is(ratio, relative):
+    """1/snr, which is relative to the mean, is 4; a row without the ratio has nothing else."""
+    assert noise(cell(expected_norm_ratio_x_T=ratio), "x_T") == relative
+
+
+def test_noise_is_relative_to_the_reference_that_is_asked_for():
+    assert noise(cell(flow_norm_ratio_x_T=0.1), "x_T", "flow") == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("lacking", [{"draws": None}, {"snr_x_T": None}, {"snr_x_T": 0.0}, {"snr_x_T": math.nan}])
+def test_what_drew_nothing_has_no_noise(lacking):
+    assert noise(cell(**lacking), "x_T") is None
+
+
+def test_an_error_at_equal_work_has_the_same_noise():
+    found = split(cell(), "x_T")
+    assert error_of(cell(expected_error_x_T=0.65), "expected", "x_T") == pytest.approx(found.rmse(WORK))
+
+
+@pytest.mark.parametrize(("std_error", "hidden"), [(0.24, False), (0.25, True)])
+def test_a_bias_within_two_standard_errors_is_hidden(std_error, hidden):
+    assert split(cell(std_error_x_T=std_error), "x_T").hidden is hidden
 
 
 def test_the_offset_is_the_distance_less_the_noise_that_all_draws_leave():

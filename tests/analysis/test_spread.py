@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from gradbench.analysis.cells import cells
@@ -18,6 +19,18 @@ def cell(*rows):
 
 def test_quartiles_are_interpolated_between_neighbours():
     assert spread([4.0, 1.0, 2.0, 3.0]) == Spread(1.75, 2.5, 3.25, 4)
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_quartiles_are_those_of_numpy(n):
+    values = np.random.default_rng(n).lognormal(size=n)
+    found = spread(values)
+    assert [found.low, found.mid, found.high] == pytest.approx(np.quantile(values, [0.25, 0.5, 0.75]))
+
+
+def test_quartiles_of_two_values_lie_between_them():
+    """Those of an estimated population would be 0.5 and 3.5."""
+    assert spread([1.0, 3.0]) == Spread(1.5, 2.0, 2.5, 2)
 
 
 def test_values_that_are_missing_or_not_finite_have_no_share():

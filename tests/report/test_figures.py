@@ -1,5 +1,6 @@
 """What the figures are given."""
 
+import pytest
 import synthetic
 
 from gradbench.analysis.cells import cells
@@ -57,7 +58,22 @@ def test_times_have_the_quartiles_of_all_samples_of_all_draws():
     rows = [{"status": "ok", "seed": k, "time_s": 2.0, "time_samples": [1.0, 2.0, 3.0], "draws": 10} for k in range(2)]
     (point,) = drawn(rows)[0]
     assert point["total_time"] == 20.0
-    assert point["total_spread"] == {"low": 10.0, "high": 30.0}
+    assert point["total_spread"] == {"low": 12.5, "high": 27.5}
+
+
+def test_noise_is_relative_to_the_expected_gradient_and_not_to_the_mean():
+    known = {"bias_x_T": 0.5, "std_error_x_T": 0.1, "snr_x_T": 0.5, "bias_norm_x_T": 0.6, "draws": 100}
+    counts = {"status": "ok", "nfe_forward": 30, "nfe_backward": 10}
+    (point,) = drawn([known | counts | {"expected_norm_ratio_x_T": 3.0}])[0]
+    assert point["splits"]["x_T"] == {
+        "spread": pytest.approx(6.0 * (40 / 1000) ** 0.5), "size": 0.5, "low": pytest.approx(0.3), "high": 0.7,
+    }  # fmt: skip
+
+
+def test_a_bias_that_its_own_error_hides_is_as_large_as_that_error():
+    known = {"bias_x_T": 0.1, "std_error_x_T": 0.1, "snr_x_T": 0.5, "bias_norm_x_T": 0.6, "draws": 100}
+    (point,) = drawn([known | {"status": "ok", "nfe_forward": 30, "expected_norm_ratio_x_T": 3.0}])[0]
+    assert (point["splits"]["x_T"]["size"], point["splits"]["x_T"]["hidden"]) == (0.2, True)
 
 
 def test_failed_cells_are_points_without_readings():

@@ -8,11 +8,9 @@ import pandas as pd
 from gradbench.analysis.cells import TARGETS, Cell
 from gradbench.analysis.label import broken
 from gradbench.analysis.numbers import is_finite
-from gradbench.analysis.variance import Split, split
+from gradbench.analysis.variance import WORK, Split, split
 from gradbench.report.static import canvas, columns, pens, points
 from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
-
-WORK = 1000  # network evaluations for which the table splits the error
 
 
 @canvas.themed
@@ -44,14 +42,13 @@ def bias_variance(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
 
 def _biases(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, Any], target: str) -> None:
     for place, (name, (_, s)) in enumerate(shown.items()):
-        span = [(s.bias - 2 * s.std_error, s.bias + 2 * s.std_error)]
-        pens.bars(axes, styles[name].light, [s.bias], [place], span, True)
+        pens.bars(axes, styles[name].light, [s.bias], [place], [(s.bias - s.margin, s.bias + s.margin)], True)
         pens.line(axes, styles[name], [s.bias], [place], name, **pens.look(styles[name]))
     axes.axvline(0.0, color=canvas.INK, linewidth=0.7, zorder=1)
     axes.set_yticks(range(len(shown)), [broken(name, 30) for name in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xscale("symlog", linthresh=0.1, linscale=1.0)
-    largest = max(abs(s.bias) + 2 * s.std_error for _, s in shown.values())
+    largest = max(abs(s.bias) + s.margin for _, s in shown.values())
     axes.set_xticks(*_ticks(largest))
     axes.set_xlim(-1.6 * max(largest, 0.1), 1.6 * max(largest, 0.1))
     axes.set_xlabel(f"bias of {columns.NAMES[target]} along the\nexpected gradient, relative to it")

@@ -107,17 +107,12 @@ function memoryOverSteps(panel, points) {
 }
 /* bias against noise: the spread of the estimate that a thousand network evaluations buy */
 function biasNoise(panel, points) {
-  const of = (p, name) => p[name + "_" + state.target], work = 1000;
-  const drawn = points.filter((p) => finite(of(p, "snr")) && of(p, "snr") > 0 && finite(of(p, "bias")) && p.nfe > 0);
+  const of = (p) => (p.splits || {})[state.target], drawn = points.filter(of);
   if (!drawn.length) return null;
-  const noise = (p) => Math.sqrt(p.nfe / work) / of(p, "snr"), seen = (p) => Math.abs(of(p, "bias")) > 2 * of(p, "std_error");
-  const height = (p) => Math.max(seen(p) ? Math.abs(of(p, "bias")) : 2 * of(p, "std_error"), 1e-12);
-  const x = bounds(drawn.map(noise)), y = bounds(drawn.map(height));
+  const x = bounds(drawn.map((p) => of(p).spread)), y = bounds(drawn.map((p) => of(p).size));
   const traces = grouped(drawn).map(([estimator, list]) => {
-    const one = line(estimator, list, list.map(noise), list.map(height), list.map((p) => (seen(p) ? "" : "-open")), new Set());
-    const within = (p) => (seen(p) ? { low: height(p) - 2 * of(p, "std_error"), high: height(p) + 2 * of(p, "std_error") } : null);
-    return { ...one, mode: "markers", error_y: bars(estimator, list, list.map(height), within) };
+    const sizes = list.map((p) => of(p).size), one = line(estimator, list, list.map((p) => of(p).spread), sizes, list.map((p) => (of(p).hidden ? "-open" : "")), new Set());
+    return { ...one, mode: "markers", error_y: bars(estimator, list, sizes, of) };
   });
-  const title = "relative spread at " + work + " evaluations";
-  return [traces, { xaxis: axis(title, x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
+  return [traces, { xaxis: axis("relative spread at 1000 evaluations", x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
 }
