@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gradbench import checks
-from gradbench.analysis.label import params_of, whole_params
+from gradbench.analysis.rows import Row, params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
-from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 from gradbench.commands.completing import listed
 from gradbench.commands.completing import names as names_of
@@ -18,7 +17,7 @@ from gradbench.commands.exits import Exit
 from gradbench.commands.options import Parsed, json_option, one_of, selector
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.spec import REFERENCES, TARGETS
-from gradbench.report.static.catalogue import KINDS
+from gradbench.report.static.catalogue import FIGURES
 from gradbench.selector import expand, render
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def _formats(text: str, option: str) -> list[str]:
     shell_complete=listed(*FORMATS),
     help=f"Of {', '.join(FORMATS)}.",
 )
-@one_of("--only", *KINDS, multiple=True, help="One figure; repeatable.", called="figure")
+@one_of("--only", *FIGURES, multiple=True, help="One figure; repeatable.", called="figure")
 @click.option(
     "-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names_of("cases")
 )
@@ -69,7 +68,7 @@ def figures(
     as_json: bool,
 ) -> Exit:
     """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
-    from gradbench.report.static.points import Ask
+    from gradbench.report.points import Ask
     from gradbench.report.static.write import write_figures
 
     if max_error is not None:

@@ -4,21 +4,19 @@ import math
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.numbers import is_finite
-
+from gradbench.analysis.costs import evaluations
+from gradbench.analysis.rows import is_finite
 
 WORK = 1000
 """Network evaluations after which the errors of estimators that draw are compared."""
-ERRORS = 2
-"""Standard errors within which a bias may be none."""
 
 
 def noise(cell: Cell, target: str, reference: str = "expected") -> float | None:
-    """The standard deviation of one draw, over the norm of the reference g: (|m|/|g|)/snr, with m the mean of draws.
+    """The standard deviation of one draw over the norm of the reference g: (|m|/|g|)/snr, with m the mean of all draws.
 
-    snr is |m| over that standard deviation (the root of the trace of the covariance), so that 1/snr is relative to |m|
-    and too small by |g|/|m| where the mean is too long. A row without |m|/|g| has no other number: there m counts as
-    long as g. None where the cell drew nothing, or no finite multiple of its mean.
+    snr is |m| over that standard deviation, the root of the trace of the covariance. 1/snr alone is relative to |m|:
+    too small where the mean is longer than g, too large where it is shorter. A row that does not know |m|/|g| has no
+    other number, and m counts as long as g. None where nothing was drawn or no noise is known.
     """
     snr, ratio = cell.median(f"snr_{target}"), cell.median(f"{reference}_norm_ratio_{target}")
     if not is_finite(snr) or snr <= 0 or not cell.median("draws"):
@@ -43,8 +41,8 @@ class Split:
 
     @property
     def margin(self) -> float:
-        """By how much the bias may be off: `ERRORS` standard errors."""
-        return ERRORS * self.std_error
+        """By how much the bias may be off: two standard errors."""
+        return 2 * self.std_error
 
     @property
     def hidden(self) -> bool:
@@ -71,8 +69,8 @@ def split(cell: Cell, target: str) -> Split | None:
     if not cell.measured or spread is None or any(value is None or not is_finite(value) for value in values):
         return None
     bias, std_error, distance, draws = (float(value) for value in values if value is not None)
-    nfe = (cell.median("nfe_forward") or 0.0) + (cell.median("nfe_backward") or 0.0)
-    if draws < 1 or nfe <= 0:
+    nfe = evaluations(cell)
+    if draws < 1 or not nfe:
         return None
     left = spread**2 / draws
     offset = math.sqrt(distance**2 - left) if distance**2 > 4 * left else 0.0
