@@ -8,7 +8,7 @@ from gradbench.analysis.advise import Advice, Option
 from gradbench.analysis.evidence import EXACT, Evidence, Task
 from gradbench.analysis.words import listed, size
 from gradbench.bench.suite import Block
-from gradbench.problems.folders import case_specs
+from gradbench.problems.folders import case_specs, weights_of
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -60,7 +60,8 @@ def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) 
 def _asked(task: Task) -> str:
     case = case_specs()[task.case]
     given = {name: value for name, value in task.case_params.items() if value != case.params.get(name)}
-    weights = f" ({case.weights(task.case_params)})" if hasattr(case, "weights") else ""
+    told = weights_of({"case": task.case, "case_params": task.case_params, "device": task.device})
+    weights = f" ({told})" if told else ""
     memory = "any memory" if math.isinf(task.memory) else f"{size(task.memory)} for weights and peak"
     problem = f"{render(task.case, given)}{weights}, {_sampler(task)}, {task.steps} steps, {task.dtype}"
     return f"{problem}: gradient of {listed(task.targets)}, {memory}."

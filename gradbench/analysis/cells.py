@@ -88,7 +88,7 @@ class Cell:
 
 def cells(rows: Sequence[Row]) -> list[Cell]:
     """The cells of `rows`, in the order in which they first appear."""
-    gathered: dict[tuple, list[Row]] = {}
+    gathered: dict[tuple[Any, ...], list[Row]] = {}
     for row, *names in zip(rows, *(labels(rows, kind) for kind in CHOICES), strict=True):
         place = [text(row.get(column)) for column in ("dtype", "device", "machine_class")]
         gathered.setdefault((*names, _steps(row), _targets(row), *place), []).append(row)

@@ -29,7 +29,7 @@ HERE, ELSEWHERE, PREDICTED, EXTRAPOLATED, EXACT = (
     "extrapolated",
     "declared exact",
 )
-Chosen = tuple[str, dict[str, object]]  # an estimator's name and all its options
+Chosen = tuple[str, Mapping[str, object]]  # an estimator's name and all its options
 Measure = Callable[[Row], "float | None"]
 Combine = Callable[[list[float]], float]
 SAME_CASE, TRAINED_NETWORK, RANDOM_NETWORK, OTHER_LAW = range(4)
@@ -71,9 +71,9 @@ class Task:
     """
 
     case: str
-    case_params: dict[str, object]
+    case_params: Mapping[str, object]
     sampler: str
-    sampler_params: dict[str, object]
+    sampler_params: Mapping[str, object]
     steps: int
     targets: tuple[str, ...]
     dtype: str
@@ -294,7 +294,7 @@ def _is_exact(row: Row) -> bool:
     return name in ESTIMATORS and bool(ESTIMATORS[name].traits.get("exact"))
 
 
-def _whole(row: Row, kind: str, catalogue: Catalogue) -> tuple[str, dict[str, Any]]:
+def _whole(row: Row, kind: str, catalogue: Catalogue[Any]) -> tuple[str, dict[str, Any]]:
     name = str(row.get(kind))
     return name, whole_params(row, kind, catalogue[name].defaults if name in catalogue else {})
 

@@ -44,7 +44,7 @@ def labels(rows: Sequence[Row], kind: str) -> list[str]:
 
 def cell_names(rows: Sequence[Row]) -> dict[str, str]:
     """By cell_id "case, sampler, steps, estimator", and what else tells cells apart whose names are the same."""
-    alike: dict[tuple, list[Row]] = {}
+    alike: dict[tuple[str, ...], list[Row]] = {}
     for row, case, sampler, estimator in zip(rows, *(labels(rows, kind) for kind in CHOICES), strict=True):
         alike.setdefault((case, sampler, f"{text(row.get('steps'))} steps", estimator), []).append(row)
     return {row["cell_id"]: ", ".join([*name, *_rest(row, twins)]) for name, twins in alike.items() for row in twins}

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from gradbench.analysis import words
 from gradbench.analysis.cells import Cell
@@ -82,7 +83,7 @@ def winners(found: list[Cell]) -> list[Winner]:
     return list(won.values())
 
 
-def _order(line: Line) -> tuple:
+def _order(line: Line) -> tuple[Any, ...]:
     shares = [s.share for s in line.standings.values()]
     asked = sum(s.asked for s in line.standings.values())
     return not line.named, -sum(shares) / len(shares), -asked, line.memory or 0.0

@@ -10,6 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.costs import evaluations
@@ -71,7 +72,7 @@ class Contest:
 
 def settings(cells: Iterable[Cell]) -> list[Setting]:
     """The cells by setting, in the order in which they first appear."""
-    found: dict[tuple, Setting] = {}
+    found: dict[tuple[Any, ...], Setting] = {}
     for c in cells:
         found.setdefault((c.place, c.steps), {})[c.estimator] = c
     return list(found.values())

@@ -1,6 +1,7 @@
 """The verb `figures`: which rows, which figures, where to, and what it says."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def figures(
     return Exit.OK if any(done.files for done in found) else Exit.NOTHING
 
 
-def _chosen(rows: list[Row], column: str, selectors: tuple[str, ...]) -> list[Row]:
+def _chosen(rows: Sequence[Row], column: str, selectors: tuple[str, ...]) -> Sequence[Row]:
     """The rows whose case or sampler has one of the names and, where a selector gives them, its options; or all.
 
     `ValueError` for a name that no row has, and for options that none of that name has.
@@ -110,7 +111,7 @@ def _chosen(rows: list[Row], column: str, selectors: tuple[str, ...]) -> list[Ro
     return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
-def _of(rows: list[Row], selectors: tuple[str, ...]) -> list[Row]:
+def _of(rows: Sequence[Row], selectors: tuple[str, ...]) -> Sequence[Row]:
     """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
     chosen: set[int] = set()
     for name, given in (choice for text in selectors for choice in expand(text)):

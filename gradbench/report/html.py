@@ -37,8 +37,8 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {name: getattr(words, name) for name in ("seconds", "mebibytes", "share", "times")}
-    environment.filters |= {"prose": _prose, "label": _label}
+    environment.filters.update({name: getattr(words, name) for name in ("seconds", "mebibytes", "share", "times")})
+    environment.filters.update({"prose": _prose, "label": _label})
     page = environment.get_template("report.html.j2").render(context(rows, command))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
