@@ -1,8 +1,5 @@
 """The page as text: complete, self-contained, and deaf to markup in its rows."""
 
-import base64
-import gzip
-import json
 import re
 import subprocess
 import sys
@@ -11,6 +8,7 @@ import numpy
 import pytest
 
 from gradbench.report.html import write_report
+from tests.page import data_of
 from tests.rows import row
 from tests.runs import lifelike
 
@@ -27,14 +25,9 @@ def outside_scripts(page):
     return re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
 
 
-def data(page):
-    text = re.search(r'<script type="application/octet-stream" id="data">(.*?)</script>', page, re.DOTALL)[1]
-    return json.loads(gzip.decompress(base64.b64decode(text)))
-
-
 def column(page, path):
     """The values of one column of the points."""
-    found = data(page)["points"]["columns"][path]
+    found = data_of(page)["points"]["columns"][path]
     return [found["words"][place] for place in found["of"]] if isinstance(found, dict) else found
 
 

@@ -1,14 +1,12 @@
 """The data of the page: what its figures are given, packed as it was given, and not to be read as markup."""
 
-import base64
-import gzip
-import json
 import math
 
 import pytest
 
 from gradbench.analysis.cells import cells
 from gradbench.report.payload import by_column, packed, page_panels, page_point, readings
+from tests.page import records, unpacked
 from tests.rows import cell, drawn, failed, row
 from tests.runs import lifelike
 
@@ -111,8 +109,9 @@ def test_evaluations_are_those_of_both_passes(nfe, evaluations):
     assert point(row(nfe=nfe))["costs"].get("nfe", {}).get("mid") == evaluations
 
 
-def unpacked(text):
-    return json.loads(gzip.decompress(base64.b64decode(text)))
+def test_columns_become_the_records_again():
+    given = [{"a": "x", "e": {"k": {"m": 1}}}, {"a": "y", "b": [1, 2]}, {}]
+    assert records(by_column(given)) == given
 
 
 def test_nested_records_become_columns_with_every_text_once():
