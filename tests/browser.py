@@ -36,3 +36,35 @@ def _local(url):
 def settle(page):
     """Waits until every figure in view is drawn."""
     page.wait_for_selector("#panels[aria-busy=false], body:not(:has(#panels))", state="attached")
+
+
+def choose(page, key, value):
+    """Chooses in one of the filters."""
+    page.select_option(f"#f-{key}", value)
+    settle(page)
+
+
+def plot(page, place=0):
+    """One of the figures, drawn."""
+    node = page.locator(".plot").nth(place)
+    node.scroll_into_view_if_needed()
+    node.locator(".main-svg").first.wait_for()
+    settle(page)
+    return node
+
+
+def hover(page, place=0, index=0):
+    """Moves the mouse onto a point of a figure."""
+    box = plot(page, place).locator(".point").nth(index).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y - 60)
+    page.mouse.move(x, y, steps=4)
+    page.locator("#tip").wait_for()
+
+
+def taken(page, locator):
+    """The name and the bytes of the file that a press gives."""
+    with page.expect_download() as download:
+        locator.click()
+    with open(download.value.path(), "rb") as file:
+        return download.value.suggested_filename, file.read()

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from gradbench.analysis.advise import Advice, Option
 from gradbench.analysis.evidence import EXACT, Evidence, Task
+from gradbench.analysis.words import listed, size
 from gradbench.bench.suite import Block
-from gradbench.problems.folders import case_specs
+from gradbench.problems.folders import case_specs, weights_of
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -59,10 +60,11 @@ def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) 
 def _asked(task: Task) -> str:
     case = case_specs()[task.case]
     given = {name: value for name, value in task.case_params.items() if value != case.params.get(name)}
-    weights = f" ({case.weights(task.case_params)})" if hasattr(case, "weights") else ""
+    told = weights_of({"case": task.case, "case_params": task.case_params, "device": task.device})
+    weights = f" ({told})" if told else ""
     memory = "any memory" if math.isinf(task.memory) else f"{size(task.memory)} for weights and peak"
     problem = f"{render(task.case, given)}{weights}, {_sampler(task)}, {task.steps} steps, {task.dtype}"
-    return f"{problem}: gradient of {_and(task.targets)}, {memory}."
+    return f"{problem}: gradient of {listed(task.targets)}, {memory}."
 
 
 def _usual(task: Task, left_out: Collection[str]) -> list[str]:
@@ -73,7 +75,7 @@ def _usual(task: Task, left_out: Collection[str]) -> list[str]:
         "targets": "all of the case's targets",
     }
     usual = [text for name, text in said.items() if name in left_out]
-    return [f"Not said, so the usual: {_and(usual)}."] if usual else []
+    return [f"Not said, so the usual: {listed(usual)}."] if usual else []
 
 
 def _measure_of_error(task: Task) -> str:
@@ -110,12 +112,6 @@ def _error(option: Option, notes: Notes) -> str:
     return f"{option.error.value:.2g} ({text})"
 
 
-def size(number: float) -> str:
-    """Bytes in the unit that shows them best: "1.62 GiB"."""
-    unit, bytes_ = next(((u, b) for u, b in (("GiB", 2**30), ("MiB", 2**20)) if number >= 0.1 * b), ("KiB", 2**10))
-    return f"{number / bytes_:,.2f} {unit}"
-
-
 def _sampler(task: Task) -> str:
     defaults = SAMPLERS[task.sampler].defaults if task.sampler in SAMPLERS else {}
     return render(task.sampler, {k: v for k, v in task.sampler_params.items() if k == "grid" or v != defaults.get(k)})
@@ -127,8 +123,3 @@ def _run(task: Task, block: Block, names: Collection[str]) -> str:
     for flag, values in (("--target", task.targets), ("-e", names)):
         words += [word for value in values for word in (flag, value)]
     return shlex.join([*words, "--dtype", task.dtype, "--seeds", "0-2", "--out", "runs/mine"])
-
-
-def _and(words: Collection[str]) -> str:
-    listed = list(words)
-    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)

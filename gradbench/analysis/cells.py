@@ -1,18 +1,22 @@
 """Rows gathered into cells: what differs only in seed and replicate is one measurement made several times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gradbench.analysis.label import labels
-from gradbench.analysis.numbers import median, number, text
+from gradbench.analysis.labels import labels
+from gradbench.analysis.rows import CHOICES, SEVERITY, Row, median, number, text
+from gradbench.command import command
+from gradbench.problems.spec import REFERENCES, TARGETS
 
-Row = dict[str, Any]
-
-KINDS = ("case", "sampler", "estimator")
-TARGETS = ("x_T", "condition", "parameters")
-REFERENCES = ("flow", "sampler", "expected")
-SEVERITY = ("crash", "error", "lost", "oom", "timeout", "diverged", "skip", "ok")
+PLACE = ("case", "sampler", "dtype", "device", "machine_class", "targets")
+ERRORS = tuple(f"{reference}_error_{target}" for reference in REFERENCES for target in TARGETS)
+BIASES = tuple(f"{column}_{target}" for target in TARGETS for column in ("bias", "std_error", "snr"))
+COSTS = ("nfe_forward", "nfe_backward", "vjps", "time_s", "peak_bytes", "x0_drift")
+TOLERANCES = tuple(f"{reference}_tol" for reference in REFERENCES)
+TABLE = ("case", "sampler", "steps", "estimator", "status", *ERRORS, *BIASES, *COSTS, "reason")
+"""The columns of the table of medians that a reader is shown first."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,24 @@ class Cell:
     rows: tuple[Row, ...]
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """What all cells of one figure share, and of one setting beside the number of steps."""
+        return tuple(getattr(self, name) for name in PLACE)
+
+    @property
+    def name(self) -> str:
+        """The estimator's bare name."""
+        return text(self.rows[0].get("estimator"))
+
+    @property
     def status(self) -> str:
         """The worst status among the rows."""
-        found = {text(row.get("status")) or "lost" for row in self.rows}
-        return min(found, key=lambda status: SEVERITY.index(status) if status in SEVERITY else -1)
+        return worst(self.rows)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried and ended badly."""
+        return self.status not in ("ok", "skip")
 
     @cached_property
     def measured(self) -> tuple[Row, ...]:
@@ -46,20 +64,55 @@ class Cell:
         given = [text(row.get("reason")).strip() for row in self.rows if row.get("status") != "ok"]
         return "; ".join(dict.fromkeys(filter(None, given)))
 
+    @property
+    def command(self) -> str:
+        """`gradbench run ...`, which measures all its rows again, of every seed and replicate."""
+        seeds = sorted({int(seed) for row in self.rows if (seed := number(row.get("seed"))) is not None})
+        return command(self.rows[0], seeds, len({row.get("replicate") for row in self.rows}))
+
     def median(self, column: str) -> float | None:
         """The median over the rows that ended well, or over all where none did."""
         rows = self.measured or self.rows
         return number(rows[0].get(column)) if len(rows) == 1 else median(row.get(column) for row in rows)
 
+    def line(self) -> dict[str, Any]:
+        """The line of `table`."""
+        return {
+            **{name: getattr(self, name) for name in ("case", "sampler", "steps", "estimator", "status")},
+            **{column: self.median(column) for column in (*ERRORS, *BIASES, *COSTS, *TOLERANCES)},
+            **{name: getattr(self, name) for name in ("reason", "targets", "dtype", "device", "machine_class")},
+            "n": len(self.rows),
+            "n_ok": len(self.measured),
+        }
 
-def cells(rows: list[Row]) -> list[Cell]:
+
+def cells(rows: Sequence[Row]) -> list[Cell]:
     """The cells of `rows`, in the order in which they first appear."""
-    gathered: dict[tuple, list[Row]] = {}
-    for row, *names in zip(rows, *(labels(rows, kind) for kind in KINDS), strict=True):
+    gathered: dict[tuple[Any, ...], list[Row]] = {}
+    for row, *names in zip(rows, *(labels(rows, kind) for kind in CHOICES), strict=True):
         place = [text(row.get(column)) for column in ("dtype", "device", "machine_class")]
-        key = (*names, _steps(row), _targets(row), *place)
-        gathered.setdefault(key, []).append(row)
+        gathered.setdefault((*names, _steps(row), _targets(row), *place), []).append(row)
     return [Cell(*key, rows=tuple(members)) for key, members in gathered.items()]
+
+
+def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line per (case, sampler, steps, estimator): status, medians over seeds and replicates, and any reason.
+
+    Cells that differ in targets, dtype, device or machine class stay apart; these four, `n` (rows) and `n_ok` come
+    along. `time_s` is in seconds, `peak_bytes` in bytes, `*_error_*` relative; a number is None where it is unknown.
+    """
+    return [cell.line() for cell in cells(rows)]
+
+
+def how_ended(row: Row) -> str:
+    """How a row ended; one that does not say was lost."""
+    return text(row.get("status")) or "lost"
+
+
+def worst(rows: Sequence[Row]) -> str:
+    """The worst status among rows, one that is unknown before all others."""
+    found = {how_ended(row) for row in rows}
+    return min(found, key=lambda status: SEVERITY.index(status) if status in SEVERITY else -1)
 
 
 def _steps(row: Row) -> int | None:

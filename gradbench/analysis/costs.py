@@ -1,23 +1,116 @@
-"""What a gradient cost. A row's counts and time are those of one draw, its error is that of the mean of all draws."""
+"""What a gradient cost, its peak of memory taken apart, and both beside what was predicted.
 
-from typing import Any
+A row's counts and time are those of one draw, its error is that of the mean of all draws.
+"""
+
+from dataclasses import dataclass
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.numbers import number
-from gradbench.analysis.spread import Spread, spread
+from gradbench.analysis.rows import Row, Spread, is_finite, median, number, params_of, spread
 
-Row = dict[str, Any]
 COSTS = ("time", "nfe", "vjps", "memory")
 
 
-def cost(cell: Cell, kind: str, unit: float = 1.0) -> Spread | None:
-    """The spread of one cost, in units, over the rows that ended well; None where it was not measured.
+def cost(cell: Cell, kind: str) -> Spread | None:
+    """The spread of one cost over the rows that ended well; None where it was not measured.
 
     kind: `time` in seconds, over every sample of every row; `nfe`, network evaluations of both passes; `vjps`;
     `memory`, the peak in bytes. All are of all draws together, made one by one, so that memory does not grow with them.
     """
-    values = (value for row in cell.measured for value in _values(row, kind))
-    return spread(value / unit for value in values if value is not None)
+    return spread(value for row in cell.measured for value in _values(row, kind))
+
+
+def evaluations(cell: Cell) -> float | None:
+    """Network evaluations of both passes of one draw, the median over the rows; None where they were not counted."""
+    return median(_evaluations(row) for row in cell.measured or cell.rows)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Bytes over the baseline: states + tape + rest = peak. `baseline` is weights, inputs and given noises."""
+
+    states: float
+    tape: float
+    rest: float
+    peak: float
+    baseline: float
+
+    @property
+    def total(self) -> float:
+        """What a card must hold, the allocator's own losses left out."""
+        return self.baseline + self.peak
+
+
+def parts(cell: Cell) -> Parts | None:
+    """The parts of a cell's median peak; None where the peak was not measured.
+
+    tape: `tape_bytes`, that of one step. states: `state_bytes` times the states held, or what the peak leaves for them.
+    rest: all else, such as the tapes of further steps, gradients and the objective.
+    """
+    peak = cell.median("peak_bytes")
+    if not cell.measured or peak is None or not is_finite(peak):
+        return None
+    tape = min(cell.median("tape_bytes") or 0.0, peak)
+    states = min((cell.median("state_bytes") or 0.0) * held(cell), peak - tape)
+    return Parts(states, tape, peak - tape - states, peak, cell.median("baseline_bytes") or 0.0)
+
+
+def held(cell: Cell) -> int:
+    """How many states are kept: one where they come back by inversion or a second solve, else one per step."""
+    options, steps = params_of(cell.rows[0], "estimator"), cell.steps or 0
+    trajectory, snapshots = options.get("trajectory"), number(options.get("snapshots"))
+    if cell.rows[0].get("estimator") == "reversible" or trajectory in ("resolved", "inverted"):
+        return min(1, steps)
+    if snapshots is not None and trajectory in (None, "binomial"):
+        return min(int(snapshots), steps)
+    return steps
+
+
+@dataclass(frozen=True)
+class PredictedBytes:
+    """A cell's peak over weights and inputs: predicted from shapes, asked of the allocator, and as that counted it.
+
+    unseen: what was asked for beyond the prediction, as kernels' workspaces and attention's sums. rounding: what blocks
+    add. idle: what the allocator took from the card beyond the peak and the baseline, in pieces too small to use.
+    """
+
+    predicted: float
+    peak: float
+    requested: float | None
+    reserved: float | None
+    baseline: float
+
+    @property
+    def parts(self) -> dict[str, float | None]:
+        """The three differences, None where the allocator did not say."""
+        asked, reserved = self.requested, self.reserved
+        return {
+            "unseen_bytes": None if asked is None else asked - self.predicted,
+            "rounding_bytes": None if asked is None else self.peak - asked,
+            "idle_bytes": None if reserved is None else reserved - self.peak - self.baseline,
+        }
+
+
+def predicted_bytes(cell: Cell) -> PredictedBytes | None:
+    """None where a cell has no prediction beside its peak."""
+    names = ("predicted_peak_bytes", "peak_bytes", "requested_bytes", "reserved_bytes", "baseline_bytes")
+    predicted, peak, requested, reserved, baseline = map(cell.median, names)
+    if cell.status != "ok" or not predicted or not peak or baseline is None:
+        return None
+    return PredictedBytes(predicted, peak, requested, reserved, baseline)
+
+
+def overhead(cell: Cell) -> float | None:
+    """T / ((NFE_forward + NFE_backward) F + VJPs B): a gradient's time over that of its evaluations and VJPs alone.
+
+    None where the cell did not end well or any of these was not measured.
+    """
+    evaluation, vjp = cell.median("evaluation_s"), cell.median("vjp_s")
+    time, nfe, vjps = (cost(cell, kind) for kind in ("time", "nfe", "vjps"))
+    if cell.status != "ok" or evaluation is None or vjp is None or not (time and nfe and vjps):
+        return None
+    alone = nfe.mid * evaluation + vjps.mid * vjp
+    return time.mid / alone if alone else None
 
 
 def _values(row: Row, kind: str) -> list[float | None]:
@@ -28,6 +121,10 @@ def _values(row: Row, kind: str) -> list[float | None]:
         samples = row.get("time_samples")
         times = list(samples) if samples is not None and len(samples) else [row.get("time_s")]
         return [None if (t := number(time)) is None else t * draws for time in times]
-    names = ("nfe_forward", "nfe_backward") if kind == "nfe" else ("vjps",)
-    found = [count for name in names if (count := number(row.get(name))) is not None]
-    return [sum(found) * draws if found else None]
+    count = _evaluations(row) if kind == "nfe" else number(row.get("vjps"))
+    return [None if count is None else count * draws]
+
+
+def _evaluations(row: Row) -> float | None:
+    found = [count for way in ("forward", "backward") if (count := number(row.get(f"nfe_{way}"))) is not None]
+    return sum(found) if found else None

@@ -1,7 +1,7 @@
 """What rows tell of an estimator's error and time, and of which problem they tell it.
 
 A row is a measurement of the task where its whole problem is the task's. Else it may be extrapolated from, and every
-parameter in which the two differ is named. Behind another sampler, or the same with other options, it tells nothing: an
+parameter in which the two differ is named. A row of another sampler, or of other options of it, tells nothing: an
 adjoint's error there may be any number.
 """
 
@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gradbench.analysis.label import whole_params
-from gradbench.analysis.numbers import is_finite, number
+from gradbench.analysis.rows import Row, is_finite, number, whole_params
+from gradbench.analysis.words import counted
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.folders import case_specs, folders
+from gradbench.problems.spec import TARGETS
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
@@ -28,9 +29,7 @@ HERE, ELSEWHERE, PREDICTED, EXTRAPOLATED, EXACT = (
     "extrapolated",
     "declared exact",
 )
-TARGETS = ("x_T", "condition", "parameters")
-Row = dict[str, Any]
-Chosen = tuple[str, dict[str, object]]  # an estimator's name and all its options
+Chosen = tuple[str, Mapping[str, object]]  # an estimator's name and all its options
 Measure = Callable[[Row], "float | None"]
 Combine = Callable[[list[float]], float]
 SAME_CASE, TRAINED_NETWORK, RANDOM_NETWORK, OTHER_LAW = range(4)
@@ -72,9 +71,9 @@ class Task:
     """
 
     case: str
-    case_params: dict[str, object]
+    case_params: Mapping[str, object]
     sampler: str
-    sampler_params: dict[str, object]
+    sampler_params: Mapping[str, object]
     steps: int
     targets: tuple[str, ...]
     dtype: str
@@ -85,7 +84,7 @@ class Task:
     machine: str = ""
 
 
-def machine_of(row: Mapping[str, Any]) -> str:
+def machine_of(row: Row) -> str:
     """The machine of a row or of a provenance: clones of a virtual machine share an identity, not the processor."""
     return ", ".join(str(row[name]) for name in ("machine_id", "cpu") if row.get(name))
 
@@ -119,9 +118,9 @@ def error_of(task: Task, estimator: Chosen, rows: Iterable[Row], exact: bool) ->
     if exact and task.reference == "sampler":
         return Evidence(0.0, EXACT)
     if not exact:
-        return _nearest(task, behind(task, rows_of(estimator, rows)), lambda row: error_in(task, row))
+        return _nearest(task, same_sampler(task, rows_of(estimator, rows)), lambda row: error_in(task, row))
     alike = [row for row in rows if _is_exact(row) or _whole(row, "estimator", ESTIMATORS) == estimator]
-    return _nearest(task, behind(task, alike), lambda row: error_in(task, row), min)
+    return _nearest(task, same_sampler(task, alike), lambda row: error_in(task, row), min)
 
 
 def rounding_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence | None:
@@ -133,7 +132,7 @@ def rounding_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence 
     def rounding(row: Row) -> float | None:
         return _largest(number(row.get(f"sampler_error_{target}")) for target in task.targets)
 
-    own = [row for row in behind(task, rows_of(estimator, rows)) if row.get("dtype") == task.dtype]
+    own = [row for row in same_sampler(task, rows_of(estimator, rows)) if row.get("dtype") == task.dtype]
     return _nearest(task, own, rounding)
 
 
@@ -143,7 +142,7 @@ def seconds_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence |
     """
     own = [
         (row, found)
-        for row in behind(task, rows_of(estimator, rows))
+        for row in same_sampler(task, rows_of(estimator, rows))
         if is_finite(number(row.get("time_s"))) and set(found := differences(task, row)) <= {"steps", "targets"}
     ]
     if not own:
@@ -161,7 +160,7 @@ def seconds_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence |
         how, source = EXTRAPOLATED, f"{_named([found for _, found in near])} {place}"
     else:
         how, source = (HERE if machine == task.machine else ELSEWHERE), place
-    return Evidence(statistics.median(values), how, source, _count(len(values), "row"), spread)
+    return Evidence(statistics.median(values), how, source, counted(len(values), "row"), spread)
 
 
 def error_in(task: Task, row: Row) -> float | None:
@@ -181,8 +180,8 @@ def rows_of(estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if _whole(row, "estimator", ESTIMATORS) == estimator]
 
 
-def behind(task: Task, rows: Iterable[Row]) -> list[Row]:
-    """Those that ended well behind the task's sampler with its options."""
+def same_sampler(task: Task, rows: Iterable[Row]) -> list[Row]:
+    """Those that ended well with the task's sampler and its options."""
     wanted = (task.sampler, task.sampler_params)
     return [row for row in rows if row.get("status") == "ok" and _whole(row, "sampler", SAMPLERS) == wanted]
 
@@ -190,25 +189,25 @@ def behind(task: Task, rows: Iterable[Row]) -> list[Row]:
 def why_none(task: Task, estimator: Chosen, rows: Iterable[Row]) -> str:
     """Why `error_of` knows nothing of the estimator."""
     own = rows_of(estimator, rows)
-    near = behind(task, own)
+    near = same_sampler(task, own)
     if not own:
         return "no rows of it with these options"
     if all(row.get("status") != "ok" for row in own):
-        return f"its {_count(len(own), 'row')} ended in {_some(sorted({str(row['status']) for row in own}))}"
+        return f"its {counted(len(own), 'row')} ended in {_some(sorted({str(row['status']) for row in own}))}"
     if not near:
         samplers = sorted({render(*_whole(row, "sampler", SAMPLERS)) for row in own})
-        return f"its {_count(len(own), 'row')} are behind other samplers, {_some(samplers)}"
+        return f"its {counted(len(own), 'row')} are behind other samplers, {_some(samplers)}"
     if all(error_in(task, row) is None for row in near):
         return (
-            f"its {_count(len(near), 'row')} behind this sampler are not compared with the {task.reference}'s gradient"
+            f"its {counted(len(near), 'row')} behind this sampler are not compared with the {task.reference}'s gradient"
         )
     cases = _some(sorted({str(row["case"]) for row in near}))
-    return f"its {_count(len(near), 'row')} behind this sampler are of {cases}, no stand-in for {task.case}"
+    return f"its {counted(len(near), 'row')} behind this sampler are of {cases}, no stand-in for {task.case}"
 
 
 def unreached(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[str]:
     """The task's targets of which no row has a gradient, though it was asked for."""
-    near = behind(task, rows_of(estimator, rows))
+    near = same_sampler(task, rows_of(estimator, rows))
     asked = {target: [row for row in near if target in (row.get("targets") or ())] for target in task.targets}
     return [t for t, own in asked.items() if own and all(number(row.get(f"grad_norm_{t}")) is None for row in own)]
 
@@ -295,7 +294,7 @@ def _is_exact(row: Row) -> bool:
     return name in ESTIMATORS and bool(ESTIMATORS[name].traits.get("exact"))
 
 
-def _whole(row: Row, kind: str, catalogue: Catalogue) -> tuple[str, dict[str, Any]]:
+def _whole(row: Row, kind: str, catalogue: Catalogue[Any]) -> tuple[str, dict[str, Any]]:
     name = str(row.get(kind))
     return name, whole_params(row, kind, catalogue[name].defaults if name in catalogue else {})
 
@@ -308,10 +307,6 @@ def _in_order(targets: Iterable[str]) -> tuple[str, ...]:
 def _largest(values: Iterable[float | None]) -> float | None:
     found = list(values)
     return max(v for v in found if v is not None) if found and all(is_finite(v) for v in found) else None
-
-
-def _count(number_: int, what: str) -> str:
-    return f"{number_} {what}{'s' * (number_ != 1)}"
 
 
 def _some(names: Sequence[str]) -> str:

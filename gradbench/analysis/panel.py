@@ -1,16 +1,15 @@
 """Rows that may stand in one figure: one case, sampler, dtype, device, machine class and set of targets."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis.label import differing, label, params_of
-from gradbench.analysis.numbers import text
+from gradbench.analysis.labels import differing, shortened
+from gradbench.analysis.rows import Row, params_of, text
 
-Row = dict[str, Any]
-APART = ("sampler", "dtype", "device", "machine_class", "targets")
 WORDS = ("device", "machine_class", "targets")
+APART = ("dtype", *WORDS)
 
 
 @dataclass(frozen=True)
@@ -19,10 +18,10 @@ class Panel:
 
     case: str
     title: str
-    rows: list[Row]
+    rows: Sequence[Row]
 
 
-def panels(rows: list[Row], pooled: Collection[str] = ()) -> list[Panel]:
+def panels(rows: Sequence[Row], pooled: Collection[str] = ()) -> list[Panel]:
     """The panels in the order in which they first appear.
 
     pooled: columns, and parameters of the case, in which the rows of a panel may differ.
@@ -31,7 +30,8 @@ def panels(rows: list[Row], pooled: Collection[str] = ()) -> list[Panel]:
     members: dict[str, list[Row]] = {}
     for row in rows:
         options = {name: value for name, value in params_of(row, "case").items() if name not in pooled}
-        key = [text(row.get("case")), options, params_of(row, "sampler"), *(_plain(row.get(name)) for name in kept)]
+        names = [text(row.get("case")), options, text(row.get("sampler")), params_of(row, "sampler")]
+        key = [*names, *(_plain(row.get(name)) for name in kept)]
         members.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(row)
     shown = {kind: differing(rows, kind) for kind in ("case", "sampler")}
     short = {key: _title(found[0], shown, pooled) for key, found in members.items()}
@@ -48,7 +48,7 @@ def panels(rows: list[Row], pooled: Collection[str] = ()) -> list[Panel]:
 
 def _title(row: Row, shown: dict[str, dict[str, set[str]]], pooled: Collection[str]) -> str:
     names = [
-        label(name := text(row.get(kind)), params_of(row, kind), shown[kind].get(name, set()) - set(pooled))
+        shortened(name := text(row.get(kind)), params_of(row, kind), shown[kind].get(name, set()) - set(pooled))
         for kind in ("case", "sampler")
     ]
     dtype = "" if "dtype" in pooled else text(row.get("dtype"))

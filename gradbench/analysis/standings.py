@@ -10,9 +10,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
-from gradbench.analysis.floor import read, resolution
+from gradbench.analysis.cells import Cell
+from gradbench.analysis.costs import evaluations
+from gradbench.analysis.errors import read, resolution
+from gradbench.analysis.noise import WORK, noise
+from gradbench.problems.spec import REFERENCES, TARGETS
 
 NEAR = 1.1
 """As accurate as any: an error within this factor of the smallest of its setting, or below what can be told apart."""
@@ -22,8 +26,6 @@ COVERED = 0.5
 """... was run in this share of all settings ..."""
 USEFUL = 0.9
 """... and is nearer than that in the median: zero is off by 1."""
-WORK = 1000
-"""Estimators that draw are compared at as many network evaluations."""
 
 Setting = dict[str, Cell]
 """The cells of one setting by the label of their estimator."""
@@ -49,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Contest:
     """All standings against one reference for one target, the most accurate first; `accurate` are those to be named."""
 
     reference: str
@@ -70,17 +72,16 @@ class Verdict:
 
 def settings(cells: Iterable[Cell]) -> list[Setting]:
     """The cells by setting, in the order in which they first appear."""
-    found: dict[tuple, Setting] = {}
+    found: dict[tuple[Any, ...], Setting] = {}
     for c in cells:
-        key = (c.case, c.sampler, c.steps, c.targets, c.dtype, c.device, c.machine_class)
-        found.setdefault(key, {})[c.estimator] = c
+        found.setdefault((c.place, c.steps), {})[c.estimator] = c
     return list(found.values())
 
 
-def verdicts(found: list[Setting]) -> list[Verdict]:
-    """One verdict a (reference, target) against which at least two estimators were held in some setting."""
-    judged = (_verdict(found, *question) for question in itertools.product(REFERENCES, TARGETS))
-    return [verdict for verdict in judged if verdict]
+def contests(found: list[Setting]) -> list[Contest]:
+    """One contest per (reference, target) against which at least two estimators were held in some setting."""
+    held = (_contest(found, *question) for question in itertools.product(REFERENCES, TARGETS))
+    return [contest for contest in held if contest]
 
 
 def error_of(cell: Cell, reference: str, target: str) -> float | None:
@@ -92,25 +93,20 @@ def error_of(cell: Cell, reference: str, target: str) -> float | None:
     reading = read(cell, reference, target)
     if reading is None:
         return math.inf if cell.status not in ("ok", "skip") and not cell.measured else None
-    snr, draws = cell.median(f"snr_{target}"), cell.median("draws")
-    if not snr or not draws or not math.isfinite(snr) or not math.isfinite(reading.error):
+    spread = noise(cell, target, reference)
+    if spread is None or not math.isfinite(reading.error):
         return reading.error
-    spread = (cell.median(f"{reference}_norm_ratio_{target}") or 1.0) / snr
-    return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * evaluations(cell) / WORK)
+    draws, nfe = cell.median("draws") or 1.0, evaluations(cell) or 0.0
+    return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * nfe / WORK)
 
 
-def evaluations(cell: Cell) -> float:
-    """Network evaluations of both passes."""
-    return (cell.median("nfe_forward") or 0.0) + (cell.median("nfe_backward") or 0.0)
-
-
-def cost(cell: Cell, column: str) -> float | None:
+def price(cell: Cell, column: str) -> float | None:
     """Median time or memory; of an estimator that draws the time of `WORK` evaluations, as its error is."""
     value = cell.median(column) if cell.measured else None
     if value is None or not math.isfinite(value) or value <= 0:
         return None
-    draws = column == "time_s" and cell.median("draws") and evaluations(cell)
-    return value * WORK / evaluations(cell) if draws else value
+    work = evaluations(cell) if column == "time_s" and cell.median("draws") else None
+    return value * WORK / work if work else value
 
 
 def cheapest(found: Iterable[Setting], estimators: Iterable[str], column: str) -> list[tuple[str, float]]:
@@ -120,7 +116,7 @@ def cheapest(found: Iterable[Setting], estimators: Iterable[str], column: str) -
     """
     names, over = list(estimators), defaultdict(list)
     for setting in found:
-        costs = {name: paid for name in names if name in setting and (paid := cost(setting[name], column)) is not None}
+        costs = {name: paid for name in names if name in setting and (paid := price(setting[name], column)) is not None}
         if len(costs) > 1:
             for name, paid in costs.items():
                 over[name].append(paid / min(costs.values()))
@@ -129,7 +125,7 @@ def cheapest(found: Iterable[Setting], estimators: Iterable[str], column: str) -
     )
 
 
-def _verdict(found: list[Setting], reference: str, target: str) -> Verdict | None:
+def _contest(found: list[Setting], reference: str, target: str) -> Contest | None:
     near, error, exact = defaultdict(lambda: defaultdict(list)), defaultdict(list), defaultdict(list)
     counted = []
     for setting in found:
@@ -156,7 +152,7 @@ def _verdict(found: list[Setting], reference: str, target: str) -> Verdict | Non
         for name, cases in near.items()
     ]
     order = sorted(standings, key=lambda s: (-s.share, -s.asked, s.error))
-    return Verdict(reference, target, tuple(counted), tuple(order)) if counted else None
+    return Contest(reference, target, tuple(counted), tuple(order)) if counted else None
 
 
 def _told_already(setting: Setting, reference: str, target: str) -> bool:

@@ -64,7 +64,7 @@ CANDIDATES = (
     "continuous-adjoint",
     "draft",
 )
-REFERENCES = ("sampler", "flow")
+HELD_AGAINST = ("sampler", "flow")
 
 
 @click.command()
@@ -76,7 +76,7 @@ REFERENCES = ("sampler", "flow")
     default=math.inf,
     help="A card, 24GB, or a size, 10GiB; without it anything fits.",
 )
-@one_of("--reference", *REFERENCES, default="sampler", called="reference")
+@one_of("--reference", *HELD_AGAINST, default="sampler", called="reference")
 @click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
 @click.option(
     "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
@@ -143,7 +143,8 @@ def _planned(block: Block, targets: Sequence[str]) -> list[Planned]:
 def _check(cell: Cell, reference: str, max_error: float | None) -> None:
     case = case_specs()[cell.case]
     checks.one_of(f"dtype of case {case.name}", cell.dtype, case.dtypes)
-    checks.one_of(f"reference of case {case.name}", reference, [name for name in REFERENCES if name in case.references])
+    known = [name for name in HELD_AGAINST if name in case.references]
+    checks.one_of(f"reference of case {case.name}", reference, known)
     if max_error is not None:
         checks.in_range("max-error", max_error, 0.0, 10.0)
 

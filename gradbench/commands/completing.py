@@ -25,9 +25,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
     from gradbench.bench.inventory import entries
 
     if kind == "figures":
-        from gradbench.report.static.catalogue import KINDS
+        from gradbench.report.static.catalogue import FIGURES
 
-        return [(figure.name, figure.summary) for figure in KINDS.values()]
+        return [(figure.name, figure.summary) for figure in FIGURES.values()]
     if kind == "checks":
         from gradbench.testing.catalogue import CHECKS
 

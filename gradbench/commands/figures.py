@@ -1,16 +1,16 @@
 """The verb `figures`: which rows, which figures, where to, and what it says."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gradbench import checks
-from gradbench.analysis.label import params_of, whole_params
+from gradbench.analysis.rows import Row, params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
-from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 from gradbench.commands.completing import listed
 from gradbench.commands.completing import names as names_of
@@ -18,7 +18,7 @@ from gradbench.commands.exits import Exit
 from gradbench.commands.options import Parsed, json_option, one_of, selector
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.spec import REFERENCES, TARGETS
-from gradbench.report.static.catalogue import KINDS
+from gradbench.report.static.catalogue import FIGURES
 from gradbench.selector import expand, render
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _formats(text: str, option: str) -> list[str]:
     shell_complete=listed(*FORMATS),
     help=f"Of {', '.join(FORMATS)}.",
 )
-@one_of("--only", *KINDS, multiple=True, help="One figure; repeatable.", called="figure")
+@one_of("--only", *FIGURES, multiple=True, help="One figure; repeatable.", called="figure")
 @click.option(
     "-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names_of("cases")
 )
@@ -69,7 +69,7 @@ def figures(
     as_json: bool,
 ) -> Exit:
     """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
-    from gradbench.report.static.points import Ask
+    from gradbench.report.points import Ask
     from gradbench.report.static.write import write_figures
 
     if max_error is not None:
@@ -91,7 +91,7 @@ def figures(
     return Exit.OK if any(done.files for done in found) else Exit.NOTHING
 
 
-def _chosen(rows: list[Row], column: str, selectors: tuple[str, ...]) -> list[Row]:
+def _chosen(rows: Sequence[Row], column: str, selectors: tuple[str, ...]) -> Sequence[Row]:
     """The rows whose case or sampler has one of the names and, where a selector gives them, its options; or all.
 
     `ValueError` for a name that no row has, and for options that none of that name has.
@@ -111,7 +111,7 @@ def _chosen(rows: list[Row], column: str, selectors: tuple[str, ...]) -> list[Ro
     return [rows[place] for place in sorted(chosen)] if selectors else rows
 
 
-def _of(rows: list[Row], selectors: tuple[str, ...]) -> list[Row]:
+def _of(rows: Sequence[Row], selectors: tuple[str, ...]) -> Sequence[Row]:
     """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
     chosen: set[int] = set()
     for name, given in (choice for text in selectors for choice in expand(text)):

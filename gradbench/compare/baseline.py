@@ -1,6 +1,6 @@
 """Baselines: what a run found that every machine must find again, in a file that is committed.
 
-One JSON line a cell with its identity, status, gradients, counts and bytes, and nothing of times and of the machine;
+One JSON line per cell with its identity, status, gradients, counts and bytes, and nothing of times and of the machine;
 numbers to nine digits and lines in order, so that a difference of two baselines is one of results.
 """
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradbench.analysis.rows import Row
 from gradbench.bench.columns import IDENTITY, TABLE, Type
-from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 
 _BASELINE = [column for column in TABLE if column.baseline]  # below counts come first
 MEASURES = tuple(
     column.name for column in sorted(_BASELINE, key=lambda column: column.type is Type.REAL)
 )  # counts first
-COLUMNS = (*IDENTITY, "schema", "cell_id", "replicate", "status", "reason", "torch", *MEASURES)
+KEPT = (*IDENTITY, "schema", "cell_id", "replicate", "status", "reason", "torch", *MEASURES)
 
 
 def write_baseline(rows: Sequence[Row], path: Path) -> int:
@@ -27,7 +27,7 @@ def write_baseline(rows: Sequence[Row], path: Path) -> int:
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row["replicate"]):
         first.setdefault(row["cell_id"], row)
-    kept = [{name: _rounded(row[name]) for name in COLUMNS if row.get(name) is not None} for row in first.values()]
+    kept = [{name: _rounded(row[name]) for name in KEPT if row.get(name) is not None} for row in first.values()]
     lines = sorted(json.dumps({**row, "replicate": 0}, separators=(",", ":")) for row in kept)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 from gradbench import checks
-from gradbench.analysis.numbers import text
+from gradbench.analysis.rows import Row, text
 from gradbench.compare.costs import compare_memory, compare_nfe, compare_time
 from gradbench.compare.finding import METRICS, Comparison, Finding
 from gradbench.compare.gradients import compare_gradients
-from gradbench.compare.pairs import Pair, Row, pair
+from gradbench.compare.pairs import Pair, pair
 
 FACTOR = 1.10
 ORIGIN = ("gradbench", "torch", "git_commit", "machine_class")
@@ -61,7 +62,7 @@ def compare_status(pairs: Iterable[Pair], found: Comparison) -> None:
         found.findings.append(Finding("status", "status", mark, cell.cell, base, new, note=note))
 
 
-def origin(rows: Sequence[Row]) -> Row:
+def origin(rows: Sequence[Row]) -> dict[str, Any]:
     """How many cells and rows there are, and the code, torch and machines that they come from."""
     said = {name: [v for v in dict.fromkeys(text(row.get(name)) for row in rows) if v] for name in ORIGIN}
     replicates = Counter(row["cell_id"] for row in rows)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from gradbench.analysis import statistics
-from gradbench.analysis.numbers import is_finite, median, number
-from gradbench.analysis.units import MIB
+from gradbench.analysis.rows import Row, is_finite, median, number
+from gradbench.analysis.words import MIB
 from gradbench.compare.finding import Comparison, Finding, changed
-from gradbench.compare.pairs import Pair, Row
+from gradbench.compare.pairs import Pair
 
 LEAST_REPLICATES = 5
 PLACE = ("machine_class", "gpu", "threads")

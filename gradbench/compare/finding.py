@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-Row = dict[str, Any]
+from gradbench.analysis.rows import Row
 
 METRICS = ("status", "gradient", "nfe", "memory", "time")
 MARKS = {
@@ -57,8 +57,8 @@ class Comparison:
     each metric was compared in. detectable: by cell_id the smallest slowdown that would have been found.
     """
 
-    base: Row
-    new: Row
+    base: dict[str, Any]
+    new: dict[str, Any]
     factor: float
     interleaved: bool = False
     findings: list[Finding] = field(default_factory=list)

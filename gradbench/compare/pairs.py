@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from gradbench.analysis.cells import SEVERITY
-from gradbench.analysis.numbers import median, text
-
-Row = dict[str, Any]
+from gradbench.analysis.cells import worst
+from gradbench.analysis.rows import Row, median, text
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,6 @@ class Pair:
     def value(self, column: str) -> tuple[str, str]:
         """A column that is the same for all rows of a side, as text."""
         return text(self.base[0].get(column)), text(self.new[0].get(column))
-
-
-def worst(rows: Sequence[Row]) -> str:
-    """The worst status among rows."""
-    return min((text(row.get("status")) for row in rows), key=SEVERITY.index)
 
 
 def pair(base: Sequence[Row], new: Sequence[Row]) -> tuple[list[Pair], list[Row], list[Row]]:

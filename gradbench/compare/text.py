@@ -7,13 +7,14 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradbench.analysis.label import cell_names
-from gradbench.analysis.units import seconds
+from gradbench.analysis.labels import cell_names
+from gradbench.analysis.rows import Row
+from gradbench.analysis.words import counted, seconds
 from gradbench.command import command
-from gradbench.compare.finding import MARKS, Comparison, Finding, Row
+from gradbench.compare.finding import MARKS, Comparison, Finding
 
 WIDTH = 100
-CELLS, COLUMNS = 20, 4  # as many cells, and findings a cell, are spelled out; JSON has all
+CELLS, EACH = 20, 4  # as many cells, and findings of each, are spelled out; JSON has all
 SEEN = ("!", "+", "~", "-", "*")
 
 
@@ -25,15 +26,15 @@ def to_text(found: Comparison, names: tuple[str, str]) -> str:
     shown = _by_cell(found.marked(*SEEN))
     for findings in shown[:CELLS]:
         lines += _wrap(labels[findings[0].cell["cell_id"]], "")
-        for finding in findings[:COLUMNS]:
+        for finding in findings[:EACH]:
             lines += _wrap(f"  {finding.mark} {sentence(finding)}", "      ")
-        if len(findings) > COLUMNS:
-            lines.append(f"    and {len(findings) - COLUMNS} more columns")
+        if len(findings) > EACH:
+            lines.append(f"    and {len(findings) - EACH} more columns")
     if len(shown) > CELLS:
         lines.append(f"and {len(shown) - CELLS} more cells, see --json")
     lines += [""] if shown else []
     for (metric, note), cells in found.refused().items():
-        lines += _wrap(f"x {metric} of {_cells(len(cells))}: {note}", "    ")
+        lines += _wrap(f"x {metric} of {counted(len(cells), 'cell')}: {note}", "    ")
     for side, cells in (("BASE", found.missing), ("NEW", found.added)):
         lines += _listed(side, [labels[cell["cell_id"]] for cell in cells])
     lines += _wrap(_power(found), "") + _wrap(headline(found), "")
@@ -47,7 +48,9 @@ def to_markdown(found: Comparison, names: tuple[str, str]) -> str:
     lines += [f"- compared in cells: {_compared(found)}", *(f"- {line}" for line in [_power(found)] if line)]
     bad, good = found.marked("!", "+", "~"), found.marked("-", "*")
     lines += _table(bad, labels)
-    rest = [f"- x {metric} of {_cells(len(cells))}: {note}" for (metric, note), cells in found.refused().items()]
+    rest = [
+        f"- x {metric} of {counted(len(cells), 'cell')}: {note}" for (metric, note), cells in found.refused().items()
+    ]
     for side, cells in (("BASE", found.missing), ("NEW", found.added)):
         rest += [f"- {line.strip()}" for line in _listed(side, [labels[cell["cell_id"]] for cell in cells])]
     if good or rest:
@@ -99,7 +102,7 @@ def headline(found: Comparison) -> str:
     if not any(found.compared.values()):
         return f"{found.verdict}: " + ("every common cell was refused" if found.cells else "no cell in common")
     counts = {mark: len({finding.cell["cell_id"] for finding in found.marked(mark)}) for mark in SEEN}
-    said = ", ".join(f"{_cells(count)} {MARKS[mark]}" for mark, count in counts.items() if count)
+    said = ", ".join(f"{counted(count, 'cell')} {MARKS[mark]}" for mark, count in counts.items() if count)
     return f"{found.verdict}: {said or 'no cell changed'}"
 
 
@@ -135,7 +138,7 @@ def _origins(found: Comparison, names: tuple[str, str]) -> list[str]:
         commit = [commit[:10] for commit in of["git_commit"]]
         made = {"torch": of["torch"], "gradbench": commit or of["gradbench"], "on": of["machine_class"]}
         said = [f"{word} {' and '.join(values)}" for word, values in made.items() if values]
-        lines.append(", ".join([f"{side} {name}: {_cells(of['cells'])}", f"{of['rows']} rows", *said]))
+        lines.append(", ".join([f"{side} {name}: {counted(of['cells'], 'cell')}", f"{of['rows']} rows", *said]))
     return lines
 
 
@@ -162,8 +165,8 @@ def _listed(side: str, names: Sequence[str]) -> list[str]:
     """The cells that only one side has, the first few by name."""
     if not names:
         return []
-    head = f"only in {side}: {_cells(len(names))}"
-    if len(names) > COLUMNS:
+    head = f"only in {side}: {counted(len(names), 'cell')}"
+    if len(names) > EACH:
         return [f"{head}, see --json"]
     return [head, *(line for name in names for line in _wrap(f"  {name}", "      "))]
 
@@ -175,15 +178,11 @@ def _table(findings: Sequence[Finding], labels: dict[str, str]) -> list[str]:
     lines = ["", "| cell | change |", "|---|---|"]
     cells = _by_cell(findings)
     for group in cells[:CELLS]:
-        said = [f"`{finding.mark}` {sentence(finding)}" for finding in group[:COLUMNS]]
-        said += [f"and {len(group) - COLUMNS} more columns"] if len(group) > COLUMNS else []
+        said = [f"`{finding.mark}` {sentence(finding)}" for finding in group[:EACH]]
+        said += [f"and {len(group) - EACH} more columns"] if len(group) > EACH else []
         words = (labels[group[0].cell["cell_id"]], "<br>".join(said))
         lines.append("| " + " | ".join(" ".join(word.split()).replace("|", "\\|") for word in words) + " |")
     return [*lines, *([f"\nand {len(cells) - CELLS} more cells"] if len(cells) > CELLS else [])]
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'s' if count != 1 else ''}"
 
 
 def _wrap(line: str, indent: str) -> list[str]:

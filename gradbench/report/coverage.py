@@ -1,11 +1,14 @@
-"""What ran and what did not: the coverage matrix, and failures and skips with their reasons."""
+"""What ran, where, and how it ended: facts of a run, the coverage matrix, failures and skips with their reasons."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis.cells import SEVERITY, Cell
-from gradbench.analysis.numbers import text
+from gradbench.analysis.cells import Cell, how_ended
+from gradbench.analysis.rows import SEVERITY, Row, text, weights_of
+
+Counts = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,33 @@ STATUSES = {
     "lost": Status("L", "lost"),
 }
 UNKNOWN = Status("?", "unknown status")
+FACTS = {
+    "suite": "suite",
+    "device": "device",
+    "machine_class": "machine class",
+    "cpu": "CPU",
+    "gpu": "GPU",
+    "threads": "threads",
+    "dtype": "dtype",
+    "torch": "torch",
+    "gradbench": "gradbench",
+    "git_commit": "commit",
+}
+SHOWN = 3
+
+
+def environment(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Every fact that the rows know, its distinct values joined, and the days of the run."""
+    facts = [(name, _values(rows, column)) for column, name in FACTS.items()]
+    days = sorted({text(row.get("started_at"))[:10] for row in rows} - {""})
+    if days:
+        facts.append(("date", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
+    return [(name, value) for name, value in facts if value]
+
+
+def random_weights(rows: Sequence[Row]) -> list[str]:
+    """The cases whose networks were not trained: their costs are real, their errors say nothing about images."""
+    return list(dict.fromkeys(text(row.get("case")) for row in rows if "random" in weights_of(row).lower()))
 
 
 def status_of(name: str) -> Status:
@@ -34,26 +64,25 @@ def status_of(name: str) -> Status:
     return STATUSES.get(name, UNKNOWN)
 
 
-def counts(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+def counts(rows: Iterable[Row]) -> Counts:
     """How many rows ended in which status, the good ones first."""
-    found = Counter(text(row.get("status")) or "lost" for row in rows)
-    return sorted(found.items(), key=lambda item: _order(item[0]))
+    return sorted(Counter(map(how_ended, rows)).items(), key=lambda item: _order(item[0]))
 
 
-def matrix(cells: list[Cell], estimators: list[str], cases: list[str]) -> list[tuple[str, list[list[tuple[str, int]]]]]:
-    """For each estimator, for each case: the counts of its rows by status; empty where nothing was asked."""
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def boxes(cells: Iterable[Cell], name: Callable[[Cell], str]) -> dict[tuple[str, str], Counts]:
+    """The counts of each (estimator, case), estimators by what `name` calls them; what was not asked for has none."""
+    rows: dict[tuple[str, str], list[Row]] = {}
     for cell in cells:
-        rows.setdefault((cell.estimator, cell.case), []).extend(cell.rows)
-    return [(estimator, [counts(rows.get((estimator, case), [])) for case in cases]) for estimator in estimators]
+        rows.setdefault((name(cell), cell.case), []).extend(cell.rows)
+    return {place: counts(own) for place, own in rows.items()}
 
 
-def failures(cells: list[Cell]) -> list[dict[str, Any]]:
-    """What did not end well, one line a (status, estimator, case, reason), the gravest first and skips last."""
+def failures(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    """What did not end well, one line per (status, estimator, case, reason), the gravest first and skips last."""
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for cell in cells:
         for row in cell.rows:
-            status = text(row.get("status")) or "lost"
+            status = how_ended(row)
             if status == "ok":
                 continue
             phase, reason = text(row.get("phase")), text(row.get("reason")).strip() or "no reason was recorded"
@@ -66,6 +95,22 @@ def failures(cells: list[Cell]) -> list[dict[str, Any]]:
         dict(zip(("status", "estimator", "case", "reason"), key, strict=True)) | line | {"where": _where(line["where"])}
         for key, line in ordered
     ]
+
+
+def _values(rows: Sequence[Row], column: str) -> str:
+    found = Counter(_value(row, column) for row in rows)
+    found.pop("", None)
+    shown = list(found)[:SHOWN]
+    more = len(found) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _value(row: Row, column: str) -> str:
+    given = row.get(column)
+    value = text(int(given) if isinstance(given, float) and given.is_integer() else given)
+    if column == "git_commit" and value:
+        return value[:12] + (" (with local changes)" if row.get("git_dirty") is True else "")
+    return value
 
 
 def _where(samplers: dict[str, set[int | None]]) -> str:

@@ -3,20 +3,21 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradbench.analysis import units
+from gradbench.analysis import words
+from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Cell, cells
-from gradbench.analysis.label import params_of
-from gradbench.analysis.numbers import text
-from gradbench.analysis.standings import settings, verdicts
-from gradbench.analysis.summary import answer, outcome
-from gradbench.analysis.table import COLUMNS
-from gradbench.analysis.winners import precision, winners
-from gradbench.report import coverage, figures, ranking, style
-from gradbench.report.environment import environment, random_weights
-from gradbench.report.payload import columns, packed
+from gradbench.analysis.rankings import ranking, winners
+from gradbench.analysis.rows import Row
+from gradbench.analysis.standings import Contest, contests, settings
+from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.report import coverage
+from gradbench.report.payload import packed, page_data
+from gradbench.report.points import looks
+from gradbench.report.style import MARKERS
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("data", "words", "figures", "draw", "tables", "page")
@@ -25,10 +26,10 @@ LONGEST = 400
 """Lines of a table that stands in the page as it is; the table of all cells has the others."""
 
 
-def write_report(rows: list[dict[str, Any]], path: Path, *, command: str = "") -> Path:
+def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     """Write the report of `rows` to `path` and return it.
 
-    rows: dicts with the columns of a run, any of them missing or None. command: the command line that made them.
+    rows: mappings with the columns of a run, any of them missing or None. command: the command line that made them.
     The page asks no network: scripts, styles and data are inside it, and its content security policy forbids the rest.
     """
     import jinja2
@@ -36,8 +37,8 @@ def write_report(rows: list[dict[str, Any]], path: Path, *, command: str = "") -
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {name: getattr(units, name) for name in ("seconds", "mebibytes", "share", "times")}
-    environment.filters |= {"prose": _prose, "label": _label}
+    environment.filters.update({name: getattr(words, name) for name in ("seconds", "mebibytes", "share", "times")})
+    environment.filters.update({"prose": _prose, "label": _label})
     page = environment.get_template("report.html.j2").render(context(rows, command))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,69 +46,54 @@ def write_report(rows: list[dict[str, Any]], path: Path, *, command: str = "") -
     return path
 
 
-def context(rows: list[dict[str, Any]], command: str = "") -> dict[str, Any]:
+def context(rows: Sequence[Row], command: str = "") -> dict[str, Any]:
     """Everything that the template names."""
     found = cells(rows)
-    judged = verdicts(settings(found))
-    said = answer(found, judged)
-    styles = _styles(found)
+    held = contests(settings(found))
+    said = answer(found, held)
+    styles = looks(found)
     cases = sorted({cell.case for cell in found})
-    points = figures.points(found)
+    boxes = coverage.boxes(found, lambda cell: cell.estimator)
     parts = "\n".join((TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     library = (TEMPLATES / "plotly-basic.min.js").read_text(encoding="utf-8")
     scripts = [f'"use strict";\n(() => {{\n{parts}\n}})();\n', library]
-    data = {
-        "points": columns([_sent(point) for point in points]),
-        "panels": figures.panels(points),
-        "filters": figures.FILTERS,
-        "columns": (*COLUMNS, "targets", "dtype", "device", "machine_class", "n", "n_ok"),
-        "styles": {name: vars(chosen) for name, chosen in styles.items()},
-        "cases": cases,
-    }
     return {
         "rows": rows,
         "command": command,
         "answer": said,
         "outcome": outcome(rows),
-        "named": _named(found, judged, said.reference),
-        "rankings": {k: ranking.ranking(judged, k) for k in _told(judged, said.reference)},
-        "targets_of": lambda reference: ranking.targets(judged, reference),
-        "environment": environment(rows),
-        "random_weights": random_weights(rows),
+        "named": _named(found, held, said.reference),
+        "rankings": {k: ranking(held, k) for k in _told(held, said.reference)},
+        "targets_of": lambda reference: [contest.target for contest in held if contest.reference == reference],
+        "environment": coverage.environment(rows),
+        "random_weights": coverage.random_weights(rows),
         "counts": coverage.counts(rows),
         "status_of": coverage.status_of,
         "statuses": coverage.STATUSES,
         "cases": cases,
-        "matrix": coverage.matrix(found, list(styles), cases),
+        "matrix": [(name, [boxes.get((name, case), []) for case in cases]) for name in styles],
         "failures": coverage.failures(found),
         "winners": winners(found),
         "longest": LONGEST,
-        "precision": precision,
         "styles": styles,
-        "markers": style.MARKERS,
+        "markers": MARKERS,
         "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         "scripts": scripts,
         "hashes": [_digest(script) for script in scripts],
-        "data": packed(data),
+        "data": packed(page_data(found)),
     }
 
 
-def _sent(point: figures.Point) -> figures.Point:
-    """A point without what the page can tell from the rest: a shown error is the error itself, or its floor."""
-    errors = {key: {k: v for k, v in error.items() if k != "shown"} for key, error in point["errors"].items()}
-    return point | {"errors": errors}
+def _told(held: Sequence[Contest], first: str | None) -> list[str]:
+    """The references that have contests, that of the answer first."""
+    return sorted({contest.reference for contest in held}, key=lambda reference: (reference != first, reference))
 
 
-def _told(judged: list, first: str | None) -> list[str]:
-    """The references that have verdicts, that of the answer first."""
-    return sorted({v.reference for v in judged}, key=lambda reference: (reference != first, reference))
-
-
-def _named(found: list[Cell], judged: list, reference: str | None) -> list[tuple[str, str]]:
-    """The estimators that the answer recommends, and what the catalogue says they do."""
-    labels = dict.fromkeys(s.estimator for v in judged if v.reference == reference for s in v.accurate)
-    names = {cell.estimator: text(cell.rows[0].get("estimator")) for cell in found}
-    return [(label, meaning) for label in labels if (meaning := ranking.meaning(names[label]))]
+def _named(found: Sequence[Cell], held: Sequence[Contest], reference: str | None) -> list[tuple[str, str]]:
+    """The estimators that the answer recommends, and what the catalogue says they do, where it knows them."""
+    labels = dict.fromkeys(s.estimator for c in held if c.reference == reference for s in c.accurate)
+    names = {cell.estimator: cell.name for cell in found}
+    return [(label, ESTIMATORS[names[label]].summary) for label in labels if names[label] in ESTIMATORS]
 
 
 def _prose(sentence: str) -> Any:
@@ -122,14 +108,6 @@ def _label(name: str) -> Any:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([\[,])", r"\1<wbr>", str(escape(name))))
-
-
-def _styles(found: list[Cell]) -> dict[str, style.Style]:
-    """The style of every label, in the order of a legend."""
-    first = {cell.estimator: cell.rows[0] for cell in found}
-    names = {label: text(row.get("estimator")) for label, row in first.items()}
-    order = sorted(names, key=lambda label: (style.rank(names[label]), label))
-    return {label: style.style_for(names[label], params_of(first[label], "estimator")) for label in order}
 
 
 def _digest(script: str) -> str:

@@ -4,19 +4,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from gradbench.analysis.cells import cells
-from gradbench.analysis.label import broken
-from gradbench.analysis.numbers import is_finite
-from gradbench.analysis.standings import settings, verdicts
-from gradbench.analysis.summary import answer, outcome
-from gradbench.analysis.table import table
-from gradbench.analysis.winners import TIE
+from gradbench.analysis.answer import answer, outcome
+from gradbench.analysis.cells import cells, table
+from gradbench.analysis.labels import broken
+from gradbench.analysis.rankings import TIE
+from gradbench.analysis.rows import Row, is_finite
+from gradbench.analysis.standings import contests, settings
+from gradbench.problems.spec import TARGETS
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
 MOST = 120  # lines of tables that are shown
-TARGETS = ("x_T", "condition", "parameters")
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
-KINDS = (("flow", ""), ("sampler", "s"), ("expected", "e"))
+MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
     "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a stochastic "
     "chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; of "
@@ -27,8 +26,8 @@ NOTES = (
 Line = dict[str, Any]
 
 
-def show_table(rows: Sequence[dict[str, Any]]) -> None:
-    """A block a (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
+def show_table(rows: Sequence[Row]) -> None:
+    """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
 
     Where these would be more than `MOST` lines, the answer alone.
     """
@@ -40,7 +39,7 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     console.width = min(WIDTH, console.width) if sys.stdout.isatty() else WIDTH
     name = max(console.width - NUMBERS, 16)
     blocks: dict[tuple[str, ...], list[Line]] = {}
-    for line in table(list(rows)):
+    for line in table(rows):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
     if sum(map(len, blocks.values())) > MOST:
         _say_answer(rows, len(blocks), console)
@@ -64,11 +63,11 @@ def show_table(rows: Sequence[dict[str, Any]]) -> None:
     console.print(NOTES)
 
 
-def _say_answer(rows: Sequence[dict[str, Any]], blocks: int, console: Any) -> None:
+def _say_answer(rows: Sequence[Row], blocks: int, console: Any) -> None:
     """The answer of many rows in three sentences, in place of a table that nobody would read."""
-    found = cells(list(rows))
-    console.print(f"{outcome(list(rows))}\n")
-    for head, sentence in answer(found, verdicts(settings(found))).sentences:
+    found = cells(rows)
+    console.print(f"{outcome(rows)}\n")
+    for head, sentence in answer(found, contests(settings(found))).sentences:
         console.print(f"{head}: {sentence}\n")
     console.print(
         f"The tables of {blocks} problems are in the report; fewer rows, as of `-c gaussian`, show theirs here."
@@ -84,7 +83,7 @@ def best(block: Sequence[Line]) -> set[tuple[int, str]]:
     races = [(column, {i: block[i][column] for i in measured}) for column in ("time_s", "peak_bytes")]
     for target in TARGETS:
         errors = {i: error for i in measured if (error := _error(block[i], target))}
-        races += [(target, {i: value for i, (k, value, _) in errors.items() if k == kind}) for kind, _ in KINDS]
+        races += [(target, {i: value for i, (k, value, _) in errors.items() if k == kind}) for kind in MARKS]
     return {(i, column) for column, values in races for i in _least(values)}
 
 
@@ -97,7 +96,7 @@ def _least(values: dict[int, float | None]) -> list[int]:
 
 def _error(line: Line, target: str) -> tuple[str, float, bool] | None:
     """Reference, error raised to its floor, and whether it is at the floor, of the first reference that is known."""
-    for kind, _ in KINDS:
+    for kind in MARKS:
         value = line.get(f"{kind}_error_{target}")
         if value is not None:
             floor = line.get(f"{kind}_tol") or 0.0
@@ -128,4 +127,4 @@ def _error_text(error: tuple[str, float, bool] | None) -> str:
     if error is None:
         return ""
     kind, value, floored = error
-    return (f"<{value:.0e}" if floored else f"{value:.1e}") + dict(KINDS)[kind]
+    return (f"<{value:.0e}" if floored else f"{value:.1e}") + MARKS[kind]

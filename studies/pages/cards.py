@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.label import label
-from gradbench.analysis.numbers import number
+from gradbench.analysis.costs import overhead, predicted_bytes
+from gradbench.analysis.rows import number
 from gradbench.bench.load import load_rows
 from gradbench.commands.predict import estimator_of
-from gradbench.report.static import points
-from gradbench.report.static.predicted import bytes_of, ratio_of
+from gradbench.report.points import ordered
+from gradbench.selector import render
 from studies.pages.published import Row
 
 PATTERN = "*-gpu-*"
@@ -57,7 +57,7 @@ class Card:
     def cells(self) -> list[Cell]:
         """In the order in which they were measured."""
         places = {id(row): place for place, row in enumerate(self.rows)}
-        return sorted(points.ordered(list(self.rows)), key=lambda cell: places[id(cell.rows[0])])
+        return sorted(ordered(list(self.rows)), key=lambda cell: places[id(cell.rows[0])])
 
     @property
     def lines(self) -> list[Line]:
@@ -126,14 +126,14 @@ def cards(folders: Sequence[Path], predicted: Path) -> dict[str, Callable[..., A
 
 
 def _line(cell: Cell) -> Line:
-    row, size = cell.rows[0], bytes_of(cell)
+    row, size = cell.rows[0], predicted_bytes(cell)
     target = row["targets"][0] if row["targets"] else ""
     wall, passes = cell.median("wall_s"), cell.median("passes_s")
     return Line(
         **_named(row),
         status=cell.status,
         time=cell.median("time_s"),
-        ratio=ratio_of(cell),
+        ratio=overhead(cell),
         peak=cell.median("peak_bytes"),
         predicted=size.predicted if size else cell.median("predicted_peak_bytes"),
         baseline=cell.median("baseline_bytes"),
@@ -153,7 +153,7 @@ def _named(row: Row) -> dict[str, str]:
     usual = {"objective": ("target-latent", "class", "quadratic+sine"), "batch": (1,), "guidance": (7.5, 1.0)}
     said = {k: v for k, v in params.items() if v not in (*usual.get(k, ()), False)}
     return {
-        "what": f"{label(row['case'], said)}, {row['sampler']}, {row['steps']} steps",
+        "what": f"{render(row['case'], said)}, {row['sampler']}, {row['steps']} steps",
         "estimator": estimator_of(row),
         "target": ", ".join(row["targets"]),
         "dtype": row["dtype"],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gradbench.analysis.cells import cells
-from gradbench.analysis.variance import Split, split
+from gradbench.analysis.noise import Split, split
 from studies.pages.formats import spread as spread_text
 from studies.pages.published import Published, Row
 

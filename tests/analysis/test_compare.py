@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from gradbench.compare.compare import compare
-from tests.analysis.measured import PLACE, baseline, timed, with_value
+from tests.runs import PLACE, baseline, timed, with_value
 
 DDIM = baseline("gaussian", "ddim", steps=20)
 DRAWN = baseline("gaussian", "ddim", "reinforce")

@@ -21,6 +21,7 @@ from gradbench.analysis.evidence import (
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.folders import case_specs
 from gradbench.samplers.spec import sampler_spec
+from tests.rows import row
 
 DDIM = dict(sampler_spec("ddim", "leading").params)
 DEIS = ("adjoint-deis", dict(ESTIMATORS["adjoint-deis"].defaults))
@@ -48,26 +49,12 @@ def task(case="digits", given=None, **changes):
     return Task(**{**made, **changes})
 
 
-def row(case="digits", given=None, **changes):
-    made = {
-        "case": case,
-        "case_params": params(case, **(given or {})),
-        "sampler": "ddim",
-        "sampler_params": DDIM,
-        "estimator": "adjoint-deis",
-        "estimator_params": DEIS[1],
-        "steps": 50,
-        "targets": ["parameters"],
-        "seed": 0,
-        "status": "ok",
-        "dtype": "float32",
-        "device": "cpu",
-        "machine_id": "here",
-        "sampler_error_parameters": 0.3,
-        "flow_error_parameters": 0.4,
-        "time_s": 2.0,
-    }
-    return {**made, **changes}
+def seen(case="digits", given=None, estimator="adjoint-deis", **changes):
+    """A row of the adjoint on a case with its own parameters, but for those given."""
+    made = {"case": case, "case_params": params(case, **(given or {})), "sampler_params": DDIM, "options": DEIS[1]}
+    made |= {"targets": ["parameters"], "dtype": "float32", "machine_id": "here", "time_s": 2.0}
+    made |= {"sampler_error_parameters": 0.3, "flow_error_parameters": 0.4}
+    return row(estimator, 50, **{**made, **changes})
 
 
 def other(value):
@@ -83,7 +70,7 @@ def other(value):
 def changed(draw):
     """A case, a row of its default problem, and the name of the one parameter in which it was changed."""
     case = draw(st.sampled_from(CASES))
-    problem = row(case, weights="random weights, seed 0")
+    problem = seen(case, weights="random weights, seed 0")
     whole = {"steps": 49, "dtype": "float16", "targets": ["x_T", "parameters"], "device": "cuda", "sampler": "rk4"}
     name = draw(st.sampled_from([*case_specs()[case].params, *whole, "case", "sampler_params", "estimator_params"]))
     if name == "case":
@@ -136,23 +123,23 @@ def test_an_exact_estimators_row_of_another_problem_is_no_measurement_against_th
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_row_of_the_very_problem_is_a_measurement(case):
-    assert not differences(task(case), row(case))
-    assert error_of(task(case), DEIS, [row(case)], exact=False) == Evidence(0.3, HERE, amount="one seed")
+    assert not differences(task(case), seen(case))
+    assert error_of(task(case), DEIS, [seen(case)], exact=False) == Evidence(0.3, HERE, amount="one seed")
 
 
 def test_a_row_of_another_machine_is_measured_elsewhere():
-    found = error_of(task(), DEIS, [row(machine_id="there")], exact=False)
+    found = error_of(task(), DEIS, [seen(machine_id="there")], exact=False)
     assert (found.value, found.how) == (0.3, ELSEWHERE)
 
 
 def test_a_clone_of_this_machine_on_another_processor_is_elsewhere():
-    rows = [row(cpu="another")]
+    rows = [seen(cpu="another")]
     assert error_of(task(machine="here, this"), DEIS, rows, exact=False).how == ELSEWHERE
     assert error_of(task(machine="here, another"), DEIS, rows, exact=False).how == HERE
 
 
 def test_every_parameter_that_differs_is_named_with_both_values():
-    rows = [row(given={"guidance": 1.0, "batch": 4}, weights=None)]
+    rows = [seen(given={"guidance": 1.0, "batch": 4}, weights=None)]
     found = error_of(task("sd15", {"guidance": 7.5, "batch": 1}, targets=("parameters",)), DEIS, rows, exact=False)
     assert str(found).startswith(
         "extrapolated from digits, guidance 1 (asked 7.5), batch 4 (asked 1), objective class (asked target-latent)"
@@ -160,67 +147,67 @@ def test_every_parameter_that_differs_is_named_with_both_values():
 
 
 def test_rows_of_fewer_differences_come_before_others():
-    rows = [row(given={"guidance": 2.0}, sampler_error_parameters=0.9, steps=20), row(steps=20)]
+    rows = [seen(given={"guidance": 2.0}, sampler_error_parameters=0.9, steps=20), seen(steps=20)]
     assert error_of(task(), DEIS, rows, exact=False).value == 0.3
 
 
 def test_rows_of_the_case_come_before_another_network_however_much_they_differ():
-    rows = [row(), row("sd15", {"batch": 2, "guidance": 1.0}, steps=10, sampler_error_parameters=0.7)]
+    rows = [seen(), seen("sd15", {"batch": 2, "guidance": 1.0}, steps=10, sampler_error_parameters=0.7)]
     rows[0]["case_params"] = {}
     assert error_of(task("sd15", steps=20), DEIS, rows, exact=False).value == 0.7
 
 
 def test_a_trained_network_comes_before_a_random_one():
-    rows = [row("sd-tiny", weights="random weights, seed 0", sampler_error_parameters=0.9), row()]
+    rows = [seen("sd-tiny", weights="random weights, seed 0", sampler_error_parameters=0.9), seen()]
     assert error_of(task("sd15"), DEIS, rows, exact=False).value == 0.3
 
 
 def test_another_law_stands_in_for_no_network():
-    assert error_of(task(), DEIS, [row("gaussian")], exact=False) is None
-    assert "of gaussian, no stand-in for digits" in why_none(task(), DEIS, [row("gaussian")])
+    assert error_of(task(), DEIS, [seen("gaussian")], exact=False) is None
+    assert "of gaussian, no stand-in for digits" in why_none(task(), DEIS, [seen("gaussian")])
 
 
 def test_several_seeds_are_their_median_and_their_range():
-    rows = [row(seed=seed, sampler_error_parameters=e) for seed, e in enumerate([0.2, 0.9, 0.3])]
+    rows = [seen(seed=seed, sampler_error_parameters=e) for seed, e in enumerate([0.2, 0.9, 0.3])]
     found = error_of(task(), DEIS, rows, exact=False)
     assert found == Evidence(0.3, HERE, amount="median of 3 seeds", spread=(0.2, 0.9))
     assert str(found) == "measured here, median of 3 seeds, 0.2 to 0.9"
 
 
 def test_replicates_of_a_seed_count_once():
-    rows = [row(sampler_error_parameters=0.2), row(), row(), row(seed=1, sampler_error_parameters=0.5)]
+    rows = [seen(sampler_error_parameters=0.2), seen(), seen(), seen(seed=1, sampler_error_parameters=0.5)]
     assert error_of(task(), DEIS, rows, exact=False).value == pytest.approx(0.4)
 
 
 def test_rows_of_this_machine_come_before_others():
-    rows = [row(sampler_error_parameters=0.5, machine_id="there"), row()]
+    rows = [seen(sampler_error_parameters=0.5, machine_id="there"), seen()]
     assert error_of(task(), DEIS, rows, exact=False).value == 0.3
 
 
 def test_of_other_steps_the_next_fewer_and_more_count_and_the_larger_error_is_taken():
     errors = {5: 3.0, 20: 0.6, 40: 0.4, 80: 0.5, 160: 0.9}
-    rows = [row(steps=n, sampler_error_parameters=e) for n, e in errors.items()]
+    rows = [seen(steps=n, sampler_error_parameters=e) for n, e in errors.items()]
     found = error_of(task(), DEIS, rows, exact=False)
     assert (found.value, found.spread) == (0.5, (0.4, 0.5)) and "steps 40, 80 (asked 50)" in str(found)
 
 
 def test_the_error_of_several_targets_is_the_largest():
-    both = row(targets=["x_T", "parameters"], sampler_error_x_T=0.7)
+    both = seen(targets=["x_T", "parameters"], sampler_error_x_T=0.7)
     assert error_of(task(targets=("x_T", "parameters")), DEIS, [both], exact=False).value == 0.7
 
 
 def test_a_target_without_an_error_leaves_none():
-    both = row(targets=["x_T", "parameters"])
+    both = seen(targets=["x_T", "parameters"])
     assert error_of(task(targets=("x_T", "parameters")), DEIS, [both], exact=False) is None
 
 
 def test_a_target_that_no_row_has_a_gradient_of_is_not_reached():
-    lost = row(targets=["x_T", "parameters"], grad_norm_parameters=1.0)
+    lost = seen(targets=["x_T", "parameters"], grad_norm_parameters=1.0)
     assert unreached(task(targets=("x_T", "parameters")), DEIS, [lost]) == ["x_T"]
 
 
 def test_the_methods_own_error_is_taken_where_precision_is_told_apart():
-    assert error_of(task(), DEIS, [row(method_error_parameters=0.2)], exact=False).value == 0.2
+    assert error_of(task(), DEIS, [seen(method_error_parameters=0.2)], exact=False).value == 0.2
 
 
 @pytest.mark.parametrize("name", EXACT_ONES)
@@ -235,21 +222,21 @@ def test_an_exact_estimator_needs_rows_against_the_flow():
 @pytest.mark.parametrize("asked", EXACT_ONES)
 @pytest.mark.parametrize("measured", EXACT_ONES)
 def test_equal_gradients_have_one_error_whoever_was_measured(asked, measured):
-    rows = [row(estimator=measured, estimator_params=dict(ESTIMATORS[measured].defaults))]
+    rows = [seen(estimator=measured, options=dict(ESTIMATORS[measured].defaults))]
     found = error_of(task(reference="flow"), (asked, dict(ESTIMATORS[asked].defaults)), rows, exact=True)
     assert (found.value, found.how) == (0.4, HERE)
 
 
 def test_of_equal_gradients_the_one_that_was_rounded_least_counts():
     rows = [
-        row(estimator=name, estimator_params={}, flow_error_parameters=e)
+        seen(estimator=name, options={}, flow_error_parameters=e)
         for name, e in (("backprop", 0.4), ("reversible", 0.6))
     ]
     assert error_of(task(reference="flow"), CHECKPOINT, rows, exact=True).value == 0.4
 
 
 def test_rounding_is_the_distance_of_an_exact_estimator_in_this_precision():
-    rows = [row(estimator="checkpoint", estimator_params={}, sampler_error_parameters=2e-6)]
+    rows = [seen(estimator="checkpoint", options={}, sampler_error_parameters=2e-6)]
     assert rounding_of(task(), CHECKPOINT, rows).value == 2e-6
     assert rounding_of(task(dtype="float16"), CHECKPOINT, rows) is None
 
@@ -258,32 +245,32 @@ def test_rounding_is_the_distance_of_an_exact_estimator_in_this_precision():
     ("changes", "why"),
     [
         ({"status": "oom"}, "its 1 row ended in oom"),
-        ({"estimator_params": {**DEIS[1], "order": 2}}, "no rows of it with these options"),
+        ({"options": {**DEIS[1], "order": 2}}, "no rows of it with these options"),
         ({"sampler_params": {**DDIM, "eta": 1.0}}, "behind other samplers, ddim[eta=1.0,grid=leading]"),
         ({"sampler_params": {**DDIM, "grid": "uniform-t"}}, "behind other samplers, ddim[eta=0.0,grid=uniform-t]"),
         ({"sampler_error_parameters": None}, "not compared with the sampler's gradient"),
     ],
 )
 def test_rows_of_something_else_are_no_evidence(changes, why):
-    assert error_of(task(), DEIS, [row(**changes)], exact=False) is None
-    assert why in why_none(task(), DEIS, [row(**changes)])
+    assert error_of(task(), DEIS, [seen(**changes)], exact=False) is None
+    assert why in why_none(task(), DEIS, [seen(**changes)])
 
 
 def test_an_option_that_an_old_row_lacks_is_the_default():
-    old = row(estimator_params={"order": 1}, case_params={"guidance": 1.0})
+    old = seen(options={"order": 1}, case_params={"guidance": 1.0})
     assert error_of(task(), DEIS, [old], exact=False).how == HERE
 
 
 def test_seconds_are_in_proportion_to_steps():
-    found = seconds_of(task(), DEIS, [row(steps=25)])
+    found = seconds_of(task(), DEIS, [seen(steps=25)])
     assert (found.value, found.how) == (4.0, EXTRAPOLATED)
 
 
 def test_seconds_are_of_one_machine():
-    rows = [row(time_s=t, machine_id=m) for t, m in ((1.0, "a"), (9.0, "b"), (11.0, "b"))]
+    rows = [seen(time_s=t, machine_id=m) for t, m in ((1.0, "a"), (9.0, "b"), (11.0, "b"))]
     assert seconds_of(task(), DEIS, rows).value == 10.0
     assert seconds_of(task(machine="a"), DEIS, rows) == Evidence(1.0, HERE, "on another machine", "1 row")
 
 
 def test_seconds_of_another_precision_are_none():
-    assert seconds_of(task(dtype="float16"), DEIS, [row()]) is None
+    assert seconds_of(task(dtype="float16"), DEIS, [seen()]) is None

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gradbench.analysis.convergence import fit_order, fit_power
+from gradbench.analysis.errors import fit_order, fit_power
 
 STEPS = [5, 10, 20, 40]
 

@@ -1,8 +1,9 @@
 """Which rows may stand in one figure."""
 
 from gradbench.analysis.panel import panels
+from tests.rows import row
 
-ROW = {"case": "gaussian", "case_params": {"dim": 6}, "sampler": "ddim", "dtype": "float64", "targets": ["x_T"]}
+ROW = row(case_params={"dim": 6}, machine_class=None, device=None)
 
 
 def titles(rows, pooled=()):

@@ -3,7 +3,7 @@
 import math
 import random
 
-from gradbench.analysis.pareto import pareto_front
+from gradbench.analysis.profile import pareto_front
 
 
 def test_the_front_of_random_points_is_what_nothing_dominates():

@@ -1,17 +1,15 @@
 """The answer names the right estimator, tells its price, and declines where rows do not decide."""
 
-from rows import MIB, row
-
+from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import cells
-from gradbench.analysis.standings import settings, verdicts
-from gradbench.analysis.summary import answer, outcome
-
-TARGETS = ("x_T", "condition", "parameters")
+from gradbench.analysis.standings import contests, settings
+from gradbench.problems.spec import TARGETS
+from tests.rows import MIB, failed, row
 
 
 def answered(rows):
     found = cells(rows)
-    return answer(found, verdicts(settings(found)))
+    return answer(found, contests(settings(found)))
 
 
 def said(rows):
@@ -21,7 +19,7 @@ def said(rows):
 def exact(steps=(10, 20)):
     """Backprop and checkpoint exact, an adjoint off by 30 %; backprop fast and large, checkpoint slow and small."""
     return [
-        row(name, sampler=error, steps=n, time_s=time_s * n, peak=peak)
+        row(name, own=error, steps=n, time_s=time_s * n, peak_bytes=peak)
         for n in steps
         for name, error, time_s, peak in (
             ("backprop", 0.0, 0.01, n * 8 * MIB),
@@ -53,13 +51,13 @@ def test_the_fastest_of_the_accurate_is_told_with_the_time_of_the_leanest():
 
 
 def test_one_that_is_leanest_and_fastest_is_told_as_both():
-    rows = [row("a", sampler=0.0, time_s=1.0, peak=MIB), row("b", sampler=0.0, time_s=3.0, peak=2 * MIB)]
+    rows = [row("a", own=0.0, time_s=1.0, peak_bytes=MIB), row("b", own=0.0, time_s=3.0, peak_bytes=2 * MIB)]
     assert said(rows)["Memory"].startswith("Use `a` where memory is short: `b` needs 2 times its memory")
     assert said(rows)["Time"].startswith("`a` is also the fastest of these: `b` takes 3 times as long")
 
 
 def test_the_price_of_accuracy_is_told_beside_the_cheapest():
-    rows = [row("a", sampler=0.0, peak=4 * MIB), row("b", sampler=0.3)]
+    rows = [row("a", own=0.0, peak_bytes=4 * MIB), row("b", own=0.3)]
     assert said(rows)["Memory"] == (
         "`b`, less accurate, is the leanest: `a` needs 4 times its memory, "
         "4 MiB instead of 1 MiB on `gaussian` at 10 steps."
@@ -85,7 +83,7 @@ def test_targets_with_the_same_winner_are_told_together():
 def test_costs_of_different_winners_are_told_by_target():
     errors = {"a": (0.0, 0.0, 0.3), "b": (0.3, 0.3, 0.0)}
     rows = [
-        row(n, peak=peak * MIB, **{f"sampler_error_{t}": e for t, e in zip(TARGETS, errors[n], strict=True)})
+        row(n, peak_bytes=peak * MIB, **{f"sampler_error_{t}": e for t, e in zip(TARGETS, errors[n], strict=True)})
         for n, peak in (("a", 1), ("b", 3))
     ]
     memory = said(rows)["Memory"]
@@ -122,18 +120,18 @@ def test_estimators_as_far_off_as_zero_are_not_recommended():
 
 
 def test_the_gradient_of_what_was_run_is_answered_first_and_the_flow_in_a_note():
-    found = answered([row("a", flow=0.1, sampler=0.0), row("b", flow=0.3, sampler=0.2)])
+    found = answered([row("a", flow=0.1, own=0.0), row("b", flow=0.3, own=0.2)])
     assert found.reference == "sampler"
     assert found.notes[0].startswith("`a` comes closest to the gradient of the exact flow for x_T, off by 10 %")
 
 
 def test_a_reference_whose_rows_decide_comes_before_one_whose_rows_do_not():
-    rows = [row("a", flow=0.1, sampler=0.97), row("b", flow=0.3, sampler=0.99)]
+    rows = [row("a", flow=0.1, own=0.97), row("b", flow=0.3, own=0.99)]
     assert answered(rows).reference == "flow"
 
 
 def test_an_estimator_that_ran_out_of_memory_somewhere_is_told_so():
-    rows = exact(range(1, 21)) + [row("backprop", status="oom", steps=21), row("checkpoint", sampler=0.0, steps=21)]
+    rows = exact(range(1, 21)) + [failed("backprop", 21), row("checkpoint", own=0.0, steps=21)]
     assert "in at least 95 % of 21 settings on one case (in the others it did not end)" in said(rows)["Accuracy"]
 
 
@@ -149,7 +147,7 @@ def test_estimators_that_never_met_are_not_compared():
 
 
 def test_only_failures_recommend_nobody():
-    rows = [row("a", status="oom"), row("b", status="oom")]
+    rows = [failed("a"), failed("b")]
     assert said(rows)["Accuracy"] == "Nothing was measured, so no estimator can be recommended."
 
 
@@ -158,7 +156,7 @@ def test_no_rows_have_an_answer_too():
 
 
 def test_a_backtick_in_a_name_cannot_end_its_quotation():
-    assert "`a'b`" in said([row("a`b", sampler=0.0), row("c", sampler=0.2)])["Accuracy"]
+    assert "`a'b`" in said([row("a`b", own=0.0), row("c", own=0.2)])["Accuracy"]
 
 
 def test_one_seed_is_confessed():
@@ -188,7 +186,7 @@ def test_an_estimator_that_runs_another_sampler_is_told_by_its_largest_drift():
 
 
 def test_failures_are_told_with_their_reasons():
-    rows = [row("backprop", flow=0.1), row("revolve", status="skip", reason="needs a grid")]
+    rows = [row("backprop", flow=0.1), failed("revolve", status="skip", reason="needs a grid")]
     assert outcome(rows) == "Of 2 measurements, 1 ended well; 1 was skipped (needs a grid)."
 
 

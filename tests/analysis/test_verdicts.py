@@ -7,7 +7,7 @@ import pytest
 
 from gradbench.compare.compare import compare
 from gradbench.compare.text import FORMATS, headline, to_json, to_markdown, to_text
-from tests.analysis.measured import baseline, timed, with_value
+from tests.runs import baseline, timed, with_value
 
 ROWS = baseline("gaussian", "ddim", steps=20)
 BASE = timed(ROWS, 1)

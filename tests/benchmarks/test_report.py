@@ -6,7 +6,7 @@ import pytest
 
 from gradbench.report.html import write_report
 from tests.browser import settle, watched
-from tests.report import synthetic
+from tests.runs import many
 
 pytestmark = pytest.mark.benchmark
 BOUND_S = 2.0
@@ -14,7 +14,7 @@ BOUND_S = 2.0
 
 def test_a_page_of_20000_rows_is_ready_within_two_seconds(benchmark, browser, tmp_path):
     """From the start of loading until filters, table and the figures in view can be used; the best of the rounds."""
-    path, ready, filtered = write_report(synthetic.many(), tmp_path / "report.html"), [], []
+    path, ready, filtered = write_report(many(), tmp_path / "report.html"), [], []
 
     def opened():
         page = watched(browser)

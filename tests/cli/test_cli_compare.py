@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gradbench.cli import main
-from tests.analysis.measured import BASELINE, baseline, timed, with_value
+from tests.runs import BASELINE, baseline, timed, with_value
 
 ROWS = baseline("gaussian", "ddim", steps=20)[:10]
 

@@ -11,14 +11,9 @@ from click.testing import CliRunner
 
 from gradbench.bench.store import Store
 from gradbench.cli import cli
+from tests.rows import row
 
 PUBLISHED = str(Path(__file__).parents[2] / "results/published/2026-11-21-ci-cpu/rows.parquet")
-ROW = {
-    **{"schema": 2, "replicate": 0, "status": "ok", "started_at": "2026-01-01", "machine_id": "m", "dtype": "float64"},
-    **{"case": "gaussian", "case_params": {}, "sampler": "ddim", "sampler_params": {}, "targets": ["x_T"]},
-    **{"estimator": "backprop", "estimator_params": {}, "time_s": 0.1, "peak_bytes": 100, "flow_tol": 1e-12},
-    **{"nfe_forward": 5, "nfe_backward": 0, "vjps": 5},
-}
 
 
 def invoke(*words):
@@ -29,7 +24,8 @@ def invoke(*words):
 def folder(tmp_path):
     store = Store(tmp_path / "run")
     for place, n in enumerate((5, 10)):
-        store.append(ROW | {"cell_id": str(place), "steps": n, "flow_error_x_T": 1.0 / n}, "m")
+        told = {"schema": 2, "cell_id": str(place), "started_at": "2026-01-01", "machine_id": "m"}
+        store.append(row("backprop", n, 1.0 / n, **told), "m")
     return tmp_path / "run"
 
 

@@ -9,14 +9,10 @@ import pytest
 
 from gradbench.bench.load import load_rows
 from gradbench.bench.store import Store, write_parquet
+from tests.rows import row
 
 PUBLISHED = Path(__file__).parents[2] / "results/published/2026-11-21-ci-cpu"
-ROW = {
-    "cell_id": "a", "replicate": 0, "status": "ok", "started_at": "2026-01-01", "case": "gaussian", "steps": 5,
-    "case_params": {"dim": 6}, "sampler": "ddim", "sampler_params": {}, "estimator": "backprop", "estimator_params": {},
-    "targets": ["x_T"], "dtype": "float64", "time_s": 0.5, "nfe_forward": 5, "nfe_backward": 0, "vjps": 5,
-    "peak_bytes": 100, "time_samples": [0.5, 0.6],
-}  # fmt: skip
+ROW = row("backprop", 5, time_s=0.5, time_samples=[0.5, 0.6], cell_id="a", started_at="2026-01-01")
 
 
 def report(*words):

@@ -10,24 +10,25 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from gradbench.analysis.cells import table
 from gradbench.bench.progress import Doing, Progress, rate, span
 from gradbench.cli import cli
 from gradbench.commands.status import status
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.report.static.catalogue import KINDS
+from gradbench.report.static.catalogue import FIGURES
 from gradbench.report.terminal import MOST, WIDTH, best, show_table
 from tests.bench.helpers import ROOT
+from tests.rows import MIB, failed, row
 
-ROW = {"case": "gaussian", "sampler": "ddim", "steps": 20, "estimator": "backprop", "status": "ok", "dtype": "float64"}
 PUBLISHED = ROOT / "results" / "published"
-COSTS = {"time_s": 0.01, "nfe_forward": 20, "nfe_backward": 0, "vjps": 20, "peak_bytes": 2**20}
+COSTS = {"time_s": 0.01, "nfe": (20, 0, 20), "peak_bytes": MIB}
 
 
 def run(clock_times, total):
     times = iter(clock_times)
     with Progress(total, 0, clock=lambda: next(times)) as progress:
         for _ in clock_times[2:]:
-            progress.row(ROW)
+            progress.row(row())
 
 
 def test_a_plain_line_says_how_many_how_fast_and_how_long_still(capsys):
@@ -47,7 +48,7 @@ def test_what_is_not_a_terminal_gets_no_control_characters(capsys):
 
 
 def test_many_problems_end_in_the_answer_and_not_in_their_tables(capsys):
-    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, MOST + 2)])
+    show_table([row("backprop", n, 1 / n, **COSTS) for n in range(1, MOST + 2)])
     said = capsys.readouterr().out
     assert said.startswith(f"All {MOST + 1} measurements ended well.\n\nAccuracy: ")
     assert f"The tables of {MOST + 1} problems are in the report" in said
@@ -55,7 +56,7 @@ def test_many_problems_end_in_the_answer_and_not_in_their_tables(capsys):
 
 
 def test_a_few_problems_end_in_their_tables(capsys):
-    show_table([ROW | COSTS | {"steps": n, "flow_error_x_T": 1 / n, "flow_tol": 1e-12} for n in range(1, 5)])
+    show_table([row("backprop", n, 1 / n, **COSTS) for n in range(1, 5)])
     assert capsys.readouterr().out.startswith("gaussian  ddim  1 steps  float64\nestimator")
 
 
@@ -140,40 +141,33 @@ def test_a_duration_has_at_most_two_parts(seconds, text):
     assert span(seconds) == text
 
 
-def table(*rows):
-    from gradbench.analysis.table import table as lines
-
-    return lines([ROW | COSTS | row for row in rows])
+def line(estimator, flow=None, **columns):
+    return row(estimator, flow=flow, **{**COSTS, **columns})
 
 
 def test_the_best_error_time_and_memory_are_marked():
-    rough = {"estimator": "a", "flow_error_x_T": 0.2, "time_s": 0.01}
-    fine = {"estimator": "b", "flow_error_x_T": 0.1, "time_s": 0.02, "peak_bytes": 2**19}
-    assert best(table(rough, fine)) == {(0, "time_s"), (1, "x_T"), (1, "peak_bytes")}
+    rough, fine = line("a", 0.2, time_s=0.01), line("b", 0.1, time_s=0.02, peak_bytes=MIB / 2)
+    assert best(table([rough, fine])) == {(0, "time_s"), (1, "x_T"), (1, "peak_bytes")}
 
 
 def test_errors_compete_only_against_the_same_reference():
-    flow = [{"estimator": name, "flow_error_x_T": e} for name, e in (("a", 0.2), ("b", 0.1))]
-    drawn = [{"estimator": name, "expected_error_x_T": e} for name, e in (("c", 0.02), ("d", 0.03))]
-    alone = {"estimator": "e", "sampler_error_x_T": 1e-9}
-    marks = best(table(*flow, *drawn, alone))
+    flow = [line(name, e) for name, e in (("a", 0.2), ("b", 0.1))]
+    drawn = [line(name, expected=e) for name, e in (("c", 0.02), ("d", 0.03))]
+    marks = best(table([*flow, *drawn, line("e", own=1e-9)]))
     assert {index for index, column in marks if column == "x_T"} == {1, 2}
 
 
 def test_errors_below_the_floor_are_equally_good():
-    found = [
-        {"estimator": n, "flow_error_x_T": e, "flow_tol": 1e-12} for n, e in (("a", 0.0), ("b", 1e-13), ("c", 1e-3))
-    ]
-    assert {index for index, column in best(table(*found)) if column == "x_T"} == {0, 1}
+    found = [line(n, e, flow_tol=1e-12) for n, e in (("a", 0.0), ("b", 1e-13), ("c", 1e-3))]
+    assert {index for index, column in best(table(found)) if column == "x_T"} == {0, 1}
 
 
 def test_the_table_is_at_most_a_hundred_columns_wide_and_plain(capsys):
     name, options = "continuous-adjoint", {"chart": "log-snr", "rule": "dopri5", "trajectory": "resolved", "steps": 7}
     errors = {f"flow_error_{t}": 1.234e-5 for t in ("x_T", "condition", "parameters")} | {"flow_tol": 1e-12}
-    given = [{"estimator": name, "estimator_params": options, **errors}]
-    given += [{"estimator": name, "estimator_params": dict.fromkeys(options, "other"), **errors, "time_s": 1234.5}]
-    given += [{"estimator": "reversible", "status": "skip", "reason": "no inverse step"}]
-    show_table([ROW | COSTS | {"nfe_backward": 12345} | row for row in given])
+    given = [line(name, options=options, nfe=(20, 12345, 20), **errors)]
+    given += [line(name, options=dict.fromkeys(options, "other"), nfe=(20, 12345, 20), **errors, time_s=1234.5)]
+    show_table([*given, failed("reversible", status="skip", reason="no inverse step")])
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= WIDTH and "\x1b" not in shown
     assert "*10.0" in shown and "reversible: skip: no inverse step" in shown
@@ -196,7 +190,7 @@ def test_the_shell_completes_names_out_of_the_catalogues():
     assert complete("run", "-c", "gau") == ["gaussian"]
     assert complete("run", "--suite", "smo") == ["smoke"]
     assert complete("show", "revol") == ["revolve"]
-    assert complete("figures", "--only", "") == list(KINDS)
+    assert complete("figures", "--only", "") == list(FIGURES)
     assert complete("completion", "") == ["bash", "zsh", "fish"]
 
 

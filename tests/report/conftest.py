@@ -1,16 +1,10 @@
-"""Lets the tests of this folder import `synthetic`, whatever the import mode, and opens pages in a browser."""
-
-import sys
-from pathlib import Path
+"""Pages opened in a browser."""
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import synthetic
-
 from gradbench.report.html import write_report
 from tests.browser import settle, watched
+from tests.runs import lifelike, many
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +27,12 @@ def opened(browser, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared(opened):
-    return opened(synthetic.rows())
+    return opened(lifelike())
 
 
 @pytest.fixture
 def page(shared):
-    """The page of the synthetic rows, which every test leaves as it was opened."""
+    """The page of the lifelike rows, which every test leaves as it was opened."""
     yield shared
     shared.reload()
     settle(shared)
@@ -47,4 +41,4 @@ def page(shared):
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
     """The page of 20,000 rows."""
-    return write_report(synthetic.many(), tmp_path_factory.mktemp("large") / "report.html")
+    return write_report(many(), tmp_path_factory.mktemp("large") / "report.html")

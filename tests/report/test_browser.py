@@ -1,27 +1,13 @@
 """What a reader chooses, reads and takes away: filters, figures, tables and files, in headless Chromium."""
 
 import pytest
-import synthetic
 
-from tests.browser import settle, watched
-
-
-def choose(page, key, value):
-    page.select_option(f"#f-{key}", value)
-    settle(page)
+from tests.browser import choose, hover, plot, settle, taken, watched
+from tests.runs import lifelike
 
 
 def panels(page):
     return page.locator(".panel").evaluate_all("nodes => nodes.map((n) => [n.dataset.case, n.dataset.sampler])")
-
-
-def plot(page, place=0):
-    """One of the figures, drawn."""
-    node = page.locator(".plot").nth(place)
-    node.scroll_into_view_if_needed()
-    node.locator(".main-svg").first.wait_for()
-    settle(page)
-    return node
 
 
 def symbols(page):
@@ -30,26 +16,9 @@ def symbols(page):
     return {name: found for name, found in traces if name and found}
 
 
-def hover(page, place=0, index=0):
-    """Moves the mouse onto a point of a figure."""
-    box = plot(page, place).locator(".point").nth(index).bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y - 60)
-    page.mouse.move(x, y, steps=4)
-    page.locator("#tip").wait_for()
-
-
 def column(page, head):
     heads = [text.rstrip(" ▲▼↕") for text in page.locator("#cells thead th").all_text_contents()]
     return page.locator(f"#cells tbody td:nth-child({heads.index(head) + 1})").all_text_contents()
-
-
-def taken(page, locator):
-    """The name and the bytes of the file that a press gives."""
-    with page.expect_download() as download:
-        locator.click()
-    with open(download.value.path(), "rb") as file:
-        return download.value.suggested_filename, file.read()
 
 
 def test_nothing_complains_and_nothing_is_fetched(page):
@@ -60,7 +29,7 @@ def test_nothing_complains_and_nothing_is_fetched(page):
 
 
 def test_figures_are_drawn_when_they_come_into_view(opened):
-    page = opened([row | {"case": f"case-{k}"} for k in range(4) for row in synthetic.rows()[:9]])
+    page = opened([row | {"case": f"case-{k}"} for k in range(4) for row in lifelike()[:9]])
     assert page.locator(".plot").count() == 12
     assert page.locator(".plot").last.locator(".main-svg").count() == 0
     assert plot(page, 11).locator(".main-svg").count() > 0
@@ -117,7 +86,7 @@ def test_failures_are_drawn_at_the_edge(page):
 
 
 def test_errors_of_several_seeds_have_bars(opened):
-    rows = synthetic.rows()
+    rows = lifelike()
     rows += [row | {"seed": 1, "flow_error_x_T": 2 * row["flow_error_x_T"]} for row in rows if row["status"] == "ok"]
     bars = plot(opened(rows)).evaluate("n => n.data.find((t) => t.name === 'backprop').error_y")
     assert bars["array"][0] == pytest.approx(bars["arrayminus"][0]) and bars["array"][0] > 0
@@ -177,7 +146,7 @@ def test_a_click_on_a_point_keeps_its_numbers_open(page):
 
 @pytest.mark.parametrize("width", [1280, 375])
 def test_what_the_mouse_shows_lies_inside_the_window(opened, width):
-    page = opened(synthetic.rows()[:40], width=width)
+    page = opened(lifelike()[:40], width=width)
     hover(page, 0, 0)
     box = page.locator("#tip").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] >= 0
@@ -211,7 +180,7 @@ def test_a_table_that_stands_in_the_page_is_sorted(page):
 
 
 def test_the_table_is_turned_over_by_hundreds(opened):
-    page = opened([row | {"case": f"case-{k}"} for k in range(4) for row in synthetic.rows()])
+    page = opened([row | {"case": f"case-{k}"} for k in range(4) for row in lifelike()])
     assert page.text_content("#shown") == "288 of 576 cells chosen, lines 1 to 100"
     page.click("#after")
     page.click("#after")
@@ -242,7 +211,7 @@ def test_a_figure_is_saved_as_picture_drawing_and_numbers(page):
 
 
 def test_twelve_panels_are_shown_at_first_and_more_on_demand(opened):
-    page = opened([row | {"case": f"case-{k}"} for k in range(15) for row in synthetic.rows()[:5]])
+    page = opened([row | {"case": f"case-{k}"} for k in range(15) for row in lifelike()[:5]])
     assert page.locator(".panel").count() == 12
     page.get_by_role("button", name="Show 3 more of 3 panels").click()
     settle(page)

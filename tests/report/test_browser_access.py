@@ -1,10 +1,9 @@
 """Whoever reads it: by keyboard, by ear, on a phone, in the dark."""
 
 import pytest
-import synthetic
-from test_browser import plot
 
-from tests.browser import settle
+from tests.browser import plot, settle
+from tests.runs import lifelike
 
 CONTROLS = "a[href], button:not([disabled]), select, summary, [tabindex='0']"
 CONTRAST = """() => {
@@ -46,14 +45,14 @@ def faint(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_the_contrast_of_aa(opened, scheme):
-    page = opened(synthetic.rows(), color_scheme=scheme)
+    page = opened(lifelike(), color_scheme=scheme)
     page.get_by_role("button", name="spsa", exact=True).click()
     settle(page)
     assert faint(page) == []
 
 
 def test_the_theme_is_that_of_the_system_until_the_reader_chooses(opened):
-    page = opened(synthetic.rows()[:20], color_scheme="dark")
+    page = opened(lifelike()[:20], color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
     page.get_by_role("button", name="Light page").click()
@@ -74,7 +73,7 @@ def test_figures_are_drawn_in_the_colours_of_the_theme(page):
 
 
 def test_the_tab_key_reaches_every_control_in_the_order_of_the_page(opened):
-    page = opened(synthetic.rows()[:9])
+    page = opened(lifelike()[:9])
     for place in range(3):
         plot(page, place)
     page.evaluate(
@@ -96,7 +95,7 @@ def test_the_tab_key_reaches_every_control_in_the_order_of_the_page(opened):
 
 
 def test_every_control_has_a_name(opened):
-    page = opened(synthetic.rows()[:40])
+    page = opened(lifelike()[:40])
     nameless = page.evaluate(
         """(controls) => [...document.querySelectorAll(controls)].filter((n) => n.checkVisibility()).filter((n) =>
             !(n.getAttribute("aria-label") || n.textContent.trim() || (n.labels && n.labels.length))
@@ -147,14 +146,14 @@ def test_the_focus_stays_on_the_heading_that_sorts(page):
 @pytest.mark.parametrize("width", [375, 320])
 def test_a_phone_shows_the_page_without_sideways_scrolling(opened, width):
     long = "a-name-without-any-space-that-is-much-longer-than-a-phone-is-wide[" + "x" * 80 + "]"
-    rows = [row | {"estimator": row["estimator"] + long, "reason": long * 2} for row in synthetic.rows()[:60]]
+    rows = [row | {"estimator": row["estimator"] + long, "reason": long * 2} for row in lifelike()[:60]]
     page = opened(rows, width=width)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_figures_on_a_phone_stand_one_below_the_other(opened):
-    page = opened(synthetic.rows()[:40], width=375)
+    page = opened(lifelike()[:40], width=375)
     boxes = [page.locator(".plot").nth(place).bounding_box() for place in range(3)]
     assert len({box["x"] for box in boxes}) == 1
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 375 for box in boxes)

@@ -3,10 +3,9 @@
 from xml.etree import ElementTree
 
 import pytest
-import synthetic
-from test_browser import choose, hover, plot, taken
 
-from tests.browser import settle
+from tests.browser import choose, hover, plot, settle, taken
+from tests.runs import lifelike
 
 EVIL = [
     "</script><img src=x onerror=alert(1)>",
@@ -22,7 +21,7 @@ EVIL = [
 def evil(request, opened):
     """A page whose case, estimators, dtype and reasons all bear the name."""
     name = request.param
-    rows = [row | {"case": name, "estimator": name + row["estimator"], "dtype": name} for row in synthetic.rows()[:40]]
+    rows = [row | {"case": name, "estimator": name + row["estimator"], "dtype": name} for row in lifelike()[:40]]
     rows += [rows[0] | {"steps": 80, "status": "error", "reason": name, "phase": name, "weights": name}]
     return name, opened(rows)
 

@@ -1,17 +1,16 @@
 """The page as text: complete, self-contained, and deaf to markup in its rows."""
 
-import base64
-import gzip
-import json
 import re
 import subprocess
 import sys
 
 import numpy
 import pytest
-import synthetic
 
 from gradbench.report.html import write_report
+from tests.page import data_of
+from tests.rows import row
+from tests.runs import lifelike
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 
@@ -19,21 +18,16 @@ EVIL = "</script><img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    return write_report(synthetic.rows(), path, command="gradbench run --suite quick").read_text(encoding="utf-8")
+    return write_report(lifelike(), path, command="gradbench run --suite quick").read_text(encoding="utf-8")
 
 
 def outside_scripts(page):
     return re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
 
 
-def data(page):
-    text = re.search(r'<script type="application/octet-stream" id="data">(.*?)</script>', page, re.DOTALL)[1]
-    return json.loads(gzip.decompress(base64.b64decode(text)))
-
-
 def column(page, path):
     """The values of one column of the points."""
-    found = data(page)["points"]["columns"][path]
+    found = data_of(page)["points"]["columns"][path]
     return [found["words"][place] for place in found["of"]] if isinstance(found, dict) else found
 
 
@@ -71,14 +65,14 @@ def test_every_point_has_the_command_that_measures_it_again(page):
 
 @pytest.mark.parametrize("column", ["case", "sampler", "estimator", "reason", "cpu", "status", "dtype", "suite"])
 def test_markup_in_a_row_stays_text(tmp_path, column):
-    row = synthetic.rows()[0] | {"status": "error", column: EVIL}
+    row = lifelike()[0] | {"status": "error", column: EVIL}
     page = write_report([row], tmp_path / "report.html", command=EVIL).read_text(encoding="utf-8")
     assert "<img" not in page
     assert len(re.findall("</script", page)) == 3
 
 
 def test_markup_in_options_stays_text(tmp_path):
-    rows = [synthetic.rows()[0] | {"estimator_params": {EVIL: EVIL, "k": k}} for k in (1, 2)]
+    rows = [lifelike()[0] | {"estimator_params": {EVIL: EVIL, "k": k}} for k in (1, 2)]
     page = write_report(rows, tmp_path / "report.html").read_text(encoding="utf-8")
     assert len(re.findall("</script", page)) == 3
 
@@ -90,7 +84,7 @@ def test_no_rows_make_a_page_that_says_so(tmp_path):
 
 
 def test_rows_that_all_failed_make_a_page(tmp_path):
-    rows = [row | {"status": "crash", "reason": "signal 11"} for row in synthetic.rows()[:3]]
+    rows = [row | {"status": "crash", "reason": "signal 11"} for row in lifelike()[:3]]
     page = write_report(rows, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Nothing was measured, so no estimator can be recommended." in page
     assert "signal 11" in page
@@ -101,26 +95,26 @@ def test_rows_of_nothing_make_a_page(tmp_path):
 
 
 def test_numbers_that_json_does_not_know_make_a_page(tmp_path):
-    row = synthetic.rows()[0] | {"time_s": float("nan"), "peak_bytes": float("inf"), "flow_error_x_T": float("-inf")}
+    row = lifelike()[0] | {"time_s": float("nan"), "peak_bytes": float("inf"), "flow_error_x_T": float("-inf")}
     page = write_report([row], tmp_path / "report.html").read_text(encoding="utf-8")
     found = [column(page, path) for path in ("time_s", "peak_bytes", "errors/flow x_T/mark")]
     assert found == [["inf"], ["inf"], ["not finite"]]
 
 
 def test_rows_out_of_a_data_frame_make_a_page(tmp_path):
-    row = synthetic.rows()[0] | {"targets": numpy.array(["x_T"]), "steps": numpy.float64(5), "gpu": float("nan"),
+    row = lifelike()[0] | {"targets": numpy.array(["x_T"]), "steps": numpy.float64(5), "gpu": float("nan"),
                                  "time_s": numpy.float32(0.5), "seed": numpy.int64(1)}  # fmt: skip
     page = write_report([row], tmp_path / "report.html").read_text(encoding="utf-8")
     assert [column(page, path) for path in ("targets", "steps", "time_s")] == [["x_T"], [5], [0.5]]
 
 
 def test_random_weights_are_said_aloud(tmp_path):
-    rows = [synthetic.rows()[0] | {"case": "unet", "case_params": {"weights": "random"}}]
+    rows = [lifelike()[0] | {"case": "unet", "case_params": {"weights": "random"}}]
     assert "Random weights:" in outside_scripts(write_report(rows, tmp_path / "r.html").read_text(encoding="utf-8"))
 
 
 def test_every_label_of_a_case_shows_its_weights(tmp_path):
-    rows = [row | {"case": "sd15", "weights": "random weights (seed 0)"} for row in synthetic.rows()]
+    rows = [row | {"case": "sd15", "weights": "random weights (seed 0)"} for row in lifelike()]
     page = write_report(rows, tmp_path / "r.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", outside_scripts(page)).replace("Random weights: sd15.", "")
     assert text.count("sd15[") == text.count("random weights (seed 0)") > 4
@@ -137,8 +131,14 @@ def test_what_was_recommended_is_explained(page):
     assert "checkpoint</b>: stored states, one step&#39;s tape at a time" in page
 
 
+def test_what_the_catalogue_does_not_know_is_recommended_without_an_explanation(tmp_path):
+    rows = [row(name, own=error) for name, error in (("mine:Own", 0.0), ("checkpoint", 0.2))]
+    page = write_report(rows, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<code>mine:Own</code> gives the gradient" in page and "mine:Own</b>:" not in page
+
+
 def test_long_lists_of_failures_are_cut_and_said_to_be(tmp_path):
-    rows = [synthetic.rows()[0] | {"status": "error", "reason": f"reason {k}"} for k in range(500)]
+    rows = [lifelike()[0] | {"status": "error", "reason": f"reason {k}"} for k in range(500)]
     page = write_report(rows, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "reason 399<" in page and "reason 400<" not in page
     assert "100 more lines are left out here" in page

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from gradbench.analysis.label import params_of
+from gradbench.analysis.rows import params_of
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block, load_suite
 from studies.pages.__main__ import FOLDER, PAGES, PREDICTED, ROOT, RUNS, written

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+Drawn = tuple[Figure, pd.DataFrame]
+"""A figure and the table of its numbers."""
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column, and both
 SMALL = 7.0  # points: nothing is smaller
 INK, MUTED, LINE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
@@ -98,9 +101,7 @@ def log_axis(axes: Axes, which: str, form: Callable[[float], str] | None = None)
         low, high = (low + high) / 2 - 0.15, (low + high) / 2 + 0.15
         getattr(axes, f"set_{which}lim")(10**low, 10**high)
     every = max(1, math.ceil((high - low) / 6))
-    heads = (
-        (1, 2, 3, 5, 7) if high - low < 0.7 else (1, 2, 5) if high - low < 1.6 else (1, 3) if high - low < 3.2 else (1,)
-    )
+    heads = next((heads for longest, heads in HEADS if high - low < longest), (1,))
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [head * 10.0**power for power in powers if power % every == 0 for head in heads]
     axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= math.log10(tick) <= high]))
@@ -120,12 +121,6 @@ def byte_unit(largest: float) -> tuple[float, str]:
     """The power of 1024 in which so many bytes read best, and its name."""
     power = min(max(int(math.log(max(largest, 1.0), 1024)), 0), 3)
     return 1024.0**power, ("bytes", "KiB", "MiB", "GiB")[power]
-
-
-def duration(value: float) -> str:
-    """Seconds in the unit that reads best."""
-    scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if value >= s * 0.999), (1e-6, "us"))
-    return f"{value / scale:.3g} {unit}"
 
 
 @themed

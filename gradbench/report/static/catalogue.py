@@ -1,16 +1,18 @@
 """The figures by name, as plain data; no import of matplotlib until one is drawn."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradbench.report.static.points import Ask, Drawn
+    from gradbench.analysis.rows import Row
+    from gradbench.report.points import Ask
+    from gradbench.report.static.canvas import Drawn
 
 
 @dataclass(frozen=True)
-class Kind:
+class Drawing:
     """One line of the catalogue.
 
     place: "module:function" in this package; the function takes (rows, ask), returns figure and table, and raises
@@ -23,33 +25,33 @@ class Kind:
     place: str
     pooled: tuple[str, ...] | None = ()
 
-    def load(self) -> "Callable[[list[dict[str, Any]], Ask], Drawn]":
+    def load(self) -> "Callable[[Sequence[Row], Ask], Drawn]":
         """The function itself; imports its module."""
         module, _, function = self.place.partition(":")
         return getattr(importlib.import_module(f"gradbench.report.static.{module}"), function)
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
+FIGURES = {
+    drawing.name: drawing
+    for drawing in (
+        Drawing(
             "work-precision",
             "error against time, NFE, VJPs and memory, with the Pareto front",
             "work_precision:work_precision",
         ),
-        Kind("convergence", "error against steps, with the fitted order", "convergence:convergence"),
-        Kind("direction", "cosine and norm ratio against steps", "direction:direction"),
-        Kind("memory", "peak memory against steps, with cards as lines", "memory:memory_steps"),
-        Kind("memory-parts", "the peak stacked of states, tape and rest", "memory:memory_parts"),
-        Kind("bias-variance", "bias and noise of estimators that draw", "bias_variance:bias_variance"),
-        Kind("backward-grid", "error against the steps of the backward pass", "backward_grid:backward_grid"),
-        Kind("dtype", "error by dtype: of the method, and of rounding", "precision:precision", ("dtype",)),
-        Kind("scaling-dimension", "error, time and memory against dimension", "scaling:scaling_dimension", ("dim",)),
-        Kind("scaling-batch", "error, time and memory against batch", "scaling:scaling_batch", ("batch",)),
-        Kind("profiles", "performance profiles at an equal error, for time and memory", "profiles:profiles", None),
-        Kind("profile-pairs", "who wins between any two, at an equal error", "profiles:profile_pairs", None),
-        Kind("predicted", "measured peak memory against the predicted one", "predicted:predicted", None),
-        Kind("overhead", "time over that of the network alone", "predicted:overhead", None),
-        Kind("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),
+        Drawing("convergence", "error against steps, with the fitted order", "steps:convergence"),
+        Drawing("direction", "cosine and norm ratio against steps", "steps:direction"),
+        Drawing("memory", "peak memory against steps, with cards as lines", "memory:memory_steps"),
+        Drawing("memory-parts", "the peak stacked of states, tape and rest", "memory:memory_parts"),
+        Drawing("bias-variance", "bias and noise of estimators that draw", "bias_variance:bias_variance"),
+        Drawing("backward-grid", "error against the steps of the backward pass", "steps:backward_grid"),
+        Drawing("dtype", "error by dtype: of the method, and of rounding", "sizes:precision", ("dtype",)),
+        Drawing("scaling-dimension", "error, time and memory against dimension", "sizes:scaling_dimension", ("dim",)),
+        Drawing("scaling-batch", "error, time and memory against batch", "sizes:scaling_batch", ("batch",)),
+        Drawing("profiles", "performance profiles at an equal error, for time and memory", "profiles:profiles", None),
+        Drawing("profile-pairs", "who wins between any two, at an equal error", "profiles:profile_pairs", None),
+        Drawing("predicted", "measured peak memory against the predicted one", "predicted:predicted", None),
+        Drawing("overhead", "time over that of the network alone", "predicted:overhead", None),
+        Drawing("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),
     )
 }

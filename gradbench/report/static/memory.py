@@ -1,77 +1,77 @@
 """Memory against steps: what each estimator holds at its peak, of what parts, and the cards that it fits on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.patches import Patch
 
-from gradbench.analysis import memory
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.convergence import Power, fit_power
-from gradbench.analysis.costs import cost
-from gradbench.analysis.label import broken
-from gradbench.analysis.memory import Parts
+from gradbench.analysis.costs import Parts
+from gradbench.analysis.errors import Power, fit_power
+from gradbench.analysis.labels import broken
+from gradbench.analysis.rows import Row
 from gradbench.measure import cards as cards_of
-from gradbench.report.static import canvas, columns, pens, points
-from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
+from gradbench.report import model, points
+from gradbench.report.model import Peak
+from gradbench.report.points import DEFAULT, Ask, NoData
+from gradbench.report.static import canvas, pens
+from gradbench.report.static.canvas import Drawn
 
 SHADES = {"states": ("#4d4d4d", ""), "tape": ("#a6a6a6", "////"), "rest": ("#e3e3e3", "")}
 WORDS = {"states": "states held", "tape": "tape of one step", "rest": "all else: further tapes, gradients, objective"}
 LEVELS = {"state_bytes": ("one state", (1, 1.5)), "tape_bytes": ("tape of one step", (5, 1.5, 1, 1.5))}
-COLUMNS = 4
+ACROSS = 4  # frames in a line
 
 
 @canvas.themed
-def memory_steps(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def memory_steps(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Peak memory over weights and inputs against steps, both logarithmic, with cards as lines.
 
-    Table: one line a cell: the peak in bytes with its quartiles, its parts, `card_gb` (the smallest card that holds
+    Table: one line per cell: the peak in bytes with its quartiles, its parts, `card_gb` (the smallest card that holds
     peak, weights and inputs) and `growth`, the power of N with which the estimator's peak grows.
     """
     every = points.ordered(rows)
     found = _found(every)
-    scale, unit = canvas.byte_unit(max(parts.peak for _, parts in found))
+    scale, unit = canvas.byte_unit(max(peak.size.mid for peak in found))
     figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
-    styles = points.looks(cell for cell, _ in found)
-    data = points.curves((cell, cell.steps or 0, cost(cell, "memory", scale)) for cell, _ in found)
+    styles = points.looks(peak.cell for peak in found)
+    data = points.curves((peak.cell, peak.steps, peak.size.over(scale)) for peak in found)
     growth = {name: fit_power([n for n, _ in curve], [peak.mid for _, peak in curve]) for name, curve in data.items()}
     handles = pens.curves(axes, styles, data, {name: name + _words(growth[name]) for name in data})
-    for column, (words, pattern) in LEVELS.items():
-        sizes = [size for cell, _ in found if (size := cell.median(column))]
-        if sizes:
-            size = max(sizes) / scale
-            handles.append(pens.level(axes, size, f"{words}: {canvas.plain(size)} {unit}", pattern))
-    note = cards(axes, (parts for _, parts in found), scale)
+    for column, size in model.levels(found).items():
+        words, pattern = LEVELS[column]
+        handles.append(pens.level(axes, size / scale, f"{words}: {canvas.plain(size / scale)} {unit}", pattern))
+    note = cards(axes, (peak.parts for peak in found), scale)
     canvas.log_axis(axes, "y")
-    pens.steps_axis(axes, (cell.steps for cell, _ in found))
+    pens.steps_axis(axes, (peak.steps for peak in found))
     axes.set_ylabel(f"peak memory over\nweights and inputs ({unit})")
-    pens.failures(axes, points.failed(every), styles)
+    pens.failures(axes, every, styles)
     canvas.legend(figure, handles, f"Behind each name the power of N with which its peak grows. {note}")
     return figure, _table(found, growth)
 
 
 @canvas.themed
-def memory_parts(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def memory_parts(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """The peak of each estimator at each number of steps, stacked of states, one step's tape and the rest.
 
-    Table: one line a cell: `states_bytes` + `tape_bytes` + `rest_bytes` = `peak_bytes`.
+    Table: one line per cell: `states_bytes` + `tape_bytes` + `rest_bytes` = `peak_bytes`.
     """
     found = _found(points.ordered(rows))
-    groups: dict[str, list[tuple[Cell, Parts]]] = {}
-    for cell, parts in found:
-        groups.setdefault(cell.estimator, []).append((cell, parts))
-    scale, unit = canvas.byte_unit(max(parts.peak for _, parts in found))
-    down = -(-len(groups) // COLUMNS)
-    figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 1.55 * down, down, min(COLUMNS, len(groups)))
+    groups: dict[str, list[Peak]] = {}
+    for peak in found:
+        groups.setdefault(peak.cell.estimator, []).append(peak)
+    scale, unit = canvas.byte_unit(max(peak.size.mid for peak in found))
+    down = -(-len(groups) // ACROSS)
+    figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 1.55 * down, down, min(ACROSS, len(groups)))
     for axes, (name, members) in zip(grid.flat, groups.items(), strict=False):
         places, bottom = range(len(members)), [0.0] * len(members)
         for part, (shade, hatch) in SHADES.items():
-            sizes = [getattr(parts, part) / scale for _, parts in members]
+            sizes = [getattr(peak.parts, part) / scale for peak in members]
             axes.bar(places, sizes, bottom=bottom, color=shade, hatch=hatch, edgecolor="white", linewidth=0)
             bottom = [low + size for low, size in zip(bottom, sizes, strict=True)]
-        cards(axes, (parts for _, parts in members), scale)
-        axes.set_xticks(list(places), [str(cell.steps) for cell, _ in members])
+        cards(axes, (peak.parts for peak in members), scale)
+        axes.set_xticks(list(places), [str(peak.steps) for peak in members])
         axes.set_title(broken(name, 26), fontsize=canvas.SMALL, loc="left")
         axes.grid(False, axis="x")
     for axes in grid.flat[len(groups) :]:
@@ -112,8 +112,8 @@ def cards(axes: Any, found: Iterable[Parts], scale: float) -> str:
     return f"The largest peak with weights and inputs takes {share} % of a {card} GB card."
 
 
-def _found(every: list[Cell]) -> list[tuple[Cell, Parts]]:
-    found = [(cell, parts) for cell in every if cell.steps and (parts := memory.parts(cell)) and parts.peak > 0]
+def _found(every: Sequence[Cell]) -> list[Peak]:
+    found = model.memory_steps(every)
     if not found:
         raise NoData("no peak of memory was measured")
     return found
@@ -123,14 +123,14 @@ def _words(growth: Power | None) -> str:
     return "" if growth is None else f": N^{growth.slope:.2f}"
 
 
-def _table(found: list[tuple[Cell, Parts]], growth: dict[str, Power | None]) -> pd.DataFrame:
+def _table(found: list[Peak], growth: dict[str, Power | None]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            columns.identity(cell)
-            | columns.spread_columns("peak_bytes", cost(cell, "memory"))
-            | {f"{part}_bytes": getattr(parts, part) for part in (*SHADES, "baseline")}
-            | {"card_gb": cards_of.card_for(parts.total)}
-            | ({"growth": fit.slope} if (fit := growth.get(cell.estimator)) else {})
-            for cell, parts in found
+            points.identity(peak.cell)
+            | points.spread_columns("peak_bytes", peak.size)
+            | {f"{part}_bytes": getattr(peak.parts, part) for part in (*SHADES, "baseline")}
+            | {"card_gb": cards_of.card_for(peak.parts.total)}
+            | ({"growth": fit.slope} if (fit := growth.get(peak.cell.estimator)) else {})
+            for peak in found
         ]
     )

@@ -9,12 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.spread import Spread
 from gradbench.report.coverage import status_of
+from gradbench.report.points import Curve, Errors
 from gradbench.report.static.canvas import INK, MUTED, SMALL, log_axis, plain
 from gradbench.report.style import Style
 
-Curve = list[tuple[float, Spread]]
 MARKS = {
     **{"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "cross": "P", "x": "X"},
     **{"pentagon": "p", "hexagon": "h", "star": "*", "triangle-left": "<", "triangle-right": ">"},
@@ -83,12 +82,13 @@ def curves(axes: Axes, looks: dict[str, Style], data: dict[str, Curve], words: d
     return drawn
 
 
-def floor(axes: Iterable[Axes], value: float, lowest: float) -> tuple[list[Patch], str]:
+def floor(axes: Iterable[Axes], errors: Errors) -> tuple[list[Patch], str]:
     """The band below the accuracy of the reference, where errors are no numbers, and its line of the legend.
 
-    Where it lies more than two powers of ten below the lowest error, no band and a sentence in its place.
+    Where no error is near it, no band and a sentence in its place.
     """
-    if lowest > 100 * value:
+    value = errors.floor
+    if not errors.near:
         return [], f"The floor of the reference, {plain(value)}, lies below the axis."
     for each in axes:
         each.axhspan(value / 3, value, color=MUTED, alpha=0.16, linewidth=0, zorder=0.5)
@@ -105,11 +105,11 @@ def ring(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     axes.plot(x, y, linestyle="", marker="o", markersize=9.5, fillstyle="none", color=INK, markeredgewidth=0.7)
 
 
-def failures(axes: Axes, cells: Sequence[Cell], looks: dict[str, Style]) -> None:
+def failures(axes: Axes, cells: Iterable[Cell], looks: dict[str, Style]) -> None:
     """A boxed letter above the axes at the steps of each cell that ended badly: M out of memory, T out of time ..."""
     taken: dict[int, int] = {}
     for cell in cells:
-        if cell.steps is None or cell.estimator not in looks:
+        if not cell.failed or cell.steps is None or cell.estimator not in looks:
             continue
         row = taken[cell.steps] = taken.get(cell.steps, 0) + 1
         axes.annotate(

@@ -1,72 +1,30 @@
 """Predicted against measured: bytes against the allocator's, and time against that of the network alone."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from gradbench.analysis import costs
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.costs import cost
-from gradbench.report.static import canvas, columns, pens, points
-from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
+from gradbench.analysis.rows import Row
+from gradbench.report import points
+from gradbench.report.points import DEFAULT, Ask, NoData
+from gradbench.report.static import canvas, pens
+from gradbench.report.static.canvas import Drawn
 
 BAND = 0.05  # relative: what a prediction of memory, and a gradient's time, are to be within
 GREY = {"color": canvas.MUTED, "alpha": 0.16, "linewidth": 0, "zorder": 0.5}
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """A cell's peak over weights and inputs: predicted from shapes, asked of the allocator, and as that counted it.
-
-    unseen: what was asked for beyond the prediction, as kernels' workspaces and attention's sums. rounding: what blocks
-    add. idle: what the allocator took from the card beyond the peak and the baseline, in pieces too small to use.
-    """
-
-    predicted: float
-    peak: float
-    requested: float | None
-    reserved: float | None
-    baseline: float
-
-    @property
-    def parts(self) -> dict[str, float | None]:
-        """The three differences, None where the allocator did not say."""
-        asked, reserved = self.requested, self.reserved
-        return {
-            "unseen_bytes": None if asked is None else asked - self.predicted,
-            "rounding_bytes": None if asked is None else self.peak - asked,
-            "idle_bytes": None if reserved is None else reserved - self.peak - self.baseline,
-        }
-
-
-def bytes_of(cell: Cell) -> Bytes | None:
-    """None where a cell has no prediction beside its peak."""
-    names = ("predicted_peak_bytes", "peak_bytes", "requested_bytes", "reserved_bytes", "baseline_bytes")
-    predicted, peak, requested, reserved, baseline = map(cell.median, names)
-    if cell.status != "ok" or not predicted or not peak or baseline is None:
-        return None
-    return Bytes(predicted, peak, requested, reserved, baseline)
-
-
-def ratio_of(cell: Cell) -> float | None:
-    """T / ((NFE_forward + NFE_backward) F + VJPs B): a gradient's time over that of its evaluations and VJPs alone."""
-    evaluation, vjp, vjps = cell.median("evaluation_s"), cell.median("vjp_s"), cost(cell, "vjps")
-    time, nfe = cost(cell, "time"), cost(cell, "nfe")
-    if cell.status != "ok" or None in (evaluation, vjp, vjps, time, nfe):
-        return None
-    alone = nfe.mid * evaluation + vjps.mid * vjp  # type: ignore[union-attr, operator]
-    return time.mid / alone if alone else None  # type: ignore[union-attr]
-
-
 @canvas.themed
-def predicted(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def predicted(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Peak memory as it was measured against what shapes alone predict, both logarithmic, with a band of 5 %.
 
-    Table: one line a cell: predicted, measured, what was asked of the allocator and what that took, and `unseen_bytes`,
-    `rounding_bytes`, `idle_bytes`, the differences between them in this order.
+    Table: one line per cell: predicted, measured, what was asked of the allocator and what that took, and
+    `unseen_bytes`, `rounding_bytes`, `idle_bytes`, the differences between them in this order.
     """
-    found = [(cell, size) for cell in points.ordered(rows) if (size := bytes_of(cell))]
+    found = [(cell, size) for cell in points.ordered(rows) if (size := costs.predicted_bytes(cell))]
     if not found:
         raise NoData("no row has a predicted peak beside the measured one")
     scale, unit = canvas.byte_unit(max(size.peak for _, size in found))
@@ -84,7 +42,7 @@ def predicted(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     canvas.legend(figure, handles, f"Grey: within {BAND:.0%}, as {within} of {len(found)} cells are.")
     return figure, pd.DataFrame(
         [
-            columns.identity(cell)
+            points.identity(cell)
             | {"device": cell.device, "gpu": cell.rows[0].get("gpu")}
             | {f"{name}_bytes": value for name, value in vars(size).items()}
             | size.parts
@@ -95,12 +53,12 @@ def predicted(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
 
 
 @canvas.themed
-def overhead(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def overhead(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """The time of a gradient over that of its network evaluations and VJPs alone, against the time of one evaluation.
 
-    Table: one line a cell: `time_s`, `evaluation_s`, `vjp_s`, the counts, and `ratio`.
+    Table: one line per cell: `time_s`, `evaluation_s`, `vjp_s`, the counts, and `ratio`.
     """
-    found = [(cell, ratio) for cell in points.ordered(rows) if (ratio := ratio_of(cell))]
+    found = [(cell, ratio) for cell in points.ordered(rows) if (ratio := costs.overhead(cell))]
     if not found:
         raise NoData("no row has the time of an evaluation and of a VJP alone: a suite's pass `evaluation` measures it")
     figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
@@ -119,7 +77,7 @@ def overhead(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     names = ("time_s", "evaluation_s", "vjp_s", "nfe_forward", "nfe_backward", "vjps")
     return figure, pd.DataFrame(
         [
-            columns.identity(cell)
+            points.identity(cell)
             | {"device": cell.device, "gpu": cell.rows[0].get("gpu")}
             | {name: cell.median(name) for name in names}
             | {"ratio": ratio}
@@ -129,7 +87,7 @@ def overhead(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
 
 
 def _marks(axes: Any, found: Iterable[tuple[Cell, float, float]]) -> list[Any]:
-    """One mark a cell in its estimator's look; the handles of a legend."""
+    """One mark per cell in its estimator's look; the handles of a legend."""
     gathered: dict[str, list[tuple[Cell, float, float]]] = {}
     for cell, x, y in found:
         gathered.setdefault(cell.estimator, []).append((cell, x, y))

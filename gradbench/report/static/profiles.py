@@ -1,6 +1,7 @@
 """Performance profiles at an equal error: Dolan and More, 2002, Mathematical Programming 91, 201-213."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ from matplotlib.lines import Line2D
 
 from gradbench.analysis import profile
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.costs import cost
 from gradbench.analysis.profile import Costs
-from gradbench.report.static import canvas, columns, pens, points
-from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData, Point
+from gradbench.analysis.rows import Row
+from gradbench.report import model, points
+from gradbench.report.points import DEFAULT, Ask, Errors, NoData
+from gradbench.report.static import canvas, pens
+from gradbench.report.static.canvas import Drawn
 
-KINDS = {"time": "time", "memory": "peak memory"}
-TARGETS = [head * 10.0**power for power in range(-12, 1) for head in (1, 3)]
+PRICES = {"time": "time", "memory": "peak memory"}
+GOALS = [head * 10.0**power for power in range(-12, 1) for head in (1, 3)]
 MOST_TAU, MOST_NUMBERS = 1000.0, 24
 WARNING = (
     "Read it at ratio 1 and at the right end: in between, with more than two estimators, who leads depends on who else "
@@ -24,12 +27,12 @@ WARNING = (
 
 
 @canvas.themed
-def profiles(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def profiles(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """The share of problems that each estimator solves within a ratio of the least cost, for time and for memory.
 
     A problem is a (case, sampler, dtype, device, machine), solved where the error is at most the target for some number
     of steps, at the least cost of those; a failure costs infinity. `NoData` with fewer than two estimators or problems
-    that all were asked. Table: one line a (cost, estimator, ratio) with the share and its 95 % bootstrap interval; an
+    that all were asked. Table: one line per (cost, estimator, ratio) with the share and its 95 % bootstrap interval; an
     estimator that shares too few problems has one line without a share.
     """
     found = points.ordered(rows)
@@ -37,7 +40,7 @@ def profiles(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     tables, handles = [], {}
     figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 2.7, 1, 2, sharey=True)
     styles = points.looks(found)
-    for axes, (kind, name) in zip(grid.flat, KINDS.items(), strict=True):
+    for axes, (kind, name) in zip(grid.flat, PRICES.items(), strict=True):
         ratios = profile.ratios(costs[kind])
         finite = [r for values in ratios.values() for r in values if math.isfinite(r)]
         end = min(max(max(finite) * 1.3, 2.0), MOST_TAU)
@@ -63,17 +66,17 @@ def profiles(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
 
 
 @canvas.themed
-def profile_pairs(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def profile_pairs(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """For every two estimators, the share of problems that the first solves at no more than the cost of the second.
 
-    Of the problems asked of both. Table: one line a (cost, first, second) with the share and the number of problems.
+    Of the problems asked of both. Table: one line per (cost, first, second) with the share and the number of problems.
     """
     found = points.ordered(rows)
     error, costs, _, words = _costs(found, ask, everyone=True)
     names = list(costs["time"])
     figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 0.9 + 0.36 * max(len(names), 3), 2, 1, sharex=True)
     lines = []
-    for axes, (kind, name) in zip(grid.flat, KINDS.items(), strict=True):
+    for axes, (kind, name) in zip(grid.flat, PRICES.items(), strict=True):
         pairs = {(a, b): profile.pair(costs[kind], a, b) for a in names for b in names if a != b}
         shares = [[pair[0] if (pair := pairs.get((a, b))) else math.nan for b in names] for a in names]
         axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.4, aspect="auto")
@@ -94,18 +97,17 @@ def profile_pairs(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     return figure, pd.DataFrame(lines)
 
 
-def _costs(found: list[Cell], ask: Ask, everyone: bool = False) -> tuple[float, dict[str, Costs], list[str], str]:
+def _costs(found: Sequence[Cell], ask: Ask, everyone: bool = False) -> tuple[float, dict[str, Costs], list[str], str]:
     """The error target, the costs of reaching it, who is left out, and all in words."""
-    reference, target = points.choose(found, ask)
-    measured = points.measured(found, reference, target)
-    asked = _asked(found, measured)
-    error = ask.error if ask.error is not None else _telling(measured, asked)
-    every = {kind: _least(measured, asked, error, kind) for kind in KINDS}
+    errors = points.errors(found, *points.choose(found, ask))
+    asked = _asked(found, errors)
+    error = ask.error if ask.error is not None else _telling(errors, asked)
+    every = {kind: _least(errors, asked, error, kind) for kind in PRICES}
     costs = every if everyone else {kind: profile.common(table) for kind, table in every.items()}
     problems = len(next(iter(costs["time"].values()), {}))
     if len(costs["time"]) < 2 or problems < 2:
         raise NoData("fewer than two estimators share two problems")
-    goal = f"{columns.NAMES[target]} within {canvas.plain(error)} of {columns.WORDS[reference]}"
+    goal = f"{points.GRADIENTS[errors.target]} within {canvas.plain(error)} of {points.AGAINST[errors.reference]}"
     if everyone:
         return error, costs, [], f"Solved: {goal}."
     left = [name for name in every["time"] if name not in costs["time"]]
@@ -117,13 +119,13 @@ def _problem(cell: Cell) -> str:
     return ", ".join(filter(None, (cell.case, cell.sampler, cell.dtype, cell.device, cell.machine_class)))
 
 
-def _asked(found: list[Cell], measured: list[Point]) -> dict[str, set[str]]:
+def _asked(found: Sequence[Cell], errors: Errors) -> dict[str, set[str]]:
     """The problems that each estimator was run on, of those in which anyone was held against the reference.
 
     A failure and a skip count as asked: they are problems that it did not solve.
     """
-    known = {_problem(point.cell) for point in measured}
-    compared = {point.cell.estimator for point in measured}
+    known = {_problem(point.cell) for point in errors.points}
+    compared = {point.cell.estimator for point in errors.points}
     asked: dict[str, set[str]] = {}
     for cell in found:
         if cell.estimator in compared and _problem(cell) in known:
@@ -131,21 +133,21 @@ def _asked(found: list[Cell], measured: list[Point]) -> dict[str, set[str]]:
     return asked
 
 
-def _least(measured: list[Point], asked: dict[str, set[str]], error: float, kind: str) -> Costs:
+def _least(errors: Errors, asked: dict[str, set[str]], error: float, kind: str) -> Costs:
     """For each estimator and problem the least cost of an error of at most `error`; infinity where there is none."""
     costs: Costs = {name: dict.fromkeys(sorted(problems), math.inf) for name, problems in asked.items()}
-    for point in measured:
-        if point.reading.shown <= error and (price := cost(point.cell, kind)) is not None and price.mid > 0:
+    for point in errors.points:
+        if point.reading.shown <= error and (price := model.positive_cost(point.cell, kind)):
             mine, problem = costs[point.cell.estimator], _problem(point.cell)
             mine[problem] = min(mine[problem], price.mid)
     return costs
 
 
-def _telling(measured: list[Point], asked: dict[str, set[str]]) -> float:
+def _telling(errors: Errors, asked: dict[str, set[str]]) -> float:
     """The target, 1 or 3 times a power of ten, that nearest to half of all (estimator, problem) pairs reach."""
     best: dict[tuple[str, str], float] = {}
-    for point in measured:
+    for point in errors.points:
         key = point.cell.estimator, _problem(point.cell)
         best[key] = min(best.get(key, math.inf), point.reading.shown)
     pairs = sum(len(problems) for problems in asked.values())
-    return min(TARGETS, key=lambda error: abs(sum(least <= error for least in best.values()) / pairs - 0.5))
+    return min(GOALS, key=lambda error: abs(sum(least <= error for least in best.values()) / pairs - 0.5))

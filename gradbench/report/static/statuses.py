@@ -1,16 +1,19 @@
 """Coverage: what was run on which case, how it ended, and why not."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from gradbench.analysis.cells import Cell
-from gradbench.analysis.numbers import text
-from gradbench.report.coverage import STATUSES, counts, status_of
-from gradbench.report.static import canvas, columns, points
-from gradbench.report.static.points import DEFAULT, Ask, Drawn, NoData
+from gradbench.analysis.rows import Row, text
+from gradbench.report import points
+from gradbench.report.coverage import STATUSES, Counts, boxes, status_of
+from gradbench.report.points import DEFAULT, Ask, NoData
+from gradbench.report.static import canvas
+from gradbench.report.static.canvas import Drawn
 from gradbench.report.style import rank
 
 COLOURS = {
@@ -27,23 +30,21 @@ OTHER = "#ffffff"
 
 
 @canvas.themed
-def coverage(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
+def coverage(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Estimators against cases: each box is shared by the statuses of its rows, with the number that ended well of all.
 
-    `NoData` without rows. Table: one line a (estimator, options, case, sampler, steps, status, reason) with its rows.
+    `NoData` without rows. Table: one line per (estimator, options, case, sampler, steps, status, reason) with its rows.
     """
     found = points.ordered(rows)
     if not found:
         raise NoData("there are no rows")
     cases = sorted({cell.case for cell in found})
-    names = sorted({points.name_of(cell) for cell in found}, key=rank)
+    names = sorted({cell.name for cell in found}, key=rank)
     width = canvas.SINGLE if len(cases) < 5 else canvas.DOUBLE
     figure, ((axes,),) = canvas.canvas(ask.title, width, 0.2 * len(names) + 0.032 * max(map(len, cases)) + 0.3)
-    boxes: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for cell in found:
-        boxes.setdefault((cases.index(cell.case), names.index(points.name_of(cell))), []).extend(cell.rows)
-    for (x, y), members in boxes.items():
-        _box(axes, x, y, members)
+    shared = boxes(found, lambda cell: cell.name)
+    for (name, case), counts in shared.items():
+        _box(axes, cases.index(case), names.index(name), counts)
     axes.set_xlim(0, len(cases))
     axes.set_ylim(len(names), 0)
     axes.set_yticks([i + 0.5 for i in range(len(names))], names)
@@ -51,7 +52,7 @@ def coverage(rows: list[dict[str, Any]], ask: Ask = DEFAULT) -> Drawn:
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    seen = {status for status, _ in counts([row for cell in found for row in cell.rows])}
+    seen = {status for counts in shared.values() for status, _ in counts}
     handles = [
         Patch(facecolor=COLOURS.get(s, OTHER), edgecolor=canvas.MUTED, linewidth=0.4, label=_words(s))
         for s in (*STATUSES, *sorted(seen - set(STATUSES)))
@@ -66,25 +67,24 @@ def _words(status: str) -> str:
     return f"{known.letter}  {known.words if status in STATUSES else status}"
 
 
-def _box(axes: Any, x: int, y: int, rows: list[dict[str, Any]]) -> None:
+def _box(axes: Any, x: int, y: int, counts: Counts) -> None:
     """One box, split by status from left to right, with the letter of the gravest failure."""
-    found, left = counts(rows), float(x)
-    for status, count in found:
-        share = count / len(rows)
+    found, left = dict(counts), float(x)
+    total, fine = sum(found.values()), found.get("ok", 0)
+    for status, count in counts:
         colour = COLOURS.get(status, OTHER)
-        axes.add_patch(Rectangle((left, y), share, 1, facecolor=colour, edgecolor="white", linewidth=0.4))
-        left += share
-    fine = dict(found).get("ok", 0)
-    bad = [status for status, _ in found if status not in ("ok", "skip")]
-    words = str(fine) if fine == len(rows) else f"{fine}/{len(rows)}"
-    words = status_of("skip").letter if dict(found).get("skip") == len(rows) else words
+        axes.add_patch(Rectangle((left, y), count / total, 1, facecolor=colour, edgecolor="white", linewidth=0.4))
+        left += count / total
+    bad = [status for status in found if status not in ("ok", "skip")]
+    words = str(fine) if fine == total else f"{fine}/{total}"
+    words = status_of("skip").letter if found.get("skip") == total else words
     letter = f" {status_of(bad[-1]).letter}" if bad else ""
     axes.text(x + 0.5, y + 0.53, words + letter, ha="center", va="center", fontsize=canvas.SMALL)
 
 
 def _lines(cell: Cell) -> list[dict[str, Any]]:
-    """One line a (status, reason) of the cell."""
-    identity = {name: value for name, value in columns.identity(cell).items() if name != "rows"}
+    """One line per (status, reason) of the cell."""
+    identity = {name: value for name, value in points.identity(cell).items() if name != "rows"}
     names = ("status", "phase", "reason")
     found = Counter(tuple(text(row.get(name)) for name in names) for row in cell.rows)
     return [identity | dict(zip(names, key, strict=True)) | {"rows": count} for key, count in found.items()]

@@ -4,15 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from gradbench.analysis.panel import Panel, panels
-from gradbench.report.environment import random_weights
+from gradbench.analysis.rows import Row
+from gradbench.report.coverage import random_weights
+from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static.canvas import FORMATS, save
-from gradbench.report.static.catalogue import KINDS, Kind
-from gradbench.report.static.points import DEFAULT, Ask, NoData
-
-Row = dict[str, Any]
+from gradbench.report.static.catalogue import FIGURES, Drawing
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Written:
 
 
 def write_figures(
-    rows: list[Row],
+    rows: Sequence[Row],
     out: Path,
     formats: Sequence[str] = FORMATS,
     only: Sequence[str] = (),
@@ -39,12 +37,12 @@ def write_figures(
     FIGURE-CASE; or with `every` one for each panel, named by its title too.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name in only or KINDS:
-        kind = KINDS[name]
-        groups = _groups(rows, kind, every)
+    for name in only or FIGURES:
+        drawing = FIGURES[name]
+        groups = _groups(rows, drawing, every)
         reasons: dict[str, None] = {}
         for group in groups:
-            done = _first(group, kind, ask, formats, out, every)
+            done = _first(group, drawing, ask, formats, out, every)
             if done.files:
                 yield done
             reasons[done.reason] = None
@@ -52,18 +50,18 @@ def write_figures(
             yield Written(name, "", reason="; ".join(reasons) or "there are no rows")
 
 
-def _groups(rows: list[Row], kind: Kind, every: bool) -> list[list[Panel]]:
+def _groups(rows: Sequence[Row], drawing: Drawing, every: bool) -> list[list[Panel]]:
     """Panels, of each group of which one is to be drawn."""
-    if kind.pooled is None:
+    if drawing.pooled is None:
         return [[Panel("", "", rows)]] if rows else []
-    found = sorted(panels(rows, kind.pooled), key=lambda panel: -len(panel.rows))
+    found = sorted(panels(rows, drawing.pooled), key=lambda panel: -len(panel.rows))
     if every:
         return [[panel] for panel in found]
     cases = dict.fromkeys(str(row.get("case")) for row in rows)
     return [[panel for panel in found if panel.case == case] for case in cases]
 
 
-def _first(group: list[Panel], kind: Kind, ask: Ask, formats: Sequence[str], out: Path, every: bool) -> Written:
+def _first(group: list[Panel], drawing: Drawing, ask: Ask, formats: Sequence[str], out: Path, every: bool) -> Written:
     """The first panel of a group that has data, written."""
     reasons: dict[str, None] = {}
     for panel in group:
@@ -71,16 +69,16 @@ def _first(group: list[Panel], kind: Kind, ask: Ask, formats: Sequence[str], out
         if title and random_weights(panel.rows) and not panel.rows[0].get("weights"):
             title += ", random weights"
         try:
-            figure, table = kind.load()(panel.rows, replace(ask, title=title))
+            figure, table = drawing.load()(panel.rows, replace(ask, title=title))
         except NoData as reason:
             reasons[str(reason)] = None
             continue
-        stem = out / "-".join(filter(None, (kind.name, _slug(title if every else panel.case))))
+        stem = out / "-".join(filter(None, (drawing.name, _slug(title if every else panel.case))))
         files = save(figure, stem, formats)
         files.append(stem.with_name(f"{stem.name}.csv"))
         table.to_csv(files[-1], index=False, lineterminator="\n")
-        return Written(kind.name, title, files)
-    return Written(kind.name, "", reason="; ".join(reasons))
+        return Written(drawing.name, title, files)
+    return Written(drawing.name, "", reason="; ".join(reasons))
 
 
 def _slug(title: str) -> str:

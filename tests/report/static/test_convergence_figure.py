@@ -1,11 +1,10 @@
 """Error against steps, cosine and norm ratio against steps."""
 
 import pytest
-from handmade import failed, row
 
-from gradbench.report.static.convergence import convergence
-from gradbench.report.static.direction import LEAST, direction
-from gradbench.report.static.points import NoData
+from gradbench.report.points import NoData
+from gradbench.report.static.steps import LEAST, convergence, direction
+from tests.rows import failed, row
 
 STEPS = (5, 10, 20, 40)
 

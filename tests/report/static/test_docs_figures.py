@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradbench.report.static.catalogue import KINDS
+from gradbench.report.static.catalogue import FIGURES
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -33,4 +33,4 @@ def test_the_numbers_of_a_picture_come_out_again(table, again):
 
 def test_every_picture_is_shown_and_every_figure_is_explained():
     assert set(re.findall(r"images/([\w-]+)\.svg", PAGE)) == {path.stem for path in IMAGES.glob("*.svg")}
-    assert all(re.search(rf"^## .*\b{name}\b", PAGE, re.M) for name in KINDS)
+    assert all(re.search(rf"^## .*\b{name}\b", PAGE, re.M) for name in FIGURES)

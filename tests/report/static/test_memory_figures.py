@@ -1,10 +1,10 @@
 """Memory against steps, and its parts."""
 
 import pytest
-from handmade import failed, row
 
+from gradbench.report.points import NoData
 from gradbench.report.static.memory import memory_parts, memory_steps
-from gradbench.report.static.points import NoData
+from tests.rows import failed, row
 
 
 def rows(unit=1):

@@ -1,42 +1,35 @@
 """Bias and variance, backward grids, dtypes, and sizes."""
 
 import pytest
-from handmade import row
 
-from gradbench.report.static.backward_grid import backward_grid
+from gradbench.report.points import NoData
 from gradbench.report.static.bias_variance import bias_variance
-from gradbench.report.static.points import NoData
-from gradbench.report.static.precision import precision
-from gradbench.report.static.scaling import scaling_batch, scaling_dimension
+from gradbench.report.static.sizes import precision, scaling_batch, scaling_dimension
+from gradbench.report.static.steps import backward_grid
+from tests.rows import drawn, row
 
 
-def drawn(estimator, steps=20, **other):
-    known = {
-        "bias_x_T": -0.5,
-        "std_error_x_T": 0.1,
-        "snr_x_T": 0.5,
-        "bias_norm_x_T": 0.5,
-        "expected_norm_ratio_x_T": 1.0,
-    }
-    return row(estimator, steps, expected_error_x_T=0.5, draws=10**6, **(known | other))
+def sampled(steps=20, bias=-0.5):
+    """Noise 2 per draw of 40 evaluations."""
+    return drawn("draft", steps, bias=bias, std_error=0.1, snr=0.5, distance=0.5, ratio=1.0, draws=10**6, expected=0.5)
 
 
 def test_bias_and_variance_are_split_for_a_thousand_evaluations():
-    _, table = bias_variance([drawn("draft")])
-    line = table.iloc[0]  # noise 2 a draw of 40 evaluations
+    _, table = bias_variance([sampled()])
+    line = table.iloc[0]
     assert (line.noise, line.nfe) == (2.0, 40.0)
     assert line.bias_share == pytest.approx(0.25, abs=1e-4)
     assert line.variance_share == pytest.approx(4.0 * 40 / 1000)
 
 
 def test_bias_is_drawn_with_two_standard_errors_either_way():
-    figure, _ = bias_variance([drawn("draft")])
+    figure, _ = bias_variance([sampled()])
     ends = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
     assert [pytest.approx(-0.7), pytest.approx(-0.3)] in [list(end) for end in ends]
 
 
 def test_of_an_estimator_that_draws_the_most_steps_are_drawn_and_all_are_in_the_table():
-    figure, table = bias_variance([drawn("draft", 10, bias_x_T=-0.9), drawn("draft", 20, bias_x_T=-0.2)])
+    figure, table = bias_variance([sampled(10, bias=-0.9), sampled(20, bias=-0.2)])
     assert sorted(table.steps) == [10, 20]
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["draft"]
 

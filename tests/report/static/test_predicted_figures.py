@@ -1,12 +1,13 @@
 """Predicted against measured memory, and time against that of the network alone."""
 
-import handmade
 import pytest
 
-from gradbench.report.static.points import NoData
+from gradbench.report.points import NoData
 from gradbench.report.static.predicted import overhead, predicted
+from tests.rows import failed
+from tests.runs import CARD, on_a_card
 
-ROWS = handmade.on_a_card()
+ROWS = on_a_card()
 
 
 def by_estimator(table):
@@ -44,4 +45,4 @@ def test_rows_without_the_numbers_are_no_figure(draw, lacking):
 
 def test_a_cell_that_ran_out_of_memory_has_a_prediction_and_no_mark():
     with pytest.raises(NoData):
-        predicted([handmade.failed("backprop", 50, predicted_peak_bytes=10**12, **handmade.CARD)])
+        predicted([failed("backprop", 50, predicted_peak_bytes=10**12, **CARD)])

@@ -1,11 +1,11 @@
 """Profiles by hand, and what ran."""
 
 import pytest
-from handmade import failed, row
 
-from gradbench.report.static.points import Ask, NoData
+from gradbench.report.points import Ask, NoData
 from gradbench.report.static.profiles import profile_pairs, profiles
 from gradbench.report.static.statuses import coverage
+from tests.rows import failed, row
 
 
 def rows():

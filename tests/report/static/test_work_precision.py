@@ -1,10 +1,10 @@
 """Error against work."""
 
 import pytest
-from handmade import failed, row
 
-from gradbench.report.static.points import Ask, NoData
+from gradbench.report.points import Ask, NoData
 from gradbench.report.static.work_precision import work_precision
+from tests.rows import failed, row
 
 
 def rows():
@@ -40,7 +40,7 @@ def test_quartiles_are_over_time_samples_and_over_seeds():
 
 
 def test_work_and_time_are_of_all_draws():
-    drawn = row("draft", 10, draws=8, expected_error_x_T=0.3, time_s=0.5, time_samples=[0.5])
+    drawn = row("draft", 10, draws=8, expected=0.3, time_s=0.5, time_samples=[0.5], peak_bytes=1000)
     _, table = work_precision([drawn])
     assert dict(zip(table.cost, table.value, strict=True)) == {
         "time": 4.0,

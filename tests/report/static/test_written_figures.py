@@ -2,24 +2,25 @@
 
 import re
 
-import handmade
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
 from gradbench.analysis.panel import panels
+from gradbench.report.points import Ask, NoData
 from gradbench.report.static.canvas import DOUBLE, SINGLE, SMALL, save
-from gradbench.report.static.catalogue import KINDS
-from gradbench.report.static.points import Ask, NoData
+from gradbench.report.static.catalogue import FIGURES
 from gradbench.report.static.write import write_figures
+from tests.rows import row
+from tests.runs import everything, on_a_card
 
-ROWS = [*handmade.everything(), *handmade.on_a_card()]
+ROWS = [*everything(), *on_a_card()]
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=list(FIGURES))
 def drawn(request):
     """One figure of each kind, laid out, with its table."""
-    kind = KINDS[request.param]
+    kind = FIGURES[request.param]
     groups = [ROWS] if kind.pooled is None else [panel.rows for panel in panels(ROWS, kind.pooled)]
     for rows in sorted(groups, key=len, reverse=True):
         try:
@@ -70,7 +71,7 @@ def test_labels_of_ticks_do_not_overlap(drawn):
 
 
 def test_files_are_the_same_bytes_each_time_without_dates_and_with_fonts(tmp_path):
-    kind = KINDS["convergence"]
+    kind = FIGURES["convergence"]
     written = {}
     for name in ("one", "two"):
         figure, _ = kind.load()(panels(ROWS)[0].rows, Ask())
@@ -99,19 +100,19 @@ def test_every_panel_is_written_where_all_are_asked_for(tmp_path):
 
 
 def test_a_figure_without_data_says_why(tmp_path):
-    (done,) = write_figures([handmade.row("backprop", 5, 0.1)], tmp_path, (), ("backward-grid",))
+    (done,) = write_figures([row("backprop", 5, 0.1)], tmp_path, (), ("backward-grid",))
     assert not done.files and done.reason == "no backward pass was run on another grid than the sampler's"
 
 
 def test_a_title_tells_random_weights_in_the_parameters_of_a_case(tmp_path):
-    given = [handmade.row("backprop", n, 0.1, case_params={"weights": "random"}) for n in (5, 10)]
+    given = [row("backprop", n, 0.1, case_params={"weights": "random"}) for n in (5, 10)]
     (done,) = write_figures(given, tmp_path, (), ("convergence",))
     assert done.title == "gaussian, ddim, float64, random weights"
 
 
 def test_no_figure_needs_a_column_that_a_row_may_lack():
     bare = [{"estimator": "backprop", "status": "ok"}, {"status": "lost"}, {}]
-    for kind in KINDS.values():
+    for kind in FIGURES.values():
         try:
             kind.load()(bare, Ask())
         except NoData as reason:

@@ -73,7 +73,7 @@ function article(panel, figures) {
   const points = panel.points.map((i) => data.points[i]).filter((p) => !state.hidden.has(p.estimator));
   const title = titles.get(panel);
   const kinds = [...Object.keys(COSTS).map((key) => [COSTS[key].caption, () => workPrecision(panel, points, key)]), ["memory against steps", () => memoryOverSteps(panel, points)]];
-  if (points.some((p) => TARGETS.some((target) => finite(p["snr_" + target])))) kinds.push(["bias against noise", () => biasNoise(panel, points)]);
+  if (points.some((p) => p.splits)) kinds.push(["bias against noise", () => biasNoise(panel, points)]);
   const plots = make("div", { class: "plots" });
   for (const [caption, build] of kinds) {
     const node = make("div", { class: "plot", tabindex: "0", role: "application", "aria-roledescription": "figure", "aria-label": caption + ", " + title + ". Arrow keys go from point to point, Enter shows one; the table below holds all numbers." });

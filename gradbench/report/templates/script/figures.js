@@ -1,9 +1,10 @@
-/* Figures as plotly reads them: [traces, layout], or null where there is nothing to draw. */
+/* Figures as plotly reads them: [traces, layout], or null where there is nothing to draw. All numbers are Python's. */
 const SYMBOL = { value: "", floor: "-open", exact: "-open-dot" };
 const COSTS = {
-  time: { column: "total_time", title: "time of the gradient", caption: "error against time", unit: duration },
-  nfe: { column: "total_nfe", title: "network evaluations (NFE)", caption: "error against network evaluations", unit: power },
+  time: { title: "time of the gradient", caption: "error against time", unit: duration },
+  nfe: { title: "network evaluations (NFE)", caption: "error against network evaluations", unit: power },
 };
+const LEVELS = { state_bytes: "one state", tape_bytes: "one-step tape" };
 
 /* ticks at 1, 2 and 5 on a short axis, at 1 and 3 on a longer one, at powers of ten on a long one */
 function ticks([low, high], unit) {
@@ -34,7 +35,7 @@ function edge(failed, place, x, y) {
   });
   return {
     x: spots.map((s) => s[0]), y: spots.map((s) => s[1]), mode: "markers+text", cliponaxis: false, hoverinfo: "none", showlegend: false,
-    text: failed.map((p) => (FAILED(p) ? p.letter : "∞")), customdata: failed.map((p) => p.index), textfont: { size: 11, color: css("--ink") },
+    text: failed.map((p) => (p.failed ? p.letter : "∞")), customdata: failed.map((p) => p.index), textfont: { size: 11, color: css("--ink") },
     marker: { symbol: "square", size: 17, color: css("--card"), line: { width: 2, color: failed.map((p) => colour(p.estimator)) } },
   };
 }
@@ -46,11 +47,10 @@ function line(estimator, points, x, y, symbols, front) {
     marker: { symbol: symbols.map((suffix) => s.marker + (suffix || inside)), size: ringed.map((r) => (r ? 12 : 9)), color: c, opacity: 1, line: { width: ringed.map((r, i) => (symbols[i] || r ? 2 : 0)), color: ringed.map((r, i) => (symbols[i] || !r ? c : css("--ink"))) } },
   };
 }
-/* bars from low to high around values; none where no point has a spread */
-function bars(estimator, points, values, spread) {
-  const found = points.map(spread), above = found.map((s, i) => (s && finite(s.high) ? Math.max(0, s.high - values[i]) : 0));
-  if (!above.some((v, i) => v > 0 || (found[i] && found[i].low < values[i]))) return undefined;
-  const below = found.map((s, i) => (s && finite(s.low) ? Math.min(Math.max(0, values[i] - s.low), 0.99 * values[i]) : 0));
+/* bars between the quartiles of spreads around their middles; none where none has any width */
+function bars(estimator, middles, spreads) {
+  const length = (end) => (end > 0 ? end : 0), above = spreads.map((s, i) => length(s.high - middles[i])), below = spreads.map((s, i) => length(Math.min(middles[i] - s.low, 0.99 * middles[i])));
+  if (![...above, ...below].some((end) => end > 0)) return undefined;
   return { type: "data", symmetric: false, array: above, arrayminus: below, thickness: 1, width: 2, color: colour(estimator) };
 }
 function grouped(points) {
@@ -58,66 +58,52 @@ function grouped(points) {
   for (const p of points) found.set(p.estimator, [...(found.get(p.estimator) || []), p]);
   return Object.keys(data.styles).filter((estimator) => found.has(estimator)).map((estimator) => [estimator, found.get(estimator).sort((a, b) => a.steps - b.steps)]);
 }
-const draws = (p) => p.total_nfe > 1.001 * p.nfe;
-function workPrecision(panel, points, key) {
-  const cost = COSTS[key], drawn = points.filter((p) => reading(p) && finite(reading(p).shown) && finite(p[cost.column]) && p[cost.column] > 0);
-  const failed = points.filter((p) => FAILED(p) || (reading(p) && reading(p).mark === "not finite"));
+const ends = (spreads) => spreads.flatMap((s) => [s.low, s.high]);
+function workPrecision(panel, points, kind) {
+  const against = figureReference(panel), key = against + " " + state.target, figure = panel.figures[key];
+  const error = (p) => p.errors[key], cost = (p) => p.costs && p.costs[kind], lost = (p) => error(p) && error(p).mark === "not finite";
+  const drawn = points.filter((p) => error(p) && !lost(p) && cost(p)), failed = points.filter((p) => p.failed || lost(p));
   if (!drawn.length) return null;
-  const marked = drawn.filter((p) => reading(p).mark !== "value"), lowest = drawn.reduce((least, p) => Math.min(least, reading(p).shown), Infinity);
-  const floor = (marked.length ? marked : drawn).reduce((most, p) => Math.max(most, reading(p).floor), 0);
-  const height = (p) => (reading(p).mark === "value" ? reading(p).shown : floor);
-  const spread = (p) => (reading(p).mark === "value" ? reading(p) : null), times = (p) => (key === "time" ? p.total_spread : null);
-  const ends = (found) => found.flatMap((s) => (s ? [s.low, s.high] : []));
-  const x = bounds(drawn.map((p) => p[cost.column]).concat(ends(drawn.map(times))));
-  const y = bounds(drawn.map(height).concat(ends(drawn.map(spread)), marked.length || lowest < 100 * floor ? [floor] : []));
-  if (marked.length) y[0] -= 0.06 * (y[1] - y[0]);
-  const low = y[0], visible = Math.log10(floor) > low;
-  const front = new Set(panel.fronts[against(drawn[0]) + " " + state.target + " " + key] || []);
-  const steps = drawn.filter((p) => front.has(p.index)).sort((a, b) => a[cost.column] - b[cost.column]);
-  const edges = edge(failed, (p) => p[cost.column], x, y);
-  const traces = [{ x: steps.map((p) => p[cost.column]), y: steps.map(height), mode: "lines", name: "Pareto front", hoverinfo: "skip", line: { shape: "hv", width: 9, color: css("--muted") }, opacity: 0.28 }];
+  const x = bounds(drawn.map((p) => cost(p).mid).concat(ends(drawn.map(cost))));
+  const y = bounds(drawn.map((p) => error(p).shown).concat(ends(drawn.map(error)), figure.near ? [figure.floor] : []));
+  if (figure.near) y[0] -= 0.06 * (y[1] - y[0]);
+  const low = y[0], front = new Set(figure.fronts[kind]), stairs = figure.fronts[kind].map((i) => data.points[i]).filter((p) => !state.hidden.has(p.estimator));
+  const edges = edge(failed, (p) => cost(p) && cost(p).mid, x, y);
+  const traces = [{ x: stairs.map((p) => cost(p).mid), y: stairs.map((p) => error(p).shown), mode: "lines", name: "Pareto front", hoverinfo: "skip", line: { shape: "hv", width: 9, color: css("--muted") }, opacity: 0.28 }];
   for (const [estimator, list] of grouped(drawn)) {
-    const xs = list.map((p) => p[cost.column]), ys = list.map(height), one = line(estimator, list, xs, ys, list.map((p) => SYMBOL[reading(p).mark]), front);
-    one.error_y = bars(estimator, list, ys, spread);
-    one.error_x = bars(estimator, list, xs, times);
+    const xs = list.map((p) => cost(p).mid), ys = list.map((p) => error(p).shown), one = line(estimator, list, xs, ys, list.map((p) => SYMBOL[error(p).mark]), front);
+    one.error_x = bars(estimator, xs, list.map(cost));
+    one.error_y = bars(estimator, ys, list.map(error));
     traces.push(one);
   }
-  const band = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: 10 ** (low - 30), y1: floor, fillcolor: css("--muted"), opacity: 0.16, line: { width: 0 }, layer: "below" };
-  const note = { xref: "paper", x: 1, y: Math.log10(floor), xanchor: "right", yanchor: "top", showarrow: false, text: "floor of the reference " + floor.toExponential(0), font: { size: 10, color: css("--muted") } };
-  const title = "relative L2 error of the " + state.target + " gradient<br>against the " + against(drawn[0]) + " gradient";
-  return [[...traces, edges], { xaxis: axis(cost.title + (drawn.some(draws) ? ", all draws" : ""), x, cost.unit), yaxis: axis(title, y), shapes: visible ? [band] : [], annotations: visible ? [note] : [] }];
+  const band = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: 10 ** (low - 30), y1: figure.floor, fillcolor: css("--muted"), opacity: 0.16, line: { width: 0 }, layer: "below" };
+  const note = { xref: "paper", x: 1, y: Math.log10(figure.floor), xanchor: "right", yanchor: "top", showarrow: false, text: "floor of the reference " + figure.floor.toExponential(0), font: { size: 10, color: css("--muted") } };
+  const title = "relative L2 error of the " + state.target + " gradient<br>against the " + against + " gradient";
+  return [[...traces, edges], { xaxis: axis(COSTS[kind].title + (drawn.some((p) => p.draws > 1) ? ", all draws" : ""), x, COSTS[kind].unit), yaxis: axis(title, y), shapes: figure.near ? [band] : [], annotations: figure.near ? [note] : [] }];
 }
 function memoryOverSteps(panel, points) {
-  const drawn = points.filter((p) => finite(p.peak_bytes) && p.peak_bytes > 0 && p.status !== "skip" && p.n_ok), failed = points.filter(FAILED);
+  const size = (p) => ({ mid: p.costs.memory.mid / MIB, low: p.costs.memory.low / MIB, high: p.costs.memory.high / MIB });
+  const drawn = points.filter((p) => p.costs && p.costs.memory && p.steps != null), failed = points.filter((p) => p.failed);
   if (!drawn.length) return null;
-  const parts = {};
-  for (const column of ["state_bytes", "tape_bytes"]) {
-    for (const [, list] of grouped(drawn.filter((p) => finite(p[column]) && p[column] > 0))) {
-      const series = { x: list.map((p) => p.steps), y: list.map((p) => p[column] / MIB), name: column };
-      const same = column + JSON.stringify([series.y[0], series.y.at(-1)]);
-      if (!parts[same] || parts[same].x.length < series.x.length) parts[same] = series;
-    }
-  }
-  const grey = Object.values(parts).map((part) => ({ ...part, mode: "lines", showlegend: false, hovertemplate: part.name + " %{y:.4g} MiB<extra></extra>", line: { color: css("--muted"), width: 1, dash: "dot" } }));
-  const x = bounds(points.map((p) => p.steps)), y = bounds(drawn.map((p) => p.peak_bytes / MIB).concat(grey.flatMap((part) => part.y)));
-  const edges = edge(failed, (p) => p.steps, x, y), steps = [...new Set(points.map((p) => p.steps))].sort((a, b) => a - b);
-  const lines = grouped(drawn).map(([estimator, list]) => line(estimator, list, list.map((p) => p.steps), list.map((p) => p.peak_bytes / MIB), list.map(() => ""), new Set()));
-  const notes = grey.map((part) => ({ x: Math.log10(part.x[0]), y: Math.log10(part.y[0]), xanchor: "left", yanchor: "top", showarrow: false, text: { state_bytes: "one state", tape_bytes: "one-step tape" }[part.name], font: { size: 10, color: css("--muted") } }));
+  const levels = Object.entries(panel.levels).map(([name, bytes]) => [name, bytes / MIB]);
+  const x = bounds(points.map((p) => p.steps)), y = bounds(drawn.map((p) => size(p).mid).concat(ends(drawn.map(size)), levels.map((level) => level[1])));
+  const edges = edge(failed, (p) => p.steps, x, y), steps = [...new Set(points.map((p) => p.steps))].sort((a, b) => a - b), across = [10 ** x[0], 10 ** x[1]];
+  const grey = levels.map(([name, value]) => ({ x: across, y: [value, value], name, mode: "lines", showlegend: false, hovertemplate: name + " %{y:.4g} MiB<extra></extra>", line: { color: css("--muted"), width: 1, dash: "dot" } }));
+  const lines = grouped(drawn).map(([estimator, list]) => {
+    const middles = list.map((p) => size(p).mid), one = line(estimator, list, list.map((p) => p.steps), middles, list.map(() => ""), new Set());
+    return { ...one, error_y: bars(estimator, middles, list.map(size)) };
+  });
+  const notes = levels.map(([name, value]) => ({ x: x[0], y: Math.log10(value), xanchor: "left", yanchor: "top", showarrow: false, text: LEVELS[name], font: { size: 10, color: css("--muted") } }));
   return [[...grey, ...lines, edges], { xaxis: axis("steps N", x, power, steps.length < 12 ? steps.map((n) => [n, n]) : ticks(x, power)), yaxis: axis("peak memory (MiB)", y), annotations: notes }];
 }
 /* bias against noise: the spread of the estimate that a thousand network evaluations buy */
 function biasNoise(panel, points) {
-  const of = (p, name) => p[name + "_" + state.target], work = 1000;
-  const drawn = points.filter((p) => finite(of(p, "snr")) && of(p, "snr") > 0 && finite(of(p, "bias")) && p.nfe > 0);
+  const of = (p) => (p.splits || {})[state.target], drawn = points.filter(of);
   if (!drawn.length) return null;
-  const noise = (p) => Math.sqrt(p.nfe / work) / of(p, "snr"), seen = (p) => Math.abs(of(p, "bias")) > 2 * of(p, "std_error");
-  const height = (p) => Math.max(seen(p) ? Math.abs(of(p, "bias")) : 2 * of(p, "std_error"), 1e-12);
-  const x = bounds(drawn.map(noise)), y = bounds(drawn.map(height));
+  const x = bounds(drawn.map((p) => of(p).spread)), y = bounds(drawn.map((p) => of(p).size));
   const traces = grouped(drawn).map(([estimator, list]) => {
-    const one = line(estimator, list, list.map(noise), list.map(height), list.map((p) => (seen(p) ? "" : "-open")), new Set());
-    const within = (p) => (seen(p) ? { low: height(p) - 2 * of(p, "std_error"), high: height(p) + 2 * of(p, "std_error") } : null);
-    return { ...one, mode: "markers", error_y: bars(estimator, list, list.map(height), within) };
+    const sizes = list.map((p) => of(p).size), one = line(estimator, list, list.map((p) => of(p).spread), sizes, list.map((p) => (of(p).hidden ? "-open" : "")), new Set());
+    return { ...one, mode: "markers", error_y: bars(estimator, sizes, list.map(of)) };
   });
-  const title = "relative spread at " + work + " evaluations";
-  return [traces, { xaxis: axis(title, x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
+  return [traces, { xaxis: axis("relative spread at " + data.work + " evaluations", x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
 }

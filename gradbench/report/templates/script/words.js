@@ -1,5 +1,4 @@
 /* What a point says, in words and numbers. */
-const FAILED = (p) => p.status !== "ok" && p.status !== "skip";
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 const short = (value, digits = 3) => (finite(value) ? String(Number(value.toPrecision(digits))) : value == null ? "" : String(value));
 const brief = (value) => short(value);
@@ -11,17 +10,19 @@ const duration = (v) => (v < 1e-3 ? brief(v * 1e6) + " µs" : v < 1 ? brief(v * 
 /* the reference that a point is held against: the one chosen, or the first that is known of flow, sampler, expected */
 const against = (p) => (state.reference !== BEST ? state.reference : REFERENCES.find((name) => p.errors[name + " " + state.target]) || REFERENCES[0]);
 const reading = (p) => p.errors[against(p) + " " + state.target];
+/* that of a figure, which holds all of its points against one */
+const figureReference = (panel) => (state.reference !== BEST ? state.reference : panel.best[state.target]);
 
 function said(r) {
   if (r.mark === "floor") return "at the floor, below " + scientific(r.floor);
   if (r.mark === "exact") return "exact to the last bit";
   if (r.mark === "not finite") return "not finite";
-  return scientific(r.shown) + (finite(r.low) && r.high > r.low ? " (" + scientific(r.low) + " to " + scientific(r.high) + ")" : "");
+  return scientific(r.shown) + (finite(r.least) && r.most > r.least ? " (" + scientific(r.least) + " to " + scientific(r.most) + ")" : "");
 }
 function error(p) {
   const r = reading(p);
   if (r) return said(r);
-  return FAILED(p) ? p.words : p.status === "skip" ? "skipped" : "not measured";
+  return p.failed ? p.words : p.status === "skip" ? "skipped" : "not measured";
 }
 const errorName = (p) => "error against the " + against(p) + " gradient, " + state.target;
 function memory(p) {
@@ -30,14 +31,14 @@ function memory(p) {
 }
 /* the row: the chosen error first, then everything else that was measured */
 function facts(p) {
-  const time = finite(p.time_s) ? duration(p.time_s) + (p.total_time > 1.001 * p.time_s ? " a draw, " + duration(p.total_time) + " all" : "") : "";
+  const time = finite(p.time_s) ? duration(p.time_s) + (p.draws > 1 && p.time_s > 0 ? " a draw, " + duration(p.costs.time.mid) + " all" : "") : "";
   return [
     ["options", p.params],
     ["where", [p.case, p.sampler, p.steps == null ? "" : p.steps + " steps", p.dtype, p.device].filter(Boolean).join(", ")],
     [errorName(p), error(p)],
     ["time", time],
     ["peak memory", memory(p)],
-    ["NFE forward + backward", p.nfe == null ? "" : short(p.nfe_forward) + " + " + short(p.nfe_backward)],
+    ["NFE forward + backward", p.nfe_forward == null && p.nfe_backward == null ? "" : short(p.nfe_forward) + " + " + short(p.nfe_backward)],
     ["VJPs", short(p.vjps)],
     ["bias, " + state.target, finite(p["bias_" + state.target]) ? short(p["bias_" + state.target]) + " ± " + short(p["std_error_" + state.target]) : ""],
     ["signal-to-noise ratio of one draw", short(p["snr_" + state.target])],

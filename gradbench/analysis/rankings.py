@@ -1,14 +1,42 @@
-"""The most accurate estimator of every case, reference and target, with its cost."""
+"""The tables beside an answer: every estimator against one reference, and the most accurate of every case."""
 
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from gradbench.analysis import units
-from gradbench.analysis.cells import REFERENCES, TARGETS, Cell
-from gradbench.analysis.floor import Reading, read
+from gradbench.analysis import words
+from gradbench.analysis.cells import Cell
+from gradbench.analysis.errors import Reading, read
+from gradbench.analysis.standings import Contest, Standing, cheapest
+from gradbench.problems.spec import REFERENCES, TARGETS
 
 TIE = 1.01
+
+
+@dataclass(frozen=True)
+class Line:
+    """An estimator's standings by target, and its memory and time over the least of each setting (geometric means)."""
+
+    estimator: str
+    standings: dict[str, Standing]
+    named: bool
+    memory: float | None
+    time: float | None
+
+
+def ranking(contests: list[Contest], reference: str) -> list[Line]:
+    """The most accurate first, among equals the leanest."""
+    mine = {c.target: c for c in contests if c.reference == reference}
+    names = list(dict.fromkeys(s.estimator for c in mine.values() for s in c.standings))
+    within = max((c.settings for c in mine.values()), key=len, default=())
+    memory, time = (dict(cheapest(within, names, column)) for column in ("peak_bytes", "time_s"))
+    lines = []
+    for name in names:
+        standings = {t: s for t, c in mine.items() for s in c.standings if s.estimator == name}
+        named = any(s.estimator == name for c in mine.values() for s in c.accurate)
+        lines.append(Line(name, standings, named, memory.get(name), time.get(name)))
+    return sorted(lines, key=_order)
 
 
 @dataclass(frozen=True)
@@ -26,19 +54,18 @@ class Winner:
     leanest: Cell
     equals: int
 
-
-def precision(winner: Winner) -> str:
-    """The winner's error in words, which below the accuracy of the reference is not a number."""
-    reading = winner.reading
-    if reading.mark == "value":
-        return f"error {units.error(reading.error)}"
-    if reading.mark == "exact":
-        return "exact to the last bit"
-    return f"error below {units.error(reading.shown)}, the floor of the reference"
+    @property
+    def precision(self) -> str:
+        """Its error in words, which below the accuracy of the reference is not a number."""
+        if self.reading.mark == "value":
+            return f"error {words.error(self.reading.error)}"
+        if self.reading.mark == "exact":
+            return "exact to the last bit"
+        return f"error below {words.error(self.reading.shown)}, the floor of the reference"
 
 
 def winners(found: list[Cell]) -> list[Winner]:
-    """One winner a (case, reference, target) that was measured, in the order of the cases.
+    """One winner per (case, reference, target) that was measured, in the order of the cases.
 
     The sampler and the expected gradient are others for every number of steps: there, only the largest number of steps
     competes. Where the sampler draws no noise the two are one, and the expected gradient is not repeated.
@@ -54,6 +81,12 @@ def winners(found: list[Cell]) -> list[Winner]:
             if winner and not (twin and (twin.cell, twin.reading) == (winner.cell, winner.reading)):
                 won[case, reference, target] = winner
     return list(won.values())
+
+
+def _order(line: Line) -> tuple[Any, ...]:
+    shares = [s.share for s in line.standings.values()]
+    asked = sum(s.asked for s in line.standings.values())
+    return not line.named, -sum(shares) / len(shares), -asked, line.memory or 0.0
 
 
 def _winner(rivals: list[Cell], reference: str, target: str) -> Winner | None:

@@ -2,16 +2,18 @@
 
 import pytest
 
-from gradbench.analysis.label import label, labels, whole_params
+from gradbench.analysis.labels import labels, shortened
+from gradbench.analysis.rows import whole_params
 from gradbench.samplers.catalogue import SAMPLERS
+from tests.rows import row
 
 
-def estimator(name, **params):
-    return {"estimator": name, "estimator_params": params}
+def estimator(name, **options):
+    return row(name, options=options)
 
 
-def test_a_label_without_a_choice_shows_every_option():
-    assert label("adjoint-dpm", {"rule": "rk4", "trajectory": "stored"}) == "adjoint-dpm[rule=rk4,trajectory=stored]"
+def test_a_name_is_shortened_to_the_options_that_are_asked_for():
+    assert shortened("adjoint-dpm", {"rule": "rk4", "trajectory": "stored"}, {"rule"}) == "adjoint-dpm[rule=rk4]"
 
 
 def test_only_options_that_differ_are_shown():
@@ -33,20 +35,20 @@ def test_missing_options_are_no_options():
 
 
 def test_a_case_shows_what_its_weights_are():
-    rows = [{"case": "sd15", "weights": "random weights (seed 0)"}, {"case": "digits"}]
+    rows = [row(case="sd15", weights="random weights (seed 0)"), row(case="digits")]
     assert labels(rows, "case") == ["sd15, random weights (seed 0)", "digits"]
 
 
 def test_weights_that_only_an_option_calls_random_are_told():
-    assert labels([{"case": "unet", "case_params": {"weights": "random"}}], "case") == ["unet, random weights"]
+    assert labels([row(case="unet", case_params={"weights": "random"})], "case") == ["unet, random weights"]
 
 
 def test_weights_that_a_data_frame_left_empty_are_not_shown():
-    assert labels([{"case": "digits", "weights": float("nan")}], "case") == ["digits"]
+    assert labels([row(case="digits", weights=float("nan"))], "case") == ["digits"]
 
 
 @pytest.mark.parametrize(("sampler", "lacking"), [("edict", {"turns": "fixed"}), ("flow-sde", {"first": "next"})])
 def test_old_rows_are_of_what_the_sampler_then_was(sampler, lacking):
     defaults = SAMPLERS[sampler].defaults
-    assert whole_params({"sampler": sampler, "sampler_params": {}}, "sampler", defaults) == {**defaults, **lacking}
-    assert whole_params({"sampler": sampler, "sampler_params": dict(defaults)}, "sampler", defaults) == defaults
+    assert whole_params(row(sampler=sampler), "sampler", defaults) == {**defaults, **lacking}
+    assert whole_params(row(sampler=sampler, sampler_params=defaults), "sampler", defaults) == defaults

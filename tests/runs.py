@@ -1,10 +1,16 @@
-"""Rows that look like those of a run: five estimators, two cases, two samplers, and every way to fail."""
+"""Whole runs of rows: one for every figure, one that looks real, one of 20,000 rows, and the committed baseline."""
 
 import itertools
+import json
+import math
 import random
+from pathlib import Path
 from typing import Any
 
-MIB = 1024**2
+from tests.rows import MIB, drawn, failed, row
+
+Rows = list[dict[str, Any]]
+
 CASES = {
     "gaussian": {"params": {"dim": 6, "schedule": "vp-linear"}, "state": 6 * 64 * 8, "tape": 0.4 * MIB, "nfe_s": 3e-4},
     "digits": {"params": {"weights": "trained"}, "state": 64 * 64 * 4, "tape": 9.0 * MIB, "nfe_s": 4e-3},
@@ -23,18 +29,66 @@ ESTIMATORS: list[tuple[str, dict[str, Any]]] = [
 ]
 IDENTITY = ("case_params", "sampler_params", "targets", "seed", "replicate", "dtype", "device", "machine_class")
 ERROR = {"x_T": 1.0, "condition": 0.6, "parameters": 1.7}
+CARD = {
+    **{"case": "sd15", "case_params": {"batch": 1}, "dtype": "float16", "device": "cuda", "gpu": "Some Card"},
+    **{"reference_tol": None, "evaluation_s": 0.05, "vjp_s": 0.1, "baseline_bytes": 2000},
+}
+BASELINE = Path(__file__).parents[1] / "results" / "baselines" / "ci.jsonl"
+PLACE = {"machine_class": "a CPU, 2 threads, 8 GiB", "threads": 1}
 
 
-def rows(seeds: int = 1) -> list[dict[str, Any]]:
-    """Every case, sampler, number of steps and estimator."""
+def everything() -> Rows:
+    """Rows for every figure: estimators over steps, dimensions, batches, dtypes, backward grids, draws, failures."""
+    orders = {"backprop": 1, "checkpoint": 1, "adjoint-deis": 1, "continuous-adjoint": 2, "adjoint-dpm": 2}
+    places = ({}, {"dtype": "float32"}, {"case_params": {"dim": 60, "batch": 4}}, {"case": "mixture"})
+    facts = {"flow_cosine_x_T": 0.99, "flow_norm_ratio_x_T": 0.9, "state_bytes": 20, "tape_bytes": 300}
+    found = [
+        row(name, n, 2.0 / n**order, seed=seed, time_s=0.01 * (n + seed), peak_bytes=500 + 50 * n, **facts, **place)
+        for name, order in orders.items()
+        for n in (5, 10, 20, 40)
+        for seed in (0, 1)
+        for place in places
+    ]
+    found += [row("checkpoint", 20, 0.1, case_params={"dim": 6, "batch": b}, peak_bytes=1000) for b in (1, 16)]
+    found += [row("continuous-adjoint", 40, 3.0 / m, options={"steps": m}, peak_bytes=1000) for m in (5, 10, 20)]
+    noisy = {"bias": -0.2, "snr": 0.5, "distance": 0.3, "ratio": 0.9, "draws": 500, "expected": 0.3}
+    found += [
+        drawn(name, 20, **noisy, nfe=(20, 20, 20), peak_bytes=1000, sampler_params={"eta": 1.0})
+        for name in ("draft", "reinforce", "spsa")
+    ]
+    return [*found, failed("backprop", 80), failed("reversible", 20, "skip", "no inverse step")]
+
+
+def on_a_card() -> Rows:
+    """Rows of a GPU: what was predicted, asked of the allocator and taken, and the time of one evaluation and VJP."""
+    sizes = {"backprop": (50_000, 50_500), "checkpoint": (1000, 1040), "reversible": (1000, 1300)}
+    times = {"backprop": 7.6, "checkpoint": 10.2, "reversible": 13.0}
+    return [
+        row(
+            name,
+            50,
+            time_s=times[name],
+            nfe=(50, 0 if name == "backprop" else 50, 50),
+            predicted_peak_bytes=predicted,
+            requested_bytes=peak - 10,
+            peak_bytes=peak,
+            reserved_bytes=peak + 2000 + 60,
+            **CARD,
+        )
+        for name, (predicted, peak) in sizes.items()
+    ]
+
+
+def lifelike(seeds: int = 1) -> Rows:
+    """A run of every case, sampler, number of steps and estimator."""
     rng = random.Random(0)
     grid = [(c, s, n, e, p) for c in CASES for s in SAMPLERS for n in (5, 10, 20, 40) for e, p in ESTIMATORS]
-    return [row(rng, *cell, seed=seed) for cell in grid for seed in range(seeds)]
+    return [_measured(rng, *cell, seed=seed) for cell in grid for seed in range(seeds)]
 
 
-def many(cases: int = 10, samplers: int = 8, steps: int = 10, estimators: int = 25) -> list[dict[str, Any]]:
+def many(cases: int = 10, samplers: int = 8, steps: int = 10, estimators: int = 25) -> Rows:
     """20,000 rows, no two of one cell, every number of them random: what is hardest to pack and to draw."""
-    rng, template = random.Random(0), rows()[0]
+    rng, template = random.Random(0), lifelike()[0]
     names = ("backprop", "checkpoint", "adjoint-dpm", "adjoint-deis", "reinforce")
     found = []
     for c, s, n, e in itertools.product(range(cases), range(samplers), range(steps), range(estimators)):
@@ -47,9 +101,40 @@ def many(cases: int = 10, samplers: int = 8, steps: int = 10, estimators: int = 
             found.append(template | told | _noise(rng))
         else:
             reason = f"the cell needed {rng.randrange(1000, 9000)} MiB, over its limit"
-            failed = {"status": rng.choice(("oom", "diverged", "timeout")), "reason": reason}
-            found.append({key: template[key] for key in IDENTITY} | told | failed)
+            lost = {"status": rng.choice(("oom", "diverged", "timeout")), "reason": reason}
+            found.append({key: template[key] for key in IDENTITY} | told | lost)
     return found
+
+
+def baseline(case: str, sampler: str, estimator: str | None = None, steps: int = 20) -> Rows:
+    """The committed cells of that name that were measured."""
+    rows = (json.loads(line) for line in BASELINE.read_text().splitlines())
+    named = {"case": case, "sampler": sampler, "steps": steps, "status": "ok"}
+    named |= {"estimator": estimator} if estimator else {}
+    return [row for row in rows if all(row[name] == value for name, value in named.items())]
+
+
+def timed(rows: Rows, seed: int, slower: float = 1.0, processes: int = 5) -> Rows:
+    """`processes` rows per cell, 10 ms each up to 2%, the first cell `slower`, on a machine of any speed."""
+    rng = random.Random(seed)
+    speed = rng.uniform(0.5, 2.0)
+    return [
+        {
+            **row,
+            **PLACE,
+            "replicate": replicate,
+            "time_s": 0.010 * speed * math.exp(rng.gauss(0, 0.02)) * (slower if index == 0 else 1.0),
+            "calibration_s": 0.001 * speed,
+        }
+        for index, row in enumerate(rows)
+        for replicate in range(processes)
+    ]
+
+
+def with_value(rows: Rows, index: int = 0, **values: Any) -> Rows:
+    """The rows with other values in all processes of the cell at `index`."""
+    cell = list(dict.fromkeys(row["cell_id"] for row in rows))[index]
+    return [{**row, **values} if row["cell_id"] == cell else row for row in rows]
 
 
 def _noise(rng: random.Random) -> dict[str, Any]:
@@ -63,24 +148,24 @@ def _noise(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def row(
+def _measured(
     rng: random.Random, case: str, sampler: str, steps: int, estimator: str, params: dict[str, Any], seed: int = 0
 ) -> dict[str, Any]:
     """One row; what ended badly has a reason and no errors."""
     facts, stages = CASES[case], SAMPLERS[sampler]
-    result = {
-        "schema": 1, "cell_id": f"{rng.getrandbits(48):012x}", "run_id": "r1", "suite": "quick", "case": case,
-        "case_params": facts["params"], "sampler": sampler, "sampler_params": {"grid": "uniform-log-snr"},
-        "steps": steps, "estimator": estimator, "estimator_params": params, "targets": list(ERROR), "seed": seed,
-        "replicate": 0, "dtype": "float64" if case == "gaussian" else "float32", "device": "cpu", "status": "ok",
+    made = {
+        "case": case, "case_params": facts["params"], "sampler": sampler,
+        "sampler_params": {"grid": "uniform-log-snr"}, "options": params, "targets": tuple(ERROR), "seed": seed,
+        "dtype": "float64" if case == "gaussian" else "float32", "machine_class": "x86-2core",
+        "schema": 1, "cell_id": f"{rng.getrandbits(48):012x}", "run_id": "r1", "suite": "quick",
         "reference_tol": 1e-10 if case == "gaussian" else 2e-6, "gradbench": "0.1.0", "torch": "2.9.0+cpu",
-        "git_commit": "0f1e2d3c4b5a69788796a5b4c3d2e1f001234567", "git_dirty": False, "machine_class": "x86-2core",
+        "git_commit": "0f1e2d3c4b5a69788796a5b4c3d2e1f001234567", "git_dirty": False,
         "cpu": "Intel Xeon Platinum 8488C", "gpu": None, "threads": 1, "started_at": "2026-01-10T12:00:00Z",
     }  # fmt: skip
     failure = _failure(case, sampler, steps, estimator, params)
     if failure:
-        return {**result, "status": failure[0], "reason": failure[1]}
-    return result | _measured(rng, facts, stages, steps, estimator, params)
+        return failed(estimator, steps, *failure, **made)
+    return row(estimator, steps, **made) | _numbers(rng, facts, stages, steps, estimator, params)
 
 
 def _failure(case: str, sampler: str, steps: int, estimator: str, params: dict[str, Any]) -> tuple[str, str] | None:
@@ -95,7 +180,7 @@ def _failure(case: str, sampler: str, steps: int, estimator: str, params: dict[s
     return None
 
 
-def _measured(rng: random.Random, facts: dict, stages: int, steps: int, estimator: str, params: dict) -> dict[str, Any]:
+def _numbers(rng: random.Random, facts: dict, stages: int, steps: int, estimator: str, params: dict) -> dict[str, Any]:
     order = 4 if stages == 4 else 1
     discretisation = 0.8 * (5 / steps) ** order * (0.02 if order == 4 else 1)
     adjoint = {
