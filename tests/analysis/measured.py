@@ -19,7 +19,7 @@ def baseline(case: str, sampler: str, estimator: str | None = None, steps: int =
 
 
 def timed(rows: list[dict[str, Any]], seed: int, slower: float = 1.0, processes: int = 5) -> list[dict[str, Any]]:
-    """`processes` rows a cell, 10 ms each up to 2%, the first cell `slower`, on a machine of any speed."""
+    """`processes` rows per cell, 10 ms each up to 2%, the first cell `slower`, on a machine of any speed."""
     rng = random.Random(seed)
     speed = rng.uniform(0.5, 2.0)
     return [
