@@ -1,4 +1,4 @@
-"""What the cases of laws known in closed form have in common: their parameters, their arrays and their objective."""
+"""Shared by the cases of closed-form distributions: their parameters, their arrays and their objective."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -28,7 +28,7 @@ def check(params: Mapping[str, Any]) -> None:
 
 
 def sizes(arrays: Mapping[str, Any]) -> dict[str, int]:
-    """The dimension, and the number of components, that the given arrays have."""
+    """The dimension, and the number of components, of the given arrays."""
     from gradbench import checks
 
     found = {}
@@ -77,7 +77,7 @@ class Arrays:
         return self.pick("rotation", orthogonal * np.sign(np.diag(upper)))
 
     def objective(self, name: str) -> Any:
-        """The quadratic objective with target N(0, 1) and weights in [0.5, 1.5], with the sine or without."""
+        """The quadratic objective with target N(0, 1) and weights in [0.5, 1.5], with or without the sine."""
         from gradbench import checks
         from gradbench.objectives.quadratic import Quadratic
 
@@ -87,7 +87,7 @@ class Arrays:
 
 
 def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any) -> dict[str, Any]:
-    """What `build` returns for a law with those parameters; flow(law, x_T, t_max, t_min)."""
+    """The result of `build` for a distribution with those parameters; flow(law, x_T, t_max, t_min)."""
 
     def exact(problem: Any, x_T: Any) -> Any:
         return flow(problem, x_T, problem.rollout.grid[0], problem.rollout.grid[-1])
@@ -102,7 +102,7 @@ def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any)
     }
 
 
-# the spec of such a law, less its own: name, summary, citation, build, arrays, flow and preload
+# the spec of such a case, without its own name, summary, citation, build, arrays, flow and preload
 analytic = partial(
     CaseSpec,
     objectives=("quadratic+sine", "quadratic"),

@@ -1,4 +1,4 @@
-"""What the cases of Stable Diffusion have in common: their parameters, and a problem from a pipeline's parts."""
+"""Shared by the cases of Stable Diffusion: their parameters, and a problem from a pipeline's parts."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -47,9 +47,9 @@ SEED_OF_PARTS = 0  # of random weights and of targets: the same in every cell
 
 
 def weights(params: Mapping[str, Any], device: str) -> str:
-    """What every row, figure and page says of the weights.
+    """The description of the weights in every row, figure and page.
 
-    Random ones are drawn on the device: a GPU's generator has other numbers than a CPU's by the same seed.
+    Random ones are drawn on the device: a GPU's generator differs from a CPU's with the same seed.
     """
     if params["weights"] is None:
         return f"random weights, seed {SEED_OF_PARTS}" + ("" if device == "cpu" else ", of CUDA's generator (Philox)")
@@ -57,7 +57,7 @@ def weights(params: Mapping[str, Any], device: str) -> str:
 
 
 def check(params: Mapping[str, Any], multiple: int) -> None:
-    """Every parameter; the latent's side must be a multiple of what the U-Net halves it to."""
+    """Every parameter; the latent's side must be a multiple of the U-Net's downsampling factor."""
     from gradbench import checks
 
     checks.time_range(params["t_max"], params["t_min"])
@@ -74,9 +74,9 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
 
 
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What `build` returns: the guided U-Net with LoRA weights by the seed, the prompt's embedding, the objective.
+    """The result of `build`: the guided U-Net with LoRA weights from the seed, the prompt's embedding, the objective.
 
-    Without `weights` the networks' are random, by a seed of their own that is always the same.
+    Without `weights` the networks are random, from a separate seed that is always the same.
     """
     from gradbench.models.lora import add_lora
     from gradbench.models.pipeline import from_pipeline
@@ -108,7 +108,7 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, 
     }
 
 
-# the spec of one of their sizes, less its own: name, summary, dtypes, check and build
+# the spec of one of the sizes, without its own name, summary, dtypes, check and build
 stable_diffusion = partial(
     CaseSpec,
     citation=CITATION,

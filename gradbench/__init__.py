@@ -5,7 +5,7 @@
     gradbench.estimator("adjoint-deis", order=1)(problem).grads["x_T"]
     x_0 = gradbench.sample(denoiser, x_T, sampler="ddim", steps=50, gradient="checkpoint", wrt=[condition, *lora])
 
-Names are imported when they are first used, so that `import gradbench` costs milliseconds and no torch.
+Names are imported on first use, so `import gradbench` takes milliseconds and does not import torch.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The values that an option takes, asked of the check that refuses wrong ones: nothing is written twice."""
+"""The values that an option takes, from the check that refuses wrong ones, so that nothing is written twice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,15 +6,13 @@ from typing import Any
 
 from gradbench.selector import parse
 
-Check = Callable[[dict[str, Any]], Any]  # raises `ValueError` for a value that the option cannot take
+Check = Callable[[dict[str, Any]], Any]  # raises `ValueError` for an invalid value
 WRONG = ("no-such-value", -1.0)
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """The values of an option that is one of several, as selectors spell them; else the words of its check, which are
-    empty where it has none.
-    """
+    """The values of an option with fixed choices, as selectors spell them, or else the words of its check, if any."""
 
     values: tuple[str, ...] = ()
     words: str = ""
@@ -24,7 +22,7 @@ class Allowed:
 
 
 def allowed(check: Check, option: str) -> Allowed:
-    """What the option may be: the values that are listed where a wrong one is refused, each tried, or the words."""
+    """The values that an option may take: those listed when a wrong one is refused, each tried, or the words."""
     said = ""
     for wrong in WRONG:
         try:
@@ -45,7 +43,7 @@ def allowed(check: Check, option: str) -> Allowed:
 
 
 def _further(check: Check, option: str) -> str:
-    """What a whole number must be besides: ", a multiple of 8"."""
+    """A further condition on a whole number: ", a multiple of 8"."""
     try:
         check({option: 1})
     except ValueError as error:
@@ -62,7 +60,7 @@ def _taken(check: Check, option: str, text: str) -> bool:
 
 
 def runs(values: tuple[str, ...]) -> Iterator[str]:
-    """The values, four whole numbers or more in a row as "1 to 32"."""
+    """The values, with four or more consecutive whole numbers as "1 to 32"."""
     place = 0
     while place < len(values):
         end = place

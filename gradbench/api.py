@@ -1,11 +1,11 @@
-"""The library: three functions."""
+"""The library: its three functions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems ask it for their right answers
+import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems get their references from it
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
@@ -22,7 +22,7 @@ from gradbench.samplers.spec import sampler_spec
 def case(name: str, **params: Any) -> Case:
     """A case by name, `gradbench.case("gaussian", dim=6)`: parameters and explicit arrays by keyword.
 
-    Raises `ValueError` for a name, parameter or value that there is not, naming those that there are.
+    Raises `ValueError` for an unknown name, parameter or value, and lists those allowed.
     """
     return make_case(name, params)
 
@@ -49,24 +49,23 @@ def sample(
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
-    sampler: a selector, `ddim[grid=leading]`; None for the one whose step is that of the denoiser's scheduler
-    (`sampler_for`), without a scheduler `flow-euler` on rectified flow and else `ddim`. x_T: alpha x_0 + sigma eps at
-    the first time; `latents_scale` brings a pipeline's latents there. grid: decreasing times of one's own, as
-    `grid_of(scheduler, steps)` gives them, in place of steps, t_max and t_min. gradient: a selector, or an estimator
-    that is `Differentiable`. wrt: any iterable of every tensor besides x_T whose gradient is wanted, leaf or not
-    (prompt embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor
-    that the denoiser holds, as far as it can be seen: parameters, buffers, attributes, `extra`, hooks, closures. noise:
-    of stochastic samplers, (steps, b, *x), which may be named in `wrt`, or `keyed` to draw it by key from `seed`, or
-    `nested` for one Wiener path that other chains share.
+    sampler: a selector, `ddim[grid=leading]`; None takes the one with the step of the denoiser's scheduler
+    (`sampler_for`) or, without a scheduler, `flow-euler` on rectified flow and `ddim` otherwise. x_T: alpha x_0 + sigma
+    eps at the first time; `latents_scale` converts a pipeline's latents to it. grid: your own decreasing times, as from
+    `grid_of(scheduler, steps)`, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is
+    `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
+    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor found in
+    the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
+    (steps, b, *x), which `wrt` may name, `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that
+    other chains share.
 
-    Raises `ValueError`, before any work, where `wrt` leaves a trainable tensor out, whose gradient would be silently
-    lost, or names one tensor that is computed from another; where x_T asks for a gradient that the estimator cannot
-    reach, or has the spread of latents in a scheduler's own scale; for a grid that asks for a gradient; for a network
-    inside FSDP or DDP (DDP goes around the module whose forward calls this); for estimators that are no differentiable
-    sample or cannot serve the sampler; and for unknown names. Raises `RuntimeError` in the backward pass where a tensor
-    of `wrt` is never reached, unless `allow_unused`; and where the steps that it takes again are not those that were
-    taken, because a prompt, a guidance scale, an adapter, a mode or a weight was changed in between, or the network
-    answers from a cache.
+    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
+    names two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
+    reach, or has the spread of latents in a scheduler's own scale; for a grid that requires a gradient; for a network
+    inside FSDP or DDP (wrap DDP around the module whose forward calls this); for estimators that are not differentiable
+    samples or do not support the sampler; and for unknown names. Raises `RuntimeError` in the backward pass if a tensor
+    of `wrt` is never reached, unless `allow_unused`, and if the repeated steps differ from the original ones because a
+    prompt, guidance scale, adapter, mode or weight was changed in between, or because the network answers from a cache.
     """
     if not isinstance(denoiser, Denoiser):
         raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
@@ -98,15 +97,16 @@ def sample(
 
 
 def _own_sampler(denoiser: Denoiser) -> str:
-    """The sampler of the denoiser's scheduler, or without one that of its schedule."""
+    """The sampler of the denoiser's scheduler or, without one, of its schedule."""
     if denoiser.why_no_sampler:
         raise UsageError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
 
 
 def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
-    """Latents in a scheduler's own scale, x / alpha, are 14 times too wide: at the noisy end of a table the state is
-    almost the noise, of spread 1, and no data would make it 4.
+    """Refuses latents in a scheduler's own scale, x / alpha, which are 14 times too wide.
+
+    At the noisy end of a table the state is almost pure noise, with spread 1; no data would make it 4.
     """
     alpha = denoiser.schedule.alpha(t)
     if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:

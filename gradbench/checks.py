@@ -8,9 +8,9 @@ from typing import Any
 
 
 class UsageError(ValueError):
-    """What was asked for cannot be had as it was asked: the message has the value given, those allowed, and the remedy.
+    """The request is not possible; the message gives the value, those allowed, and the remedy.
 
-    A `ValueError` that is none of these is a bug, or an error of a module that is not gradbench's.
+    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench.
     """
 
 
@@ -29,7 +29,7 @@ def natural(name: str, value: Any) -> int:
 
 
 def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
-    """A member of `allowed`, True and 1 being different; the message suggests the nearest name."""
+    """A member of `allowed`, with True and 1 distinct; the message suggests the nearest name."""
     choices = list(allowed)
     if any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
         return value
@@ -85,7 +85,7 @@ def shape(name: str, got: Iterable[int], expected: Iterable[int]) -> None:
 
 
 def no_gradient(name: str, values: Any) -> None:
-    """Times that ask for no gradient: they are used as Python floats, which would lose it in silence."""
+    """Times that require no gradient: they are used as Python floats, which would silently lose it."""
     import torch
 
     held = [values] if isinstance(values, torch.Tensor) else values or ()
@@ -106,7 +106,7 @@ TF32 = "tf32"  # float32 whose matrix products and convolutions a GPU rounds to 
 
 
 def dtype(value: Any) -> Any:
-    """A floating torch dtype, from itself or from its name; that of tf32 is float32."""
+    """A floating torch dtype, from itself or its name; for tf32 it is float32."""
     import torch
 
     name = str(value).removeprefix("torch.")
@@ -114,7 +114,7 @@ def dtype(value: Any) -> Any:
 
 
 def device_name(value: Any) -> str:
-    """`cpu`, `cuda` or `cuda:1`, whether it exists here or not."""
+    """`cpu`, `cuda` or `cuda:1`, whether or not it exists here."""
     if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
         raise UsageError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
     return value
@@ -142,7 +142,7 @@ def images(name: str, value: Any, least: int = 1) -> Any:
 
 
 def array(name: str, value: Any) -> Any:
-    """A float64 tensor of finite real numbers, from anything that holds them."""
+    """A float64 tensor of finite real numbers, from any array-like value."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""The command line: the verbs, and what becomes of their errors."""
+"""The command line: the verbs, and how their errors are reported."""
 
 import sys
 import traceback
@@ -32,7 +32,7 @@ ISSUES = "https://github.com/gradbench/diffusion-gradbench/issues"
 @click.version_option(package_name="diffusion-gradbench", prog_name="gradbench")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Which estimator of the gradient through a diffusion sampler to use, measured."""
+    """Measure which estimator of the gradient through a diffusion sampler to use."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -44,7 +44,7 @@ for verb in VERBS:
 def main() -> None:
     """Runs the command line; wrong usage is one line on stderr and exit code 2, a bug is a traceback and 70.
 
-    Modules of your own are found in the current folder, as `python -m gradbench` finds them.
+    Modules in the current folder can be imported, as with `python -m gradbench`.
     """
     if "" not in sys.path:
         sys.path.insert(0, "")

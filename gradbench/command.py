@@ -1,4 +1,4 @@
-"""The command line that measures a cell again."""
+"""The command that measures a cell again."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from gradbench.selector import render
 
 
 def command(cell: Mapping[str, Any], seeds: Sequence[int] | None = None, replicates: int = 1) -> str:
-    """`gradbench run ...` with every option of the cell written out; what it lacks is left out.
+    """`gradbench run ...` with every option of the cell written out; unknown ones are left out.
 
     cell: the identity columns of a row. seeds: those to run, by default the cell's own.
     """
@@ -40,6 +40,6 @@ def ranges(seeds: Sequence[int]) -> str:
 
 
 def _selector(name: str, params: Any) -> str:
-    """A list is wrapped in one more, because a selector reads a list as alternatives."""
+    """A list is wrapped in another list, because a selector reads a list as alternatives."""
     given = params if isinstance(params, Mapping) else {}
     return render(name, {key: [value] if isinstance(value, list) else value for key, value in given.items()})

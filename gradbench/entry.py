@@ -1,6 +1,6 @@
-"""A catalogue is plain data: an `Entry` names what exists, who published it, and where its code is.
+"""A catalogue is plain data: an `Entry` states a name, who published the method, and where its code is.
 
-Entries are read by `list`, `show` and the plan, none of which imports torch; `Entry.load` imports the code.
+`list`, `show` and the plan read entries without importing torch; `Entry.load` imports the code.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from gradbench.plugins import Plugin, Plugins, spec_of
 
 
 def overlay(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults with what is given in their place; a whole number where the default is a real one becomes real."""
+    """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
     checks.options(owner, dict(given), defaults)
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
@@ -31,7 +31,7 @@ class Entry:
     name: the published name, as selectors spell it. summary: one sentence. factory: "module:callable", called with the
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
     may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
-    option values that it cannot take. refuses: (options, traits of the problem) -> why it cannot serve it, or None.
+    invalid option values. refuses: (options, traits of the problem) -> why it does not support the problem, or None.
     declares: options -> the traits that depend on them.
     """
 
@@ -56,7 +56,7 @@ class Entry:
         return options
 
     def declared(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Its traits with these options."""
+        """Its traits with the given options."""
         return {**self.traits, **self.declares(self.options(given))}
 
     def load(self) -> Any:
@@ -65,11 +65,11 @@ class Entry:
 
 
 def load(name: str, place: str) -> Any:
-    """What `place`, "module:attribute", names; `ValueError` that speaks of `name` where it cannot be imported."""
+    """The object at `place`, "module:attribute"; `ValueError` with `name` if it cannot be imported."""
     module, _, attribute = place.partition(":")
     try:
         return operator.attrgetter(attribute)(importlib.import_module(module))
-    except Exception as error:  # a module of the user's may raise anything
+    except Exception as error:  # a user's module may raise anything
         raise _unloadable(name, error) from None
 
 
@@ -83,11 +83,11 @@ YOURS = "the user's own"
 
 
 class Catalogue(dict[str, E], Generic[E]):
-    """Entries by name; a wrong name is one line with the nearest right one.
+    """Entries by name; an unknown name is a one-line error with the nearest known one.
 
-    group: of the entry points by which other packages add entries, looked for when a name is not one of these or when
-    `plugins` is asked for. own: "module:function", which makes an entry of a plain one and of what was found where code
-    of one's own or of another package is named; None where a plain one will do.
+    group: the entry points by which other packages add entries, looked up when a name is not one of these or when
+    `plugins` is read. own: "module:function" that makes, from a plain entry and the object found, the entry of
+    user-defined code or of another package; None where the plain entry will do.
     """
 
     def __init__(self, kind: str, *entries: E, group: str = "", own: str | None = None) -> None:
@@ -100,14 +100,14 @@ class Catalogue(dict[str, E], Generic[E]):
         return Plugins(self.group, self)
 
     def find(self, name: str) -> E:
-        """The entry of that name, gradbench's or another package's; `module:attribute` names code of one's own."""
+        """The entry of that name, from gradbench or another package; `module:attribute` names your own code."""
         if name in self:
             return self[name]
         if ":" in name:
             module = name.partition(":")[0]
             try:
                 found = spec_of(module)
-            except Exception as error:  # of the package that it lies in
+            except Exception as error:  # raised by a parent package
                 raise _unloadable(name, error) from None
             if found is None:
                 raise UsageError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
@@ -121,7 +121,7 @@ class Catalogue(dict[str, E], Generic[E]):
 
 
 def entry_of(plugin: Plugin, found: Any) -> Any:
-    """The entry of code that is not gradbench's: its own `Entry`, or one of a class or function by its signature."""
+    """The entry of code from outside gradbench: its own `Entry`, or one made from a class or function's signature."""
     if isinstance(found, Entry):
         return replace(found, name=plugin.name)
     if not callable(found) and type(found).__module__ == "builtins":
@@ -132,7 +132,7 @@ def entry_of(plugin: Plugin, found: Any) -> Any:
 
 
 def options_of(found: Any) -> dict[str, Any]:
-    """The options of a class or function of one's own: its arguments whose default is None, a number or a word."""
+    """The options of a user-defined class or function: its arguments whose default is None, a number or a word."""
     try:
         parameters = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):  # not callable, or written in C

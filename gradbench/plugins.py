@@ -1,4 +1,4 @@
-"""What other installed packages offer by entry points, read from their metadata: nothing of theirs is imported here."""
+"""What other installed packages offer by entry points, read from their metadata without importing them."""
 
 import importlib.util
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def spec_of(module: str) -> ModuleSpec | None:
-    """Where a module is, or None; the packages that it lies in are imported."""
+    """Where a module is, or None; its parent packages are imported."""
     try:
         return importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -26,7 +26,7 @@ class Plugin:
 
     @property
     def lacking(self) -> str | None:
-        """Why it cannot be loaded, as far as that shows without importing it."""
+        """Why it cannot be loaded, as far as can be seen without importing it."""
         top = self.place.partition(":")[0].partition(".")[0]
         return None if spec_of(top) else f"cannot be loaded: there is no module {top!r} on the path"
 
@@ -42,7 +42,7 @@ class Plugin:
 class Plugins(dict[str, Plugin]):
     """The entry points of a group by name; `refused` has a line for each whose name is taken.
 
-    taken: the names that gradbench itself uses. Of two packages that offer one name the first by the alphabet has it.
+    taken: the names that gradbench itself uses. If packages share a name, the alphabetically first gets it.
     """
 
     def __init__(self, group: str, taken: Collection[str] = ()) -> None:

@@ -1,8 +1,8 @@
 """The grammar `name[p=v,q=[1,2]]` of the command line, of suites and of the library.
 
-A selector names an entry of a catalogue and gives it options. A list as a value stands for one selector a member, so
-that `ddim[eta=[0,1]]` is two. `none`, `true` and `false` are words; a number is a number; everything else is a string,
-which may be a selector itself.
+A selector names an entry of a catalogue and gives it options. A list value stands for one selector per member, so
+`ddim[eta=[0,1]]` is two. `none`, `true` and `false` are keywords; a number is a number; everything else is a string,
+which may itself be a selector.
 """
 
 import itertools
@@ -36,7 +36,7 @@ def parse(text: str) -> tuple[str, dict[str, Value]]:
 
 
 def expand(text: str) -> list[tuple[str, dict[str, Value]]]:
-    """`parse`, with every list option multiplied out into one selector a combination."""
+    """`parse`, with list options expanded into one selector per combination."""
     name, options = parse(text)
     axes = [value if isinstance(value, list) else [value] for value in options.values()]
     return [(name, dict(zip(options, chosen, strict=True))) for chosen in itertools.product(*axes)]

@@ -1,1 +1,1 @@
-"""Numerical studies over random laws: each module writes one page of docs/findings. `python -m studies` writes all."""
+"""Numerical studies on random distributions: each module writes one page of docs/findings, `python -m studies` all."""

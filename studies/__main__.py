@@ -11,7 +11,7 @@ PAGES = ("samples", "adjoint_solvers", "end_to_end", "sde", "reversible", "adjoi
 
 
 def main() -> None:
-    """Write the pages asked for."""
+    """Writes the given pages."""
     parser = argparse.ArgumentParser(prog="python -m studies", description=__doc__)
     parser.add_argument("pages", nargs="*", metavar="PAGE", help=f"of {', '.join(PAGES)}; all by default")
     parser.add_argument("--laws", type=int, default=20, help="random laws a figure is the median of")

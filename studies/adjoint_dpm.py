@@ -1,4 +1,4 @@
-"""AdjointDPM: its chart against the raw equation, stored against re-solved states, fixed, adaptive and multistep rules."""
+"""AdjointDPM: its chart against the raw equation, stored against re-solved states; fixed, adaptive, multistep rules."""
 
 import math
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ what its symplectic adjoint computes.
 
 
 def _problem(seed: int, sampler: str, steps: int, schedule: str, mild: bool = False) -> Problem:
-    """8 dimensions, variances log-uniform in [0.001, 1], stiffer at the clean end than the laws of other pages (`mild`)."""
+    """8 dimensions, variances log-uniform in [0.001, 1], stiffer at the clean end than on the other pages (`mild`)."""
     if mild:
         return problem("gaussian", seed, sampler, steps, schedule)
     log_std = torch.rand(8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 0.5 * math.log(1e-3)
@@ -83,7 +83,7 @@ def _one(seed: int, schedule: str, grid: str, steps: int, rule: str, way: str, m
 
 
 def _mild(laws: Sequence[int]) -> str:
-    """Whether rho beats t on the laws of the other pages."""
+    """Whether rho beats t on the other pages' distributions."""
     claims = Claims()
     for schedule, grid in SETTINGS:
         for rule, steps in (("euler", 20), ("rk4", 10)):
@@ -142,7 +142,7 @@ def _adaptive(laws: Sequence[int]) -> str:
         for r in TOLERANCES:
             found = []
             for seed in laws:
-                # the forward solve of adjoint-dpm is the sampler's: one whose own error is small
+                # the forward solve of adjoint-dpm is the sampler's, so take one with a small error
                 given = _problem(seed, "rk4[chart=log-snr,grid=uniform-log-snr]", 100, "scaled-linear")
                 exact, estimate = given.flow_gradient(), gradbench.estimator(selector.format(r=r))(given)
                 assert exact is not None

@@ -1,4 +1,4 @@
-"""Adjoint solvers alone: states and cotangent exact, so that only the backward rule errs."""
+"""Adjoint solvers alone: with exact states and cotangent, so that only the backward rule errs."""
 
 from collections.abc import Sequence
 from pathlib import Path

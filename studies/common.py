@@ -1,4 +1,4 @@
-"""What the studies share: problems on random laws, exact states, fitted orders, and tables of medians and ranges."""
+"""Shared by the studies: random problems, exact states, fitted orders, and tables of medians and ranges."""
 
 import math
 import statistics
@@ -26,7 +26,7 @@ LAWS = {
 
 
 def problem(law: str, seed: int, sampler: str, steps: int, schedule: str = "vp-linear", **options: Any) -> Problem:
-    """The problem of a random law: the seed draws the law, its objective and x_T."""
+    """The problem of a random distribution: the seed draws it, its objective and x_T."""
     return gradbench.case(law, schedule=schedule).problem(sampler=sampler, steps=steps, seed=seed, **options)
 
 
@@ -67,19 +67,19 @@ class Exact(Recovery):
 
 
 def on_exact_states(given: Problem, pullback: Any) -> dict[str, Any]:
-    """The gradient by a pullback alone: its states and the cotangent at the clean end are those of the exact flow."""
+    """The gradient from a pullback alone: its states and its cotangent at the clean end are those of the exact flow."""
     law: Any = given.denoiser
     return Pathwise(Exact(law.flow), pullback)(given).grads
 
 
 def slope(errors_by_steps: Mapping[int, float]) -> float:
-    """The order shown by the last two numbers of steps."""
+    """The order from the last two numbers of steps."""
     (a, first), (b, second) = list(errors_by_steps.items())[-2:]
     return math.log(first / second) / math.log(b / a) if first > 0 and second > 0 else math.nan
 
 
 def number(value: float) -> str:
-    """Two digits, with a power of ten where it is far from one."""
+    """Two digits, with a power of ten if far from one."""
     if not math.isfinite(value):
         return "inf"
     if abs(value) >= 1000 or abs(value) < 0.01 and value:
@@ -88,7 +88,7 @@ def number(value: float) -> str:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Median, and below it the range."""
+    """The median, with the range below it."""
     kept = sorted(v if math.isfinite(v) else math.inf for v in values)
     return f"{number(statistics.median(kept))}<br>*{number(kept[0])} to {number(kept[-1])}*"
 
@@ -100,16 +100,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 class Claims:
-    """Statements that are counted over the laws: how many of them each holds for."""
+    """Statements, each with the number of distributions for which it holds."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[bool]] = {}
 
     def note(self, statement: str, holds: bool) -> None:
-        """One law's answer."""
+        """One distribution's result."""
         self.found.setdefault(statement, []).append(bool(holds))
 
     def table(self) -> str:
-        """Statement, and how many laws it holds for."""
+        """Each statement, with its number."""
         rows = [(text, f"{sum(held)} of {len(held)}") for text, held in self.found.items()]
         return table(("statement", "holds for"), rows)

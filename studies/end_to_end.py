@@ -28,7 +28,7 @@ DECOUPLED = {
 
 
 def page(laws: Sequence[int], out: Path) -> str:
-    """Errors of sampler and estimator together, for Gaussians and mixtures; fewer backward than forward steps."""
+    """Errors of sampler and estimator together, for Gaussians and mixtures, and fewer backward than forward steps."""
     claims = Claims()
     parts = [_pairs("gaussian", "vp-linear", STEPS, laws, claims)]
     parts += [_pairs(law, s, (20,), laws) for law, s in (("mixture", "vp-linear"), ("gaussian", "scaled-linear"))]

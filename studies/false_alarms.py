@@ -1,9 +1,9 @@
-"""How often `compare` cries wolf here: runs of unchanged code on ten small cells, each run compared with the next.
+"""How often `compare` raises false alarms: runs of unchanged code on ten small cells, each run compared with the next.
 
     python -m studies.false_alarms RUNS OUT
 
-Every run has a warm server of its own, as two runs of `gradbench run` have; runs that OUT has already are not made again.
-docs/guide/regression.md quotes what it said.
+Every run has its own warm server, like two calls of `gradbench run`; runs already in OUT are not made again.
+docs/guide/regression.md quotes the output.
 """
 
 import itertools
@@ -27,26 +27,26 @@ Rows = list[dict]
 
 
 def measured(folder: Path) -> Rows:
-    """The rows of one run, made where there are none."""
+    """The rows of one run, made if missing."""
     if not folder.exists():
         execute(make_plan(CELLS, REPLICATES), Store(folder), Run("false-alarms"), lambda row: None)
     return load_rows(folder)
 
 
 def in_turns(first: Rows, second: Rows) -> tuple[Rows, Rows]:
-    """The ten rounds of two runs dealt out A B B A A B B A A B, as `--ab` measures them."""
+    """The ten rounds of two runs dealt out as A B B A A B B A A B, the order of `--ab`."""
     rounds = [{**row, "replicate": row["replicate"] + 5 * i} for i, run in enumerate((first, second)) for row in run]
     sides = [[row for row in rounds if (row["replicate"] % 4 in (0, 3)) == side] for side in (True, False)]
     return sides[0], sides[1]
 
 
 def slowed(rows: Rows, cell: str) -> Rows:
-    """The rows with one cell's times longer by a fifth."""
+    """The rows with one cell's times a fifth longer."""
     return [{**row, "time_s": row["time_s"] * 1.2} if row["cell_id"] == cell else row for row in rows]
 
 
 def told(name: str, pairs: list[tuple[Rows, Rows]], judge: Callable[[Rows, Rows], Comparison]) -> None:
-    """Red comparisons and suspicious cells of unchanged code, and slowdowns by a fifth that would have been found."""
+    """Prints red comparisons and suspicious cells of unchanged code, and the slowdowns by a fifth that are found."""
     found = [judge(*pair) for pair in pairs]
     cells = sorted({row["cell_id"] for row in pairs[0][0]})
     slow = [judge(base, slowed(new, cell)).marked("+") for base, new in pairs for cell in cells]
@@ -60,7 +60,7 @@ def told(name: str, pairs: list[tuple[Rows, Rows]], judge: Callable[[Rows, Rows]
 
 
 def main(runs: int, out: Path) -> None:
-    """Measures what is missing and tells."""
+    """Measures what is missing and prints the results."""
     rows = [measured(out / f"{index:02}") for index in range(runs)]
     pairs = list(itertools.pairwise(rows))
     told("two runs", pairs, compare)

@@ -1,7 +1,7 @@
-"""The scalar problem that published truncations are judged by: eps = theta w(t) x, r = -(x_0 - 1)^2.
+"""The scalar problem by which published truncations are judged: eps = theta w(t) x, r = -(x_0 - 1)^2.
 
 Linear betas from 1e-4 to 0.02 over 1,000 steps, 20 trailing steps, last alpha 1, data variance 0.3. The expectation is
-over x_T too: everything is quadratic in x_T, and x_T = +-1 has the moments of the normal law that such a function sees.
+also over x_T: everything is quadratic in x_T, and x_T = +-1 has the normal moments that such a function sees.
 """
 
 import torch
@@ -41,7 +41,7 @@ class Square(nn.Module):
 
 
 def oracle(eta: float, steps: int = 20, seed: int = 0) -> Problem:
-    """The problem of d/d theta; one draw is the pair of both x_T."""
+    """The problem of d/d theta; one draw is the pair of both values of x_T."""
     law = Linear()
     x_T = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     spec = sampler_spec(f"ddim[eta={eta},grid=trailing]")

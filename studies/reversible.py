@@ -1,4 +1,4 @@
-"""Reversible samplers: sampling errors, round trips, gradients, and where rounding errors and stability end."""
+"""Reversible samplers: sampling errors, round trips, gradients, and the limits of rounding errors and stability."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -155,7 +155,7 @@ def _gradient(law: str, seed: int, sampler: str, steps: int) -> float:
 
 
 def _radius(base: str, zeta: float, h: float) -> float:
-    """The spectral radius of a Rex step of y' = -y of length h, a linear map of the two copies."""
+    """The spectral radius of a Rex step of length h for y' = -y, a linear map of the two copies."""
     rule, chart = McCallumFoster(BASES[base], zeta), TimeChart(make_schedule("rectified"))
     basis = torch.eye(2, dtype=torch.float64)
     state = rule.step(lambda t, y: -y, (basis[:, :1], basis[:, 1:]), Interval(chart, 0.0, h))

@@ -1,4 +1,4 @@
-"""Samples of the digits network by sampler and guidance: what the gradients are taken of."""
+"""Samples of the digits network by sampler and guidance, at which the gradients are taken."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ LABEL, STEPS, SHOWN, BATCH = 3, 20, 4, 64
 
 
 def page(laws: Sequence[int], out: Path) -> str:
-    """The grid of samples, and how probable the class is to the two classifiers."""
+    """The grid of samples, and the class's probability under both classifiers."""
     found = {(s, g): _sample(s, g, laws[0]) for s in SAMPLERS for g in GUIDANCE}
     scores = {key: [_score(x_0, name) for name in ("class", "heldout-class")] for key, x_0 in found.items()}
     (out / "images").mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def _score(x_0: Tensor, objective: str) -> float:
 
 @canvas.themed
 def _figure(found: dict[tuple[str, float], Tensor], scores: dict[tuple[str, float], list[float]], stem: Path) -> None:
-    """One box a (sampler, guidance), and beside the picture its numbers as CSV."""
+    """One box per (sampler, guidance), and its numbers as CSV beside the picture."""
     title = f"digits, class {LABEL}, {STEPS} steps"
     down, across = len(SAMPLERS), len(GUIDANCE)
     figure, grid = canvas.canvas(title, canvas.DOUBLE, 0.62 * down, down, across)

@@ -1,4 +1,4 @@
-"""Stochastic chains on one Wiener path: the adjoint's factor 2, forward and backward rules, and the noises of a cycle."""
+"""Stochastic chains on one Wiener path: the adjoint's factor 2, forward and backward rules, and a cycle's noises."""
 
 import math
 from collections.abc import Sequence
@@ -148,7 +148,7 @@ def _shape(noise: Tensor) -> tuple[float, float, float]:
 
 
 def _independent(law: Any, x_0: Tensor, sampler: str, steps: int, seed: int) -> Tensor:
-    """The noises of a path whose every point is drawn from its own marginal given x_0."""
+    """The noises of a path with every point drawn from its own marginal given x_0."""
     from gradbench.samplers.spec import sampler_spec
 
     rollout = sampler_spec(sampler).rollout(law, steps, 1.0, 0.001, x_0, seed, "keyed")

@@ -31,7 +31,7 @@ METHODS = (
 
 
 def page(laws: Sequence[int], out: Path) -> str:
-    """The scalar oracle with exact biases, random Gaussian laws, and the figure of bias against noise."""
+    """The scalar oracle with exact biases, random Gaussians, and the figure of bias against noise."""
     scalar = [row for eta in (1, 0) for row in _scalar(eta)]
     claims, found = Claims(), {m: [_law(seed, m) for seed in laws] for m in METHODS}
     rows = []

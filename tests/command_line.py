@@ -30,7 +30,7 @@ def inside(*words):
 
 
 def environment(path=None):
-    """This process's, with a folder before all others in which modules are looked for."""
+    """This process's environment, with a folder searched first for modules."""
     before = os.environ.get("PYTHONPATH")
     paths = [str(path)] if path else []
     return {

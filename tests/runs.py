@@ -87,7 +87,7 @@ def lifelike(seeds: int = 1) -> Rows:
 
 
 def many(cases: int = 10, samplers: int = 8, steps: int = 10, estimators: int = 25) -> Rows:
-    """20,000 rows, no two of one cell, every number of them random: what is hardest to pack and to draw."""
+    """20,000 rows, no two of one cell, with every number random: the hardest to pack and to draw."""
     rng, template = random.Random(0), lifelike()[0]
     names = ("backprop", "checkpoint", "adjoint-dpm", "adjoint-deis", "reinforce")
     found = []

@@ -1,4 +1,4 @@
-"""The reference is made of the code: every public name, every catalogue line and every verb has its place."""
+"""The reference is made from the code: every public name, every catalogue line and every verb has its place."""
 
 import re
 import subprocess

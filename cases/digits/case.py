@@ -24,9 +24,9 @@ def check(params: Mapping[str, Any]) -> None:
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The trained U-Net with LoRA weights drawn by the seed, the class embedding as its condition, and the objective.
+    """The trained U-Net with LoRA weights from the seed, the class embedding as its condition, and the objective.
 
-    `class`: log-probability of `label` by the scorer. `heldout-class`: the same by an independently trained one.
+    `class`: log-probability of `label` under the scorer. `heldout-class`: the same under an independently trained one.
     `target-image`: half the squared distance to `target` (1, 8, 8), by default the mean of the data's fours.
     """
     import torch

@@ -1,9 +1,9 @@
-"""Makes expected.safetensors: the expected gradient of the default problem behind ddim[eta=1], by many draws.
+"""Makes expected.safetensors: the expected gradient of the default problem with ddim[eta=1], from many draws.
 
     python -m cases.digits.expected --work FOLDER --blocks 750
 
-Blocks of 8 draws are kept in FOLDER as they are made, 0.4 s a draw on one core, and a second call goes on from there.
-Without --blocks nothing is drawn: what FOLDER holds is written.
+Blocks of 8 draws are kept in FOLDER as they are made, 0.4 s per draw on one core, and a second call resumes there.
+Without --blocks nothing is drawn: the contents of FOLDER are written.
 """
 
 import argparse
@@ -28,13 +28,13 @@ HERE, SIZE, KEPT = Path(__file__).parent, 8, 25
 
 
 def cell_of(seed: int = 0) -> Cell:
-    """The cell of the suites whose problem the entry is of."""
+    """The cell of the suites with the entry's problem."""
     block = Block(["digits"], ["ddim[eta=1]"], ["draft[k=1]"], [20], seeds=[seed])
     return make_plan([block], 1)[0].cell
 
 
 def draw(problem: Problem, index: int) -> dict[str, Any]:
-    """The mean pathwise gradients of one block of draws, by plain backpropagation."""
+    """The mean pathwise gradients over one block of draws, by plain backpropagation."""
     block = make_block(replace(problem, seed=problem.seed + 0x5EED, noise="keyed"), index, SIZE)
     x_T = block.x_T.detach().requires_grad_()
     value = block.problem.objective(block.rollout.sample(x_T)).sum()
@@ -44,7 +44,7 @@ def draw(problem: Problem, index: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Draws what is not drawn yet, and writes the entry with its digest."""
+    """Makes the missing draws, and writes the entry with its digest."""
     from safetensors.torch import save_file
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -1,4 +1,4 @@
-"""The networks of the digits case: a small U-Net in Stable Diffusion's shape and two classifiers that score it."""
+"""The networks of the digits case: a small U-Net in Stable Diffusion's shape and two classifiers to score it."""
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -6,7 +6,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor, nn
 
 CLASSES = 10
-NULL_CLASS = 10  # the class label that training puts in place of a dropped one, for classifier-free guidance
+NULL_CLASS = 10  # the class label that replaces a dropped one in training, for classifier-free guidance
 TOKENS, WIDTH = 2, 32  # a class is two tokens of width 32, read by cross-attention
 
 
@@ -83,7 +83,7 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def sample_ddim(model: DigitsModel, label: Tensor, steps: int, guidance: float, generator: torch.Generator) -> Tensor:
-    """DDIM samples by diffusers' own scheduler, (b, 1, 8, 8): how the training script judges the model."""
+    """DDIM samples by diffusers' own scheduler, (b, 1, 8, 8), by which the training script judges the model."""
     solver = scheduler()
     solver.set_timesteps(steps)
     x = torch.randn(len(label), 1, 8, 8, generator=generator)

@@ -94,7 +94,7 @@ def train_unet(seed: int, steps: int) -> DigitsModel:
 
 @torch.no_grad()
 def judge(model: DigitsModel, scorer: Classifier, heldout: Classifier) -> dict[str, float]:
-    """Accuracies that the case promises: the scorers' on the test set, and the share of samples of the class asked."""
+    """The case's promised accuracies: the scorers' on the test set, and the share of samples of the requested class."""
     _, test_x, _, test_y = data()
     facts: dict[str, float] = {"unet_parameters": parameter_count(model)}
     for name, classifier in (("scorer", scorer), ("heldout", heldout)):

@@ -9,7 +9,7 @@ from ..analytic import Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The point is N(0, 1) where it is not given; it is the condition, and there are no parameters."""
+    """The point is N(0, 1) if not given; it is the condition, and there are no parameters."""
     from gradbench.diffusion.mixture import DiracLaw
     from gradbench.diffusion.schedule import make_schedule
 

@@ -1,7 +1,7 @@
 """The images and names of the emoji case: 1,623 concepts in two styles, 32x32, packed in one file.
 
-    python -m cases.emoji.data            # fetches two npm packages (136 MB) and packs them anew
-    python -m cases.emoji.data --from DIR # from tarballs that `npm pack` put there
+    python -m cases.emoji.data            # fetches two npm packages (136 MB) and packs them
+    python -m cases.emoji.data --from DIR # from tarballs made by `npm pack`
 
 The packages are emoji-datasource-google and emoji-datasource-twitter 16.0.0, whose digests are checked. Flags, keycaps
 and parts of emoji (skin tones, hair) are left out. Images are 64x64 with an alpha channel: composited on white, and
@@ -60,7 +60,7 @@ def load(path: Path = FILE) -> Emoji:
 
 
 def held_out(names: tuple[str, ...]) -> np.ndarray:
-    """A tenth of the concepts, each in one style by turns: nothing that draws is trained on these images."""
+    """A tenth of the concepts, each in one style, alternately: no generative network is trained on these images."""
     order = sorted(range(len(names)), key=lambda i: hashlib.sha256(names[i].encode()).hexdigest())
     held = np.zeros((len(names), len(STYLES)), dtype=bool)
     for turn, concept in enumerate(order[: len(names) // HELD_OUT]):
@@ -74,7 +74,7 @@ def spoken(name: str) -> str:
 
 
 def tarball(style: str, folder: Path) -> Path:
-    """The package's tarball there, fetched where it is missing; `ValueError` for one with another digest."""
+    """The package's tarball in that folder, fetched if missing; `ValueError` for another digest."""
     package, digest = PACKAGES[style]
     path = folder / f"{package}-{VERSION}.tgz"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""The networks of the emoji case by their configurations: a small Stable Diffusion, two scorers, judges.
+"""The networks of the emoji case, by their configurations: a small Stable Diffusion, two scorers and judges.
 
 References: Rombach et al., 2022, arXiv:2112.10752 (the pipeline); Radford et al., 2021, arXiv:2103.00020 (scorers).
 """
@@ -54,7 +54,7 @@ HELD_OUT_TEXT: dict[str, Any] = {**TEXT, "hidden_size": 96, "intermediate_size":
 def vocabulary(texts: Iterable[str], folder: Path) -> None:
     """Byte pairs merged over the texts, as files that `CLIPTokenizer` reads: vocab.json and merges.txt.
 
-    The tokens are the printable letters, each alone and at the end of a word, then the merges, begin and end last.
+    The tokens are the printable letters, each alone and at the end of a word, then the merges, then begin and end.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -81,7 +81,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 def ids_of(tool: Any, texts: Sequence[str]) -> Tensor:
-    """(n, TOKENS) numbers of tokens, padded and cut."""
+    """(n, TOKENS) token numbers, padded and cut."""
     return tool(list(texts), padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt").input_ids
 
 
@@ -107,7 +107,7 @@ def text_encoder(config: dict[str, Any] | None = None) -> Any:
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut, halving the picture."""
+    """Two convolutions with a shortcut, halving the picture."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class ImageEncoder(nn.Module):
 
 
 class PatchEncoder(nn.Module):
-    """The same by another architecture: a transformer over patches of 4x4 after one convolution."""
+    """The same with another architecture: a transformer over patches of 4x4 after one convolution."""
 
     def __init__(self, width: int, depth: int = 4, inner: int = 128, heads: int = 4) -> None:
         super().__init__()
@@ -184,20 +184,20 @@ class Scorer(nn.Module):
 
 
 def scorer(held_out: bool = False) -> Scorer:
-    """The scorer that rewards, with the text encoder of the pipeline; or the one that judges, built in another way."""
+    """The scorer that rewards, with the pipeline's text encoder; or the one that judges, with another architecture."""
     if held_out:
         return Scorer(text_encoder(HELD_OUT_TEXT), PatchEncoder(128))
     return Scorer(text_encoder(), ImageEncoder((32, 48, 64, 96, 128), 128))
 
 
 def recogniser(number: int) -> ImageEncoder:
-    """One of three, each of a width of its own: the same concept in another style is near."""
+    """One of three, each with its own width: the same concept in another style is near."""
     channels = ((24, 48, 72, 96), (32, 48, 64, 128), (24, 40, 64, 96, 128))[number]
     return ImageEncoder(channels, 128)
 
 
 class StyleClassifier(nn.Module):
-    """Which of the two styles a picture is in: logits (b, 2)."""
+    """Which of the two styles a picture has: logits (b, 2)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 """Trains the networks of the emoji case, one stage after another, each resumable.
 
-    python -m cases.emoji.train                  # hours on a CPU, minutes on a card (--device cuda)
-    python -m cases.emoji.train --stage unet     # one stage; those that it needs must be there
+    python -m cases.emoji.train                  # hours on a CPU, minutes on a GPU (--device cuda)
+    python -m cases.emoji.train --stage unet     # one stage; those that it needs must be finished
 
-Checkpoints, a log a stage and the finished weights lie under --out. A call goes on where the last one stopped.
+Checkpoints, a log per stage and the finished weights go to --out. A call resumes where the last one stopped.
 """
 
 import argparse
@@ -28,7 +28,7 @@ LATENT = "latent.pt"
 
 @dataclass(frozen=True)
 class Stage:
-    """What is trained: make() its module, loss(module) of a batch that it draws, and for how long.
+    """A training stage: make() its module, loss(module) of a random batch, and its length.
 
     average: the decay of the moving average whose weights are kept; 0 keeps the last ones.
     """
@@ -42,7 +42,7 @@ class Stage:
 
 
 class Batches:
-    """The data on a device, and random batches of them; training of what draws leaves the held-out images out."""
+    """The data on a device, and random batches of them; generative training omits the held-out images."""
 
     def __init__(self, out: Path, device: torch.device) -> None:
         self.emoji, self.device = data.load(), device
@@ -57,25 +57,25 @@ class Batches:
         self.out = out
 
     def captions(self) -> Iterator[str]:
-        """Of every image, both styles of a concept one after the other."""
+        """The captions of all images, both styles of a concept one after the other."""
         for concept in range(len(self.emoji.names)):
             for style in range(len(data.STYLES)):
                 yield self.emoji.caption(concept, style)
 
     def pick(self, count: int, held_out: bool = False) -> Tensor:
-        """Numbers of images, drawn without repetition; held_out: those too."""
+        """Indices of images, drawn without repetition; held_out: include those."""
         among = torch.arange(len(self.images), device=self.device) if held_out else self.shown
         return among[torch.randperm(len(among), device=self.device)[:count]]
 
     def moved(self, x: Tensor, noise: float = 0.05) -> Tensor:
-        """Shifted by up to two pixels over a white ground, with noise."""
+        """Shifted by up to two pixels on a white ground, with noise."""
         wide = functional.pad(x, (2, 2, 2, 2), value=1.0)
         down, right = torch.randint(0, 5, (2,)).tolist()
         return wide[..., down : down + data.SIZE, right : right + data.SIZE] + noise * torch.randn_like(x)
 
 
 def reconstruction(batches: Batches) -> Callable[[nn.Module], Tensor]:
-    """L1, half of L1 of the differences across and down, and 1e-3 KL a number of the latent."""
+    """L1, half the L1 of horizontal and vertical differences, and 1e-3 KL per number of the latent."""
 
     def loss(module: Any) -> Tensor:
         x = batches.images[batches.pick(32)]
@@ -102,7 +102,7 @@ def contrast(batches: Batches) -> Callable[[nn.Module], Tensor]:
 
 
 def recognition(batches: Batches) -> Callable[[nn.Module], Tensor]:
-    """Which picture of one style is the concept of one of the other, among 128; temperature 0.07."""
+    """Which picture of one style shows the concept of one of the other, among 128; temperature 0.07."""
 
     def loss(module: nn.Module) -> Tensor:
         concepts = torch.randperm(len(batches.emoji.names), device=batches.device)[:128]
@@ -155,7 +155,7 @@ def noise_scheduler() -> Any:
 
 
 def encode(batches: Batches) -> None:
-    """The latents of all images and the embeddings of all captions, which the U-Net's stage reads."""
+    """The latents of all images and the embeddings of all captions, for the U-Net's stage."""
     vae, scorer = networks.vae(), networks.scorer()
     vae.load_state_dict(finished(batches.out, "vae"))
     scorer(batches.images[:2].cpu(), batches.ids[:2].cpu())
@@ -191,7 +191,7 @@ def stages(batches: Batches) -> dict[str, Stage]:
 
 
 def finished(out: Path, name: str) -> dict[str, Tensor]:
-    """The weights of a finished stage; `ValueError` where it is not finished."""
+    """The weights of a finished stage; `ValueError` if it is not finished."""
     from safetensors.torch import load_file
 
     path = out / f"{name}.safetensors"
@@ -201,9 +201,9 @@ def finished(out: Path, name: str) -> dict[str, Tensor]:
 
 
 def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
-    """Goes on from the stage's checkpoint to its last step, and writes its weights.
+    """Resumes from the stage's checkpoint up to its last step, and writes its weights.
 
-    `ValueError` for a checkpoint of another number of steps, whose rates were others.
+    `ValueError` for a checkpoint with another number of steps, and hence other learning rates.
     """
     from safetensors.torch import save_file
 
@@ -250,7 +250,7 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
 
 
 def main() -> None:
-    """Trains what is not finished."""
+    """Trains the unfinished stages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stage", help="one stage only")
     parser.add_argument("--out", type=Path, default=Path("runs/emoji"))

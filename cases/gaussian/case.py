@@ -1,4 +1,4 @@
-"""A Gaussian law: the score, the flow and every gradient of it are known in closed form."""
+"""A Gaussian distribution, with score, flow and all gradients in closed form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from ..analytic import Arrays, analytic, parts
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """condition ~ N(0, 1), standard deviations log-uniform in [0.2, 2], a Haar rotation, where they are not given."""
+    """condition ~ N(0, 1), standard deviations log-uniform in [0.2, 2], a Haar rotation, unless given."""
     import numpy as np
 
     from gradbench.diffusion.gaussian import GaussianLaw

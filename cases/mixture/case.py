@@ -1,4 +1,4 @@
-"""A Gaussian mixture: a nonlinear score in closed form; the flow by a high-order solve."""
+"""A Gaussian mixture: a nonlinear score in closed form, and the flow by a high-order solve."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -24,6 +24,6 @@ SPEC = shared.stable_diffusion(
     check=check,
     build=build,
     dtypes=("float32", "tf32", "bfloat16", "float16"),
-    reference_dtype="float32",  # float64 would take 7 GB of weights and minutes a gradient
+    reference_dtype="float32",  # float64 would take 7 GB of weights and minutes per gradient
     threads=0,  # all cores
 )

@@ -1,4 +1,4 @@
-"""Stable Diffusion with every part of it tiny: what the whole one does, in seconds on a CPU."""
+"""Stable Diffusion with every part tiny: the same as the full one, in seconds on a CPU."""
 
 from collections.abc import Mapping
 from typing import Any

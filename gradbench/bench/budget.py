@@ -1,8 +1,8 @@
-"""A budget of time: which cells are started, by when each is predicted to end. No torch.
+"""A budget of time: which cells are started, by their predicted end. No torch.
 
-The prediction of a cell is, in this order, what a row of the same cell took; what rows of the same estimator on the
-same network took a step; what any row on that network took a step; and what its suite says in `seconds`. Of a cell of
-which nothing is known it is nothing, so that the first cell of a network tells about the others.
+The prediction for a cell is, in this order: the time of a row of the same cell; the time per step of rows of the same
+estimator on the same network; the time per step of any row on that network; and `seconds` of its suite. It is zero if
+nothing is known, so that the first cell of a network informs the others.
 """
 
 import statistics
@@ -16,11 +16,11 @@ from gradbench.bench.plan import Planned
 from gradbench.bench.row import Row
 
 NETWORK = ("case", "case_params", "dtype", "device")
-SPENT = ("ok", "diverged", "oom", "timeout", "error")  # statuses of cells whose time tells of others
+SPENT = ("ok", "diverged", "oom", "timeout", "error")  # statuses of cells whose time predicts others
 
 
 class Budget:
-    """Seconds from now within which cells are to end. rows: those known already, of this machine."""
+    """Seconds from now within which cells must end. rows: known ones, from this machine."""
 
     def __init__(self, seconds: float, rows: Iterable[Row] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds, self._clock = seconds, clock
@@ -31,7 +31,7 @@ class Budget:
             self.learn(row)
 
     def learn(self, row: Row) -> None:
-        """What a row took tells about cells like it."""
+        """Uses the time of a row to predict similar cells."""
         took, steps = row.get("wall_s"), row.get("steps")
         if row.get("status") in SPENT and took is not None and steps:
             with self._lock:
@@ -40,7 +40,7 @@ class Budget:
                     self._known[key].append(took / steps)
 
     def seconds_of(self, item: Planned) -> float:
-        """How long a cell is predicted to take."""
+        """The predicted time of a cell."""
         with self._lock:
             if same := self._known.get(item.cell.id):
                 return statistics.median(same)
@@ -50,13 +50,13 @@ class Budget:
         return item.seconds or 0.0
 
     def admits(self, item: Planned) -> bool:
-        """Whether a cell that is started now is predicted to end in time; a skip takes none."""
+        """Whether a cell started now is predicted to end in time; a skip takes none."""
         left = self._end - self._clock()
         return item.skip is not None or left > 0 and self.seconds_of(item) <= left
 
 
 def _keys(cell: Mapping[str, Any]) -> list[Any]:
-    """What cells share whose times a step are alike: network, sampler and estimator; and the network alone."""
+    """The keys of cells with similar times per step: network, sampler and estimator; and the network alone."""
     network = repr([cell.get(name) for name in NETWORK])
     own = repr([cell.get(name) for name in ("sampler", "sampler_params", "estimator", "estimator_params", "targets")])
     return [(network, own), network]

@@ -1,4 +1,4 @@
-"""The problem of a cell and its estimator, built."""
+"""Builds the problem and the estimator of a cell."""
 
 from gradbench.bench.cell import Cell
 from gradbench.estimators.base import GradientEstimator
@@ -9,7 +9,7 @@ from gradbench.selector import render
 
 
 def build(cell: Cell, device: str | None = None) -> tuple[Problem, GradientEstimator]:
-    """The problem of a cell, on the cell's device or another one, and its estimator."""
+    """The problem and the estimator of a cell, on the cell's device or another one."""
     return build_problem(cell, device), make_estimator(render(cell.estimator, cell.estimator_params))
 
 

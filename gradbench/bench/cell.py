@@ -1,4 +1,4 @@
-"""A cell: one estimate of one problem, with all parameters said."""
+"""A cell: one estimate of one problem, with all parameters given."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from gradbench.selector import Options
 
 @dataclass(frozen=True, eq=False)
 class Cell(Mapping[str, Any]):
-    """What a measurement is of. As a mapping it has the identity columns of a row, and `cell_id`."""
+    """The subject of a measurement. As a mapping it has the identity columns of a row, and `cell_id`."""
 
     case: str
     case_params: Options
@@ -28,14 +28,14 @@ class Cell(Mapping[str, Any]):
 
     @staticmethod
     def of(row: Mapping[str, Any]) -> "Cell":
-        """The cell of a row, or of a mapping that has its identity."""
+        """The cell of a row, or of a mapping with its identity."""
         own: dict[str, Any] = {field.name: row[field.name] for field in fields(Cell)}
         own["targets"] = tuple(own["targets"])
         return Cell(**own)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The identity columns by name, as JSON holds them."""
+        """The identity columns by name, as stored in JSON."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         params = {name: dict(own[name]) for name in ("case_params", "sampler_params", "estimator_params")}
         return {**own, **params, "targets": list(self.targets)}

@@ -1,4 +1,4 @@
-"""The columns of a row: one table, from which the schema, the types of files and the baseline derive.
+"""The columns of a row: one table, the source of the schema, the types of files and the baseline.
 
 To add a column: one line here, and `SCHEMA` raised by one if rows have been published since it was last raised.
 """
@@ -15,11 +15,11 @@ STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost"
 
 
 class Type(Enum):
-    """What a column holds: its JSON type, and its type in a parquet file."""
+    """The type of a column in JSON and in a parquet file."""
 
     WHOLE = ("integer", "Int64")
     REAL = ("number", "float64")
-    COUNT = ("number", "Int64 or float64")  # whole but for means over random plans
+    COUNT = ("number", "Int64 or float64")  # whole except for means over random plans
     BOOLEAN = ("boolean", "boolean")
     TEXT = ("string", "string")
     STATUS = ("one of the statuses", "string")
@@ -34,7 +34,7 @@ class Type(Enum):
 
     @property
     def parquet(self) -> str:
-        """The type in a parquet file, as pandas names it where it is a scalar."""
+        """The type in a parquet file, by its pandas name for scalars."""
         return self.value[1]
 
 
@@ -42,7 +42,7 @@ class Type(Enum):
 class Column:
     """One column. unit: of its numbers, "" for none and for ratios. since: the schema that added it.
 
-    identity: whether it is part of what a cell is. baseline: whether every machine must find it again.
+    identity: whether it is part of a cell's identity. baseline: whether every machine must reproduce it.
     """
 
     name: str

@@ -8,7 +8,7 @@ from gradbench import checks
 
 
 class InlineExecutor(Executor):
-    """Calls at once, in this thread."""
+    """Runs calls at once, in this thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """The finished future of the call."""
@@ -22,7 +22,7 @@ class InlineExecutor(Executor):
 
 ENGINES: dict[str, Callable[[int], Executor]] = {
     "local": lambda jobs: ThreadPoolExecutor(max_workers=jobs),  # each thread minds one worker process
-    "inline": lambda jobs: InlineExecutor(),  # in this very process, for debugging: no isolation, no time limit
+    "inline": lambda jobs: InlineExecutor(),  # in this process, for debugging: no isolation, no time limit
 }
 
 

@@ -1,4 +1,4 @@
-"""What there is: names, summaries, sources and options of everything that can be named. No torch."""
+"""Names, summaries, sources and options of everything that can be named. No torch."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,13 +42,13 @@ def entries(kind: str) -> list[dict[str, Any]]:
 
 
 def _tell(left_out: Sequence[str]) -> None:
-    """What other packages offer and cannot be had, on stderr."""
+    """Prints to stderr what other packages offer but cannot be used."""
     for line in left_out:
         print(f"gradbench: {line}", file=sys.stderr)
 
 
 def takes(name: str) -> dict[str, Allowed]:
-    """What each option of an estimator or sampler, or parameter of a case, may be; `ValueError` for no such name."""
+    """The allowed values of each option of an estimator or sampler, or parameter of a case; `ValueError` if unknown."""
     for catalogue in (ESTIMATORS, SAMPLERS):
         if name in catalogue or name in catalogue.plugins:
             return _takes(catalogue.find(name))
@@ -62,12 +62,12 @@ def _takes(entry: Entry) -> dict[str, Allowed]:
 
 
 def _plain(takes: dict[str, Allowed]) -> dict[str, Any]:
-    """Lists of values and words, as JSON has them."""
+    """Lists of values, or words, as in JSON."""
     return {option: list(found.values) or found.words for option, found in takes.items()}
 
 
 def entry(selector: str) -> Mapping[str, Any]:
-    """Kind, name, summary, and what else there is, of a case, estimator, sampler, objective or suite."""
+    """Kind, name, summary and further details of a case, estimator, sampler, objective or suite."""
     name, given = parse(selector)
     catalogue = _catalogue_of(name)
     if catalogue is not None:
@@ -94,10 +94,10 @@ def entry(selector: str) -> Mapping[str, Any]:
 
 
 def _catalogue_of(name: str) -> Catalogue[Any] | None:
-    """The catalogue that has a name, or what `module:attribute` belongs into by what it is; None for none of them."""
+    """The catalogue with a name, or the one that fits `module:attribute` by its type; None if there is none."""
     if ":" not in name:
         return next((each for each in CATALOGUES.values() if name in each or name in each.plugins), None)
-    ESTIMATORS.find(name)  # says what cannot be loaded
+    ESTIMATORS.find(name)  # raises for what cannot be loaded
     found = load(name, name)
     if isinstance(found, Entry):
         of_sampler = "grid" in found.defaults or "chart" in found.traits
@@ -110,6 +110,6 @@ def _catalogue_of(name: str) -> Catalogue[Any] | None:
             return CATALOGUES[kind]
     try:
         made = found()
-    except Exception:  # a function of the sample has no sample here
+    except Exception:  # a function of the sample gets no sample here
         return OBJECTIVES
     return next((CATALOGUES[kind] for kind, place in bases.items() if isinstance(made, load(kind, place))), OBJECTIVES)

@@ -1,8 +1,7 @@
-"""A fresh process a cell, whose death is a row: `run_isolated` never raises.
+"""A fresh process per cell, whose death is a row: `run_isolated` never raises.
 
 The process is forked from a warm server that has imported torch and never touched CUDA, whose context no fork survives:
-the child alone sees its card. Where importing what a plan needs has touched CUDA, every cell on a card has a server of
-its own.
+only the child sees its card. If importing what a plan needs touches CUDA, every cell on a card has its own server.
 """
 
 import contextlib
@@ -31,8 +30,9 @@ LOG_TAIL = 64 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout in seconds; threads of the worker, None for the case's own; memory in bytes over what the idle worker
-    has, or None.
+    """Limits of a worker.
+
+    timeout in seconds; threads, None for the case's own; memory in bytes over the idle worker's, or None.
     """
 
     timeout: float = 600.0
@@ -46,7 +46,7 @@ class Server:
     def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
-        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks the driver's library, and makes no context
+        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks the driver's library, which makes no context
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
@@ -84,14 +84,14 @@ class Server:
 
 
 class GpuSlots:
-    """One cell a GPU: `take` waits for a free one, or for the one named by its place, `give` frees it."""
+    """One cell per GPU: `take` waits for a free one, or for a given place, and `give` frees it."""
 
     def __init__(self, gpus: Sequence[str]) -> None:
         self._gpus = list(gpus) or ["0"]
         self._free, self._changed = set(self._gpus), threading.Condition()
 
     def take(self, place: str = "") -> str:
-        """A GPU, now this cell's alone."""
+        """A GPU, reserved for this cell."""
         wanted = {self._gpus[int(place)]} if place else set(self._gpus)
         with self._changed:
             self._changed.wait_for(lambda: wanted & self._free)
@@ -100,7 +100,7 @@ class GpuSlots:
             return gpu
 
     def give(self, gpu: str) -> None:
-        """The GPU is free again."""
+        """Marks the GPU as free."""
         with self._changed:
             self._free.add(gpu)
             self._changed.notify_all()
@@ -108,7 +108,7 @@ class GpuSlots:
 
 @dataclass
 class Isolation:
-    """Runs cells in processes of their own. `close` ends what is left. keep: a folder for kept references, or None."""
+    """Runs each cell in its own process. `close` ends the rest. keep: a folder for kept references, or None."""
 
     cases: list[str]
     preload: list[str]
@@ -128,7 +128,7 @@ class Isolation:
             return self._server
 
     def run_isolated(self, cell: Cell, replicate: int, passes: Sequence[str] = USUAL) -> dict[str, Any]:
-        """The row of one cell: what its worker measured, or how it died."""
+        """The row of one cell: its measurements, or how its worker died."""
         log = self.logs / f"{cell.id}-{replicate}.txt"
         try:
             if cell.device == "cpu":
@@ -138,7 +138,7 @@ class Isolation:
             return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
 
     def _on_gpu(self, cell: Cell, passes: Sequence[str], log: Path) -> dict[str, Any]:
-        """One cell on a GPU of its own: a free one, or the one that the cell names; with how the card was before."""
+        """One cell alone on a GPU: a free one, or the one it names; with the state of the card before."""
         gpu = self._gpus.take(cell.device.partition(":")[2])
         try:
             with self._server_for_gpu() as server:
@@ -149,7 +149,7 @@ class Isolation:
 
     @contextlib.contextmanager
     def _server_for_gpu(self) -> Iterator[Server]:
-        """The warm server, or one for this cell alone where a fork of the warm one could use no GPU."""
+        """The warm server, or one for this cell alone if forks of the warm one cannot use a GPU."""
         server = self.warm()
         if not server.touched_cuda:
             yield server
@@ -185,7 +185,7 @@ class Isolation:
         return row
 
     def _predicted(self, server: Server, cell: Cell) -> dict[str, Any]:
-        """What a cell that ran out of memory would have needed, from shapes alone, in another process."""
+        """The memory that an out-of-memory cell would have needed, from shapes alone, in another process."""
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(os.devnull, "wb") as nowhere:
             request = {"cell": cell.identity, "threads": 1, "memory": None, "predict": True}
@@ -196,7 +196,7 @@ class Isolation:
             return self._listen(answer.fileno()).get("row", {})
 
     def _listen(self, descriptor: int) -> dict[str, Any]:
-        """Everything the worker says, until it has ended or its time is up; then its group is killed."""
+        """All messages of the worker, until it ends or its time is up; then its group is killed."""
         said: dict[str, Any] = {}
         deadline, buffer = time.monotonic() + self.limits.timeout, b""
         try:
@@ -210,7 +210,7 @@ class Isolation:
                     break
                 *lines, buffer = (buffer + data).split(b"\n")
                 for line in lines:
-                    with contextlib.suppress(ValueError):  # half a line of a worker that died while writing it
+                    with contextlib.suppress(ValueError):  # half a line from a worker that died writing it
                         said |= json.loads(line)
                 if "pid" in said:
                     self._groups.add(said["pid"])
@@ -236,7 +236,7 @@ class Isolation:
         return {"status": "crash", "phase": phase, "reason": f"exit code {said['rc']} without a row"}
 
     def close(self) -> None:
-        """Kills what still runs and ends the server."""
+        """Kills running workers and ends the server."""
         for group in list(self._groups):
             _kill_group(group)
         if self._server is not None:
@@ -244,7 +244,7 @@ class Isolation:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory in this control group; 0 where it does not say."""
+    """The number of processes killed by the kernel for memory in this control group; 0 if unknown."""
     try:
         lines = Path("/sys/fs/cgroup/memory.events").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
@@ -264,9 +264,9 @@ def _keep_tail(log: Path) -> None:
 
 
 def run_isolated(cell: Cell, limits: Limits, logs: Path | None = None) -> dict[str, Any]:
-    """The row of one cell, in a process of its own that ends with it: what was measured, or how it died. Never raises.
+    """The row of one cell, run in its own process: its measurements, or how it died. Never raises.
 
-    cell: one of a plan. logs: where the tail of a failed worker's output is kept; a folder that goes away without it.
+    cell: one of a plan. logs: a folder for the tail of a failed worker's output; by default a temporary one.
     """
     with tempfile.TemporaryDirectory() as folder:
         isolation = Isolation([str(path) for path in folders()], [], limits, logs or Path(folder))

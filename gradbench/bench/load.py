@@ -15,12 +15,12 @@ OPTIONS = tuple(name for name, column in BY_NAME.items() if column.type is Type.
 
 
 def load_rows(path: Path, strict: bool = True) -> list[Row]:
-    """The row that counts of each (cell_id, replicate), in today's schema, without empty columns.
+    """The latest row of each (cell_id, replicate), in today's schema, without empty columns.
 
-    path: a folder that `gradbench run --out` wrote, or a file; a torn last line is passed over in a folder alone,
-    where a killed writer may have left it. strict: other lines of a folder that are no rows are an error, as they must
-    be for a comparison, where a cell that cannot be read would count as one that is not there; else they are passed
-    over. Raises `ValueError` for a path that is none of these and for a file that is corrupt or not of gradbench's.
+    path: a folder written by `gradbench run --out`, or a file; a torn last line is ignored only in a folder, where a
+    killed writer may have left it. strict: other lines of a folder that are not rows are an error, as a comparison
+    requires, where an unreadable cell would count as missing; otherwise they are ignored. Raises `ValueError` for any
+    other path and for a file that is corrupt or not from gradbench.
     """
     if path.is_dir():
         return _folder(path, strict)
@@ -68,7 +68,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _row(content: Any, where: str) -> Row:
-    """The row without its empty columns; `ValueError` for what is none."""
+    """The row without its empty columns; `ValueError` if it is not a row."""
     kinds = {"cell_id": str, "replicate": int, "status": str}
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in kinds.items()):
         raise UsageError(f"{where} is no row of gradbench's: it needs {', '.join(kinds)}")

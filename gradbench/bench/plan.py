@@ -1,4 +1,4 @@
-"""The plan: every cell of a run, and the reason where it will be skipped. No torch."""
+"""The plan: every cell of a run, with the reason if it will be skipped. No torch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +27,9 @@ USUAL = PASSES[:4]
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, one of its replicates, why it is skipped, or None, and what is measured of it.
+    """A cell, one of its replicates, the reason for a skip (or None), and its passes.
 
-    seconds: how long its suite says that it takes, where it says so.
+    seconds: how long it takes according to its suite, if known.
     """
 
     cell: Cell
@@ -40,14 +40,14 @@ class Planned:
 
     @property
     def key(self) -> Key:
-        """(cell_id, replicate): what a row is found by."""
+        """(cell_id, replicate): the key of a row."""
         return self.cell.id, self.replicate
 
 
 def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
-    """Every cell of the blocks once, in their order; `ValueError` for names and values that there are not.
+    """Every cell of the blocks once, in their order; `ValueError` for unknown names and values.
 
-    Replicates are rounds: all cells, then all again, so that a slow minute of the machine is one replicate of many
+    Replicates are rounds: all cells, then all again, so that a slow minute of the machine affects one replicate of many
     cells and not all of a few.
     """
     checks.positive_integer("replicates", replicates)
@@ -123,7 +123,7 @@ def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, A
 
 
 def _ends(case: Case) -> dict[str, Any]:
-    """The ends of the time range, by which a chart knows whether it can serve; of schedules named by a case."""
+    """The ends of the time range, by which a chart may refuse; for schedules named by a case."""
     if "schedule" not in case.params:
         return {}
     schedule = make_schedule(case.params["schedule"])
@@ -131,7 +131,7 @@ def _ends(case: Case) -> dict[str, Any]:
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:
-    """The modules of the plan's cases, samplers and estimators, which a warm worker imports before it forks."""
+    """The modules of the plan's cases, samplers and estimators, imported by a warm worker before it forks."""
     known = case_specs()
     cells = [item.cell for item in planned if item.skip is None]
     estimators = [ESTIMATORS.find(name) for name in {cell.estimator for cell in cells}]

@@ -12,15 +12,15 @@ from gradbench.models.skeleton import skeleton
 from gradbench.problems.folders import case_specs
 from gradbench.selector import render
 
-Known = dict[tuple[str, str], Chains]  # by the network, and by what else makes a problem
+Known = dict[tuple[str, str], Chains]  # by the network, and by the rest of a problem
 
 
 def predict_cell(
     cell: Cell, known: Known | None = None, slope: bool = True, say: Say = lambda what: None
 ) -> Prediction | str:
-    """The peak memory of a cell without running it, or why there is none. known: what earlier calls found out.
+    """The peak memory of a cell without running it, or why there is none. known: results of earlier calls.
 
-    slope: whether what one more step adds is asked for. say: is told what begins.
+    slope: whether to find the cost of one more step. say: called with the name of each phase.
     """
     entry = ESTIMATORS.find(cell.estimator)
     if entry.requires:
@@ -35,12 +35,12 @@ def predict_cell(
             return reason or predict(chains, estimator, cell.steps, slope, say)
         except (Unpredictable, ValueError) as failure:
             return str(failure)
-        except Exception as failure:  # a user's estimator may do anything
+        except Exception as failure:  # a user's estimator may raise anything
             return line_of(failure)
 
 
 def _chains(cell: Cell, known: Known) -> Chains:
-    """Those of the cell's problem; the evaluations of a network are the same whatever sampler calls it."""
+    """The chains of the cell's problem; a network's evaluations are the same for every sampler."""
     compiled = {"compile": False} if "compile" in case_specs()[cell.case].params else {}
     own = replace(cell, case_params={**cell.case_params, **compiled})
     network = json.dumps([own[name] for name in ("case", "case_params", "dtype", "targets")])

@@ -1,9 +1,8 @@
-"""Predictions made before: those published with gradbench, and those that earlier calls kept for this user.
+"""Earlier predictions: those published with gradbench, and those kept for this user.
 
-A prediction depends on the cell, on this package's code, and on the packages that make networks and their tapes. One
-that was kept is read where all of these are the same, to the letter. A published one names its packages in
-`NAME.environment.json` beside it and is read where their minor versions are the same; that this code still predicts it
-is tested.
+A prediction depends on the cell, on this package's code, and on the packages that make networks and their tapes. A kept
+one is used only if all of these are exactly the same. A published one names its packages in `NAME.environment.json`
+beside it and is used if their minor versions are the same; a test checks that this code still predicts it.
 """
 
 import hashlib
@@ -27,16 +26,16 @@ from gradbench.problems.folders import case_specs, folders, shipped_folder
 from gradbench.samplers.catalogue import SAMPLERS
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
-DECIDING = tuple(name for name in IDENTITY if name not in ("seed", "device"))  # neither changes a number of bytes
+DECIDING = tuple(name for name in IDENTITY if name not in ("seed", "device"))  # neither changes the bytes
 
 
 def foretell(
     cell: Cell, known: Known, slope: bool = True, anew: bool = False, say: Say = lambda what: None
 ) -> Prediction | str:
-    """The prediction of a cell, read where there is one, else made and kept; or why there is none.
+    """The prediction of a cell: an earlier one if there is one, else made and kept; or why there is none.
 
-    known: what earlier calls found out. slope: whether what one more step adds is asked for. anew: read none. say: is
-    told what begins.
+    known: results of earlier calls. slope: whether to find the cost of one more step. anew: ignore earlier ones. say:
+    called with the name of each phase.
     """
     found = None if anew else told(cell)
     if found is not None and (found.slope is not None or not slope):
@@ -48,30 +47,30 @@ def foretell(
 
 
 def told(cell: Cell) -> Prediction | None:
-    """The prediction of a cell that was published or kept; None without one."""
+    """The published or kept prediction of a cell, or None."""
     return published(cell) or _kept(cell)
 
 
 def foreseen(cell: Cell) -> Prediction | None:
-    """The same, else one that was published under other packages: for a plan, and to stand beside what is measured."""
+    """The same, or one published under other packages: for plans, and for comparison with measurements."""
     return told(cell) or published(cell, any_packages=True)
 
 
 def predicted_bytes(cell: Cell, anew: bool) -> dict[str, int | None]:
-    """The peak that was predicted of a cell; of one that was not it is predicted now, if `anew`."""
+    """The predicted peak of a cell; without an earlier prediction it is predicted now, if `anew`."""
     found = foreseen(cell) or (predict_cell(cell, slope=False) if anew else None)
     return {"predicted_peak_bytes": found.peak if isinstance(found, Prediction) else None}
 
 
 def published_folder() -> Path:
-    """The folder of published rows and predictions; a path without files where there are none."""
+    """The folder of published rows and predictions; a path without files if there are none."""
     return shipped_folder().parent / "results" / "published"
 
 
 def published(cell: Cell, any_packages: bool = False) -> Prediction | None:
-    """The newest published prediction of the cell's problem and estimator; None without one.
+    """The newest published prediction of the cell's problem and estimator, or None.
 
-    any_packages: also one that was made under other versions of the packages than these.
+    any_packages: also those made under other versions of the packages.
     """
     asked = _whole(cell)
     for file, row in _published(any_packages):
@@ -83,12 +82,12 @@ def published(cell: Cell, any_packages: bool = False) -> Prediction | None:
 
 @cache
 def _published(any_packages: bool) -> list[tuple[Path, dict[str, Any]]]:
-    files = sorted(published_folder().glob("*.json"), reverse=True)  # of a cell in several the newest
+    files = sorted(published_folder().glob("*.json"), reverse=True)  # the newest first
     return [(file, _whole(row)) for file in files for row in _rows(file, any_packages)]
 
 
 def _rows(file: Path, any_packages: bool) -> Iterator[dict[str, Any]]:
-    """The predictions of a file, none where they were made under other packages than are allowed."""
+    """The predictions in a file, none if they were made under disallowed packages."""
     beside = file.with_suffix(".environment.json")
     if not beside.is_file():
         return
@@ -104,7 +103,7 @@ def _minor(number: str | None) -> str:
 
 
 def _whole(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """The cell with all options said: those that a row made before they were there lacks are the defaults."""
+    """The cell with all options; those missing from an older row take their defaults."""
     catalogues: tuple[tuple[str, Catalogue[Any]], ...] = (("sampler", SAMPLERS), ("estimator", ESTIMATORS))
     found = {name: catalogue[cell[name]].defaults for name, catalogue in catalogues if cell[name] in catalogue}
     found["case"] = own.params if (own := case_specs().get(cell["case"])) else {}
@@ -113,14 +112,14 @@ def _whole(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cache_folder() -> Path:
-    """Where predictions are kept for this user."""
+    """The folder of predictions kept for this user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradbench" / "predictions"
 
 
 def _file(cell: Cell) -> Path | None:
-    """Where the cell's prediction is kept; None where the fingerprint does not cover what decides it.
+    """The file of the cell's prediction; None if the fingerprint does not cover what decides it.
 
-    That is code or weights of the user's own.
+    That is so for user-defined code or weights.
     """
     folder = case_specs()[cell.case].folder
     ours = cell.estimator in ESTIMATORS and folder.is_relative_to(shipped_folder())
@@ -141,7 +140,7 @@ def _kept(cell: Cell) -> Prediction | None:
 
 
 def _keep(cell: Cell, made: Prediction) -> None:
-    """Writes the prediction; a folder that cannot be written to keeps none."""
+    """Writes the prediction, unless its folder is not writable."""
     file = _file(cell)
     if file is None:
         return

@@ -1,4 +1,4 @@
-"""What a person sees while something runs: a live line on a terminal, elsewhere a plain line now and then."""
+"""Progress for a person: a live line on a terminal, elsewhere a plain line now and then."""
 
 import sys
 import threading
@@ -11,9 +11,9 @@ EVERY = 30.0  # seconds between two plain lines
 
 
 class Doing:
-    """What a long verb is at, on stderr: a live line on a terminal, elsewhere one every 30 s. Used as a context.
+    """The current part of a long verb, on stderr: a live line on a terminal, elsewhere one every 30 s.
 
-    Nothing of it goes to stdout, which may be a pipe or hold JSON.
+    A context manager. Nothing goes to stdout, which may be a pipe or hold JSON.
     """
 
     def __init__(self, verb: str, total: int | None = None, every: float = EVERY) -> None:
@@ -30,7 +30,7 @@ class Doing:
             from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
             columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-            # what is printed meanwhile goes above the live line, but only where it would be seen there
+            # printed text goes above the live line, but only where it would be seen
             above, console = sys.stdout.isatty(), Console(stderr=True)
             self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=above, redirect_stderr=False)
             self._task = self._bar.add_task(self.verb, total=None)
@@ -40,7 +40,7 @@ class Doing:
         return self
 
     def at(self, text: str) -> None:
-        """The next part is begun."""
+        """Begins the next part."""
         self.done, self.text = self.done + 1, text
         if self._bar is not None:
             self._bar.update(self._task, description=self._said())
@@ -61,7 +61,7 @@ class Doing:
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line at most every 30 s; a line at the end on both. Used as a context."""
+    """A bar on a terminal, elsewhere a line at most every 30 s; a final line on both. A context manager."""
 
     def __init__(self, total: int, kept: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.total, self.kept, self.clock = total, kept, clock
@@ -84,7 +84,7 @@ class Progress:
         return self
 
     def row(self, row: dict[str, Any]) -> None:
-        """One cell has ended."""
+        """Records the end of one cell."""
         self.counts[row["status"]] += 1
         done, now = sum(self.counts.values()), self.clock()
         spent = max(now - self._start, 1e-9)
@@ -105,13 +105,13 @@ class Progress:
 
 
 def rate(done: int, seconds: float) -> str:
-    """Cells a second, or a minute where they are slower: "3.2 cells/s"."""
+    """Cells per second, or per minute if slower: "3.2 cells/s"."""
     per = done / seconds
     return f"{per:.1f} cells/s" if per >= 1 else f"{60 * per:.1f} cells/min"
 
 
 def span(seconds: float) -> str:
-    """A duration to two parts: "45 s", "2 min 10 s", "1 h 5 min"."""
+    """A duration in two units: "45 s", "2 min 10 s", "1 h 5 min"."""
     whole = round(seconds)
     for size, unit, part, small in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -1,4 +1,4 @@
-"""Numbers with units as they are typed: durations, sizes and ranges of seeds."""
+"""Numbers with units as typed: durations, sizes and ranges of seeds."""
 
 import re
 

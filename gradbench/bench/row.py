@@ -1,4 +1,4 @@
-"""A row: what is known of one cell and replicate, by column."""
+"""A row: the known columns of one cell and replicate."""
 
 import math
 from collections.abc import Mapping
@@ -6,15 +6,15 @@ from typing import Any
 
 from gradbench.bench.cell import Cell
 
-Key = tuple[str, int]  # cell_id, replicate: what a row is found by
+Key = tuple[str, int]  # cell_id, replicate: the key of a row
 
 
 class Row(dict[str, Any]):
-    """The columns of one row that are known; those that are not are absent. See `gradbench.bench.columns`."""
+    """The known columns of one row; unknown ones are absent. See `gradbench.bench.columns`."""
 
     @staticmethod
     def of(columns: Mapping[str, Any]) -> "Row":
-        """The row of these columns, the empty ones left out."""
+        """The row of these columns, without empty ones."""
         return Row((name, value) for name, value in columns.items() if value is not None)
 
     @property
@@ -24,7 +24,7 @@ class Row(dict[str, Any]):
 
     @property
     def cell(self) -> Cell:
-        """What was measured."""
+        """The measured cell."""
         return Cell.of(self)
 
     @property
@@ -33,18 +33,18 @@ class Row(dict[str, Any]):
         return self["status"]
 
     def text(self, name: str) -> str | None:
-        """A column of text; None where it is not known."""
+        """A column of text; None if unknown."""
         value = self.get(name)
         return value if isinstance(value, str) else None
 
     def number(self, name: str) -> float | None:
-        """A column of numbers; None where it is not known, or not finite."""
+        """A column of numbers; None if unknown or not finite."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
         return float(value)
 
     def whole(self, name: str) -> int | None:
-        """A column of integers; None where it is not known."""
+        """A column of integers; None if unknown."""
         value = self.number(name)
         return None if value is None else int(value)

@@ -1,4 +1,4 @@
-"""From a plan to rows: every cell that has none yet is run, and its row stored the moment it ends."""
+"""From a plan to rows: runs every cell that has no row yet, and stores its row as soon as it ends."""
 
 import contextlib
 import signal
@@ -28,12 +28,12 @@ DONE = ("ok", "skip")
 
 
 class Interrupted(Exception):
-    """Ctrl-C: the cells that were running have their rows, the others were not started."""
+    """Ctrl-C: running cells have their rows, the others were not started."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a plan is carried out."""
+    """How to carry out a plan."""
 
     suite: str
     engine: str = "local"
@@ -44,7 +44,7 @@ class Run:
 
 
 def pending(planned: Sequence[Planned], rows: Sequence[Row], rerun: str) -> list[Planned]:
-    """What is left: cells without a row, with `failed` those that failed too, with `all` every one."""
+    """The remaining cells: those without a row, with `failed` also those that failed, with `all` every one."""
     checks.one_of("--rerun", rerun, RERUNS)
     if rerun == "all":
         return list(planned)
@@ -59,12 +59,12 @@ def execute(
     progress: Callable[[Row], None],
     attempts: Counter[Key] | None = None,
 ) -> int:
-    """Runs the cells, stores their rows one by one and tells `progress` of each.
+    """Runs the cells, stores their rows one by one and calls `progress` with each.
 
-    attempts: how often each (cell_id, replicate) was run before; the row with the highest attempt counts, whatever the
-    clock says. Returned is how many cells were passed over, because their predicted end lies outside the budget. Ctrl-C
-    once lets running cells finish and raises `Interrupted`; twice stops them at once. A row that cannot be stored
-    raises `OSError` with the others on disk.
+    attempts: earlier runs of each (cell_id, replicate); the row with the highest attempt counts, whatever the clock
+    says. Returns how many cells were left out, because their predicted end is outside the budget. Ctrl-C once lets
+    running cells finish and raises `Interrupted`; twice stops them at once. A row that cannot be stored raises
+    `OSError` with the others on disk.
     """
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
     logs, keep = store.folder / "logs", store.folder.resolve() / "references"
@@ -112,7 +112,7 @@ def execute(
 
 
 def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
-    """The measured columns of one planned cell: a skip, or what its worker says."""
+    """The measured columns of one planned cell: a skip, or the result of its worker."""
     if item.skip is not None:
         return {"status": "skip", "phase": "plan", "reason": item.skip}
     if run.engine == "inline":

@@ -1,4 +1,4 @@
-"""The schema of a row: its number, how older rows become today's, and its JSON schema. Old rows load for ever."""
+"""The schema of a row: its number, migrations of older rows, and its JSON schema. Old rows load for ever."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,17 +12,17 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def _one_to_two(row: dict[str, Any]) -> dict[str, Any]:
-    """Schema 2 gave each reference its own tolerance, and rows the number of their attempt."""
+    """Schema 2 gave each reference its own tolerance, and each row its attempt number."""
     known = [k for k in REFERENCES if any(row.get(f"{k}_error_{t}") is not None for t in TARGETS)]
     return {**row, "attempt": 1, **{f"{k}_tol": row.get("reference_tol") for k in known}}
 
 
-# by the schema that it starts from; a schema that only added columns needs none, `Column.since` says which
+# by starting schema; a schema that only added columns needs none: see `Column.since`
 MIGRATIONS: dict[int, Migration] = {1: _one_to_two}
 
 
 def migrate(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of any schema up to today's, in today's; `ValueError` for one from the future."""
+    """A row of any schema up to today's, in today's; `ValueError` for a later one."""
     number = row.get("schema") or 1
     if number > SCHEMA:
         raise UsageError(
@@ -35,7 +35,7 @@ def migrate(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of a row, as results/schema/ publishes it."""
+    """The JSON schema of a row, as published in results/schema/."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"gradbench row, schema {SCHEMA}",

@@ -1,4 +1,4 @@
-"""Which cells are selected: a suite with parts of it replaced, or these parts alone. No torch."""
+"""The selected cells: a suite with some parts replaced, or these parts alone. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ DEFAULT_SUITE = "smoke"
 
 @dataclass(frozen=True)
 class Selection:
-    """What a command line selects; what is empty or None is the suite's own, or the default."""
+    """The selection of a command line; empty or None means the suite's own, or the default."""
 
     suite: str | None = None
     cases: Sequence[str] = ()
@@ -30,11 +30,11 @@ class Selection:
 
     @property
     def names_cells(self) -> bool:
-        """Whether it says which cells: without that, a run is of the suite `DEFAULT_SUITE`."""
+        """Whether it names cells; without that, a run uses the suite `DEFAULT_SUITE`."""
         return bool(self.suite is not None or self.cases or self.estimators or self.samplers)
 
     def over(self, block: Block) -> Block:
-        """The block with what is selected in place of its own; `all` is every estimator of the catalogue."""
+        """The block with the selection in place of its own parts; `all` is every estimator of the catalogue."""
         estimators = list(ESTIMATORS) if list(self.estimators) == ["all"] else list(self.estimators)
         return replace(
             block,
@@ -49,11 +49,11 @@ class Selection:
         )
 
     def blocks(self, own: Sequence[Block]) -> list[Block]:
-        """These blocks with what is selected in place of their own, and the weights in every case that loads some."""
+        """These blocks with the selection in place of their own parts, and the weights in every case with some."""
         return with_weights([self.over(block) for block in own], self.weights)
 
     def cells(self) -> Suite:
-        """The suite selected, its parts replaced; without one, the parts alone."""
+        """The selected suite with parts replaced or, without one, the parts alone."""
         name = self.suite if self.names_cells else DEFAULT_SUITE
         if name is not None:
             suite = load_suite(name)
@@ -64,7 +64,7 @@ class Selection:
 
 
 def with_weights(blocks: list[Block], weights: str | None) -> list[Block]:
-    """The blocks with those weights in every case that can load some; `UsageError` where none can."""
+    """The blocks with those weights in every case that can load some; `UsageError` if none can."""
     if weights is None:
         return blocks
     if not weights or any(mark in weights for mark in "[]=\"',"):

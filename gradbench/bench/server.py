@@ -4,10 +4,9 @@
 
 It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "predict",
 "gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which
-forks the worker and waits for it, so that a worker may die of anything. Down the pipe go lines: {"pid"} of the group,
-{"phase"} as phases begin, {"row"}, and last {"rc"}.
-End of file on the socket, which is what the death of the parent looks like, ends the server; each supervisor watches
-the parent too.
+forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe are {"pid"} of the
+group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals the death of the
+parent, ends the server; each supervisor watches the parent too.
 """
 
 import contextlib
@@ -39,7 +38,7 @@ def serve(channel: socket.socket) -> None:
 
     preload(request["preload"])
     gc.collect()
-    gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
+    gc.freeze()  # imports are never garbage: a child's collections skip them
     channel.send(b"ready, cuda" if context_in_this_process() else b"ready")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the system
     while (message := _receive(channel)) is not None:
@@ -57,7 +56,7 @@ def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 
 
 def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
-    """Forks the worker, waits for it, says how it ended; leader of its process group. Never returns."""
+    """Forks the worker, waits for it, reports how it ended; leads its process group. Never returns."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -71,13 +70,13 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
         _work(request, answer)
     threading.Thread(target=_die_with, args=(server,), daemon=True).start()
     _, status = os.waitpid(child, 0)
-    os.write(answer, b"\n")  # ends a line that the worker may have died in
+    os.write(answer, b"\n")  # ends a line that the worker may have died writing
     _say(answer, {"rc": os.waitstatus_to_exitcode(status)})
     os._exit(0)
 
 
 def _work(request: dict[str, Any], answer: int) -> None:
-    """Measures the cell, or predicts its memory, and says its row. Never returns."""
+    """Measures the cell, or predicts its memory, and sends its row. Never returns."""
     from gradbench.bench.cell import Cell
     from gradbench.bench.predictions import predicted_bytes
     from gradbench.bench.worker import How, run_cell
@@ -85,7 +84,7 @@ def _work(request: dict[str, Any], answer: int) -> None:
     code = 1
     try:
         if request.get("gpu") is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]  # read when CUDA is first touched, in this child alone
+            os.environ["CUDA_VISIBLE_DEVICES"] = request["gpu"]  # read when CUDA is first touched, only in this child
         if request["memory"]:
             _limit_memory(request["memory"])
         cell = Cell.of(request["cell"])
@@ -104,14 +103,14 @@ def _work(request: dict[str, Any], answer: int) -> None:
 
 
 def _limit_memory(allowed: int) -> None:
-    """Lets this process allocate `allowed` bytes more than it has now; beyond that allocations fail."""
+    """Lets this process allocate `allowed` bytes more than it has now; further allocations fail."""
     with open("/proc/self/status") as status:
         now = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
     resource.setrlimit(resource.RLIMIT_DATA, (now + allowed, now + allowed))
 
 
 def _die_with(server: int) -> None:
-    """Ends the whole group when the server is gone: no child outlives a killed parent."""
+    """Ends the whole group when the server is gone, so that no child outlives a killed parent."""
     while os.getppid() == server:
         time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):

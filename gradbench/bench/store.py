@@ -1,6 +1,6 @@
-"""Rows on disk: one JSON line each, appended the moment a cell ends; one shard a writer.
+"""Rows on disk: one JSON line each, appended as soon as a cell ends; one shard per writer.
 
-OUT/rows-<machine>-<pid>.jsonl, OUT/plan.json, OUT/logs/<cell_id>-<replicate>.txt; `rows.parquet` is built of them.
+OUT/rows-<machine>-<pid>.jsonl, OUT/plan.json, OUT/logs/<cell_id>-<replicate>.txt; `rows.parquet` is built from them.
 One run at a time holds OUT/.lock.
 """
 
@@ -21,7 +21,7 @@ from gradbench.checks import UsageError
 
 
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with every column, in the schema's order; a column it should not have is an error of ours."""
+    """The row with every column, in the schema's order; an unknown column is our error."""
     unknown = set(row) - set(COLUMNS)
     if unknown:
         raise KeyError(f"no such columns: {sorted(unknown)}")
@@ -29,7 +29,7 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Store:
-    """The rows of one folder: those already there, and a shard of our own to append to."""
+    """The rows of one folder: those already there, and our own shard to append to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,8 +43,8 @@ class Store:
             raise UsageError(f"--out {str(folder)!r} cannot be written to: {error.strerror}") from None
 
     def lock(self) -> None:
-        """Makes this the one run that writes here, until the process ends; `ValueError` where another one does."""
-        self._lock = open(self.folder / ".lock", "a+")  # noqa: SIM115  held as long as the process lives
+        """Makes this the only run that writes here, until the process ends; `ValueError` if there is another."""
+        self._lock = open(self.folder / ".lock", "a+")  # noqa: SIM115  held until the process ends
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -58,7 +58,7 @@ class Store:
         self._lock.flush()
 
     def write_plan(self, planned: Sequence[Planned], suite: str, command: str, expects: Sequence[str] = ()) -> None:
-        """plan.json: written first, so that a stranger sees what was to be done."""
+        """plan.json: written first, so that anyone can see what was planned."""
         plan = {
             "schema": SCHEMA,
             "suite": suite,
@@ -71,11 +71,11 @@ class Store:
         temporary.replace(self.folder / "plan.json")
 
     def plan(self) -> dict[str, Any] | None:
-        """plan.json, or None where there is none."""
+        """plan.json, or None if there is none."""
         return read_plan(self.folder)
 
     def append(self, row: Mapping[str, Any], machine: str) -> None:
-        """One row, one line, on disk when this returns; a torn line of a full disk is ended before the next."""
+        """Appends one row as one line, on disk on return; a torn line from a full disk is ended before the next."""
         line = json.dumps(complete(row), allow_nan=True).encode() + b"\n"
         path = self.folder / f"rows-{machine}-{os.getpid()}.jsonl"
         shard = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -92,11 +92,11 @@ class Store:
             os.close(shard)
 
     def rows(self) -> list[Row]:
-        """The row that counts of each (cell_id, replicate)."""
+        """The latest row of each (cell_id, replicate)."""
         return latest(read_rows(self.folder))
 
     def attempts(self) -> Counter[Key]:
-        """How often each (cell_id, replicate) was run."""
+        """The number of runs of each (cell_id, replicate)."""
         found: Counter[Key] = Counter()
         for row in read_rows(self.folder):
             found[row.key] = max(found[row.key], row.get("attempt") or 1)
@@ -104,7 +104,7 @@ class Store:
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
-    """The plan of a folder; None where there is none, `ValueError` where it is not one."""
+    """The plan of a folder; None if there is none, `ValueError` if it is invalid."""
     try:
         return json.loads((folder / "plan.json").read_text())
     except FileNotFoundError:
@@ -114,7 +114,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
-    """Of each (cell_id, replicate) the row of the highest attempt, by start among equals, in order of their starts."""
+    """The row of each (cell_id, replicate) with the highest attempt, then the latest start, in order of starts."""
 
     def order(row: Row) -> tuple[int, str]:
         return row.get("attempt") or 1, row.get("started_at") or ""
@@ -129,8 +129,8 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 def read_rows(folder: Path) -> Iterator[Row]:
     """Every row of every shard in today's schema, without its empty columns.
 
-    A torn last line, as a killed writer leaves it, is passed over; other lines that are no rows are counted on stderr.
-    Rows of older schemas are migrated.
+    A torn last line, as left by a killed writer, is ignored; other lines that are not rows are counted on stderr. Rows
+    of older schemas are migrated.
     """
     for shard in sorted(path for path in folder.glob("rows-*.jsonl") if path.is_file()):
         with open(shard, "rb") as lines:
@@ -146,7 +146,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """The row that a line holds, or None."""
+    """The row in a line, or None."""
     try:
         row = json.loads(line, object_pairs_hook=_shared)
     except ValueError:
@@ -156,12 +156,12 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A mapping whose words are shared with all others: most rows say most of the same."""
+    """A mapping whose strings are shared with all others, because most rows repeat most of them."""
     return {sys.intern(key): sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """rows.parquet: options as JSON text, everything else as its column says, whether rows have it or not."""
+    """rows.parquet: options as JSON text, everything else typed by its column, whether rows have it or not."""
     import pandas as pd
 
     frame = pd.DataFrame({name: [row.get(name) for row in rows] for name in COLUMNS})

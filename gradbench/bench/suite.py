@@ -1,4 +1,4 @@
-"""Suites: named lists of blocks of cells, as YAML files in the cases' `suites` folders."""
+"""Suites: named lists of blocks of cells, as YAML files in the `suites` folders of the cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,10 @@ from gradbench.problems.folders import folders
 class Block:
     """The product of its lists, each of selectors or numbers.
 
-    passes: what is measured, of error, rounding (the method's error apart from its precision's), flow, time, memory and
-    evaluation. `flow` is the error against the flow of a network, which has to be solved for, in a minute a problem; a
-    flow that the case knows is part of `error`. `evaluation` is the time of one evaluation and of one VJP alone. A cell
-    of several blocks has the passes of all. seconds: about what a cell takes, for a budget that has no row to go by.
+    passes: the measurements, of error, rounding (the method's error apart from its precision's), flow, time, memory and
+    evaluation. `flow` is the error against the flow of a network, which has to be solved, taking a minute per problem;
+    a flow known to the case is part of `error`. `evaluation` is the time of one evaluation and of one VJP alone. A cell
+    of several blocks has the passes of all. seconds: the rough time of a cell, for a budget without rows.
     """
 
     cases: list[str]
@@ -32,13 +32,13 @@ class Block:
     seconds: float | None = None
 
     def override(self, given: dict[str, Any]) -> "Block":
-        """This block with the lists that a command line gives in place of its own."""
+        """This block with the lists of a command line in place of its own."""
         return replace(self, **{name: value for name, value in given.items() if value})
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A named list of blocks; `expects` lists the statuses besides ok and skip that are no failure of the run."""
+    """A named list of blocks; `expects` lists the statuses besides ok and skip that do not fail the run."""
 
     name: str
     summary: str
@@ -53,7 +53,7 @@ def suite_files() -> dict[str, Path]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name; `ValueError` for an unknown name and for a file that is no suite."""
+    """The suite of that name; `ValueError` for an unknown name and for an invalid file."""
     import yaml
 
     files = suite_files()

@@ -1,4 +1,4 @@
-"""One cell, measured: the problem is built, then errors, time and memory are three passes, in this order."""
+"""Measures one cell: the problem is built, then errors, time and memory are three passes, in this order."""
 
 import importlib
 import itertools
@@ -39,19 +39,21 @@ from gradbench.references.kept import flow_key, problem_key
 from gradbench.references.known import references
 from gradbench.references.stored import stored
 
-LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # what torch itself imports at the first use
+LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # imported by torch itself on first use
 Columns = dict[str, Any]  # of a row, by name
-PLANS = 16  # random plans that the time of one draw is the mean of
+PLANS = 16  # random plans averaged for the time of one draw
 
 
 class Skip(Exception):
-    """What only a built problem shows: the reason why this cell has no number."""
+    """The reason, known only once the problem is built, why this cell has no number."""
 
 
 @dataclass(frozen=True)
 class How:
-    """How a cell is measured. passes: what is measured of it. threads: None for the case's own number. keep: a folder
-    for references of full-size networks, or None.
+    """How a cell is measured.
+
+    passes: the measurements. threads: None for the case's own number. keep: a folder for references of full-size
+    networks, or None.
     """
 
     passes: Sequence[str] = USUAL
@@ -62,7 +64,7 @@ class How:
 def measure(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
     """The measured columns of one cell; `phase` is called with the name of each phase as it begins.
 
-    TF32 is for cells of that dtype alone, and for no reference. Raises what goes wrong, `Skip` for a skip row.
+    TF32 is used only for cells of that dtype, and for no reference. Errors propagate; `Skip` stands for a skip row.
     """
     torch.set_num_threads(how.threads or _threads(cell.case))
     with tf32(cell.dtype == checks.TF32):
@@ -122,10 +124,10 @@ def _memory(problem: Problem, single: GradientEstimator) -> Columns:
 
 
 def _time(problem: Problem, estimator: GradientEstimator) -> Columns:
-    """Seconds of one estimate, the median of its repeats; of an estimator that draws those of one draw.
+    """Seconds of one estimate, the median of its repeats; for a Monte Carlo estimator those of one draw.
 
-    One draw is measured on the fewest draws; where what it costs is drawn as well, on the first `PLANS` draws one by
-    one, of which the mean is told.
+    One draw is measured on the fewest draws; if its cost is random too, it is the mean over the first `PLANS` draws one
+    by one.
     """
     device = problem.x_T.device
     if isinstance(estimator, Drawn) and estimator.random:
@@ -142,7 +144,7 @@ def _time(problem: Problem, estimator: GradientEstimator) -> Columns:
 
 
 def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -> None:
-    """`ValueError` for gradients of targets not asked for, of other shapes than their leaves, and a changed problem."""
+    """`ValueError` for gradients of unwanted targets or of other shapes than their leaves, and a changed problem."""
     wrong = malformed(problem, estimate)
     if wrong:
         raise UsageError(wrong)
@@ -153,7 +155,7 @@ def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -
 
 
 def _answer(problem: Problem, estimate: GradientEstimate) -> Columns:
-    """What the estimate says of itself, with the distance of its own x_0 to that of the sampler run plainly."""
+    """The estimate's own numbers, with the distance of its x_0 from that of the sampler run plainly."""
     with torch.no_grad():
         plain = problem.rollout.sample(problem.x_T)
     norms = {name: estimate.grads.norm(name) for name in estimate.grads}
@@ -177,10 +179,10 @@ def _threads(case: str) -> int:
 def _references(
     cell: Cell, problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, how: How
 ) -> Columns:
-    """Errors against each of the three right answers that is known, and how the references were made."""
+    """Errors against each of the three right answers, if known, and how the references were made."""
     place, solved = None, "flow" in how.passes
     code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
-    # what takes long to make, of a full-size network or in a block of many seeds, is made once for all estimators
+    # slow references, of a full-size network or a block of many seeds, are made once for all estimators
     if how.keep is not None and (problem.reference_dtype != torch.float64 or solved):
         place = how.keep / f"{problem_key(cell, code)}.safetensors"
     spec = case_specs()[cell.case]
@@ -193,12 +195,12 @@ def _references(
     apart = "rounding" in how.passes and estimate.draws is None
     if apart and checks.dtype(cell.dtype) != problem.reference_dtype:
         exact = found["sampler"].grads
-        # one of ours that is exact is, in the reference's precision, the reference itself
+        # an exact one of ours is, in the reference's precision, the reference itself
         same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.get("exact")
         method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
-        # the gradient on one path of noises is no estimate of the expectation, nor the expectation one of a path's
+        # the gradient on one path of noises does not estimate the expectation, nor the expectation a path's gradient
         stochastic = problem.sampler.traits["stochastic"]
         if stochastic and (kind == "expected") == (estimate.draws is None):
             continue
@@ -207,7 +209,7 @@ def _references(
 
 
 def _os_peak() -> int | None:
-    """The high-water mark of the process's resident memory, as the system saw it."""
+    """The high-water mark of the process's resident memory, as reported by the system."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
@@ -218,7 +220,7 @@ def _os_peak() -> int | None:
 def run_cell(
     cell: Cell, phase: Callable[[str], None] = lambda name: None, how: How = How(), debug: bool = False
 ) -> Columns:
-    """`measure`, with every exception turned into a row that says where and why; `debug` stops in pdb first."""
+    """`measure`, with every exception turned into a row with phase and reason; `debug` stops in pdb first."""
     at = "import"
 
     def note(name: str) -> None:
@@ -235,7 +237,7 @@ def run_cell(
     except MemoryError as failure:
         return {"status": "oom", "phase": at, "reason": line_of(failure, "host")}
     except Exception as failure:
-        if "can't allocate memory" in str(failure):  # how torch's allocator on a CPU says it
+        if "can't allocate memory" in str(failure):  # the message of torch's CPU allocator
             return {"status": "oom", "phase": at, "reason": line_of(failure, "host")}
         traceback.print_exc()
         if debug:
@@ -244,7 +246,7 @@ def run_cell(
 
 
 def preload(modules: list[str]) -> None:
-    """Imports what the cells will need, so that a forked child does not."""
+    """Imports the modules that the cells will need, so that forked children do not."""
     case_specs()
     for name in (*LAZY, *modules):
         importlib.import_module(name)

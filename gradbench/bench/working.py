@@ -1,4 +1,4 @@
-"""What a person sees while a command works on a few long items: a live line, or a plain line now and then."""
+"""Progress for a person while a command works on a few long items: a live line, or a plain line now and then."""
 
 import sys
 import time
@@ -11,9 +11,9 @@ EVERY = 10.0  # seconds between two plain lines
 
 
 class Working:
-    """A live line with the time on a terminal's stderr; elsewhere a line at most every 10 s. Used as a context.
+    """A live line with the time on a terminal's stderr; elsewhere a line at most every 10 s. A context manager.
 
-    doing: the verb, "predicting". total: how many items there are.
+    doing: the verb, "predicting". total: the number of items.
     """
 
     def __init__(self, doing: str, total: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,12 +34,12 @@ class Working:
         return self
 
     def item(self, name: str) -> None:
-        """The next item begins."""
+        """Begins the next item."""
         self.done, self._item = self.done + 1, name
         self.part("")
 
     def part(self, what: str) -> None:
-        """A part of the item begins."""
+        """Begins a part of the item."""
         text = f"{self.doing} {self._item} ({self.done} of {self.total}){what and ': '}{what}"
         if self._live is not None:
             self._live.update(self._task, description=text)

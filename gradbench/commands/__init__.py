@@ -1,1 +1,1 @@
-"""The command line: one verb a file, with its options."""
+"""The command line: one file per verb, with its options."""

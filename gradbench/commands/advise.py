@@ -1,4 +1,4 @@
-"""The verb `advise`: collects what is known of each candidate, and says which to use, why, and how sure that is."""
+"""The verb `advise`: collects evidence for each candidate, and says which to use, why, and how sure that is."""
 
 import json
 import math
@@ -74,14 +74,14 @@ HELD_AGAINST = ("sampler", "flow")
     type=Parsed(lambda text, option: memory_of(text), *(f"{card}GB" for card in CARDS)),
     metavar="SIZE",
     default=math.inf,
-    help="A card, 24GB, or a size, 10GiB; without it anything fits.",
+    help="A card (24GB) or a size (10GiB); by default anything fits.",
 )
 @one_of("--reference", *HELD_AGAINST, default="sampler", called="reference")
-@click.option("--max-error", type=float, metavar="E", help="The relative error that is small enough.")
+@click.option("--max-error", type=float, metavar="E", help="The largest acceptable relative error.")
 @click.option(
-    "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="Further rows."
+    "--rows", multiple=True, metavar="DIR", type=click.Path(exists=True, path_type=Path), help="More rows to use."
 )
-@click.option("--device", type=DEVICE, metavar="NAME", help="Whose rows are of this problem: cpu or cuda.")
+@click.option("--device", type=DEVICE, metavar="NAME", help="Use rows of this device: cpu or cuda.")
 @anew_option
 @json_option
 @cases_option
@@ -97,7 +97,7 @@ def advise(
 ) -> Exit:
     """Tell which estimator to use for a task, from rows and predictions, and how sure that is.
 
-    What is left out is DDIM, 50 steps, and the case's own grid, precision and targets.
+    Defaults are DDIM, 50 steps, and the case's own grid, precision and targets.
     """
     if not selection.cases:
         raise UsageError("advise needs a case: -c sd15, -c digits ...")
@@ -127,7 +127,7 @@ def advise(
 
 
 def _planned(block: Block, targets: Sequence[str]) -> list[Planned]:
-    """The cells of the candidates, of one problem; `ValueError` where there are several."""
+    """The cells of the candidates, for one problem; `ValueError` if there are several."""
     planned = make_plan([block], 1)
     if not planned:
         raise UsageError("advise needs a case, a sampler and an estimator at least")
@@ -150,12 +150,12 @@ def _check(cell: Cell, reference: str, max_error: float | None) -> None:
 
 
 def _left_out(selection: Selection) -> Collection[str]:
-    """What the command line did not say of the problem."""
+    """The parts of the problem missing from the command line."""
     return [name for name in ("samplers", "steps", "dtype", "targets") if not getattr(selection, name)]
 
 
 def memory_of(text: str) -> float:
-    """Bytes for weights and peak: of a card by its nominal size (24GB) what it holds, else all but workspaces."""
+    """Bytes for weights and peak: what a card (24GB) really holds, or a given size without workspaces."""
     card = text.strip().upper().removesuffix("GB").strip()
     if card.isdigit() and int(card) in CARDS:
         return room(int(card))
@@ -171,7 +171,7 @@ def known_rows(places: Sequence[Path]) -> list[Row]:
 def candidates(
     task: Task, planned: Sequence[Planned], rows: list[Row], refused: dict[str, str], anew: bool = False
 ) -> list[Option]:
-    """What is known of each candidate; those that cannot serve go to `refused`, with the reason."""
+    """The evidence for each candidate; those that cannot serve go to `refused`, with the reason."""
     found, known = [], {}
     with Working("considering", len(planned)) as working:
         for item in planned:
@@ -195,7 +195,7 @@ def candidates(
 
 
 def _peak(task: Task, cell: Cell, known: "Known", anew: bool, working: Working) -> Evidence | str | None:
-    """The predicted peak with the weights, or why there is none; where no memory is named only one that is known."""
+    """The predicted peak with the weights, or why there is none; without a memory limit only an earlier prediction."""
     from gradbench.bench.predictions import foretell, told
 
     if math.isinf(task.memory) and not anew:
@@ -219,7 +219,7 @@ def counts(cell: Cell) -> tuple[float, float, float]:
 
 
 def _as_data(task: Task, found: Advice) -> dict[str, Any]:
-    """The advice for a machine: null where there is no limit of memory."""
+    """The advice as JSON data: null for unlimited memory."""
     chosen = [{**asdict(option), "work": option.work} for option in found.chosen]
     asked = {**asdict(task), "memory": None if math.isinf(task.memory) else task.memory}
     return {"task": asked, "chosen": chosen, "refused": found.refused, "unknown": found.unknown}

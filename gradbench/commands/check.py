@@ -34,11 +34,11 @@ WIDTH, INDENT = 100, 26
     multiple=True,
     metavar="NAME",
     shell_complete=names_of("checks"),
-    help="One of the checks; repeatable.",
+    help="Run only this check; repeatable.",
 )
 @json_option
 def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> Exit:
-    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 where one fails."""
+    """Check that estimators keep their contract: selectors, module:Class, or all; exit code 1 if one fails."""
     import torch
 
     from gradbench.testing.judge import judge

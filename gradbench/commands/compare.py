@@ -1,4 +1,4 @@
-"""The verb `compare`: two sides are read, or two revisions measured, and compared."""
+"""The verb `compare`: two sides are read, or two revisions measured, and then compared."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from gradbench.compare.baseline import write_baseline
 from gradbench.compare.finding import METRICS
 from gradbench.compare.text import FORMATS, headline
 
-REPLICATES = 5  # that time needs; one is enough for all else
+REPLICATES = 5  # needed for time; one is enough for everything else
 FLAGS = {
     **{"suite": "--suite", "cases": "--case", "estimators": "--estimator", "samplers": "--sampler", "steps": "--steps"},
     **{"targets": "--target", "seeds": "--seeds", "replicates": "--replicates", "device": "--device"},
@@ -30,15 +30,15 @@ FLAGS = {
 
 @click.command()
 @click.argument("sides", nargs=-1, type=click.Path(path_type=Path), metavar="BASE NEW")
-@click.option("--ab", "revisions", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions in turns.")
+@click.option("--ab", "revisions", nargs=2, metavar="REV_A REV_B", help="Measure two git revisions alternately.")
 @RUNS
 @path("--cases", "case_folder", help="With --ab, a folder of cases in either revision.")
 @one_of("--metric", *METRICS, also="metrics", multiple=True, called="metric")
-@click.option("--factor", default=1.10, show_default=True, metavar="X", help="Slowdowns below it are none.")
+@click.option("--factor", default=1.10, show_default=True, metavar="X", help="Ignore slowdowns below it.")
 @one_of("--format", *FORMATS, also="form", default="text", called="format")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@path("--out", "out", kind="file", metavar="PATH", help="File of the verdict; with --ab the folder of rows, runs/ab.")
-@click.option("--refresh", is_flag=True, help="Then write NEW as a baseline over BASE; exit code 0.")
+@path("--out", "out", kind="file", metavar="PATH", help="File for the verdict; with --ab the folder of rows, runs/ab.")
+@click.option("--refresh", is_flag=True, help="Then overwrite BASE with NEW as a baseline; exit code 0.")
 @with_selection
 def compare(
     selection: Selection,
@@ -52,10 +52,10 @@ def compare(
     out: str | None,
     refresh: bool,
 ) -> Exit:
-    """Compare two runs, or a run with a baseline: right, as accurate, as fast, as small?
+    """Compare two runs, or a run with a baseline, in correctness, accuracy, time and memory.
 
-    BASE and NEW are folders that `run --out` wrote or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
-    4 where nothing can be compared, with --ab 125 where a revision cannot run.
+    BASE and NEW are folders written by `run --out` or files of rows, .jsonl or .parquet. Exit code 1 for a regression,
+    4 if nothing can be compared, with --ab 125 if a revision cannot run.
     """
     from gradbench.compare.compare import compare as compared
 
@@ -87,7 +87,7 @@ def compare(
 
 
 def _given(sides: Sequence[Path], words: Sequence[str], refresh: bool) -> tuple[list[Row], list[Row]]:
-    """The rows of BASE and NEW; a baseline that is to be written need not be there."""
+    """The rows of BASE and NEW; a baseline to be written need not exist."""
     if len(sides) != 2:
         raise UsageError(f"compare needs BASE and NEW, or --ab REV_A REV_B; got {len(sides)} paths")
     if words:
@@ -107,7 +107,7 @@ def _measured(
     selection: Selection,
     refresh: bool,
 ) -> tuple[list[Row], list[Row]]:
-    """The rows of two revisions, measured in turns; `CannotRun` where one of them has none of its own."""
+    """The rows of two revisions, measured alternately; `CannotRun` if one of them has none of its own."""
     if sides:
         raise UsageError(f"--ab names both sides: leave out {str(sides[0])!r}")
     if refresh:
@@ -124,7 +124,7 @@ def _measured(
 
 
 def _words(selection: Selection, case_folder: str | None) -> list[str]:
-    """The selection as words of `gradbench run`, replicates left out: those are counted here."""
+    """The selection as words of `gradbench run`, without replicates, which are counted here."""
     words: list[str] = []
     for name in [field.name for field in fields(Selection) if field.name != "replicates"]:
         value = getattr(selection, name)

@@ -1,4 +1,4 @@
-"""How the shell completes: names out of the catalogues, and what stands in their brackets. No torch."""
+"""Shell completion: names from the catalogues, and the contents of their brackets. No torch."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ Complete = Callable[[Context, Parameter, str], list[CompletionItem]]
 
 
 def names(*kinds: str) -> Complete:
-    """Completes an option or argument by the names of the kinds, with their summaries where the shell shows them."""
+    """Completes an option or argument with names of these kinds, and their summaries if the shell shows them."""
 
     def complete(ctx: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
         entries = (entry for kind in kinds for entry in _entries(kind))
@@ -38,9 +38,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
 
 def selectors(*kinds: str) -> Complete:
-    """Completes by names, inside brackets by options and their values: `rk4[ch`, `rk4[chart=no`, `rk4[chart=[data,`.
+    """Completes names and, inside brackets, options and their values: `rk4[ch`, `rk4[chart=no`, `rk4[chart=[data,`.
 
-    A value that is whole is offered with what closes it, `]`, and with the comma before a further option.
+    A complete value is offered with its closing `]`, and with a comma for another option.
     """
     whole = names(*kinds)
 
@@ -49,14 +49,14 @@ def selectors(*kinds: str) -> Complete:
             return whole(ctx, parameter, incomplete)
         try:
             return list(_inside(incomplete))
-        except ValueError:  # no such name, nothing to offer
+        except ValueError:  # an unknown name, nothing to offer
             return []
 
     return complete
 
 
 def _inside(incomplete: str) -> Iterator[CompletionItem]:
-    """What may come next in an open bracket."""
+    """The possible continuations of an open bracket."""
     from gradbench.bench.inventory import takes
     from gradbench.selector import parse
 
@@ -84,7 +84,7 @@ def _inside(incomplete: str) -> Iterator[CompletionItem]:
 
 
 def _pieces(body: str) -> list[str]:
-    """The parts between commas that stand in no bracket of their own; the last is the one being typed."""
+    """The parts between top-level commas; the last is the one being typed."""
     pieces, depth = [""], 0
     for mark in body:
         depth += (mark == "[") - (mark == "]")
@@ -98,7 +98,7 @@ def _pieces(body: str) -> list[str]:
 
 
 def listed(*choices: str) -> Complete:
-    """Completes the last word of a list with commas: `pdf,sv`."""
+    """Completes the last word of a comma-separated list: `pdf,sv`."""
 
     def complete(ctx: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
         *before, last = incomplete.split(",")
@@ -112,5 +112,5 @@ def listed(*choices: str) -> Complete:
 
 
 def paths(kind: str) -> Complete:
-    """Completes by folders (`dir`) or files (`file`), which the shell looks for."""
+    """Completes with folders (`dir`) or files (`file`), found by the shell."""
     return lambda ctx, parameter, incomplete: [CompletionItem(incomplete, type=kind)]

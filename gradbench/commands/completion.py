@@ -1,4 +1,4 @@
-"""The verb `completion`: the script by which a shell completes the command line."""
+"""The verb `completion`: the script with which a shell completes the command line."""
 
 import click
 from click import Command
@@ -7,8 +7,8 @@ from click.shell_completion import get_completion_class
 from gradbench.commands.options import OneOf
 
 SHELLS = ("bash", "zsh", "fish")
-# bash breaks words at = and :, which selectors hold, and would put a space behind an open bracket: click's script,
-# with the word taken whole from the line, and what bash has of it already cut off again
+# bash breaks words at = and :, which selectors contain, and would put a space after an open bracket: click's script,
+# with the whole word taken from the line, and the part that bash already has cut off again
 BASH = """\
 %(complete_func)s() {
     local IFS=$'\\n' response completion type value
@@ -55,7 +55,7 @@ BASH = """\
 
 
 def script(command: Command, shell: str) -> str:
-    """What `source <(gradbench completion bash)` reads; one of `SHELLS`."""
+    """The script for `source <(gradbench completion bash)`; one of `SHELLS`."""
     found = get_completion_class(shell)
     assert found is not None  # click knows all of SHELLS
     made = found(command, {}, "gradbench", "_GRADBENCH_COMPLETE")

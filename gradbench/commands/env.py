@@ -1,4 +1,4 @@
-"""The verb `env`: what a row would record of this machine."""
+"""The verb `env`: what a row records about this machine."""
 
 import json
 
@@ -11,7 +11,7 @@ from gradbench.problems.folders import folders
 @click.command()
 @json_option
 def env(as_json: bool) -> None:
-    """Show what a row would record of this machine."""
+    """Show what a row records about this machine."""
     from gradbench.measure.environment import environment
 
     found = environment(tuple(folders()))

@@ -4,14 +4,14 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the shell is told."""
+    """The exit codes."""
 
     OK = 0
     FAILED = 1  # a regression, a reference that disagrees, a check that fails
-    USAGE = 2  # what was typed, or a file that was named, is wrong
-    CELLS_FAILED = 3  # some cells ended in error, crash or lost, or as their suite does not expect
+    USAGE = 2  # the command line, or a file that it names, is wrong
+    CELLS_FAILED = 3  # some cells ended in error, crash or lost, or otherwise than their suite expects
     NOTHING = 4  # nothing was selected, or nothing can be compared, drawn or advised
-    BUDGET_SPENT = 5  # cells are left that are predicted to end outside the budget
-    BUG = 70  # an error that gradbench should not have made
-    CANNOT_RUN = 125  # a revision gives no rows: for git bisect a commit to skip
+    BUDGET_SPENT = 5  # some cells were left, predicted to end outside the budget
+    BUG = 70  # an error that gradbench should not raise
+    CANNOT_RUN = 125  # a revision gives no rows: git bisect skips it
     INTERRUPTED = 130

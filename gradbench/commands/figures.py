@@ -1,4 +1,4 @@
-"""The verb `figures`: which rows, which figures, where to, and what it says."""
+"""The verb `figures`: which rows, which figures, where to, and what it prints."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def _formats(text: str, option: str) -> list[str]:
 
 @click.command()
 @click.argument("source", default="runs/latest", metavar="[FOLDER|ROWS.PARQUET]", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where they go; FOLDER/figures by default.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Output folder, by default FOLDER/figures.")
 @click.option(
     *("--format", "formats"),
     type=Parsed(_formats),
@@ -41,9 +41,9 @@ def _formats(text: str, option: str) -> list[str]:
     show_default=True,
     metavar="LIST",
     shell_complete=listed(*FORMATS),
-    help=f"Of {', '.join(FORMATS)}.",
+    help=f"One or more of {', '.join(FORMATS)}.",
 )
-@one_of("--only", *FIGURES, multiple=True, help="One figure; repeatable.", called="figure")
+@one_of("--only", *FIGURES, multiple=True, help="Only this figure; repeatable.", called="figure")
 @click.option(
     "-c", "--case", "cases", multiple=True, metavar="NAME", help="Repeatable.", shell_complete=names_of("cases")
 )
@@ -51,8 +51,8 @@ def _formats(text: str, option: str) -> list[str]:
 @selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4]; repeatable.")
 @one_of("--target", *TARGETS, called="target")
 @one_of("--reference", *REFERENCES, called="reference")
-@click.option("--max-error", type=float, metavar="E", help="The error at which profiles compare.")
-@click.option("--all", "every", is_flag=True, help="Every case with every sampler, not the most measured one per case.")
+@click.option("--max-error", type=float, metavar="E", help="Error at which profiles compare.")
+@click.option("--all", "every", is_flag=True, help="Every case with every sampler, not the most measured per case.")
 @json_option
 def figures(
     source: Path,
@@ -68,7 +68,7 @@ def figures(
     every: bool,
     as_json: bool,
 ) -> Exit:
-    """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV beside each."""
+    """Draw the figures of rows for print: PDF, SVG, PNG, and a CSV for each."""
     from gradbench.report.points import Ask
     from gradbench.report.static.write import write_figures
 
@@ -92,9 +92,9 @@ def figures(
 
 
 def _chosen(rows: Sequence[Row], column: str, selectors: tuple[str, ...]) -> Sequence[Row]:
-    """The rows whose case or sampler has one of the names and, where a selector gives them, its options; or all.
+    """The rows whose case or sampler has one of the names and, if selectors give any, its options; or all.
 
-    `ValueError` for a name that no row has, and for options that none of that name has.
+    `ValueError` for a name in no row, and for options that no row of that name has.
     """
     known = sorted({str(row.get(column)) for row in rows})
     chosen: set[int] = set()
@@ -112,7 +112,7 @@ def _chosen(rows: Sequence[Row], column: str, selectors: tuple[str, ...]) -> Seq
 
 
 def _of(rows: Sequence[Row], selectors: tuple[str, ...]) -> Sequence[Row]:
-    """The rows of the estimators selected, or all; options that a selector or an old row lacks are the defaults."""
+    """The rows of the selected estimators, or all; options missing in a selector or an old row take the defaults."""
     chosen: set[int] = set()
     for name, given in (choice for text in selectors for choice in expand(text)):
         entry = ESTIMATORS.find(name)

@@ -1,4 +1,4 @@
-"""The verb `merge`: the rows of several folders in one."""
+"""The verb `merge`: joins the rows of several folders in one."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ from gradbench.commands.outputs import write_outputs
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The joined folder.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Output folder.")
 @json_option
 def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Join the rows of several folders, of one machine or many; of a cell measured twice the last counts."""
+    """Join the rows of several folders, of one machine or many; for a cell measured twice the last counts."""
     for folder in folders:
         if not any(folder.glob("rows-*.jsonl")):
             raise UsageError(f"no rows in {str(folder)!r}: name folders that `gradbench run --out` wrote")

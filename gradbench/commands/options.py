@@ -1,4 +1,4 @@
-"""What the verbs share: types of values, and options in groups."""
+"""Shared by the verbs: types of values, and groups of options."""
 
 import functools
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from gradbench.problems.spec import TARGETS
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class OneOf(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  of click 8.5 alone
-    """One of some words. called: what a wrong one is said to be, the option by default."""
+class OneOf(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  only in click 8.5
+    """One of several words. called: its name in error messages, by default the option."""
 
     name = "word"
 
@@ -31,13 +31,14 @@ class OneOf(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  of 
         return checks.one_of(self.called or (param.opts[0] if param else "value"), value, self.among)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The words that begin so."""
+        """The words with this beginning."""
         return [CompletionItem(word) for word in self.among if word.startswith(incomplete)]
 
 
 class Parsed(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
-    """What a function makes of a text. parse: (text, option) -> value, `UsageError` for what is none. examples: words
-    to complete by.
+    """A value parsed from a text by a function.
+
+    parse: (text, option) -> value, or `UsageError`. examples: words for completion.
     """
 
     name = "text"
@@ -46,11 +47,11 @@ class Parsed(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
         self.parse, self.examples = parse, examples
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value; what is none of text has been made already."""
+        """The value; anything but a text is already a value."""
         return self.parse(value, param.opts[0] if param else "value") if isinstance(value, str) else value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The examples that begin so."""
+        """The examples with this beginning."""
         return [CompletionItem(word) for word in self.examples if word.startswith(incomplete)]
 
 
@@ -61,7 +62,7 @@ DEVICE = Parsed(lambda text, option: checks.device_name(text), "cpu", "cuda")
 
 
 def one_of(name: str, *among: str, help: str = "", called: str = "", **more: Any) -> Decorator:
-    """An option that takes one of some words; `also` is its name in code."""
+    """An option that takes one of several words; `also` is its name in code."""
     other = [more.pop("also")] if "also" in more else []
     said = help or f"{', '.join(among[:-1])} or {among[-1]}."
     shown = {"show_default": True} if "default" in more else {}
@@ -70,13 +71,13 @@ def one_of(name: str, *among: str, help: str = "", called: str = "", **more: Any
 
 
 def selector(*names: str, help: str) -> Decorator:
-    """A repeatable option that takes selectors, completed out of its catalogue, the last of `names`."""
+    """A repeatable option that takes selectors, completed from its catalogue, the last of `names`."""
     complete = selectors(names[-1], *(["all"] if names[-1] == "estimators" else []))
     return click.option(*names, multiple=True, metavar="SELECTOR", shell_complete=complete, help=help)
 
 
 def path(name: str, *other: str, kind: str = "dir", help: str = "", metavar: str = "DIR", **more: Any) -> Decorator:
-    """An option that takes a folder, or a file, which the shell looks for."""
+    """An option that takes a folder, or a file, completed by the shell."""
     return click.option(name, *other, metavar=metavar, shell_complete=paths(kind), help=help, **more)
 
 
@@ -104,20 +105,20 @@ cases_option = path(
     callback=_add_cases,
     expose_value=False,
     is_eager=True,
-    help="A folder of your own cases, and of modules that selectors may name.",
+    help="Folder of your own cases, and of modules for selectors.",
 )
-anew_option = click.option("--anew", is_flag=True, help="Predict again what a published or kept prediction tells.")
+anew_option = click.option("--anew", is_flag=True, help="Predict again, ignoring published and kept predictions.")
 CELLS = group(
     selector("-c", "--case", "cases", help="gaussian[dim=32]; repeatable."),
-    selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4], module:Class; all for every one."),
+    selector("-e", "--estimator", "estimators", help="adjoint-dpm[rule=rk4], module:Class; all means every one."),
     selector("--sampler", "samplers", help="rk4[chart=noise,grid=uniform-t], module:Class."),
     click.option("--steps", multiple=True, type=int, metavar="N", help="Steps of the sampler; repeatable."),
     one_of("--target", *TARGETS, also="targets", multiple=True, called="target"),
     one_of("--dtype", *checks.DTYPES, called="dtype"),
-    path("--weights", metavar="PATH_OR_HUB_ID", help="Weights of cases that load some (sd15), safetensors."),
+    path("--weights", metavar="PATH_OR_HUB_ID", help="Weights for cases that load them (sd15), safetensors."),
 )
 RUNS = group(
-    suite_option("A suite; the other options replace parts of it."),
+    suite_option("A suite; other options replace parts of it."),
     CELLS,
     click.option("--seeds", type=SEEDS, default=(), metavar="RANGE", help="0-4 or 0,3."),
     click.option("--replicates", type=int, metavar="N", help="Processes per cell."),

@@ -1,4 +1,4 @@
-"""What a run leaves besides its rows: the table in the terminal, rows.parquet and report.html."""
+"""The outputs of a run besides its rows: the table in the terminal, rows.parquet and report.html."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from gradbench.bench.store import write_parquet
 
 
 def write_outputs(rows: Sequence[Row], folder: Path, line: str, show: bool = True) -> None:
-    """The table in the terminal, rows.parquet and report.html. line: the command, as the page has it."""
+    """The table in the terminal, rows.parquet and report.html. line: the command, as shown on the page."""
     from gradbench.report.html import write_report
     from gradbench.report.terminal import show_table
 

@@ -1,4 +1,4 @@
-"""The verb `predict`: peak memory of cells that are not run, and the cards that hold them."""
+"""The verb `predict`: peak memory of cells without running them, and the cards that hold them."""
 
 import json
 import time
@@ -24,7 +24,7 @@ MIB = 2**20
 
 
 @click.command()
-@suite_option("A suite whose cells to predict; the other options replace parts of it.")
+@suite_option("A suite to predict; other options replace parts of it.")
 @CELLS
 @anew_option
 @json_option
@@ -60,7 +60,7 @@ def predict(selection: Selection, anew: bool, as_json: bool) -> Exit:
 
 
 def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, Any]]:
-    """One mapping a cell: its identity, `peak_bytes` and the other bytes, `how`, and `cards`; or the reason why not."""
+    """One mapping per cell: identity, `peak_bytes` and the other bytes, `how` and `cards`; or the reason why not."""
     from gradbench.bench.predictions import foretell
 
     rows, known = [], {}
@@ -121,7 +121,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def estimator_of(row: Mapping[str, Any]) -> str:
-    """The selector of a cell's estimator, with the options that are not the defaults."""
+    """The selector of a cell's estimator, with its non-default options."""
     entry = ESTIMATORS.find(row["estimator"])
     defaults = entry.defaults
     return render(row["estimator"], {k: v for k, v in row["estimator_params"].items() if v != defaults.get(k)})

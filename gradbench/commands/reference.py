@@ -1,4 +1,4 @@
-"""The verb `reference`: every kind of reference made in two ways, and the stored ones checked against both."""
+"""The verb `reference`: every kind of reference computed in two ways, and the stored ones checked against both."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CASE]...", shell_complete=names_of("cases"))
-@click.option("--verify", is_flag=True, help="Make every reference in two ways; exit code 1 where they disagree.")
+@click.option("--verify", is_flag=True, help="Compute every reference in two ways; exit code 1 if they disagree.")
 @click.option("--write", "write_them", is_flag=True, help="Then store the references of the cases' default problems.")
 @json_option
 @cases_option
 def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: bool) -> Exit:
-    """Verify the exact references of all cases, or of those named."""
+    """Verify the exact references of all cases, or of those given."""
     if not (verify or write_them):
         raise UsageError("reference needs --verify, --write or both")
     import torch
@@ -37,7 +37,7 @@ def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: b
         checks.one_of("case", name, known)
     torch.set_num_threads(1)
     lines, failed = [], 0
-    # full-size networks are verified where they are named: float64 takes 7 GB and minutes a gradient
+    # full-size networks are verified only if named: float64 takes 7 GB and minutes per gradient
     small = [name for name in known if known[name].reference_dtype == "float64"]
     with Doing("reference") as doing:
         for name in names or sorted(small):

@@ -1,4 +1,4 @@
-"""The verb `report`: the table and the page again."""
+"""The verb `report`: rebuilds the table and the page."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,12 @@ from gradbench.commands.options import json_option
 
 @click.command()
 @click.argument("source", metavar="FOLDER", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The page's own place.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Output file.")
 @json_option
 def report(source: Path, out: Path | None, as_json: bool) -> None:
-    """Build report.html of a run, or of published rows, again: FOLDER/report.html, or FILE.
+    """Rebuild report.html of a run, or of published rows: FOLDER/report.html, or FILE.
 
-    Of a run rows.parquet is built again too; published rows stay as they are.
+    For a run, rows.parquet is rebuilt too; published rows stay as they are.
     """
     from gradbench.report.html import write_report
     from gradbench.report.terminal import show_table

@@ -1,4 +1,4 @@
-"""The verb `run`: cells measured and stored, and what came of them. No torch."""
+"""The verb `run`: measures and stores cells, and reports the results. No torch."""
 
 import json
 import sys
@@ -32,19 +32,19 @@ from gradbench.problems.folders import folders
 
 @click.command()
 @RUNS
-@path("--out", default="runs/latest", show_default=True, help="Where rows and report go.")
+@path("--out", default="runs/latest", show_default=True, help="Folder for rows and report.")
 @click.option("-j", "--jobs", type=int, default=1, show_default=True, metavar="N", help="Cells at a time.")
 @one_of("--engine", *ENGINES, default="local", help="local, or inline to debug.", called="engine")
 @click.option(
     "--timeout", type=DURATION, default="10m", show_default=True, metavar="TIME", help="Limit per cell: 90, 90s, 1h."
 )
-@click.option("--budget", type=DURATION, metavar="TIME", help="Start no cell that is predicted to end after that: 7m.")
+@click.option("--budget", type=DURATION, metavar="TIME", help="Start no cell predicted to end after this time: 7m.")
 @click.option(
-    "--memory", type=SIZE, metavar="SIZE", help="Limit of a cell's host memory over the idle worker's: 4GiB, 500MB."
+    "--memory", type=SIZE, metavar="SIZE", help="Limit on a cell's host memory over the idle worker's: 4GiB, 500MB."
 )
 @click.option("--threads", type=int, metavar="N", help="Threads of a worker; 1, or all for full-size networks.")
 @one_of("--rerun", *runner.RERUNS, default="missing", metavar="WHAT")
-@click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger where a cell fails.")
+@click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger if a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
 @json_option
 @cases_option
@@ -65,7 +65,7 @@ def run(
 ) -> Exit:
     """Measure cells and write rows, a table, rows.parquet and report.html.
 
-    Without a suite, case, sampler or estimator it measures the suite smoke, and says so.
+    Without a suite, case, sampler or estimator, measure the suite smoke and say so.
     """
     checks.positive_integer("jobs", jobs)
     if threads is not None:
@@ -110,7 +110,7 @@ def run(
 
 
 def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str, as_json: bool) -> Exit:
-    """Shows what came of a run that was not stopped. left_out: which cells the budget kept from being started."""
+    """Shows the results of a run that was not stopped. left_out: the cells that the budget kept from starting."""
     if not rows and not left_out:
         print("gradbench: nothing selected", file=sys.stderr)
         return Exit.NOTHING
@@ -126,13 +126,13 @@ def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str,
 
 
 def _of_this_machine(rows: Sequence[Row]) -> list[Row]:
-    """The rows whose times tell of this machine's."""
+    """The rows whose times are comparable with this machine's."""
     own = provenance(tuple(folders()))["machine_id"]
     return [row for row in rows if row.text("machine_id") == own]
 
 
 def _todo(planned: Sequence[Planned], earlier: Sequence[Row], rerun: str) -> list[Planned]:
-    """What is left of a plan; says on stderr how many of the rows already there were made by other code."""
+    """The remaining part of a plan; reports on stderr how many existing rows were made by other code."""
     stale = sum(row.text("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
         print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
@@ -140,7 +140,7 @@ def _todo(planned: Sequence[Planned], earlier: Sequence[Row], rerun: str) -> lis
 
 
 def _show_plan(planned: Sequence[Planned], as_json: bool) -> None:
-    """Every cell with its command; of cells on a GPU what memory is predicted, and the cards that hold it."""
+    """Every cell with its command; for cells on a GPU the predicted memory, and the cards that hold it."""
     needs = [_needs(item) for item in planned]
     if as_json:
         own = [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned]
@@ -155,7 +155,7 @@ def _show_plan(planned: Sequence[Planned], as_json: bool) -> None:
 
 
 def _needs(item: Planned) -> Mapping[str, Any] | None:
-    """What is predicted of the memory of a cell on a GPU, without predicting anew; None of a cell on a CPU."""
+    """The earlier prediction of the memory of a cell on a GPU; None for a cell on a CPU."""
     if item.skip is not None or item.cell.device == "cpu":
         return None
     from gradbench.bench.predictions import foreseen

@@ -1,4 +1,4 @@
-"""The verb `show`: everything that is known of one name, or of a selector with what its brackets make of it."""
+"""The verb `show`: everything known about a name, or about a selector with the options in its brackets."""
 
 import json
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from gradbench.commands.options import cases_option, json_option
 @json_option
 @cases_option
 def show(name: str, as_json: bool) -> None:
-    """Show one case, estimator, sampler, objective or suite: its source, its options and what each of them takes.
+    """Show one case, estimator, sampler, objective or suite: its source, its options and their allowed values.
 
-    NAME may be module:Class for code of your own.
+    NAME may be module:Class for your own code.
     """
     found = entry(name)
     if as_json:
@@ -41,7 +41,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _show_options(key: str, defaults: Mapping[str, Any], takes: Mapping[str, Any]) -> None:
-    """A line an option: its default as a selector spells it, and what it may be."""
+    """One line per option: its default as a selector spells it, and its allowed values."""
     print(f"{key}, as a selector spells them, and what each takes:" if defaults else f"{key}: none")
     width = max((len(f"{name}={_word(value)}") for name, value in defaults.items()), default=0)
     for name, value in defaults.items():

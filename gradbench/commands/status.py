@@ -17,13 +17,13 @@ from gradbench.commands.options import json_option
 from gradbench.measure.environment import fingerprint_of
 from gradbench.problems.folders import folders
 
-MOST = 10  # reasons of failures that are shown
+MOST = 10  # reasons of failures shown
 
 
 def summary(folder: Path) -> Mapping[str, Any]:
     """Planned, done, failed, missing and stale cells of a folder, and the reasons of the failures.
 
-    Published rows, a file or a folder of rows.parquet, have no plan: all that are there were planned.
+    Published rows, a file or a folder of rows.parquet, have no plan: all existing ones count as planned.
     """
     running = any(folder.glob("rows-*.jsonl")) or (folder / "plan.json").exists()
     if not (running or folder.is_file() or (folder / "rows.parquet").is_file()):
@@ -58,7 +58,7 @@ def summary(folder: Path) -> Mapping[str, Any]:
 @click.argument("folder", default="runs/latest", type=click.Path(path_type=Path))
 @json_option
 def status(folder: Path, as_json: bool) -> None:
-    """Tell what of a plan, or of published rows, is done, failed, missing or stale, and what to type."""
+    """Tell which cells of a plan or of published rows are done, failed, missing or stale, and what to type."""
     found = summary(folder)
     if as_json:
         print(json.dumps(found, indent=2))

@@ -1,4 +1,4 @@
-"""What else decides a number on a GPU: TF32, and the kernels of attention."""
+"""Other settings that affect numbers on a GPU: TF32, and the kernels of attention."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Inside, matrix products and convolutions in float32 may all be in TF32, or none of them may."""
+    """Inside, TF32 is allowed for all float32 matrix products and convolutions, or for none."""
     switches: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     try:
@@ -25,9 +25,8 @@ def tf32(allowed: bool) -> Iterator[None]:
 def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
     """The columns `tf32` (None on a CPU, which has none) and `attention` (None without any).
 
-    tf32: whether matrix products or convolutions may use it. A cell in float32 may not, one in tf32 may.
-    attention: the attention processors of a diffusers network, and for torch's scaled_dot_product_attention the kernels
-    that it may choose from.
+    tf32: whether matrix products or convolutions may use it. A float32 cell may not, a tf32 cell may. attention: the
+    attention processors of a diffusers network, and the kernels available to torch's scaled_dot_product_attention.
     """
     processors = {type(m.processor).__name__ for m in network.modules() if hasattr(m, "processor")}
     switches = torch.backends.cuda

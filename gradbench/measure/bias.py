@@ -1,4 +1,4 @@
-"""Bias, variance and signal-to-noise ratio of estimators that draw, from the means over equal parts of their draws."""
+"""Bias, variance and signal-to-noise ratio of Monte Carlo estimators, from means over equal parts of their draws."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -19,16 +19,16 @@ def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str
         std_error_T = that of bias_T, from the spread of <m_j, g>/|g|^2,
         snr_T = |m| / (s trace cov m_j)^(1/2), the signal-to-noise ratio of one draw.
 
-    A reference that was itself drawn comes in thirds r_1, r_2, r_3 (see `Thirds`), each in one place of a product:
+    A Monte Carlo reference comes in thirds r_1, r_2, r_3 (see `Thirds`), each in one place of a product:
 
         bias_T = <m - r_1, r_2>/<r_3, r_2>,    std_error_T^2 = var <m, r_2> + var <r_1, r_2>, over <r_3, r_2>^2,
         bias_norm_T^2 = the mean of <m - r_i, m - r_j> over that of <r_i, r_j>, i < j,
 
     so that an unbiased estimator has a bias of mean 0, whose ratio to its standard error has mean 0 and spread 1, at
-    any noise of the reference. std_error_T is that under no bias: of a large one, (1 + bias_T) times the reference's
-    own is the reference's share. Columns whose denominator is drowned in noise (not positive) are left out.
+    any noise of the reference. std_error_T holds for zero bias: for a large one, the reference's share is (1 + bias_T)
+    times its own. Columns whose denominator is lost in noise (not positive) are left out.
 
-    snr_T and nothing else where the expected gradient is not known; no column of an estimate without parts.
+    Only snr_T if the expected gradient is unknown; no column for an estimate without parts.
     """
     row: dict[str, Any] = {}
     means = estimate.batch_means
@@ -58,7 +58,7 @@ def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str
 
 
 def _places(reference: Reference, target: str) -> tuple[Tensor, Tensor, Tensor, float]:
-    """What stands for g as a value, a direction and a scale, and the error that the value has on its own."""
+    """The stand-ins for g as a value, a direction and a scale, and the error of the value alone."""
     thirds = reference.thirds
     held: tuple[Mapping[str, Any], ...] = (
         (reference.grads,) * 3 if thirds is None else (thirds.value, thirds.direction, thirds.scale)

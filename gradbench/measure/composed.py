@@ -1,7 +1,7 @@
 """Network evaluations as four numbers: a chain of any length is predicted from one evaluation of each kind.
 
 An evaluation changes the bytes that live outside it only by what it leaves: its output, its tape, its gradients. So its
-course inside, measured once from the bytes that live when it begins, is what it adds to the peak wherever it stands.
+course, measured once from the bytes alive at its start, gives what it adds to the peak anywhere.
 """
 
 import weakref
@@ -18,9 +18,11 @@ from gradbench.measure.live_bytes import LiveBytes
 
 @dataclass(frozen=True)
 class Course:
-    """Bytes of one evaluation. forward: its peak over those that live before it, the output included. tape: what it
-    keeps for its backward pass, output and inputs left out; kept says which inputs it keeps. backward: the peak of that
-    pass over what lives when the output's cotangent has come. output: shape and dtype.
+    """Bytes of one evaluation.
+
+    forward: its peak over those alive before it, the output included. tape: of its backward pass, without output and
+    inputs; kept says which inputs it keeps. backward: the peak of that pass over those alive when the output's
+    cotangent arrives. output: shape and dtype.
     """
 
     forward: int
@@ -31,7 +33,7 @@ class Course:
 
 
 class NotComposable(Exception):
-    """An evaluation that is transformed as it runs, as in forward mode: it has no tape to speak of."""
+    """An evaluation that is transformed as it runs, as in forward mode: it has no usable tape."""
 
 
 class _Bytes:
@@ -48,9 +50,9 @@ def _release(counter: LiveBytes, size: int) -> None:
 
 
 class Composed(nn.Module):
-    """A network whose evaluations have the bytes of the network's, told to `counter`, and none of its operations.
+    """A network whose evaluations report the network's bytes to `counter` without its operations.
 
-    courses: those known so far, by the kind of the evaluation: its inputs' shapes, and what asks for a gradient.
+    courses: those known so far, by kind of evaluation: the shapes of its inputs, and which require a gradient.
     """
 
     def __init__(self, network: nn.Module, courses: dict[Any, Course]) -> None:
@@ -60,7 +62,7 @@ class Composed(nn.Module):
         self.counter: LiveBytes | None = None
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
-        """What the network returns, without numbers."""
+        """A tensor of the network's output shape, without its numbers."""
         assert self.counter is not None
         if peek_interpreter_stack() is not None:
             raise NotComposable
@@ -84,7 +86,7 @@ class Composed(nn.Module):
         counter = self.counter
         assert counter is not None
         own = [t.detach().requires_grad_(t.requires_grad and taped) for t in inputs]
-        given = [_fresh(t) for t in own]  # no leaves, so that the tape alone decides whether they live on
+        given = [_fresh(t) for t in own]  # non-leaves, so that the tape alone decides whether they live on
         start = counter.live
         counter.peak = start
         out = self.network(given[0], time, *given[1:], **extra)
@@ -113,7 +115,7 @@ class Composed(nn.Module):
 
 
 def _fresh(tensor: Tensor) -> Tensor:
-    """The tensor in a storage of its own; what is expanded in it is expanded there."""
+    """The tensor in its own storage; expanded axes stay expanded there."""
     once = tuple(slice(1) if stride == 0 else slice(None) for stride in tensor.stride())
     return (tensor[once] * 1.0).expand(tensor.shape)
 

@@ -1,4 +1,4 @@
-"""Time and memory of one estimate, each in a pass of its own: never timed while bytes are counted."""
+"""Time and memory of one estimate, each in its own pass: never timed while bytes are counted."""
 
 import gc
 import time
@@ -16,7 +16,7 @@ from gradbench.problems.problem import Problem
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall seconds of each repeat, and the process's CPU seconds a repeat."""
+    """Wall seconds of each repeat, and the process's CPU seconds per repeat."""
 
     samples: list[float]
     cpu: float
@@ -26,9 +26,9 @@ LONG = 10.0  # seconds: a call that takes longer is timed once
 
 
 def time_calls(call: Callable[[], Any], device: torch.device, repeats: int = 3, budget: float = 0.3) -> Timing:
-    """At least `repeats` calls, more (up to 20) while they take less than `budget` seconds in all, one that is `LONG`.
+    """At least `repeats` calls, up to 20 while they take less than `budget` seconds in all, one if it takes `LONG`.
 
-    No warm-up: the error pass was one. On CUDA a call is timed by a pair of events on its stream.
+    No warm-up: the error pass was one. On CUDA a call is timed by two events on its stream.
     """
     samples: list[float] = []
     cpu = time.process_time()
@@ -55,7 +55,7 @@ def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
 
 
 def calibrate(size: int = 384, repeats: int = 7) -> float:
-    """Seconds of a fixed float32 matrix product in this process: the unit that timings of one machine share."""
+    """Seconds of a fixed float32 matrix product in this process: a common unit for timings of one machine."""
     a = torch.full((size, size), 0.5)
     samples = []
     for _ in range(repeats):
@@ -67,8 +67,10 @@ def calibrate(size: int = 384, repeats: int = 7) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: the peak over the baseline, the baseline (weights and inputs), and on CUDA the same peak as it was asked
-    of the allocator, its reserved peak, and what the whole device then holds, libraries and context included.
+    """Bytes: peak over the baseline, baseline (weights and inputs), and on CUDA three more.
+
+    They are the same peak as requested from the allocator, its reserved peak, and what the whole device then holds,
+    libraries and context included.
     """
 
     peak: int
@@ -92,19 +94,19 @@ def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.d
     call()
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device) - before
-    free, total = torch.cuda.mem_get_info(device)  # the allocator gives nothing back before it is asked to
+    free, total = torch.cuda.mem_get_info(device)  # the allocator gives nothing back until asked
     most = _requested(device, "peak")
     requested = None if most is None or asked is None else most - asked
     return Memory(peak, before, requested, torch.cuda.max_memory_reserved(device), total - free)
 
 
 def _requested(device: torch.device, when: str) -> int | None:
-    """Bytes asked of the allocator, before it rounds them up to blocks; None where it does not tell."""
+    """Bytes requested from the allocator, before it rounds them up to blocks; None if it does not report them."""
     return torch.cuda.memory_stats(device).get(f"requested_bytes.all.{when}")
 
 
 def held_tensors(problem: Problem) -> list[Tensor]:
-    """What exists before an estimate: x_T, the leaves, the networks' and objective's tensors, given noises."""
+    """The tensors that exist before an estimate: x_T, the leaves, the networks' and objective's, given noises."""
     modules = [m for m in (problem.denoiser, problem.objective) if isinstance(m, torch.nn.Module)]
     own = [t for m in modules for t in (*m.parameters(), *m.buffers())]
     rest = [t for t in (problem.x_T, problem.condition, *problem.parameters) if t is not None]
@@ -113,7 +115,7 @@ def held_tensors(problem: Problem) -> list[Tensor]:
 
 
 def parts(problem: Problem) -> tuple[int, int]:
-    """Bytes of one state of the chain, and of the tape of one step (its own result left out)."""
+    """Bytes of one state of the chain, and of the tape of one step (without its result)."""
     state = tuple(s.detach() for s in problem.rollout.start(problem.x_T))
     with LiveBytes([*held_tensors(problem), *state]) as bytes_, torch.enable_grad():
         result = problem.rollout.step(0, tuple(s.requires_grad_() for s in state))

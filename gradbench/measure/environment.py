@@ -1,4 +1,4 @@
-"""Where and by what a row was made. No host names: `machine_id` is a salted hash of the machine's own identity."""
+"""Where and by which code a row was made. No host names: `machine_id` is a salted hash of the machine's identity."""
 
 import hashlib
 import os
@@ -45,7 +45,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def version(distribution: str) -> str | None:
-    """The installed version of a distribution, or None; imports nothing of it."""
+    """The installed version of a distribution, or None, without importing it."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -54,7 +54,7 @@ def version(distribution: str) -> str | None:
 
 @cache
 def fingerprint(cases: tuple[Path, ...]) -> str:
-    """sha256 over the source of the package and of the folders of cases, 16 hexadecimal digits: what made a row."""
+    """sha256 over the source of the package and the case folders, 16 hexadecimal digits: the code behind a row."""
     digest = hashlib.sha256()
     for folder in (Path(gradbench.__file__).parent, *cases):
         for file in sorted(folder.rglob("*.py")):
@@ -63,7 +63,7 @@ def fingerprint(cases: tuple[Path, ...]) -> str:
 
 
 def fingerprint_of(cell: Mapping[str, Any], cases: tuple[Path, ...]) -> str:
-    """The fingerprint of a cell or row, with the source of the modules that it names by `module:attribute`."""
+    """The fingerprint of a cell or row, with the source of modules named by `module:attribute`."""
     places = {str(cell.get(kind)) for kind in ("estimator", "sampler") if ":" in str(cell.get(kind))}
     params = cell.get("case_params")
     places |= set(re.findall(OWN, str(params.get("objective", "")))) if isinstance(params, Mapping) else set()
@@ -77,7 +77,7 @@ def fingerprint_of(cell: Mapping[str, Any], cases: tuple[Path, ...]) -> str:
 
 @cache
 def _source(module: str) -> bytes:
-    """The file of a module; nothing where it has none, or is no longer there."""
+    """The file of a module; empty if it has none, or it is gone."""
     spec = spec_of(module)
     try:
         return Path(spec.origin).read_bytes() if spec and spec.origin else b""
@@ -105,7 +105,7 @@ def provenance(cases: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def environment(cases: tuple[Path, ...]) -> dict[str, Any]:
-    """What `gradbench env` shows: the provenance and the versions of what matters to a number."""
+    """The output of `gradbench env`: the provenance, and the versions of packages that affect numbers."""
     names = ("numpy", "scipy", "diffusers", "transformers", "peft", "torchdiffeq", "torchsde", "safetensors")
     return {
         **provenance(cases),

@@ -1,7 +1,7 @@
 """Distances between a gradient and its reference, in float64.
 
-A gradient is one vector: the whole batch together, and for parameters all tensors together. As numerator and
-denominator are both sums over the batch, the relative error is that of the batch mean.
+A gradient is one vector: the whole batch together, and for parameters all tensors together. Numerator and denominator
+are both sums over the batch, so the relative error is that of the batch mean.
 """
 
 import math
@@ -14,14 +14,14 @@ from gradbench.problems.gradients import Gradient, Gradients, flatten, relative_
 
 
 def cosine(got: Gradient, expected: Gradient) -> float:
-    """<got, expected> / (|got| |expected|); NaN where one of them is zero."""
+    """<got, expected> / (|got| |expected|); NaN if one of them is zero."""
     g, e = flatten(got), flatten(expected)
     norm = g.norm().item() * e.norm().item()
     return (g @ e).item() / norm if norm else math.nan
 
 
 def norm_ratio(got: Gradient, expected: Gradient) -> float:
-    """|got| / |expected|; NaN where the reference is zero."""
+    """|got| / |expected|; NaN if the reference is zero."""
     norm = flatten(expected).norm().item()
     return flatten(got).norm().item() / norm if norm else math.nan
 
@@ -29,20 +29,20 @@ def norm_ratio(got: Gradient, expected: Gradient) -> float:
 def sample_error(got: Tensor, expected: Tensor) -> float:
     """The median over the samples b of |got_b - expected_b| / |expected_b|, both (b, *x).
 
-    A batch is one vector to `relative_error`, and one sample may carry nearly all of its norm; here each counts alike.
-    Of an even number of samples it is the mean of the middle two.
+    For `relative_error` a batch is one vector, and one sample may have nearly all of its norm; here all count equally.
+    For an even number of samples it is the mean of the middle two.
     """
     g, e = (part.detach().to("cpu", torch.float64).reshape(len(part), -1) for part in (got, expected))
     return statistics.median(relative_error(a, b) for a, b in zip(g, e, strict=True))
 
 
 def apart(got: Gradients, method: Gradients, expected: Gradients) -> dict[str, float]:
-    """What of an error is the method's, method_error_T, and what is rounding, rounding_error_T, relative to |expected|.
+    """The method's share of an error, method_error_T, and the rounding, rounding_error_T, relative to |expected|.
 
         method_error = |method - expected| / |expected|,    rounding_error = |got - method| / |expected|
 
     got: the estimate in the cell's precision. method: the same estimator's in the reference's. The two bound the whole
-    error from both sides, |a - b| <= error <= a + b; where the first is below the second, precision is what limits.
+    error from both sides, |a - b| <= error <= a + b; if the first is below the second, precision is the limit.
     """
     found: dict[str, float] = {}
     for target in expected:
@@ -55,7 +55,7 @@ def apart(got: Gradients, method: Gradients, expected: Gradients) -> dict[str, f
 
 
 def columns(kind: str, got: Gradients, expected: Gradients) -> dict[str, float]:
-    """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T of every target T that both have, and
+    """The columns <kind>_error_T, <kind>_cosine_T and <kind>_norm_ratio_T for every target T of both, and
     <kind>_sample_error_x_T.
     """
     measures = {"error": relative_error, "cosine": cosine, "norm_ratio": norm_ratio}

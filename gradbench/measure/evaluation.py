@@ -1,8 +1,8 @@
-"""The unit of work: one evaluation of the network, and one VJP of it, timed alone in the process of the cell.
+"""The unit of work: one evaluation of the network, and one VJP of it, timed alone in the cell's process.
 
     T = (NFE_forward + NFE_backward) F + VJPs B
 
-is what a gradient would take that cost nothing besides; F and B are the medians told here.
+is the time of a gradient without overhead; F and B are the medians measured here.
 """
 
 import statistics
@@ -28,7 +28,7 @@ class Unit:
 
 
 def time_unit(problem: Problem, repeats: int = REPEATS) -> Unit:
-    """F and B at the middle of the grid: the VJP with respect to the state and to what the problem's targets name."""
+    """F and B at the middle of the grid: the VJP with respect to the state and the problem's targets."""
     rollout, device = problem.rollout, problem.x_T.device
     t = rollout.grid[rollout.steps // 2]
     start = problem.x_T.detach().clone()
@@ -38,7 +38,7 @@ def time_unit(problem: Problem, repeats: int = REPEATS) -> Unit:
             rollout.field(t, start)
 
     def pullback() -> Callable[[], Any]:
-        """The tape, made beforehand; called, it is gone back through."""
+        """Records the tape; calling the result runs the backward pass."""
         with torch.enable_grad():
             x = start.requires_grad_()
             value = rollout.field(t, x)

@@ -1,4 +1,4 @@
-"""Tensors of shapes alone: operations make the right shape, type and storage size without memory or work."""
+"""Tensors with only shapes: operations give the right shape, type and storage size without memory or work."""
 
 import math
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from gradbench.problems.problem import Problem
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 aten = torch.ops.aten
-# forward mode combines a tangent with a zero one on `meta`, for the shape, and of a fake view takes that for its device
+# forward mode combines a tangent with a zero one on `meta`, for its shape, and takes that for a fake view's device
 OF_ZERO_TANGENTS = (aten._efficientzerotensor.default, aten._to_copy.default)
 
 
 class FakeBytes(LiveBytes):
-    """`LiveBytes` over fake tensors, with an answer for those who ask what number one is: equal, not a number, or 0.
+    """`LiveBytes` over fake tensors, with a fixed answer when a value is read: equal, not a number, or 0.
 
-    Estimators report such numbers; where one decides by them what to do, its bytes are those of that decision.
+    Estimators report such values; if one bases a decision on them, its bytes are those of that decision.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -46,7 +46,7 @@ def _natively(func: Any, args: Any) -> Any:
 
 @contextmanager
 def faked(problem: Problem) -> Iterator[Problem]:
-    """The problem on fake tensors that claim to be on a CPU, inside the mode that serves them."""
+    """The problem on fake tensors that claim to be on a CPU, inside their mode."""
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
 
         def fake(tensor: Tensor) -> Tensor:

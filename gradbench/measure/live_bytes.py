@@ -1,7 +1,7 @@
-"""Peak memory on a CPU to the byte: the storages that are alive, counted as operations make them and as they die.
+"""Peak memory on a CPU to the byte: live storages, counted as operations make them and as they die.
 
-Seen are the results of every dispatched operation; unseen is what one kernel allocates and frees inside itself. Runs of
-the same code give the same bytes, with any number of threads, and so does a run under FakeTensorMode.
+The results of every dispatched operation are counted, but not what one kernel allocates and frees inside itself. Runs
+of the same code give the same bytes, with any number of threads, and so does a run under FakeTensorMode.
 """
 
 import gc
@@ -33,7 +33,7 @@ class LiveBytes(TorchDispatchMode):
     def __enter__(self) -> "LiveBytes":
         gc.collect()
         self._collecting = gc.isenabled()
-        gc.disable()  # so that the moment when a cycle is freed does not depend on what ran before
+        gc.disable()  # so that the moment of freeing a cycle does not depend on earlier code
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -43,7 +43,7 @@ class LiveBytes(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No compiler is ever here to be kept out; asking at every operation takes as long as counting."""
+        """No compiler ever needs to be kept out here; asking at every operation would take as long as counting."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""What `nvidia-smi` says of the cards of this machine: read without touching CUDA, so that processes may be forked."""
+"""The cards of this machine by `nvidia-smi`, without touching CUDA, so that processes may be forked."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ FIELDS = ("index", "uuid", "name", "driver_version", "clocks.sm", "memory.used",
 
 @dataclass(frozen=True)
 class Card:
-    """One card as it is now. clock in MHz, memory in bytes, None where the driver does not say."""
+    """One card as it is now. clock in MHz, memory in bytes, None if the driver does not report it."""
 
     index: str
     uuid: str
@@ -27,7 +27,7 @@ class Card:
 
 
 def ask(arguments: Sequence[str]) -> str:
-    """The output of `nvidia-smi` with these arguments; nothing where there is none or it fails."""
+    """The output of `nvidia-smi` with these arguments; empty if it is missing or fails."""
     try:
         done = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -47,14 +47,14 @@ def cards(query: Query = ask) -> list[Card]:
 
 
 def processes(query: Query = ask) -> dict[str, int]:
-    """How many processes compute on each card, by its uuid; a container may not see those outside of it."""
+    """The number of processes computing on each card, by uuid; a container may not see outside ones."""
     lines = query(["--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader"]).splitlines()
     own = [line.split(",")[0].strip() for line in lines if "," in line]
     return {uuid: own.count(uuid) for uuid in own}
 
 
 def visible(query: Query = ask) -> list[str]:
-    """The cards by the names that CUDA_VISIBLE_DEVICES takes, those that it names where it is set."""
+    """The cards by their names in CUDA_VISIBLE_DEVICES, or all cards if it is not set."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return [name.strip() for name in given.split(",") if name.strip()]
@@ -62,9 +62,9 @@ def visible(query: Query = ask) -> list[str]:
 
 
 def idle(name: str, query: Query = ask) -> dict[str, str | float | int | None]:
-    """The columns of a row that tell how a card was before its cell began; none where the driver does not answer.
+    """The columns of a row with the state of a card before its cell began; none if the driver does not answer.
 
-    name: as CUDA_VISIBLE_DEVICES has it, a number or the beginning of a uuid.
+    name: as in CUDA_VISIBLE_DEVICES, a number or the beginning of a uuid.
     """
     card = next((card for card in cards(query) if card.index == name or card.uuid.startswith(name)), None)
     if card is None:
@@ -75,14 +75,14 @@ def idle(name: str, query: Query = ask) -> dict[str, str | float | int | None]:
 
 
 def context_in_this_process() -> bool:
-    """Whether this process has opened the device that every CUDA context needs: what no fork survives.
+    """Whether this process has opened the device that every CUDA context needs, and so cannot be forked.
 
-    So it counts too where the system does not say what is open.
+    True also if the system does not list open files.
     """
     if not os.path.isdir(DESCRIPTORS):
         return True
     for name in os.listdir(DESCRIPTORS):
-        with contextlib.suppress(OSError):  # that of the listing itself is closed by now
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
             if os.readlink(f"{DESCRIPTORS}/{name}").startswith(UVM):
                 return True
     return False

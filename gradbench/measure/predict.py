@@ -1,7 +1,7 @@
-"""Peak memory without running: the estimate is carried out on tensors of shapes alone, while their bytes are counted.
+"""Peak memory without running: the estimate is carried out on tensors with only shapes, while their bytes are counted.
 
 Under FakeTensorMode every operation makes a tensor of the right shape, type and storage size without memory or work.
-The bytes that `LiveBytes` counts there are those of a real run on a CPU; kernels' own workspaces are unseen in both.
+The bytes that `LiveBytes` counts there are those of a real run on a CPU; neither sees kernels' own workspaces.
 """
 
 import gc
@@ -22,20 +22,20 @@ from gradbench.measure.fake import FakeBytes, faked
 from gradbench.problems.problem import Problem
 from gradbench.samplers.adaptive import Adaptive
 
-CHECK = 2  # steps of the whole run that a composed one is held against
-TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, held against the third
+CHECK = 2  # steps of the whole run that a composed one is compared with
+TRIOS = ((2, 3, 5), (8, 9, 12))  # steps of whole runs: a line through the first two, checked at the third
 Courses = dict[Any, Course]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Bytes. peak: over the baseline, at `steps`. baseline: weights and inputs. slope: what one more step adds, None
-    where it was not asked for.
+    """Predicted bytes.
 
-    how: in words, whether the chain was composed of its network evaluations or the peak extrapolated, and what that was
-    checked against. state, tape: one state of the chain, one step's tape. objective: the peak of the objective and its
-    gradient alone, the decoder's where there is one. gradients: of all targets.
+    peak: over the baseline, at `steps`. baseline: weights and inputs. slope: of one more step, None if not wanted. how:
+    in words, whether the chain was composed of its network evaluations or the peak extrapolated, and the check. state,
+    tape: one state of the chain, one step's tape. objective: the peak of the objective and its gradient alone, with its
+    decoder, if any. gradients: of all targets.
     """
 
     steps: int
@@ -50,13 +50,13 @@ class Prediction:
 
 
 class Unpredictable(Exception):
-    """Why no prediction can be made."""
+    """The reason why no prediction can be made."""
 
 
 def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | None = None) -> tuple[int, int]:
     """Peak over the baseline, and the baseline, of one estimate of this problem, in bytes.
 
-    courses: those of network evaluations, from which the chain is composed; None to carry out every operation.
+    courses: of network evaluations, to compose the chain from; None carries out every operation.
     """
     single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
     with faked(problem) as made, FakeBytes(held_tensors(made)) as counted:
@@ -68,7 +68,7 @@ def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | N
 
 
 class Chains:
-    """The chains of one problem by their number of steps, and what all estimators of them share.
+    """The chains of one problem by their number of steps, and the data shared by all their estimators.
 
     make: the problem with a number of steps; called once each. courses: of evaluations of its network, known so far.
     """
@@ -79,7 +79,7 @@ class Chains:
 
     @cached_property
     def sizes(self) -> tuple[int, int, int, int]:
-        """Bytes of a state, of one step's tape, of the objective with its gradient at their peak, of all gradients."""
+        """Bytes of a state, of one step's tape, of the peak of the objective and its gradient, of all gradients."""
         with faked(self.at(CHECK)) as made:
             return *parts(made), *_objective(made)
 
@@ -89,13 +89,13 @@ def predict(
 ) -> Prediction:
     """The peak of an estimate at `steps` steps.
 
-    slope: whether to ask for what one more step adds, which takes another chain. say: is told what begins.
+    slope: whether to find the cost of one more step, which takes another chain. say: called with the name of each
+    phase.
 
     A short chain (`CHECK` steps, or the fewest that the method takes) is carried out whole, and composed of its network
-    evaluations: where both peaks are the same to the byte, so is the chain of `steps` composed. Where they are not, the
-    peak is affine in the number of steps if two short whole runs say what a third is, to the byte. Raises
-    `Unpredictable` where neither holds, and for an estimator whose course depends on values, as that of an adaptive
-    solver does.
+    evaluations: if both peaks agree to the byte, the chain of `steps` is also composed. Otherwise the peak is taken as
+    affine in the number of steps, if two short whole runs predict a third to the byte. Raises `Unpredictable` if
+    neither holds, and for an estimator whose course depends on values, such as an adaptive solver.
     """
     if isinstance(getattr(getattr(estimator, "pullback", None), "rule", None), Adaptive):
         raise Unpredictable("its adaptive solver decides by values, which shapes do not have")
@@ -115,7 +115,7 @@ Found = tuple[int, int, float | None, str]  # peak, baseline, slope, how
 
 
 def _composed(chains: Chains, estimator: GradientEstimator, steps: int, slope: bool, say: Say) -> Found | None:
-    """None where a composed chain has another peak than a whole one, or cannot be made."""
+    """None if a composed chain has another peak than a whole one, or cannot be made."""
     make, courses = chains.at, chains.courses
     say("shapes of the problem")
     if not isinstance(make(steps).denoiser, NetworkDenoiser):

@@ -1,7 +1,7 @@
-"""What each network class of diffusers is told and how its answer is read, as its own pipeline does it.
+"""The inputs of each diffusers network class and the meaning of its output, as in its own pipeline.
 
-Read off the pipelines of diffusers 0.42.1, each entry held by a test against the loop of its pipeline. A class that is
-not here is asked for: its convention cannot be guessed, and a wrong one gives a wrong sample without a word.
+The entries follow the pipelines of diffusers 0.42.1, and each is tested against the loop of its pipeline. For any other
+class the user must state the convention: it cannot be guessed, and a wrong one silently gives a wrong sample.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from gradbench.diffusion.told import Told
 
 @dataclass(frozen=True)
 class Convention:
-    """told: of the time. sign: of the flow that it predicts. width: the configuration's name for the width of the
-    condition. channels: the axis of x that has `in_channels`, None where x is not laid out by it. shared: arguments
-    without an axis of the batch. rescale: how its pipeline rescales a guided prediction. per_frame: the axis of frames,
-    where each reads a condition of its own. cast: whether the time is in the network's precision.
+    """How a network class is called and its output read.
+
+    told: the form of the time. sign: of the predicted flow. width: the configuration's key for the condition's width.
+    channels: the axis of x with `in_channels`, None if x has none. shared: arguments without a batch axis. rescale: how
+    its pipeline rescales a guided prediction. per_frame: the axis of frames, if each reads its own condition. cast:
+    whether the time is in the network's precision.
     """
 
     told: Told = "index"
@@ -69,7 +71,7 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def unwrapped(model: Any) -> Any:
-    """The network inside torch.compile's and peft's wrappers, whose configuration and arguments are to be read."""
+    """The network inside torch.compile's and peft's wrappers, to read its configuration and arguments."""
     while True:
         if "_orig_mod" in getattr(model, "_modules", {}):
             model = model._orig_mod
@@ -80,9 +82,9 @@ def unwrapped(model: Any) -> Any:
 
 
 def convention_of(model: nn.Module) -> Convention | None:
-    """That of the class or of the known one that it derives from; the index for what is no class of diffusers.
+    """The convention of the class or of its known base class; the index for other classes from outside diffusers.
 
-    None for another class of diffusers, and for another transformer.
+    None for other classes of diffusers, and for other transformers.
     """
     kinds = type(unwrapped(model)).__mro__
     for kind in kinds:
@@ -94,6 +96,6 @@ def convention_of(model: nn.Module) -> Convention | None:
 
 
 def config_of(model: Any) -> dict[str, Any]:
-    """The configuration of the network inside all wrappers, empty where it has none."""
+    """The configuration of the network inside all wrappers, empty if it has none."""
     config: Any = getattr(unwrapped(model), "config", None)
     return {str(key): config[key] for key in config} if hasattr(config, "keys") else {}

@@ -18,13 +18,12 @@ from gradbench.models.placed import refuse_moving
 class LatentDecoder(nn.Module):
     """images = D(z / scaling + shift) / 2 + 1/2, with D a diffusers autoencoder's decoder: not clamped.
 
-    z: latents (b, c, h, w), in any precision; D works in its own and the images (b, 3, f h, f w) have that of z. A
-    float16 autoencoder whose configuration says `force_upcast` overflows inside: D is then a float32 copy of it, and
-    works outside of float16 autocast. With `checkpointing` the decoder's blocks are computed again in a backward pass,
-    one block's tape at a time: without it the tape of one decoded image is larger than that of one evaluation of the
-    U-Net; None leaves it as it is. Raises `ValueError` for an autoencoder that shifts and scales each channel of its
-    own, that decodes in tiles, or whose weights are offloaded. References: Rombach et al., 2022, arXiv:2112.10752,
-    section 3.1.
+    z: latents (b, c, h, w), in any precision; D works in its own precision and the images (b, 3, f h, f w) have that of
+    z. A float16 autoencoder whose configuration sets `force_upcast` overflows inside: D is then a float32 copy of it,
+    outside of float16 autocast. With `checkpointing` the decoder's blocks are recomputed in a backward pass, one
+    block's tape at a time; without it the tape of one decoded image is larger than that of one evaluation of the U-Net;
+    None leaves it as it is. Raises `ValueError` for an autoencoder that shifts and scales each channel separately,
+    decodes in tiles, or has offloaded weights. References: Rombach et al., 2022, arXiv:2112.10752, section 3.1.
     """
 
     def __init__(self, vae: Any, checkpointing: bool | None = True) -> None:
@@ -52,7 +51,7 @@ class LatentDecoder(nn.Module):
             return (self.decoder(self.first(inputs)) / 2 + 0.5).to(z.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """What `.half()` and its like go through: a decoder that must not work in float16 stays in float32."""
+        """Called by `.half()` and the like; a decoder that must not work in float16 stays in float32."""
         super()._apply(fn, recurse)
         return self.float() if self._overflows() else self
 

@@ -14,8 +14,8 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 def add_lora(unet: nn.Module, rank: int, seed: int, scale: float = 0.02) -> tuple[Tensor, ...]:
     """Freezes a diffusers U-Net, adds adapters of that rank to its attention and returns their weights.
 
-    peft begins with lora_B = 0, where every gradient of lora_A vanishes; both are drawn here from N(0, scale^2) by a
-    generator of their own, in the order of the parameters' names, so that no gradient is trivially zero.
+    peft starts with lora_B = 0, where every gradient of lora_A vanishes; here both are drawn from N(0, scale^2) with a
+    separate generator, in the order of the parameters' names, so no gradient is trivially zero.
     """
     from peft import LoraConfig
 

@@ -26,11 +26,11 @@ PROMPT_MADE = ("text_embeds", "pooled_projections", "encoder_attention_mask", "e
 class DiffusersNetwork(nn.Module):
     """A diffusers U-Net or transformer as a network of (x, time, condition), whatever its arguments are called.
 
-    The condition is what cross-attention reads, (b, tokens, width). Of a network that predicts a variance too (twice as
-    many channels out as in), the first half is taken; of one whose flow points the other way (Lumina, Z-Image), minus
-    its answer. torch.compile's and peft's wrappers are called, and what they wrap is asked for its arguments.
-    `ValueError` for a module without the arguments of a denoising network, for a condition that is given to one that
-    reads none, missing, or of another width, and for an x without the channels that it reads.
+    The condition is what cross-attention reads, (b, tokens, width). If the network also predicts a variance (twice as
+    many output channels as input channels), the first half is used; if its flow points the other way (Lumina, Z-Image),
+    the output is negated. torch.compile's and peft's wrappers are called, but the arguments are read from the module
+    inside. `ValueError` for a module without the arguments of a denoising network, for a condition that is not read,
+    missing or of another width, and for an x with other channels.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -46,14 +46,14 @@ class DiffusersNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """What the model works in."""
+        """The precision of the model."""
         return precision_of(self.model, torch.float32) if any(True for _ in self.model.parameters()) else None
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None, **extra: Any) -> Tensor:
         """(b, c, *x), (), (b, tokens, width) -> (b, c, *x)."""
         self._check(x, condition)
         at = (self._scale * time).to(x.dtype if self._convention.cast else time.dtype).expand(len(x))
-        if self._sample == "x":  # Z-Image takes lists of images of one frame, and answers with one
+        if self._sample == "x":  # Z-Image takes and returns lists of one-frame images
             given = {"x": list(x.unsqueeze(2)), "t": at, "cap_feats": list(_given(condition)), **extra}
             answer = self.model(**given, return_dict=False)[0]
             return self._convention.sign * torch.stack(list(answer)).squeeze(2)
@@ -103,7 +103,7 @@ def _given(condition: Tensor | None) -> Tensor:
 
 
 def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]:
-    """The names of x, of the time and of the condition, the last empty where none is read."""
+    """The argument names of x, the time and the condition; the last is empty if none is read."""
     if {"x", "t", "cap_feats"} <= set(names):
         return "x", "t", "cap_feats"
     sample = next((name for name in ("sample", "hidden_states") if name in names), "")
@@ -116,7 +116,7 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
 
 
 def _required(model: nn.Module, text: str) -> bool:
-    """Whether it fails without a condition: where the argument has no default, or is the only text that it reads."""
+    """Whether it fails without a condition: the argument has no default, or is the only text input."""
     if not text:
         return False
     convention = convention_of(model)
@@ -128,7 +128,7 @@ KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction
 
 
 def kind_of(scheduler: Any) -> str:
-    """What a network predicts, by its scheduler's `prediction_type`; eps where that is a `Schedule`."""
+    """What a network predicts, by its scheduler's `prediction_type`; eps for a `Schedule`."""
     if known(scheduler) in FLOW or "FlowMatch" in type(scheduler).__name__:
         return "flow"
     prediction = "epsilon" if isinstance(scheduler, Schedule) else scheduler.config.get("prediction_type", "epsilon")
@@ -136,7 +136,7 @@ def kind_of(scheduler: Any) -> str:
 
 
 def preconditioning_of(scheduler: Any) -> Preconditioning | None:
-    """EDM's scales where the scheduler applies them to what the network is given and answers."""
+    """EDM's scales, if the scheduler applies them to the network's input and output."""
     if not hasattr(scheduler, "precondition_outputs"):
         return None
     config = scheduler.config
@@ -144,7 +144,7 @@ def preconditioning_of(scheduler: Any) -> Preconditioning | None:
 
 
 def told_by(model: nn.Module, scheduler: Any) -> Told | None:
-    """What the network is told, by its class and its scheduler; `ValueError` where neither says."""
+    """The form of the time for a network, by its class and scheduler; `ValueError` if neither says."""
     convention, name = convention_of(model), type(unwrapped(model)).__name__
     ask = (
         "say what it is told of the time: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
@@ -178,20 +178,20 @@ def diffusers_denoiser(
     inner_checkpointing: bool | None = None,
     compile: bool = False,
 ) -> NetworkDenoiser:
-    """A denoiser of a diffusers network and its scheduler's noise schedule and prediction type.
+    """A denoiser from a diffusers network and its scheduler's noise schedule and prediction type.
 
     condition: (tokens, width), shared by the batch, or with `batched` (1 or b, tokens, width), as text encoders give
-    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps; one of EDM's brings its
+    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps; an EDM scheduler brings its
     preconditioning. guidance: w of `NetworkDenoiser`; as in diffusers, w <= 1 means none (Z-Image's pipeline counts
-    from 0: its scale is w - 1). guidance_rescale: by default the class's own (`norm` for Qwen-Image and Lumina 2, else
-    none). told: what the network hears of the time, by default what its class hears in its pipeline. extra, null_extra:
-    further arguments of the network, tensors with a leading axis of 1 or b (`pooled_projections`, `added_cond_kwargs`,
-    `class_labels`), or as they are where the class has no such axis (`img_ids`, `image_rotary_emb`).
-    inner_checkpointing: whether the network recomputes its own blocks in a backward pass, an axis of its own that goes
-    with every estimator; None leaves it as it is. compile: torch.compile of the network. Raises `ValueError` for
-    schedulers and networks that are none of these, for a class or a scheduler whose convention is not known until
-    `told` names it, for a network distilled with guidance inside that is told none, for pooled embeddings under
-    guidance without those of the null prompt, and for weights that are moved or kept from step to step by hooks.
+    from 0: its scale is w - 1). guidance_rescale: by default the class's own (`norm` for Qwen-Image and Lumina 2,
+    otherwise none). told: the form of the time that the network takes, by default that of its class's pipeline. extra,
+    null_extra: further arguments of the network, tensors with a leading axis of 1 or b (`pooled_projections`,
+    `added_cond_kwargs`, `class_labels`), or as they are where the class has no such axis (`img_ids`,
+    `image_rotary_emb`). inner_checkpointing: whether the network recomputes its own blocks in a backward pass, which
+    combines with every estimator; None leaves it as it is. compile: torch.compile of the network. Raises `ValueError`
+    for other schedulers and networks, for a class or a scheduler of unknown convention without `told`, for a
+    guidance-distilled network without its guidance, for pooled embeddings under guidance without those of the null
+    prompt, and for weights that hooks move or keep from step to step.
     """
     network: nn.Module = DiffusersNetwork(model)
     refuse_moving(model)

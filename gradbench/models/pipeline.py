@@ -1,7 +1,7 @@
 """A diffusers pipeline taken apart: its network as a denoiser, its prompt as a condition, its decoder and its grid.
 
-Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `step`, which keeps a history of its own,
-is ever called.
+Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `step`, which keeps its own history, is
+ever called.
 """
 
 from dataclasses import dataclass
@@ -39,12 +39,12 @@ ENCODE = ("once", "on-tape")
 
 @dataclass(frozen=True)
 class PipelineParts:
-    """What `gradbench.sample` needs of a pipeline, and what a reward needs of its sample.
+    """The parts of a pipeline that `gradbench.sample` needs, and those that a reward of its sample needs.
 
-    denoiser: the network with its guidance; its `condition` is the prompt's embedding, (n, tokens, width) of n prompts,
-    a leaf; None where it is encoded on the tape. decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not
-    clamped; None for a model of pixels. shape: of one sample. image_shape: of what it decodes to. scheduler: where the
-    grid comes from. prompts: how many there are, 1 for a batch of any size.
+    denoiser: the network with its guidance; its `condition`, a leaf, is the embedding of the n prompts, (n, tokens,
+    width), or None if they are encoded on the tape. decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not
+    clamped; None for a model of pixels. shape: of one sample. image_shape: of one decoded image. scheduler: the source
+    of the grid. prompts: their number, 1 for a batch of any size.
     """
 
     denoiser: NetworkDenoiser
@@ -60,15 +60,16 @@ class PipelineParts:
 
     @property
     def sampler(self) -> str:
-        """The selector of the sampler whose steps are the scheduler's, the default of `gradbench.sample`; `ValueError`
-        naming what would serve where there is none.
+        """The selector of the sampler with the scheduler's steps, the default of `gradbench.sample`.
+
+        `ValueError` if there is none, naming alternatives.
         """
         return sampler_for(self.scheduler)
 
     def noise(self, batch: int | None = None, seed: int = 0) -> Tensor:
         """Normal noise (batch, *shape), drawn by key, in float32 or better on the network's device.
 
-        It is what a pipeline's `latents=` stands for. batch: by default one for each prompt.
+        It corresponds to a pipeline's `latents=`. batch: by default one per prompt.
         """
         batch = self.prompts if batch is None else checks.positive_integer("batch", batch)
         dtype = precision_of(self.denoiser.network, torch.float32)
@@ -80,10 +81,10 @@ class PipelineParts:
         return next(self.denoiser.network.parameters()).device
 
     def objective(self, text: str, seed: int = 0) -> nn.Module:
-        """x_0 (b, *shape) -> (b), the objective or weighted sum that a text names: `colourfulness-0.1*jpeg-size`.
+        """x_0 (b, *shape) -> (b), the objective or weighted sum named by a text: `colourfulness-0.1*jpeg-size`.
 
-        Terms on images are judged behind the decoder. seed: of random features and fixed targets. `ValueError` as in
-        `make_objective`, and for a term on images where there is no decoder.
+        Terms on images are evaluated after the decoder. seed: for random features and fixed targets. `ValueError` as in
+        `make_objective`, and for a term on images without a decoder.
         """
         made = make_objective(text, self.shape, seed, self.image_shape)
         if made.image is None:
@@ -113,18 +114,18 @@ def from_pipeline(
 ) -> PipelineParts:
     """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a model of pixels without a prompt.
 
-    prompt: a text for all samples, or a list, one a sample. negative_prompt: what guidance leads away from, by default
-    the pipeline's own: an empty prompt, or zeros where its configuration says so. guidance: the classifier-free
+    prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance leads away from, by
+    default the pipeline's own: an empty prompt, or zeros if its configuration says so. guidance: the classifier-free
     guidance scale, by default the pipeline's own (`GUIDANCE`), and 1 without a prompt; a scale of 1 or less means none,
     as in diffusers. guidance_rescale: the pipelines' option of that name (see `NetworkDenoiser`). height, width: of the
     image in pixels, by default the model's own. encode: `once` makes the embeddings here, as leaves; `on-tape` makes
-    them anew at every evaluation of the network, so that weights of the text encoders that `wrt` names get their
-    gradient. freeze: weights get `requires_grad_(False)`, but those of adapters (`lora_` in their name); pass False to
-    train others, and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and
-    peft's wrappers stay on. Raises `ValueError` for other pipelines, and for classes of one's own whose `__call__` is
-    another; for networks that read what this one does not know of (guidance distilled inside, images); for offloaded
-    weights; for trainable weights of a text encoder under `encode="once"`; for a prompt where none is read; and for
-    what the scheduler's schedule cannot be (`clip_sample`).
+    them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze: weights
+    get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others, and name
+    them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers are kept.
+    Raises `ValueError` for other pipelines, and for subclasses with their own `__call__`; for networks with other
+    inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
+    `encode="once"`; for a prompt where none is read; and for options of the scheduler that a schedule cannot express
+    (`clip_sample`).
     """
     family = _family(pipe)
     checks.one_of("encode", encode, ENCODE)
@@ -182,7 +183,7 @@ def from_pipeline(
 
 
 def _family(pipe: Any) -> str:
-    """The known class that a pipeline is of, or derives from without a loop of its own."""
+    """The known class of a pipeline, or the one that it derives from without its own `__call__`."""
     own = type(pipe)
     known = next((kind for kind in own.__mro__ if kind.__name__ in FAMILIES), None)
     if known is None:

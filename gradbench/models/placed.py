@@ -1,4 +1,4 @@
-"""Hooks that a gradient does not go with: weights that are moved between evaluations, and answers that are kept."""
+"""Hooks that are incompatible with a gradient: those that move weights between evaluations or cache outputs."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ HARMLESS = ("layerwise_casting", "peft_autocast_disable")
 
 
 def refuse_moving(model: nn.Module, name: str = "the network") -> None:
-    """`ValueError` where accelerate offloads the weights, or a hook of diffusers offloads them or caches answers.
+    """`ValueError` if accelerate offloads the weights, or a hook of diffusers offloads them or caches outputs.
 
-    Offloaded weights are others, or elsewhere, when a step is taken again; a cache makes the network's answer depend on
-    the step before it. The casts of layer-wise storage are no matter.
+    Offloaded weights are different, or elsewhere, when a step is repeated; a cache makes the network's output depend on
+    the previous step. The casts of layer-wise storage are harmless.
     """
     for path, module in model.named_modules():
         where = f"{name}{'.' if path else ''}{path}"

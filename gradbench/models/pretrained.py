@@ -1,4 +1,4 @@
-"""Stable Diffusion from a folder or a hub, in safetensors only, checked for all that would be found out late."""
+"""Stable Diffusion from a folder or a hub, in safetensors only, checked early for errors that would show late."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from gradbench.models.stable_diffusion import Architecture, assembled, check_cou
 
 
 def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
-    """The `StableDiffusionPipeline` of a folder that `save_pretrained` wrote, or of a hub's id.
+    """The `StableDiffusionPipeline` from a folder written by `save_pretrained`, or from a hub id.
 
     Only safetensors are read; a pickle runs code. Parts that gradients do not need (safety checker, feature extractor)
-    are left out. Inside `skeleton` only configurations are read. With HF_HUB_OFFLINE=1 nothing is fetched. Raises
-    `ValueError`, one line, for what cannot be read (a missing folder, file or shard, pickles only), for another class
-    of network than Stable Diffusion's, for missing, unexpected or misshapen weights, for weights that are not finite,
-    and where `architecture` is given and the networks have other sizes.
+    are left out. Inside `skeleton` only configurations are read. With HF_HUB_OFFLINE=1 nothing is fetched. Raises a
+    one-line `ValueError` for unreadable sources (a missing folder, file or shard, or only pickles), for networks of
+    other classes than Stable Diffusion's, for missing, unexpected, misshapen or non-finite weights, and for networks
+    whose sizes differ from a given `architecture`.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -61,7 +61,7 @@ def _load(made: Any, source: str, name: str) -> Any:
 
 
 def _config(made: Any, source: str, name: str) -> dict[str, Any]:
-    """The configuration as it is written; `ValueError` where there is none."""
+    """The configuration as written; `ValueError` if there is none."""
     try:
         if hasattr(made, "load_config"):
             return dict(made.load_config(source, subfolder=name))
@@ -74,7 +74,7 @@ def _config(made: Any, source: str, name: str) -> dict[str, Any]:
 
 
 def _refuse_missing_files(folder: Path) -> None:
-    """`ValueError` for a folder of pickles only, and for a shard that the index names and that is not there."""
+    """`ValueError` for a folder with only pickles, and for a missing shard named in the index."""
     if not folder.is_dir():
         return
     files = sorted(path.name for path in folder.iterdir())
@@ -92,7 +92,7 @@ def _refuse_missing_files(folder: Path) -> None:
 
 
 def _keys(info: Mapping[str, Any], problem: str) -> list[Any]:
-    """transformers tells position_ids of old checkpoints as unexpected: they are no weights."""
+    """Without old checkpoints' position_ids, which transformers reports as unexpected: not weights."""
     return [key for key in info.get(problem) or () if not str(key).endswith("position_ids")]
 
 
@@ -107,13 +107,13 @@ def _tokenizer(source: str) -> Any:
         found = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
     except Exception as error:
         raise UsageError(f"weights {source!r} cannot be read: tokenizer: {_line(error)}") from None
-    if found.vocab_size <= len(found.all_special_ids):  # what transformers makes of a folder that is not there
+    if found.vocab_size <= len(found.all_special_ids):  # what transformers returns for a missing folder
         raise UsageError(f"weights {source!r} cannot be read: tokenizer: it has no words")
     return found
 
 
 def _scheduler(source: str) -> Any:
-    """The scheduler as DDIM's: the same table of alphas whatever its kind; our samplers read nothing else of it."""
+    """The scheduler read as DDIM's: alphas are the same for every kind, and our samplers read nothing else."""
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     try:

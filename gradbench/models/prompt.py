@@ -1,4 +1,4 @@
-"""A pipeline's prompts, encoded: once, or anew on the tape at every evaluation of the network."""
+"""A pipeline's prompts, encoded once, or anew on the tape at every network evaluation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ Prompt = str | Sequence[str]
 
 
 class PromptEncoder(nn.Module):
-    """`Conditions` of a pipeline's prompts, by its own `encode_prompt`: embeddings (n, tokens, width), pooled ones in
-    extra, and those of the negative prompt where there is guidance.
+    """`Conditions` of a pipeline's prompts, from its own `encode_prompt`.
 
-    size: of the image, which XL is told. device: where the network is. Its submodules are the text encoders, so that
-    their trainable weights are seen.
+    Embeddings are (n, tokens, width), pooled ones are in extra, and guidance adds those of the negative prompt. size:
+    of the image, an input of XL. device: of the network. The text encoders are its submodules, so that their trainable
+    weights are seen.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PromptEncoder(nn.Module):
         self.encoders = nn.ModuleDict(encoders_of(pipe))
 
     def forward(self) -> Conditions:
-        """The prompts as their encoders are now."""
+        """The prompts, encoded with the current weights."""
         found = self.pipe.encode_prompt(
             prompt=self.prompts,
             negative_prompt=self.negative,
@@ -61,7 +61,7 @@ class PromptEncoder(nn.Module):
         return Conditions(condition, null, extra, null_extra or extra)
 
     def once(self) -> Conditions:
-        """The same, outside of any tape: leaves."""
+        """The same as leaves, off the tape."""
         with torch.no_grad():
             found = self()
         own = {id(t): t.detach().clone() for t in (found.condition, found.null_condition) if t is not None}
@@ -70,14 +70,14 @@ class PromptEncoder(nn.Module):
         )
 
     def _places(self) -> dict[str, Any]:
-        """Version 3 encodes a prompt by three encoders, XL by two, the first versions by one."""
+        """Version 3 encodes a prompt with three encoders, XL with two, the first versions with one."""
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
         more = {"prompt_2": None, "prompt_3": None} if self.family == "StableDiffusion3Pipeline" else {}
         return {**more, "device": device}
 
     def _told(self, pooled: Tensor) -> dict[str, Any]:
-        """XL is told the pooled embedding and the image's sizes, original, crop, target; version 3 the embedding."""
+        """XL takes the pooled embedding and the image's sizes (original, crop, target), version 3 the embedding."""
         if self.family == "StableDiffusion3Pipeline":
             return {"pooled_projections": pooled}
         if self.family != "StableDiffusionXLPipeline":
@@ -93,7 +93,7 @@ def encoders_of(pipe: Any) -> dict[str, nn.Module]:
 
 
 def refuse_unreached(pipe: Any) -> None:
-    """`ValueError` where a text encoder is trainable and its embeddings are not made on the tape."""
+    """`ValueError` if a text encoder is trainable but its embeddings are not on the tape."""
     for name, module in encoders_of(pipe).items():
         trained = [key for key, parameter in module.named_parameters() if parameter.requires_grad]
         if trained:

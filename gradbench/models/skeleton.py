@@ -1,6 +1,6 @@
-"""Where large networks are made: on the device that will run them, or without their weights.
+"""Where large networks are built: on the device that will run them, or without their weights.
 
-A skeleton has shapes on torch's `meta` device, from which memory is predicted.
+A skeleton has only shapes, on torch's `meta` device, for predicting memory.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ META = "meta"
 
 @contextlib.contextmanager
 def made_on(device: torch.device | str) -> Iterator[None]:
-    """Inside, what builds a large network makes it on that device; a skeleton stays one."""
+    """Inside, large networks are built on that device, or stay skeletons inside `skeleton`."""
     token = _DEVICE.set(META if in_skeleton() else str(device))
     try:
         yield
@@ -24,7 +24,7 @@ def made_on(device: torch.device | str) -> Iterator[None]:
 
 
 def skeleton() -> contextlib.AbstractContextManager[None]:
-    """Inside, what builds or loads a large network makes it on the `meta` device and reads its configuration only."""
+    """Inside, large networks are built on the `meta` device, and only their configurations are read."""
     return made_on(META)
 
 
@@ -34,15 +34,15 @@ def in_skeleton() -> bool:
 
 
 def device() -> torch.device:
-    """The device that large networks are made on."""
+    """The device on which large networks are built."""
     return torch.device(_DEVICE.get())
 
 
 @contextlib.contextmanager
 def drawn(seed: int) -> Iterator[None]:
-    """Inside, networks are made there with torch's own initialisation by `seed`; random states are left as they were.
+    """Inside, networks are built there with torch's own initialisation from `seed`; random states are restored.
 
-    On CUDA the numbers are those of its own generator (Philox), others than a CPU's (Mersenne twister) of the same
+    On CUDA the numbers come from its own generator (Philox) and differ from a CPU's (Mersenne twister) for the same
     seed.
     """
     place = device()

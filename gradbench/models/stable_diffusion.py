@@ -87,11 +87,12 @@ TINY = Architecture(
 
 
 def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
-    """A `StableDiffusionPipeline` whose weights are torch's own random initialisation by `seed`.
+    """A `StableDiffusionPipeline` with torch's own random initialisation from `seed`.
 
     The tokenizer spells words letter by letter: with random weights a prompt is an input like any other, without
-    meaning. The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen, modules in evaluation mode. They
-    are made on the device of `skeleton.made_on`, by its own generator; the global random state is left as it was.
+    meaning. The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen and modules in evaluation mode.
+    Weights are drawn on the device of `skeleton.made_on` by its own generator; the global random state is left as it
+    was.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -110,11 +111,11 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
 
 
 def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
-    """The pipeline of its parts, without those that gradients do not need."""
+    """The pipeline made of its parts, without those that gradients do not need."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it warns of image processors, which nothing here uses
+    logging.set_verbosity_error()  # it warns about image processors, unused here
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
     logging.set_verbosity(verbosity)
@@ -124,7 +125,7 @@ def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any)
 
 
 def check_counts(networks: Mapping[str, nn.Module], architecture: Architecture, source: str = "the network") -> None:
-    """`ValueError` where a network has not the number of parameters that the architecture has."""
+    """`ValueError` if a network's number of parameters differs from the architecture's."""
     for name, expected in architecture.counts.items():
         found = sum(p.numel() for p in networks[name].parameters())
         if found != expected:

@@ -1,4 +1,4 @@
-"""Weights that ship in a case's folder: read from safetensors only, and only if the digest is the recorded one."""
+"""Weights that ship in a case's folder: read from safetensors only, and only if the digest matches the record."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ def digest(path: Path) -> str:
 
 
 def write_record(folder: Path, files: Sequence[str], facts: dict[str, Any]) -> None:
-    """Records the digests of `files`, and what was measured of them, in the folder's weights.json."""
+    """Records the digests of `files`, and the measured facts about them, in the folder's weights.json."""
     record = {"digests": {name: digest(folder / name) for name in files}, "facts": facts}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
 def verify(folder: Path, name: str) -> bytes:
-    """The content of folder/name; `ValueError` where it is missing, unreadable or not the file that was recorded."""
+    """The content of folder/name; `ValueError` if it is missing, unreadable or not the recorded file."""
     path = folder / name
     try:
         expected = json.loads((folder / RECORD).read_text())["digests"][name]

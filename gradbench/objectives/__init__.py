@@ -1,1 +1,1 @@
-"""Objectives: rewards or losses of x_0 (b, *x), one value a sample, each a module so that it changes dtype whole."""
+"""Objectives: rewards or losses of x_0 (b, *x), one value per sample, each a module, so its dtype changes as one."""

@@ -1,4 +1,4 @@
-"""The log-probability that a classifier gives to a class."""
+"""The log-probability of a class under a classifier."""
 
 import torch
 from torch import Tensor, nn

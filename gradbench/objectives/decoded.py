@@ -4,11 +4,11 @@ from torch import Tensor, nn
 
 
 class Decoded(nn.Module):
-    """objective(x)_b = image(decode(x))_b + latent(x)_b, without the second term where there is no `latent`.
+    """objective(x)_b = image(decode(x))_b + latent(x)_b, without the second term if there is no `latent`.
 
-    decode: latents (b, c, h, w) -> images (b, 3, H, W), put in evaluation mode and frozen. It may have a precision of
-    its own, as `LatentDecoder` does, where its images have that of x. Moving this module to another dtype moves the
-    decoder with it.
+    decode: latents (b, c, h, w) -> images (b, 3, H, W), put in evaluation mode and frozen. It may have its own
+    precision, like `LatentDecoder`, if its images have that of x. Moving this module to another dtype also moves the
+    decoder.
     """
 
     def __init__(self, decode: nn.Module, image: nn.Module, latent: nn.Module | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The size of an image's JPEG file: a smooth estimate that has a gradient, and the file's own size beside it."""
+"""The size of an image's JPEG file: a smooth estimate with a gradient, and the size of the real file."""
 
 import io
 import math
@@ -30,7 +30,7 @@ CHROMINANCE = (
 )
 HEADER = 625  # bytes: SOI 2, APP0 18, DQT 2 x 69, SOF0 19, DHT 432 (tables K.3 to K.6), SOS 14, EOI 2
 EMPTY_LUMINANCE, EMPTY_CHROMINANCE = 6, 4  # bits of a block of zeros: its DC code and its end of block
-BITS = (3.74, 1.32)  # bits of a coefficient that is not zero, and of a doubling of it; fitted by the test of this file
+BITS = (3.74, 1.32)  # bits of a non-zero coefficient, and of each doubling; fitted by the test of this file
 
 
 def quantisation_tables(quality: int) -> Tensor:
@@ -59,7 +59,7 @@ def extend(x: Tensor, multiple: int) -> Tensor:
 
 
 def count(blocks: Tensor) -> Tensor:
-    """(b, 2): the soft number of non-zero coefficients of a plane (b, n, 8, 8), and of the doublings of their size."""
+    """(b, 2): the soft number of non-zero coefficients of a plane (b, n, 8, 8), and of their doublings in size."""
     flat = blocks.flatten(2)
     steps = torch.diff(flat[..., :1], dim=1, prepend=torch.zeros_like(flat[:, :1, :1]))
     squared = torch.cat([steps, flat[..., 1:]], 2).square().flatten(1)
@@ -71,21 +71,22 @@ def count(blocks: Tensor) -> Tensor:
 class JPEGSize(nn.Module):
     """objective(x)_b = the size of image b as a JPEG file in kilobytes (1000 bytes), estimated smoothly.
 
-    x: (b, 3, h, w), RGB in [0, 1]. The encoder's path is followed up to its rounding: Y = 0.299 R + 0.587 G + 0.114 B,
+    x: (b, 3, h, w), RGB in [0, 1]. The encoder is followed up to its rounding: Y = 0.299 R + 0.587 G + 0.114 B,
     Cb = (B - Y)/1.772, Cr = (R - Y)/1.402 on the scale [0, 255]; with `subsample` the means of 2x2 pixels of Cb and Cr
-    (4:2:0, Pillow's default at every quality); edges repeated up to whole blocks; the DCT of 8x8 blocks over the tables
-    at `quality`; each block's DC less that of the block before it in reading order. A coefficient z, not rounded, costs
+    (4:2:0, Pillow's default at every quality); edges repeated up to whole blocks; the DCT of 8x8 blocks divided by the
+    tables at `quality`; each block's DC minus that of the previous block in reading order. A coefficient z, not
+    rounded, costs
 
         bits(z) = u^4/(1 + u^4) (a + c log2(1 + z^2)/2),   u = 2 z,
 
-    where the first factor, a half at |z| = 1/2, stands for "rounds to something else than zero", and
-    8000 objective = 8 HEADER + 6 bits a luminance block + 4 a chrominance block + sum_z bits(z), where an empty block's
-    code by T.81's tables K.3 to K.6 is exact. (a, c) = BITS is the least-squares fit of the relative error at
+    where the first factor, a half at |z| = 1/2, stands for "does not round to zero", and
+    8000 objective = 8 HEADER + 6 bits per luminance block + 4 per chrominance block + sum_z bits(z), where an empty
+    block's code by T.81's tables K.3 to K.6 is exact. (a, c) = BITS is the least-squares fit of the relative error at
     quality 95 on 80 crops of one photograph, blurred, noisy and flattened to various degrees, and on 60 synthetic
-    images; `tests/objectives/test_jpeg_fit.py` makes it again.
+    images; `tests/objectives/test_jpeg_fit.py` repeats it.
 
-    Measured by that test against Pillow's files of images that the fit did not see: Spearman's rank correlation,
-    median and largest relative error, 80 crops of another photograph | 60 synthetic images, all of 128x128 pixels:
+    Measured by that test against Pillow's files of images not used in the fit: Spearman's rank correlation, median and
+    largest relative error, 80 crops of another photograph | 60 synthetic images, all of 128x128 pixels:
 
     | quality | crops | synthetic |
     |---|---|---|
@@ -93,7 +94,7 @@ class JPEGSize(nn.Module):
     | 75 | 0.9980, 6.2%, 12% | 0.9985, 6.0%, 14% |
     | 50 | 0.9961, 7.6%, 13% | 0.9988, 7.8%, 13% |
 
-    Values outside [0, 1] are not clamped: the estimate goes on growing with contrast there, while the file's size
+    Values outside [0, 1] are not clamped: there the estimate keeps growing with contrast, while the file's size
     (`real_size`) is that of the clamped image. Half precision is computed and returned in float32, also under autocast.
     `ValueError` for a quality outside 1..100 and for anything but images of three channels.
 
@@ -109,7 +110,7 @@ class JPEGSize(nn.Module):
         self.register_buffer("tables", quantisation_tables(quality))
 
     def coefficients(self, x: Tensor) -> list[Tensor]:
-        """The DCT coefficients of Y, Cb and Cr over the table, each (b, blocks, 8, 8), not rounded."""
+        """The DCT coefficients of Y, Cb and Cr divided by the table, each (b, blocks, 8, 8), not rounded."""
         red, green, blue = (255 * x).unbind(1)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue
         chroma = torch.stack([(blue - luma) / 1.772, (red - luma) / 1.402], 1)
@@ -121,7 +122,7 @@ class JPEGSize(nn.Module):
         """(b, 3): the bits of a file without coefficients, the soft number of non-zeros, their doublings."""
         parts = self.coefficients(x)
         chroma_blocks = parts[1].shape[1]
-        luma_blocks = chroma_blocks * (4 if self.subsample else 1)  # an encoder fills up the last 16x16 units
+        luma_blocks = chroma_blocks * (4 if self.subsample else 1)  # an encoder pads the last 16x16 units
         empty = 8 * HEADER + EMPTY_LUMINANCE * luma_blocks + EMPTY_CHROMINANCE * 2 * chroma_blocks
         counts = torch.stack([count(part) for part in parts]).sum(0)
         return F.pad(counts, (1, 0), value=float(empty))
@@ -135,7 +136,7 @@ class JPEGSize(nn.Module):
         return (empty + BITS[0] * nonzero + BITS[1] * doublings) / 8000
 
     def real_size(self, x: Tensor) -> Tensor:
-        """(b) integers: the bytes of the file that Pillow writes of x, clamped to [0, 1] and rounded to 8 bits."""
+        """(b) integers: the bytes of the file that Pillow writes for x, clamped to [0, 1] and rounded to 8 bits."""
         from PIL import Image
 
         checks.images("x", x)

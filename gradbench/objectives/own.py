@@ -1,4 +1,4 @@
-"""Objectives that are not gradbench's: a module or a function of the sample, or what makes one."""
+"""User-defined objectives: a module or a function of the sample, or a factory of one."""
 
 import copy
 import inspect
@@ -13,7 +13,7 @@ from gradbench.checks import UsageError
 from gradbench.entry import Entry
 from gradbench.objectives.catalogue import IMAGE, LATENT, ObjectiveSpec
 
-TOLD = ("shape", "seed", "target")  # what a factory may ask for
+TOLD = ("shape", "seed", "target")  # the arguments that a factory may have
 
 
 class Function(nn.Module):
@@ -29,7 +29,7 @@ class Function(nn.Module):
 
 @dataclass(frozen=True)
 class OwnObjective(ObjectiveSpec):
-    """An objective whose answers are looked at: one value a sample, else `ValueError`."""
+    """An objective whose output is checked: one value per sample, or `ValueError`."""
 
     def make(self, **told: Any) -> nn.Module:
         found = self.load()
@@ -45,7 +45,7 @@ class OwnObjective(ObjectiveSpec):
 
 @dataclass(frozen=True)
 class _Each:
-    """A forward hook: objective(x) has shape (b) for x (b, *x)."""
+    """A forward hook: checks that objective(x) has shape (b) for x (b, *x)."""
 
     name: str
 
@@ -59,11 +59,10 @@ class _Each:
 
 
 def objective(entry: Entry, found: Any) -> ObjectiveSpec:
-    """The line of an objective whose code was found, and which judges images behind a decoder unless its `on` says
-    `latent`.
+    """The entry of a user-defined objective, which takes decoded images unless its `on` is `latent`.
 
     A module, or a function of x (b, *x), is the objective itself; a class of modules, or a function of any of shape,
-    seed and target, is called to have it.
+    seed and target, is called to make it.
     """
     if isinstance(found, ObjectiveSpec):
         return OwnObjective(**vars(entry))
@@ -79,7 +78,7 @@ def _arguments(found: Any) -> dict[str, inspect.Parameter]:
 
 
 def _makes(name: str, found: Any) -> bool:
-    """Whether what was found is called to have the objective, and is not the objective."""
+    """Whether the object found is called to make the objective, rather than being it."""
     if isinstance(found, nn.Module):
         return False
     needs = [

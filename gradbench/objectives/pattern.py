@@ -1,4 +1,4 @@
-"""Fixed targets drawn by a seed: a smooth image, a texture, a latent; and the objectives that aim at them."""
+"""Fixed targets drawn from a seed (a smooth image, a texture, a latent), and the objectives that aim at them."""
 
 import math
 
@@ -17,7 +17,7 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def smooth_image(shape: Shape, seed: int) -> Tensor:
-    """(c, h, w) in [0, 1]: a colour that turns into another from left to right, with a Gaussian blob of a third one."""
+    """(c, h, w) in [0, 1]: a colour that fades into another from left to right, with a Gaussian blob of a third."""
     c, h, w = shape
     generator = _generator(seed)
     left, right, middle = torch.rand((3, c, 1, 1), generator=generator)
@@ -50,5 +50,5 @@ def target_image(shape: Shape, seed: int, target: Tensor | None = None) -> Quadr
 
 
 def target_latent(shape: Shape, seed: int, target: Tensor | None = None) -> Quadratic:
-    """Half the squared distance to the latent `target` (c, h, w), or to standard normal numbers drawn by the seed."""
+    """Half the squared distance to the latent `target` (c, h, w), or to standard normal numbers from the seed."""
     return _distance(torch.randn(shape, generator=_generator(seed)) if target is None else target, shape)

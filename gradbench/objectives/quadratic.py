@@ -10,7 +10,7 @@ from gradbench.checks import UsageError
 class Quadratic(nn.Module):
     """objective(x)_b = sum_i [ weight_i (x_bi - target_i)^2 / 2 + s sin(x_bi) ], s = 1 with `sine`, else 0.
 
-    target, weight: (d) or the sample's shape; `ValueError` where they differ in shape or are not finite.
+    target, weight: (d) or the sample's shape; `ValueError` if they differ in shape or are not finite.
     """
 
     def __init__(self, target: Tensor, weight: Tensor, sine: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Convolutions with fixed random weights: features that nobody trained and that need no download."""
+"""Convolutions with fixed random weights: untrained features that need no download."""
 
 import math
 
@@ -12,8 +12,8 @@ SILU_POWER = 0.3558  # E[silu(z)^2] for normal z
 class RandomConv(nn.Module):
     """x (b, c, h, w) -> silu(weight * x), (b, channels, ceil(h/stride), ceil(w/stride)), with zeros around x.
 
-    weight ~ N(0, 1/(c size^2 E[silu^2])) by `generator`, so that inputs of unit power give features of about unit
-    power. It is a buffer: fixed, and smooth in x.
+    weight ~ N(0, 1/(c size^2 E[silu^2])) from `generator`, so that inputs of unit power give features of about unit
+    power. It is a fixed buffer; the features are smooth in x.
     """
 
     def __init__(self, channels: int, inputs: int, size: int, generator: torch.Generator, stride: int = 1) -> None:

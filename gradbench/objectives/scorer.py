@@ -1,4 +1,4 @@
-"""A reward by a small network with random weights."""
+"""A reward from a small network with random weights."""
 
 import math
 
@@ -14,13 +14,13 @@ CHANNELS = (3, 16, 32, 32)
 class RandomScorer(nn.Module):
     """objective(x)_b = sum_kp readout_k F_kp(x_b) / sqrt(P), F the features of three random convolutions.
 
-    The convolutions are 3x3 with stride 2 and silu, of 16, 32 and 32 channels, on 2 x - 1; P is the number of pixels
-    of F; readout ~ N(0, 1/32). All weights are fixed and drawn by `seed`. The value has no meaning: this is a smooth
-    nonlinear reward in the shape of a learned scorer. By its scaling |d objective/dx| of a sample, the norm over all
-    its pixels, is of order one whatever h and w.
+    The convolutions are 3x3 with stride 2, silu and 16, 32 and 32 channels, applied to 2 x - 1; P is the number of
+    pixels of F; readout ~ N(0, 1/32). All weights are fixed and drawn from `seed`. The value has no meaning: this is a
+    smooth nonlinear reward shaped like a learned scorer. Its scaling keeps |d objective/dx|, the norm over all pixels
+    of a sample, of order one for any h and w.
 
-    x: (b, 3, h, w), RGB in [0, 1], h and w at least 8; values outside are not clamped, the network goes on with them.
-    `ValueError` for anything else and for a seed that is no integer >= 0.
+    x: (b, 3, h, w), RGB in [0, 1], h and w at least 8; values outside are not clamped, and the network still applies.
+    `ValueError` for anything else and for a seed that is not an integer >= 0.
     """
 
     def __init__(self, seed: int = 0) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from gradbench import checks
 from gradbench.checks import UsageError
 
-OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # code of one's own, by its place
+OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # user-defined code, by its place
 
 
 def parse_sum(text: str, allowed: Iterable[str]) -> list[tuple[float, str]]:
     """The pairs (weight, name) of a sum in the order written; a text that is an allowed name is that name alone.
 
-    A term is a name, or number*name, and terms are joined by + and -, which may stand before the first one too. Names
-    may hold signs: the longest allowed name that a sign or the end follows is taken. `module:attribute` is a name too.
-    `ValueError` in one line, with the allowed names, where the text is anything else or a weight is not finite.
+    A term is a name, or number*name, and terms are joined by + and -, which may also precede the first. Names may
+    contain signs: the longest allowed name followed by a sign or the end is taken. `module:attribute` is also a name. A
+    one-line `ValueError`, with the allowed names, for any other text; `ValueError` for a weight that is not finite.
     """
     names = list(allowed)
     if text in names or isinstance(text, str) and re.fullmatch(OWN, text):

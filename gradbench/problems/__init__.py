@@ -1,1 +1,1 @@
-"""What is differentiated: cases, and the problems that they make."""
+"""Cases, and the differentiation problems that they make."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def refuse_arrays(name: str, given: Mapping[str, Any]) -> None:
-    """`ValueError` for explicit arrays in a selector, which holds no arrays."""
+    """`ValueError` for explicit arrays in a selector, which cannot hold them."""
     checks.options(f"case {name} in a selector", dict(given), spec_of_case(name).params)
 
 
@@ -51,9 +51,9 @@ class Case:
 
         targets: of x_T, condition and parameters; None for all. dtype: float64, float32 (tf32 is float32 here), or
         bfloat16 or float16 for the network with the state in float32; None for the case's own. x_T (b, *x) is drawn by
-        key from `seed` where it is not given. noise: (steps, b, *x), or `keyed` a step, or `nested` as one Wiener path
-        that chains of other steps and samplers share; None for the case's own, `keyed` where a path would need an
-        infinite log-SNR. Raises `ValueError` for what it cannot serve.
+        key from `seed` if not given. noise: (steps, b, *x), `keyed` for each step, or `nested` as one Wiener path
+        shared by chains of other steps and samplers; None for the case's own, `keyed` where a path would need an
+        infinite log-SNR. Raises `ValueError` for unsupported values.
         """
         import torch
 
@@ -75,7 +75,7 @@ class Case:
         chosen = check_targets(self.spec.targets if targets is None else targets)
         number = checks.dtype(dtype or self.spec.dtype)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.spec.dtypes)
-        # for shapes alone nothing is moved: a parameter that goes to meta is another one there, unlike one on a GPU
+        # for shapes alone nothing is moved: moving to meta makes a new parameter, unlike moving to a GPU
         place = None if device == "meta" else checks.device(device)
         own = own_objective(self.spec, self.params["objective"])
         with made_on(place or "cpu"):
@@ -111,14 +111,14 @@ class Case:
 
 
 def _in_parts(objective: Any, dtype: "torch.dtype") -> Any:
-    """An objective in the state's precision, the decoder that it looks through in the network's."""
+    """An objective in the state's precision, with its decoder in the network's."""
     if hasattr(objective, "decode"):
         objective.decode.to(dtype)
     return objective
 
 
 def make_case(name: str, given: Mapping[str, Any]) -> Case:
-    """The case of that name with parameters and explicit arrays by keyword; `ValueError` for what it does not have."""
+    """The case of that name with parameters and explicit arrays by keyword; `ValueError` for unknown ones."""
     spec = spec_of_case(name)
     checks.options(f"case {name}", dict(given), [*spec.params, *spec.arrays])
     params = overlay(f"case {name}", spec.params, {k: v for k, v in given.items() if k not in spec.arrays})
@@ -135,10 +135,10 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
 
 
 def own_objective(spec: CaseSpec, text: str) -> ObjectiveSpec | None:
-    """The objective that another package offers, or `module:attribute`, where a case's parameter names one.
+    """The objective from another package, or `module:attribute`, named by a case's parameter.
 
-    None for one of the case's own, and for a sum, whose terms are found by `make_objective`. `ValueError` for a name
-    that there is not, and for code that cannot be loaded.
+    None for one of the case's own, and for a sum, whose terms `make_objective` finds. `ValueError` for an unknown name,
+    and for code that cannot be loaded.
     """
     if text in spec.objectives:
         return None
@@ -153,12 +153,12 @@ def own_objective(spec: CaseSpec, text: str) -> ObjectiveSpec | None:
 
 
 def _without(spec: CaseSpec, params: dict[str, Any], own: ObjectiveSpec | None) -> dict[str, Any]:
-    """What a case is told of its parameters: its default objective stands for one that is not its own."""
+    """The parameters for `check` and `build`: an outside objective is replaced by the case's default."""
     return params if own is None else {**params, "objective": spec.params["objective"]}
 
 
 def overlay_sizes(name: str, params: dict[str, Any], given: Mapping[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
-    """The parameters with the sizes that the given arrays have; `ValueError` where a given one says otherwise."""
+    """The parameters with the sizes of the given arrays; `ValueError` for a given size that differs."""
     for key, size in sizes.items():
         if key in given and given[key] != size:
             raise UsageError(f"{key} of case {name} must be {size}, as its arrays have it, got {given[key]!r}")

@@ -1,9 +1,9 @@
-"""The folders of cases: those that ship with gradbench, those of other packages, and those of one's own.
+"""The folders of cases: those that ship with gradbench, those of other packages, and your own.
 
-A case is a folder with a `case.py` that has a `SPEC`, a `CaseSpec`, and imports no torch. In its place it may have the
-names of its fields in capitals, NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS, ARRAYS, TARGETS, GRID, DTYPE, DTYPES,
-NOISE, REFERENCES, FLOW, REQUIRES and PRELOAD, with functions `check` and `build`. Other packages name folders of cases
-by entry points of the group `gradbench.cases`.
+A case is a folder with a `case.py` that has a `SPEC`, a `CaseSpec`, and does not import torch. Instead of `SPEC` it may
+define its fields in capitals, NAME, SUMMARY, CITATION, OBJECTIVES, PARAMS, ARRAYS, TARGETS, GRID, DTYPE, DTYPES, NOISE,
+REFERENCES, FLOW, REQUIRES and PRELOAD, with functions `check` and `build`. Other packages name folders of cases by
+entry points of the group `gradbench.cases`.
 """
 
 import importlib
@@ -29,14 +29,14 @@ _CAPITALS = (
 
 
 def shipped_folder() -> Path:
-    """Where the cases and suites that ship with gradbench lie: in the wheel, or at the top of a checkout."""
+    """The folder of the cases and suites that ship with gradbench: in the wheel, or at the top of a checkout."""
     inside = Path(__file__).parent.parent / "_cases"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "cases"
 
 
 @cache
 def offered() -> dict[Path, str]:
-    """The folders of case folders that other packages offer, and who does."""
+    """The folders of case folders that other packages offer, and which package offers each."""
     found = {plugin.folder: f"{plugin.name!r} of {plugin.package}" for plugin in Plugins("gradbench.cases").values()}
     return {folder: who for folder, who in found.items() if folder is not None and _has_cases(folder)}
 
@@ -55,12 +55,12 @@ def package_of_cases() -> types.ModuleType:
 
 
 def folders() -> list[Path]:
-    """The folders that cases and suites are looked for in, in order."""
+    """The folders searched for cases and suites, in order."""
     return [Path(path) for path in package_of_cases().__path__]
 
 
 def add_folder(folder: Path | str) -> None:
-    """Adds a folder of case folders, where modules are looked for too; `ValueError` where there is none."""
+    """Adds a folder of case folders, which is also searched for modules; `ValueError` if it has no cases."""
     path = Path(folder).resolve()
     if not str(folder) or not _has_cases(path):
         raise UsageError(f"--cases must name a folder of case folders (DIR/*/case.py), got {str(folder)!r}")
@@ -70,10 +70,10 @@ def add_folder(folder: Path | str) -> None:
 
 
 def case_specs(left_out: list[str] | None = None) -> dict[str, CaseSpec]:
-    """What every case says of itself, by name; imports no torch.
+    """The spec of every case, by name; does not import torch.
 
-    Raises `ValueError` for a case.py that cannot be imported or says too little, and for a case's name or folder's name
-    that is taken. One that another package offers is left out instead, with a line in `left_out`.
+    Raises `ValueError` for a case.py that cannot be imported or is incomplete, and for the name of a case or folder
+    that is taken. A case from another package is left out instead, with a line in `left_out`.
     """
     found: dict[str, CaseSpec] = {}
     for folder in folders():
@@ -91,7 +91,7 @@ def case_specs(left_out: list[str] | None = None) -> dict[str, CaseSpec]:
 
 
 def _spec(file: Path, found: Mapping[str, CaseSpec]) -> CaseSpec:
-    """What the case.py of a folder says; `found` are those of other names."""
+    """The spec from the case.py of a folder; `found` are those of other names."""
     package_of_cases()
     try:
         module = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
@@ -108,7 +108,7 @@ def _spec(file: Path, found: Mapping[str, CaseSpec]) -> CaseSpec:
 
 
 def _of_capitals(file: Path, module: types.ModuleType) -> CaseSpec:
-    """The spec of a case.py that says its fields one by one, in capitals."""
+    """The spec of a case.py that defines its fields one by one, in capitals."""
     lacking = [name for name in (*_CAPITALS, "check", "build") if not hasattr(module, name)]
     if lacking:
         raise UsageError(f"case {file} lacks {', '.join(lacking)}; or give it a SPEC")
@@ -128,12 +128,12 @@ def _of_params(weights: Callable[[Mapping[str, Any]], str]) -> Callable[[Mapping
 
 
 def spec_of_case(name: str) -> CaseSpec:
-    """What the case of that name says of itself; `ValueError` for a name that there is not."""
+    """The spec of the case of that name; `ValueError` for an unknown name."""
     known = case_specs()
     return known[checks.one_of("case", name, known)]
 
 
 def weights_of(cell: Mapping[str, Any]) -> str | None:
-    """What a row says of the weights of its network; None for a case without any."""
+    """A row's description of its network's weights; None for a case without any."""
     told = case_specs()[cell["case"]].weights
     return None if told is None else told(cell["case_params"], cell["device"])

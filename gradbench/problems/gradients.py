@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-Gradient = Tensor | tuple[Tensor, ...]  # of the parameters a tuple, of x_T and the condition one tensor
+Gradient = Tensor | tuple[Tensor, ...]  # a tuple for the parameters, one tensor for x_T and for the condition
 
 
 class Gradients(dict[str, Gradient]):
-    """Gradients of L by target: x_T (b, *x), condition and parameters (a tuple), in this order; what is not known is
-    not there.
-    """
+    """Gradients of L by target, in the order x_T (b, *x), condition, parameters (a tuple); unknown ones are absent."""
 
     def tensors(self, target: str) -> tuple[Tensor, ...]:
         """The tensors of one target's gradient."""
@@ -34,7 +32,7 @@ class Gradients(dict[str, Gradient]):
         )
 
     def disagreement(self, other: "Gradients") -> float:
-        """The largest relative error, over this one's targets, of the other's gradients."""
+        """The largest relative error of the other's gradients over this one's targets."""
         return max(relative_error(other[target], gradient) for target, gradient in self.items())
 
     @staticmethod
@@ -59,7 +57,7 @@ def flatten(gradient: Gradient) -> Tensor:
 
 
 def relative_error(got: Gradient, expected: Gradient) -> float:
-    """|got - expected| / |expected| in the Euclidean norm; where the reference is zero 0 if got is too, else infinity.
+    """|got - expected| / |expected| in the Euclidean norm; for a zero reference, 0 if got is zero and infinity if not.
 
     A gradient is one vector: the whole batch together, and for parameters all tensors together.
     """

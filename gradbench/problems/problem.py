@@ -1,4 +1,4 @@
-"""A problem: everything that an estimator may see, and the references that its answer is measured against."""
+"""A problem: everything that an estimator may see, and the references that its answer is compared with."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ from gradbench.problems.spec import TARGETS
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import SamplerSpec
 
-Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value a sample; L is their sum
+Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value per sample; L is their sum
 
 
 def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
-    """The targets asked for, in the order x_T, condition, parameters; `ValueError` for none or for an unknown one."""
+    """The targets given, in the order x_T, condition, parameters; `ValueError` for none or an unknown one."""
     if not isinstance(targets, Sequence):
         raise UsageError(f"targets must be names of {', '.join(available)}, got {targets!r}")
     given = (targets,) if isinstance(targets, str) else tuple(targets)
@@ -38,7 +38,7 @@ def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) ->
 
 def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
     """The sampler's traits, the steps, targets, the name of the network's dtype, the ends of the time range, whether
-    the steps tile it, and whether its stops tell the network other times than their own.
+    the steps tile it, and whether the network is given other times than the stops' own.
     """
     ends = {
         **ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1]),
@@ -59,7 +59,7 @@ class Expectation(NamedTuple):
 
 
 class Answers(Protocol):
-    """What knows the right answers of a problem: the package `gradbench.references`."""
+    """The source of the right answers of a problem: the package `gradbench.references`."""
 
     def flow_gradient(self, problem: "Problem") -> Gradients | None: ...
 
@@ -77,12 +77,12 @@ class Problem:
     """Differentiate L = sum_b objective(x_0)_b through `rollout`, from x_T, with respect to `targets`.
 
     x_T (b, *x); condition and parameters are the leaves that the denoiser reads, shared by the batch, so that their
-    gradients are sums over it. `flow`, where the exact flow is known, maps x_T to x_0 on a tape that reaches the same
-    leaves. draws: how many an estimator that draws takes where it is not told. reference_dtype: what references are
-    computed in; float32 for networks that float64 would take too long or too much memory for.
+    gradients are sums over it. `flow`, if the exact flow is known, maps x_T to x_0 on a tape that reaches the same
+    leaves. draws: the default number for Monte Carlo estimators. reference_dtype: the precision of references; float32
+    for networks where float64 would take too long or too much memory.
     """
 
-    answers: ClassVar[Answers]  # registered by gradbench.references, which stands on problems
+    answers: ClassVar[Answers]  # registered by gradbench.references, a higher layer
 
     denoiser: Denoiser
     sampler: SamplerSpec
@@ -116,27 +116,27 @@ class Problem:
 
     @property
     def traits(self) -> dict[str, object]:
-        """What an estimator's `supports` is told."""
+        """The argument of an estimator's `supports`."""
         return traits_of(self.sampler, self.rollout, self.targets, self.x_T)
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """The condition, if there is one, and the parameters, whether their gradient is asked for or not."""
+        """The condition, if there is one, and the parameters, whether or not their gradient is wanted."""
         return (*(() if self.condition is None else (self.condition,)), *self.parameters)
 
     def of(self, target: str) -> tuple[Tensor, ...]:
-        """The tensors that a target stands for; none for a name that is no target."""
+        """The tensors of a target; none for an unknown name."""
         condition = () if self.condition is None else (self.condition,)
         return {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}.get(target, ())
 
     @property
     def wrt(self) -> tuple[Tensor, ...]:
-        """The leaves besides x_T whose gradient is asked for: the condition first, then the parameters."""
+        """The leaves besides x_T whose gradient is wanted: the condition first, then the parameters."""
         condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()
         return (*condition, *(self.parameters if "parameters" in self.targets else ()))
 
     def gradients(self, x_T: Tensor | None, wrt: Sequence[Tensor | None]) -> Gradients:
-        """Gradients by target, from that of x_T and those of `wrt`; what is None is absent."""
+        """Gradients by target, from that of x_T and those of `wrt`; those that are None are absent."""
         rest = list(wrt)
         found: dict[str, Gradient | None] = {"x_T": x_T if "x_T" in self.targets else None}
         if "condition" in self.targets:
@@ -167,7 +167,7 @@ class Problem:
         return self.gradients(grads.pop(0) if x_T.requires_grad else None, grads), result.item()
 
     def flow_gradient(self) -> Gradients | None:
-        """Gradient of L of the exact flow, see `gradbench.references.flow`; None where it is not known."""
+        """Gradient of L of the exact flow, see `gradbench.references.flow`; None if unknown."""
         return self.answers.flow_gradient(self)
 
     def path_gradient(self, levels: int = LEVELS) -> Gradients | None:
@@ -175,28 +175,26 @@ class Problem:
         return self.answers.path_gradient(self, levels)
 
     def sampler_gradient(self) -> Gradients:
-        """Gradient of L of the chain that is run, at its noises, see `gradbench.references.sampler`."""
+        """Gradient of L of the chain as run, at its noises, see `gradbench.references.sampler`."""
         return self.answers.sampler_gradient(self)
 
     def expected_gradient(self, of: str = "sampler") -> Gradients | None:
-        """Gradient of E[L] over the step noises, see `gradbench.references.expected`; None where it is not known."""
+        """Gradient of E[L] over the step noises, see `gradbench.references.expected`; None if unknown."""
         return self.answers.expected_gradient(self, of)
 
     def expectation(self, of: str = "sampler") -> Expectation | None:
-        """The same with the moments of x_0 given x_T and the value of E[L]."""
+        """The same, with the moments of x_0 given x_T and the value of E[L]."""
         return self.answers.expectation(self, of)
 
     def to(self, dtype: torch.dtype) -> "Problem":
-        """A copy whose values are this problem's, rounded as they are, in another floating type."""
+        """A copy whose values are this problem's, already rounded, in another floating type."""
         noise, own = self.noise, self.rollout.noise
         if own is not None:
             noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype)
         return self.mapped(lambda t: t.to(dtype) if t.is_floating_point() else t, noise)
 
     def mapped(self, change: Callable[[Tensor], Tensor], noise: Tensor | str) -> "Problem":
-        """A copy with change(tensor) in place of every tensor of the network, the objective and the leaves; what was
-        shared stays shared.
-        """
+        """A copy with change(tensor) for every tensor of the network, objective and leaves; sharing is preserved."""
         modules = [part for part in (self.denoiser, self.objective) if isinstance(part, nn.Module)]
         held = [leaf for m in modules for part in m.modules() for leaf in tree_leaves(vars(part))]
         memo: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""What a case says of itself before anything of it is built."""
+"""The description of a case before any of it is built."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Flow(Enum):
 
 
 class Build(Protocol):
-    """Makes the parts of a problem: denoiser, objective, condition, parameters, shape and, where it is known, flow."""
+    """Makes the parts of a problem: denoiser, objective, condition, parameters, shape and, if known, flow."""
 
     def __call__(self, params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]: ...
 
@@ -33,15 +33,15 @@ def _nothing(params: Mapping[str, Any]) -> None:
 class CaseSpec:
     """A case, without torch: `SPEC` of its `case.py`. Cases that share most of it derive it by `dataclasses.replace`.
 
-    name, summary, citation: as lists and pages show them. objectives: their names. params: the parameters and their
+    name, summary, citation: as shown in lists and pages. objectives: their names. params: the parameters and their
     defaults; `batch`, `objective`, `t_max` and `t_min` must be among them. build: makes a problem's parts from the
-    parameters, explicit arrays and a seed. check: raises `ValueError` for values that the case cannot take. arrays:
-    explicit arrays that it takes by name. targets: whose gradient it has. grid, dtype, noise, draws: the defaults of a
-    problem. dtypes: those that it can be built in. references: which of flow, sampler and expected are known. flow: how
-    the flow is known, or None. requires: distributions that it needs. preload: modules that a warm worker imports
-    before it forks. sums: whether objectives may be weighted sums, `0.5*jpeg-size+style`. reference_dtype: what
-    references are computed in. threads: of a worker, 0 for all cores. weights: what every row says of a network's
-    weights, by the parameters and the device. sizes: the parameters that given arrays decide.
+    parameters, explicit arrays and a seed. check: raises `ValueError` for values that the case cannot take. arrays: the
+    names of its explicit arrays. targets: those whose gradient it has. grid, dtype, noise, draws: the defaults of a
+    problem. dtypes: those in which it can be built. references: which of flow, sampler and expected are known. flow:
+    how the flow is known, or None. requires: the distributions that it needs. preload: modules that a warm worker
+    imports before it forks. sums: whether objectives may be weighted sums, `0.5*jpeg-size+style`. reference_dtype: the
+    precision of references. threads: of a worker, 0 for all cores. weights: the description of a network's weights in
+    rows, by parameters and device. sizes: the parameters decided by given arrays.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The right answers of a problem: flow, sampler and expected gradients, each made in two ways.
+"""The right answers of a problem: flow, sampler and expected gradients, each computed in two ways.
 
-Importing this package makes it what `Problem.flow_gradient`, `Problem.sampler_gradient` and the others ask.
+Importing this package connects `Problem.flow_gradient`, `Problem.sampler_gradient` and the others to it.
 """
 
 import gradbench.references as answers

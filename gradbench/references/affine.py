@@ -1,12 +1,12 @@
 """Mean and covariance of x_0 over the step noises, for chains that are affine in the state.
 
-Where the denoiser is affine in x (a Gaussian law, a point) so is every step: s' = s J + noise N + c, in rows. Then x_0
-given x_T is Gaussian, and its moments follow step by step,
+If the denoiser is affine in x (a Gaussian, a point), so is every step: s' = s J + noise N + c, in rows. Then x_0 given
+x_T is Gaussian, and its moments follow step by step,
 
     mean' = mean J + c,        P' = J^T P J + N^T N,
 
-with J, N and c read off the step itself: its values at zero, at the basis of the state and at the basis of the noise,
-in one batch. Nothing is known of the rule, so every sampler is served, and all of it is on the tape.
+with J, N and c read from the step itself: its values at zero, at the basis of the state and at the basis of the noise,
+in one batch. The rule need not be known, so every sampler works, and all of it is on the tape.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def moments(rollout: Rollout, x_T: Tensor) -> tuple[Tensor, Tensor]:
 def _link(
     link: Callable[[State, Tensor | None], State], mean: State, covariance: Tensor, size: int, noisy: bool
 ) -> tuple[State, Tensor]:
-    """The moments behind an affine link: state components (b, size) each, covariance over all of them together."""
+    """The moments after an affine link: state components (b, size) each, covariance over all of them together."""
     batch, width = len(mean[0]), size * len(mean)
     basis, noises = torch.eye(width).to(covariance), size if noisy else 0
     zero = basis.new_zeros(1, width)

@@ -1,4 +1,4 @@
-"""The gradient of E[L] over the step noises at the problem's x_T: exact where the chain is affine, else by draws."""
+"""The gradient of E[L] over the step noises at the problem's x_T: exact for affine chains, otherwise Monte Carlo."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +15,15 @@ from gradbench.references.reference import ROUNDING, Reference, name_of, thirds_
 from gradbench.references.sampler import sampler_gradient
 
 EXPECTATIONS = ("sampler", "exact-sde")
-SEED = 0x5EED  # apart from the draws of the estimators that are judged
+SEED = 0x5EED  # separate from the draws of the tested estimators
 
 
 def expected_gradient(problem: Problem, of: str = "sampler") -> Gradients | None:
-    """Gradient of E[L] over the step noises at this x_T, in float64; None where it is not known.
+    """Gradient of E[L] over the step noises at this x_T, in float64; None if unknown.
 
-    A chain without noise is its own expectation. A stochastic one is known where it is affine in the state and the
-    objective knows its expectation over a Gaussian. of: `sampler` for the chain, `exact-sde` for the reverse SDE
-    from grid[0] to grid[-1] that it approximates.
+    A chain without noise is its own expectation. That of a stochastic chain is known if it is affine in the state and
+    the objective has its expectation over a Gaussian. of: `sampler` for the chain, `exact-sde` for the reverse SDE from
+    grid[0] to grid[-1] that it approximates.
     """
     checks.one_of("expectation of", of, EXPECTATIONS)
     if of == "sampler" and not problem.sampler.traits["stochastic"]:
@@ -33,7 +33,7 @@ def expected_gradient(problem: Problem, of: str = "sampler") -> Gradients | None
 
 
 def expectation(problem: Problem, of: str = "sampler") -> Expectation | None:
-    """The gradient of E[L], the moments of x_0 given x_T, and E[L]; None where they are not known."""
+    """The gradient of E[L], the moments of x_0 given x_T, and E[L]; None if unknown."""
     law_known = problem.denoiser.affine and (of == "sampler" or hasattr(problem.denoiser, "reverse_sde"))
     if not law_known or not hasattr(problem.objective, "expectation"):
         return None
@@ -53,9 +53,9 @@ def expectation(problem: Problem, of: str = "sampler") -> Expectation | None:
 def expected_reference(
     problem: Problem, sampler: Reference, draws: int | None, stored: Callable[[], Reference | None]
 ) -> Reference | None:
-    """The expected gradient: the sampler's own where there is no noise, in closed form, stored, or by `draws` draws.
+    """The expected gradient: the sampler's own without noise, in closed form, stored, or the mean of `draws` draws.
 
-    draws: of an estimator that draws; of another one there is none but in closed form.
+    draws: of a Monte Carlo estimator; any other has only the closed form.
     """
     if not problem.sampler.traits["stochastic"]:
         return replace(sampler, method="the chain's own, without noise")
@@ -66,14 +66,14 @@ def expected_reference(
 
 
 def by_draws(problem: Problem, draws: int) -> Reference:
-    """The expected gradient by the mean of the chain's exact pathwise gradients, over noises of a key of its own.
+    """The expected gradient as the mean of the chain's exact pathwise gradients, over noises with their own key.
 
     The tolerance is the relative difference that two halves of the draws leave in their mean.
     """
     exact = replace(problem.to(problem.reference_dtype), seed=problem.seed + SEED, noise="keyed")
     estimate = draft(problem.steps, draws)(exact)
     means = estimate.batch_means
-    assert means is not None  # it draws
+    assert means is not None  # it is Monte Carlo
     half, found, spread = len(means) // 2, estimate.grads, {}
     first, last = (Gradients.stacked(part, lambda p: p.mean(0)) for part in (means[:half], means[half:]))
     for target in found:

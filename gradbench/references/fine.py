@@ -1,4 +1,4 @@
-"""The flow where no closed form is known: the ODE by an eighth-order rule, finer until it no longer changes."""
+"""The flow without a closed form: the ODE by an eighth-order rule, refined until it no longer changes."""
 
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def fine_flow(problem: "Problem", x_T: Tensor, t_max: float, t_min: float, chart
 
     The rule runs in a chart that is regular at both ends, on a grid uniform in the angle atan2(sigma, alpha), with the
     steps doubled until x_0 changes by less than the tolerance; the gradient is that of the finest chain. `ValueError`
-    where 1,024 steps do not reach it.
+    if 1,024 steps do not reach it.
     """
     denoiser, rule = problem.denoiser, dop853()
     frame = make_chart(chart, denoiser.schedule)

@@ -15,8 +15,8 @@ from gradbench.references.solved import METHOD, solved_flow
 def flow_gradient(problem: Problem) -> Gradients | None:
     """Gradient of L of the exact flow from grid[0] to grid[-1], in float64 on the problem's own rounded values.
 
-    Of a stochastic chain on `nested` noise it is the gradient of the exact solution of the reverse SDE on the same
-    Wiener path, where the law knows that. None where the flow is not known.
+    For a stochastic chain on `nested` noise it is the gradient of the exact solution of the reverse SDE on the same
+    Wiener path, if the distribution has one. None if the flow is unknown.
     """
     if problem.sampler.traits["stochastic"]:
         return path_gradient(problem)
@@ -39,9 +39,9 @@ def path_gradient(problem: Problem, levels: int = LEVELS) -> Gradients | None:
 
 
 def flow_reference(problem: Problem, method: str) -> Reference | None:
-    """The flow where the problem's case knows it, by `method`; None where it does not.
+    """The flow by `method`, if the problem's case knows it, or None.
 
-    The tolerance on a path is the change from half as many cells.
+    On a path, the tolerance is the change from half as many cells.
     """
     flow = flow_gradient(problem)
     if flow is None:
@@ -49,12 +49,12 @@ def flow_reference(problem: Problem, method: str) -> Reference | None:
     if not problem.sampler.traits["stochastic"]:
         return Reference(flow, method, ROUNDING)
     coarse = path_gradient(problem, LEVELS - 1)
-    assert coarse is not None  # as the fine one is not
+    assert coarse is not None  # because the fine one is not
     return Reference(flow, f"exact reverse SDE on a path of 2^{LEVELS} cells", flow.disagreement(coarse))
 
 
 def by_solving(problem: Problem, keep: Path | None = None) -> Reference:
-    """The flow of a network, by two solves of its ODE whose distance is the tolerance. keep: a file for it, or None."""
+    """The flow of a network by two solves of its ODE; their distance is the tolerance. keep: a file for it, or None."""
 
     def make() -> Gradients:
         solved = solved_flow(problem)

@@ -1,4 +1,4 @@
-"""References that are kept in a folder: of a full-size network one takes as long as the cell that it judges."""
+"""References kept in a folder: for a full-size network, one takes as long as the cell that it judges."""
 
 import hashlib
 import json
@@ -16,20 +16,20 @@ OF_THE_FLOW = ("case", "case_params", "targets", "seed", "dtype", "device")
 
 
 def problem_key(cell: Mapping[str, Any], fingerprint: str) -> str:
-    """16 hexadecimal digits for a cell's problem, the same for every estimator, and for the code that made it."""
+    """16 hexadecimal digits for a cell's problem and the code that made it, the same for every estimator."""
     own = {name: value for name, value in cell.items() if name not in NOT_OF_THE_PROBLEM}
     canonical = json.dumps([own, fingerprint], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def flow_key(cell: Mapping[str, Any], grid: Sequence[float], fingerprint: str) -> str:
-    """The same for a cell's flow, which no sampler changes but by the two ends of its grid."""
+    """The same for a cell's flow, which depends on the sampler only through the two ends of its grid."""
     own = [{name: cell[name] for name in OF_THE_FLOW}, grid[0], grid[-1], fingerprint]
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:
-    """The gradients of that file, in safetensors; made and written where it is not there. None: nothing is kept."""
+    """The gradients in that safetensors file, made and written if it is missing; None keeps nothing."""
     if path is None:
         return make()
     from safetensors.torch import load_file, save_file
@@ -46,7 +46,7 @@ def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:
 
 
 def named(grads: Gradients) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor with a name in a file: the target's, of parameters with the place of each, `parameters.00003`."""
+    """Every tensor with its name in a file: the target, with an index for parameters, `parameters.00003`."""
     for target, gradient in grads.items():
         if isinstance(gradient, tuple):
             yield from ((f"{target}.{place:05d}", tensor) for place, tensor in enumerate(gradient))
@@ -55,7 +55,7 @@ def named(grads: Gradients) -> Iterator[tuple[str, Tensor]]:
 
 
 def gradients_of(tensors: Mapping[str, Tensor]) -> Gradients:
-    """The gradients whose tensors have these names."""
+    """The gradients from tensors with these names."""
     grads = Gradients()
     for name in sorted(tensors):
         target, _, place = name.partition(".")

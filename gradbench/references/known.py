@@ -1,4 +1,4 @@
-"""The right answers that are known of a problem, and the columns of a row that speak of them."""
+"""The known right answers of a problem, and the columns of a row about them."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ def references(
     keep: Path | None = None,
     stored: Callable[[], Reference | None] = lambda: None,
 ) -> dict[str, Reference]:
-    """The references that are known, by kind: flow, sampler, expected. flow_method: how the case knows its flow.
+    """The known references by kind: flow, sampler, expected. flow_method: how the case knows its flow.
 
-    draws: of an estimator that draws; where the expected gradient has no exact form it is then the stored one, or made
-    by as many. keep: the file that the sampler's reference is kept in, or None. stored: finds an expected gradient that
-    a case holds of this problem, or None.
+    draws: of a Monte Carlo estimator; an expected gradient without exact form is then the stored one, or the mean of as
+    many draws. keep: a file for the sampler's reference, or None. stored: finds a case's stored expected gradient of
+    this problem, or None.
     """
     sampler = sampler_reference(problem, keep)
     found = {
@@ -34,7 +34,7 @@ def references(
 
 
 def columns(found: Mapping[str, Reference]) -> dict[str, str | float]:
-    """The columns of a row that speak of its references."""
+    """The columns of a row about its references."""
     digest = hashlib.sha256("".join(f"{kind}:{r.digest}" for kind, r in found.items()).encode())
     return {
         "reference_method": "; ".join(f"{kind}: {r.method}" for kind, r in found.items()),

@@ -1,4 +1,4 @@
-"""A right answer: gradients with how they were made, how far they can be trusted, and their digest."""
+"""A right answer: gradients with the method, the tolerance and the digest."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ import torch
 from gradbench.problems.gradients import Gradients, flatten
 
 ROUNDING = 1e-12  # float64 rounding of a closed form, of a transposed chain and of a fine solve, relative to the norm
-ROUNDING_32 = 1e-5  # the same of a transposed chain in float32: 2e-6 on digits, measured against float64
+ROUNDING_32 = 1e-5  # the same for a transposed chain in float32: 2e-6 on digits, measured against float64
 
 
 @dataclass(frozen=True)
 class Thirds:
-    """The means of three independent parts of a reference's draws, so that its own noise is never multiplied by itself.
+    """The means of three independent parts of a reference's draws, so that its noise is never multiplied by itself.
 
-    <value - g, direction> has the mean 0 whatever `direction` is, and <scale, direction> that of <g, direction>; with
-    the mean of all draws in all three places, |g + noise|^2 would stand for |g|^2, and a multiple of it for 0.
+    <value - g, direction> has mean 0 for any `direction`, and <scale, direction> has the mean of <g, direction>; with
+    the mean of all draws in all three places, |g + noise|^2 would stand in for |g|^2, and a multiple of it for 0.
 
     spread: the standard error of <value, direction>, in units of <scale, direction>, by target.
     """
@@ -29,7 +29,7 @@ class Thirds:
 
 
 def thirds_of(means: list[Gradients]) -> Thirds | None:
-    """The thirds of a reference by draws from the means over its equal parts; None where they are fewer than six."""
+    """The thirds of a Monte Carlo reference, from the means over its equal parts; None for fewer than six."""
     if len(means) < 6:
         return None
     values, directions, scales = means[::3], means[1::3], means[2::3]
@@ -46,8 +46,8 @@ def thirds_of(means: list[Gradients]) -> Thirds | None:
 class Reference:
     """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest.
 
-    spread: of a reference by draws, the standard error along itself, relative, by target. dtype: what it was made in.
-    thirds: of a reference by draws, three independent parts.
+    spread: the relative standard error of a Monte Carlo reference along itself, by target. dtype: of its computation.
+    thirds: of a Monte Carlo reference, three independent parts.
     """
 
     grads: Gradients

@@ -1,4 +1,4 @@
-"""The gradient of L of the chain that is run, N steps at its own noises."""
+"""The gradient of L of the chain as run, N steps at its own noises."""
 
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from gradbench.references.reference import Reference, name_of, rounding
 
 
 def sampler_gradient(problem: Problem) -> Gradients:
-    """Gradient of L of the chain that is run, at its noises, on the problem's own rounded values upcast to
-    `reference_dtype`: the transpose of every step, from the last to the first.
+    """Gradient of L of the chain as run, at its noises: the transpose of every step, from the last to the first.
+
+    It uses the problem's own rounded values, upcast to `reference_dtype`.
     """
     return make_estimator("checkpoint")(problem.to(problem.reference_dtype)).grads
 
 
 def sampler_reference(problem: Problem, keep: Path | None = None) -> Reference:
-    """The same with its method and tolerance. keep: the file that it is kept in, or None."""
+    """The same, with its method and tolerance. keep: a file for it, or None."""
     dtype: torch.dtype = problem.reference_dtype
     method = f"transposed chain in {name_of(dtype)} on the cell's rounded values"
     return Reference(kept(keep, lambda: sampler_gradient(problem)), method, rounding(dtype), dtype=name_of(dtype))

@@ -2,11 +2,11 @@
 
 | reference | first | second |
 |---|---|---|
-| flow of a law with a known flow | closed form, transport | eighth-order solve of the ODE, transposed |
+| known flow of a distribution | closed form, transport | eighth-order solve of the ODE, transposed |
 | flow of a mixture | eighth-order solve in the angle chart, transposed | forward sensitivities in time by scipy |
 | flow of a stochastic chain | the linear SDE on its path | the transposed chain of 2^12 steps on that path |
 | sampler | transposed chain | central differences of the chain in random directions |
-| expected | moments read off the step, on the tape | central differences of a recursion with Jacobians by autograd |
+| expected | moments read from the step, on the tape | central differences of a recursion, Jacobians by autograd |
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def by_fine_solve(problem: Problem) -> Gradients:
 def by_sensitivities(problem: Problem) -> Gradients:
     """The flow gradient by forward sensitivities, d(x, dx/dp)/dt, with scipy's DOP853 at rtol 1e-13.
 
-    Jacobians of the field by torch.func; a state of one sample carries dx/dx_T and dx/d(leaf) for every leaf.
+    The field's Jacobians come from torch.func; a sample's state carries dx/dx_T and dx/d(leaf) for every leaf.
     """
     from scipy.integrate import solve_ivp
 
@@ -74,7 +74,7 @@ def by_sensitivities(problem: Problem) -> Gradients:
 
 
 def by_fine_chain(problem: Problem, steps: int = 4096) -> Gradients:
-    """The gradient of the exact SDE on a path by the chain of SDE-DPM-Solver++-1 that takes every cell."""
+    """The gradient of the exact SDE on a path, from the SDE-DPM-Solver++-1 chain with one step per cell."""
     exact = problem.to(torch.float64)
     spec = sampler_spec("sde-dpm++1[grid=uniform-log-snr]")
     rollout = spec.rollout(exact.denoiser, steps, exact.t_max, exact.t_min, exact.x_T, exact.seed, "nested")
@@ -100,8 +100,8 @@ def directional(value: Callable[[], float], leaves: Sequence[Tensor], direction:
 def against_differences(exact: Problem, grads: Gradients, value: Callable[[], float], tries: int = 2) -> float:
     """Largest disagreement of gradients with differences of `value`, a function of `exact`'s own x_T and leaves.
 
-    For each target in random directions, relative to |gradient| |direction| / sqrt(size), the size that the
-    directional derivative has.
+    Each target is tested in random directions, relative to |gradient| |direction| / sqrt(size), the size of the
+    directional derivative.
     """
     generator, worst = torch.Generator().manual_seed(0), 0.0
     for target in grads:

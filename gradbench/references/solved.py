@@ -1,8 +1,8 @@
-"""The flow of a network, whose ODE has no closed form and bends too often for a rule of high order: solved twice.
+"""The flow of a network, solved twice: its ODE has no closed form and is too rough for a rule of high order.
 
-Between the times that a network was trained at its answer wiggles, by parts in a thousand, as fast as its embedding of
-the time does. A multistep rule that evaluates the network once a step averages that out, where a rule with stages would
-have to resolve it: 480 evaluations reach what an eighth-order rule takes 1,500 for.
+Between the times of its training a network's output wiggles, by parts in a thousand, as fast as its time embedding. A
+multistep rule with one network evaluation per step averages that out, whereas a rule with stages would have to resolve
+it: 480 evaluations achieve what takes an eighth-order rule 1,500.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ METHOD = f"{FIRST}; the tolerance is its distance from {SECOND}"
 
 @dataclass(frozen=True)
 class SolvedFlow:
-    """Gradients of L of the exact flow, and the largest relative difference of a target's between two solves."""
+    """Gradients of L of the exact flow, and the largest relative difference of a target between two solves."""
 
     grads: Gradients
     tol: float
@@ -47,7 +47,7 @@ class SolvedFlow:
 def solved_flow(problem: Problem, first: Solve = FIRST, second: Solve = SECOND) -> SolvedFlow:
     """The gradients of L of the flow from grid[0] to grid[-1], in float64, by the first solve.
 
-    The tolerance is their distance from those of the second, of another order, in another chart, on other times.
+    The tolerance is their distance from those of the second, with another order, chart and times.
     """
     exact = problem.to(torch.float64)
     grads, again = (_gradients(exact, solve) for solve in (first, second))
@@ -55,7 +55,7 @@ def solved_flow(problem: Problem, first: Solve = FIRST, second: Solve = SECOND) 
 
 
 def _gradients(problem: Problem, solve: Solve) -> Gradients:
-    """The transpose of the solve's chain: with y' = F(y), y_{k+1} = y_k + sum_j c_kj F_j, it is, from the end,
+    """The transpose of the solve's chain, for y' = F(y), y_{k+1} = y_k + sum_j c_kj F_j, is, from the end,
 
     g_j = sum_k c_kj a_{k+1},      a_j = a_{j+1} + (dF_j/dy)^T g_j,      dL/dp = sum_j (dF_j/dp)^T g_j.
     """
@@ -90,7 +90,7 @@ def _gradients(problem: Problem, solve: Solve) -> Gradients:
 
 
 def _times(schedule: Schedule, solve: Solve, t_max: float, t_min: float) -> list[float]:
-    """Decreasing times; the first stretch is taken in steps of an eighth, while the rule has no history yet."""
+    """Decreasing times; the first interval is taken in eighths, while the rule has no history yet."""
     inner = np.linspace(t_max**solve.power, t_min**solve.power, solve.steps + 1)[1:-1] ** (1 / solve.power)
     start = [t_max + (inner[0] - t_max) * k / 8 for k in range(8)]
     return [*map(float, start), *map(float, inner), t_min]

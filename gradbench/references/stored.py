@@ -1,7 +1,7 @@
-"""Expected gradients that took hours of draws, kept in a case's folder and used where the problem is the very same.
+"""Expected gradients from hours of draws, kept in a case's folder and used only for exactly the same problem.
 
 expected.safetensors holds the means of three independent thirds of the draws by entry, place and target; expected.json
-says by entry which problem it is of, how many draws, with what error, and the sha256 of the file.
+gives the problem, the number of draws and the error of each entry, and the sha256 of the file.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ PLACES = ("value", "direction", "scale")
 
 
 def inputs_of(problem: Problem) -> str:
-    """sha256 of the grid, x_T, the condition and the parameters, each rounded to float32, 16 hexadecimal digits."""
+    """sha256 of the grid, x_T, the condition and the parameters, each rounded to float32: 16 hexadecimal digits."""
     found = hashlib.sha256(json.dumps([round(t, 12) for t in problem.rollout.grid]).encode())
     for tensor in (problem.x_T, *problem.leaves):
         found.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
@@ -32,7 +32,7 @@ def inputs_of(problem: Problem) -> str:
 
 
 def identity(folder: Path, cell: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
-    """What an entry says of its problem: options of case and sampler, steps, weights, the inputs' digest."""
+    """An entry's description of its problem: options of case and sampler, steps, weights, the inputs' digest."""
     return {
         "case_params": dict(cell["case_params"]),
         "sampler": cell["sampler"],
@@ -44,10 +44,10 @@ def identity(folder: Path, cell: Mapping[str, Any], problem: Problem) -> dict[st
 
 
 def stored(folder: Path, cell: Mapping[str, Any], problem: Problem, defaults: Mapping[str, Any]) -> Reference | None:
-    """The stored expected gradient of a cell's problem, or None where there is none of exactly this problem.
+    """The stored expected gradient of a cell's problem, or None if there is none of exactly this problem.
 
-    defaults: the case's, for options that an entry is older than. Raises `ValueError` for a file whose digest is not
-    the recorded one.
+    defaults: the case's, for options newer than an entry. Raises `ValueError` for a file whose digest is not the
+    recorded one.
     """
     if not (folder / RECORD).exists():
         return None
@@ -91,9 +91,9 @@ def _reference(tensors: Mapping[str, torch.Tensor], name: str, entry: Mapping[st
 
 
 def entry_of(blocks: list[dict[str, torch.Tensor]], size: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and the numbers of an entry, from the flat mean gradients of blocks of `size` draws, by target.
+    """The tensors and numbers of an entry, from the flat mean gradients of blocks of `size` draws, by target.
 
-    error: the root of the trace of the mean's covariance over |g|, g's own square less the noise in it.
+    error: the root of the trace of the mean's covariance over |g|, with g's square less the noise in it.
     """
     blocks = blocks[: len(blocks) // 3 * 3]
     tensors, spread, error = {}, {}, {}

@@ -1,8 +1,8 @@
-"""`gradbench reference`: every kind of reference, made in two ways, and the stored ones checked against both.
+"""`gradbench reference`: every kind of reference, computed in two ways, and the stored ones checked against both.
 
 A case's folder may hold reference.safetensors, the gradients of its default problem by chain and kind, and
-reference.json, how they were made, how well both ways agreed, and the sha256 of the file. Nothing is loaded whose
-digest is not the recorded one.
+reference.json, with the methods, how well both agreed, and the sha256 of the file. A file whose digest is not the
+recorded one is never loaded.
 """
 
 import json
@@ -24,12 +24,12 @@ from gradbench.references.reference import Reference
 FILE, RECORD = "reference.safetensors", "reference.json"
 CHAINS = ("ddim", "heun[chart=data]", "ddpm", "euler-maruyama")
 STEPS = 16
-STORED = 1e-9  # how far a stored reference may be from today's: rounding on another machine is far below
+STORED = 1e-9  # largest distance of a stored reference from today's; another machine's rounding is far below
 
 
 @dataclass(frozen=True)
 class Check:
-    """One reference made twice: `agreement` is the relative difference, `allowed` what the two methods can promise."""
+    """One reference computed twice: `agreement` is the relative difference, `allowed` the limit of the two methods."""
 
     case: str
     chain: str
@@ -46,7 +46,7 @@ class Check:
 
 
 def checks_of(case: Case) -> Iterator[Check]:
-    """Every reference of the case's default problem, behind every chain, made twice."""
+    """Every reference of the case's default problem, for every chain, computed twice."""
     for chain in CHAINS:
         problem = case.problem(sampler=chain, steps=STEPS, dtype="float64")
         for kind, found in references(problem, case.spec.flow_method).items():
@@ -59,7 +59,7 @@ def checks_of(case: Case) -> Iterator[Check]:
 
 
 def _again(case: Case, problem: Problem, kind: str, found: Reference) -> tuple[str, float, float]:
-    """The second method in words, its agreement with the first, and what can be allowed."""
+    """The second method in words, its agreement with the first, and the limit."""
     if kind == "flow" and problem.sampler.traits["stochastic"]:
         return "chain of 4,096 steps", found.grads.disagreement(second.by_fine_chain(problem)), 10 * found.tol
     if kind == "flow" and case.spec.flow is Flow.FINE_SOLVE:
@@ -75,7 +75,7 @@ def _again(case: Case, problem: Problem, kind: str, found: Reference) -> tuple[s
 
 
 def write(spec: CaseSpec, found: list[Check]) -> None:
-    """Stores the references of a case with how they were made and how well both ways agreed."""
+    """Stores the references of a case with their methods and how well both agreed."""
     from safetensors.torch import save_file
 
     tensors = {f"{c.chain}/{c.kind}/{name}": t for c in found for name, t in _named(c.first.grads)}
@@ -96,7 +96,7 @@ def write(spec: CaseSpec, found: list[Check]) -> None:
 
 
 def load(spec: CaseSpec) -> dict[str, torch.Tensor] | None:
-    """The stored references of a case, or None; `ValueError` where the file is not the one that was recorded."""
+    """The stored references of a case, or None; `ValueError` if the file is not the recorded one."""
     from safetensors.torch import load as parse
 
     path, record = spec.folder / FILE, spec.folder / RECORD
@@ -110,7 +110,7 @@ def load(spec: CaseSpec) -> dict[str, torch.Tensor] | None:
 
 
 def stored_disagreement(spec: CaseSpec, found: list[Check]) -> float | None:
-    """The largest relative difference between a case's stored references and today's; None where none are stored."""
+    """The largest relative difference between a case's stored references and today's; None if none are stored."""
     stored = load(spec)
     if stored is None:
         return None

@@ -1,6 +1,6 @@
 """python -m studies.mutants [--count 330] [--seed 0] [--jobs 2]: runs the mutants and writes docs/findings/mutants.md.
 
-Verdicts are kept as they come; those that are there already are not asked for again.
+Verdicts are kept as they come; existing ones are not computed again.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def read(place: Path) -> dict[str, dict[str, dict[str, str]]]:
 
 
 def due(stage: str, verdict: dict[str, dict[str, str]]) -> bool:
-    """Whether a stage is still to be run: the second one only on what the first let live."""
+    """Whether a stage remains to be run: the second one only on survivors of the first."""
     if stage in verdict:
         return False
     return stage == "first" or verdict.get("first", {}).get("verdict") == "survived"

@@ -26,7 +26,7 @@ ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: as
 COMPARISON = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
 PAIRS = (("t0", "t1"), ("c0", "c1"), ("alpha", "sigma"), ("dalpha", "dsigma"))
 TWINS = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
-CHECKS = ("refuses", "__repr__")  # functions that check input or show
+CHECKS = ("refuses", "__repr__")  # functions that check input or print
 FLAGS_THAT_CHECK = ("strict", "init")  # keywords whose flag changes no number
 
 
@@ -47,7 +47,7 @@ class Mutant:
         return (text[: self.start] + self.new.encode() + text[self.end :]).decode()
 
     def diff(self, root: Path) -> tuple[str, str]:
-        """The lines that change, before and after, each as one."""
+        """The changed lines, before and after, each joined into one."""
         text = (root / self.file).read_bytes()
         head = text.rfind(b"\n", 0, self.start) + 1
         tail = text.find(b"\n", self.end)
@@ -57,12 +57,12 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """A name for it that no other has."""
+        """A unique name for it."""
         return f"{self.file}:{self.line}:{self.start}-{self.end}:{self.new}"
 
 
 def formulas(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree that compute: no type hint, message, check of input, decorator or docstring."""
+    """The nodes of a tree that compute: no type hint, message, input check, decorator or docstring."""
     if isinstance(node, ast.Raise | ast.Assert | ast.Import | ast.ImportFrom):
         return
     if isinstance(node, ast.If) and isinstance(node.body[0], ast.Raise):
@@ -81,7 +81,7 @@ def formulas(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def changes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """(operator, what takes the node's place)."""
+    """(operator, the node's replacement)."""
     match node:
         case ast.BinOp(left, op, right) if type(op) in ARITHMETIC:
             other = ARITHMETIC[type(op)]()
@@ -123,7 +123,7 @@ def candidates(file: str, root: Path) -> list[Mutant]:
 
 
 def sample(count: int, seed: int, root: Path) -> list[Mutant]:
-    """At least `count` mutants, from each file in proportion to its lines as far as it has so many."""
+    """At least `count` mutants, from each file in proportion to its lines, as far as it has enough."""
     held = {file: candidates(file, root) for file in FILES}
     lines = {file: len((root / file).read_text().splitlines()) for file in FILES}
     if not 0 < count <= sum(map(len, held.values())):

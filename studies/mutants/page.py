@@ -22,7 +22,7 @@ Verdicts = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 def outcome(mutant: Mutant, kept: Verdicts) -> str:
-    """Of OUTCOMES; "not run" where the verdicts end before."""
+    """One of OUTCOMES; "not run" if the verdicts end before."""
     found = kept.get(mutant.key, {})
     for stage in ("first", "second"):
         verdict = found.get(stage, {}).get("verdict", "not run")

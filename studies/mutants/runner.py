@@ -1,6 +1,6 @@
 """Runs mutants: a process that has imported torch, but not gradbench, is forked for each, and the child runs pytest.
 
-What the tests need besides gradbench is imported beforehand, by the names that a clean run has loaded.
+The other modules that the tests need are imported beforehand, by the names loaded in a clean run.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def _child(arguments: Sequence[str], finder: Finder | None, limit: int, output: 
 
 
 class Run:
-    """One forked child at work, of at most `limit` seconds of processor time, and ten times that by the clock."""
+    """One running child, with at most `limit` seconds of processor time, and ten times that of wall time."""
 
     def __init__(
         self, arguments: Sequence[str], finder: Finder | None, limit: int, after: Callable[[], None] = lambda: None
@@ -78,7 +78,7 @@ class Run:
             _child(arguments, finder, limit, self.output.fileno(), after)
 
     def ended(self) -> int | None:
-        """The exit code, or None while it runs; minus a signal's number where that ended it."""
+        """The exit code, or None while it runs; minus the signal's number if a signal ended it."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if not pid and time.monotonic() > self.end:
             os.kill(self.pid, signal.SIGXCPU)
@@ -86,19 +86,19 @@ class Run:
         return os.waitstatus_to_exitcode(status) if pid else None
 
     def text(self) -> str:
-        """What it printed."""
+        """Its output."""
         self.output.seek(0)
         return self.output.read().decode(errors="replace")
 
     def wait(self) -> int:
-        """The exit code in the end."""
+        """Waits for the exit code."""
         while (code := self.ended()) is None:
             time.sleep(0.05)
         return code
 
 
 def warm_up(arguments: Sequence[str], limit: int) -> None:
-    """A clean run in a child: it must pass. Its modules, gradbench's and the tests' left out, are imported here."""
+    """A clean run in a child, which must pass. Its modules, except gradbench's and the tests', are imported here."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in WARM:
         importlib.import_module(name)
@@ -112,7 +112,7 @@ def warm_up(arguments: Sequence[str], limit: int) -> None:
         for name in names.read().split():
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    gc.freeze()  # what is imported is nobody's garbage: a child's collections pass over it
+    gc.freeze()  # imports are never garbage: a child's collections skip them
 
 
 def _note(place: str) -> None:

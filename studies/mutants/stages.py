@@ -1,4 +1,4 @@
-"""What is run on a mutant: the tests of the first stage, and those that only its survivors see."""
+"""The tests run on a mutant: those of the first stage, and those for its survivors only."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ NO_DIGITS = (
     "--deselect",
     "tests/estimators/test_exactness.py::test_checkpoint_equals_backprop_bit_for_bit_on_the_digits_network",
 )
-BESIDE = {  # what else the first stage runs, for the files that the golden entries do not reach in full
+BESIDE = {  # further tests of the first stage, for files that the golden entries do not fully cover
     "chart": ["tests/diffusion/test_chart.py"],
     "sde_chart": ["tests/diffusion/test_chart.py"],
     "base": ["tests/samplers/test_rules.py"],
@@ -22,7 +22,7 @@ BESIDE = {  # what else the first stage runs, for the files that the golden entr
     "binomial": ["tests/estimators/test_revolve.py"],
     "inverted": ["tests/estimators/test_exactness.py", "tests/property/test_property_reversible.py"],
 }
-ROOMS = {  # what the second stage runs besides golden entries: the tests of a room that are not minutes long
+ROOMS = {  # tests of the second stage besides golden entries: those of a room that do not take minutes
     "diffusion": ["diffusion", "samplers/test_rules.py", "samplers/test_encoding.py"],
     "samplers": [
         *("samplers/test_rules.py", "samplers/test_encoding.py", "samplers/test_flow_sde.py"),
@@ -38,7 +38,7 @@ SCHEDULERS = "tests/conformance/test_diffusers_schedulers.py"
 
 
 def first_stage(file: str, root: Path) -> list[str]:
-    """One golden entry of each sampler, adjoint and option, and the tests beside them; what is nearest comes first."""
+    """One golden entry per sampler, adjoint and option, and the tests beside them, the most relevant first."""
     kinds: dict[str, str] = {}
     for entry, test in _golden(root):
         kind = [entry.get(key) for key in ("kind", "sampler", "estimator", "options", "adjoint_steps")]
@@ -59,7 +59,7 @@ def second_stage(file: str, root: Path) -> list[str]:
 
 
 def _golden(root: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Golden entries, and the test of each; those of mixtures and of the flow alone are slow, or see no rule."""
+    """Golden entries with their tests, without those of mixtures (slow) and of the flow alone (no rule)."""
     for entry in json.loads((root / "tests/golden/index.json").read_text())["entries"]:
         if entry["kind"] != "flow" and "mixture" not in entry["problem"]:
             yield entry, f"{GOLDEN}::test_entry_is_met_at_its_tolerance[{entry['problem']}:{entry['key']}]"

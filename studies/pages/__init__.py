@@ -1,1 +1,1 @@
-"""Pages whose every number is that of a published row: templates, and what looks rows up for them."""
+"""Pages whose every number is from a published row: templates, and the code that looks rows up for them."""

@@ -1,6 +1,6 @@
-"""python -m studies.pages [--check]: writes the pages of published rows again, or says which would differ.
+"""python -m studies.pages [--check]: rewrites the pages of published rows, or prints which would differ.
 
-A template of studies/pages/templates is a page, or what stands in a page between `<!-- NAME -->` and `<!-- /NAME -->`.
+A template of studies/pages/templates is a page, or the part of a page between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def written(
 ) -> dict[Path, str]:
     """The text of every page, by its file; `fewest` below 3 tries the templates on a run of few seeds.
 
-    on_cards: folders of rows of GPUs; without any, what they would say is predicted.
+    on_cards: folders of GPU rows; without any, their numbers are predicted.
     """
     rows = Published(runs, fewest)
     made = Environment(
@@ -63,7 +63,7 @@ def _between(text: str, name: str, part: str) -> str:
 
 
 def main() -> int:
-    """Writes the pages; with --check nothing is written, and the exit code is 1 where one would differ."""
+    """Writes the pages; with --check nothing is written, and the exit code is 1 if one would differ."""
     parser = argparse.ArgumentParser(prog="python -m studies.pages", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check

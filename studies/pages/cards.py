@@ -1,4 +1,4 @@
-"""What was measured on cards, and what is predicted until it is: the rows of results/published/*-gpu-*."""
+"""GPU measurements, and predictions until they exist: the rows of results/published/*-gpu-*."""
 
 import datetime
 import json
@@ -18,7 +18,7 @@ from gradbench.selector import render
 from studies.pages.published import Row
 
 PATTERN = "*-gpu-*"
-LARGE = 10**9  # bytes of weights: of smaller networks any card holds anything
+LARGE = 10**9  # bytes of weights: smaller networks fit on any card
 SHOWN = ("case", "objective", "batch", "guidance", "inner_checkpointing", "compile")
 
 
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def in_all(self) -> float | None:
-        """Bytes of weights, inputs and peak: as measured, else as predicted."""
+        """Bytes of weights, inputs and peak: measured if possible, otherwise predicted."""
         size = self.peak if self.peak is not None else self.predicted
         return None if size is None or self.baseline is None else size + self.baseline
 
@@ -55,18 +55,18 @@ class Card:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """In the order in which they were measured."""
+        """The cells in the order of measurement."""
         places = {id(row): place for place, row in enumerate(self.rows)}
         return sorted(ordered(list(self.rows)), key=lambda cell: places[id(cell.rows[0])])
 
     @property
     def lines(self) -> list[Line]:
-        """One a cell."""
+        """One line per cell."""
         return [_line(cell) for cell in self.cells]
 
     @property
     def made(self) -> str:
-        """Driver, torch, idle clocks, who else was on the card, and the days."""
+        """Driver, torch, idle clocks, other processes on the card, and the days."""
         days = sorted({f"{datetime.datetime.fromisoformat(row['started_at']):%Y-%m-%d}" for row in self.rows})
         clocks = sorted({clock for row in self.rows if (clock := number(row.get("gpu_clock_mhz"))) is not None})
         others = max((number(row.get("gpu_processes")) or 0 for row in self.rows), default=0)
@@ -94,7 +94,7 @@ class Card:
 
 
 def cards_of(folders: Sequence[Path]) -> list[Card]:
-    """The cards that published rows were measured on; rows of other devices are left out."""
+    """The cards in published rows; rows of other devices are left out."""
     gathered: dict[str, list[Row]] = {}
     for folder in folders:
         for row in load_rows(folder):
@@ -104,12 +104,12 @@ def cards_of(folders: Sequence[Path]) -> list[Card]:
 
 
 def cards(folders: Sequence[Path], predicted: Path) -> dict[str, Callable[..., Any] | Any]:
-    """What templates call, by name. predicted: the suite `gpu`, as `gradbench predict --json` printed it."""
+    """The names used by templates. predicted: the suite `gpu`, as printed by `gradbench predict --json`."""
     found, predictions = cards_of(folders), json.loads(predicted.read_text())
     by = json.loads(predicted.with_suffix(".environment.json").read_text())
 
     def measured(estimator: str) -> Line | None:
-        """On the first card that has it."""
+        """The line from the first card that has it."""
         return next((line for card in found if (line := card.find(estimator))), None)
 
     def whose(estimator: str) -> str:

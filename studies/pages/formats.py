@@ -41,12 +41,12 @@ def ms(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share, signed unless it is none."""
+    """A share, signed unless zero."""
     return f"{value:+.0%}" if round(value, 2) else "0%"
 
 
 def exactly(found: Spread) -> str:
-    """Relative errors of rounding alone, with their powers of ten: the median and the range."""
+    """Relative errors from rounding alone, with their powers of ten: the median and the range."""
     return f"{_power(found.median)} ({_power(found.least)} to {_power(found.most)})"
 
 
@@ -55,19 +55,19 @@ def _power(value: float) -> str:
 
 
 def work(value: float) -> str:
-    """Network evaluations, two digits; infinitely many where no number of them is enough."""
+    """Network evaluations, two digits; infinite if no number of them is enough."""
     return "∞" if math.isinf(value) else f"{float(f'{value:.2g}'):,.0f}"
 
 
 def spread(found: Spread) -> str:
-    """Relative errors over seeds: the median and, in brackets, the least and the largest; one of rounding alone `0`."""
+    """Relative errors over seeds: the median with the least and the largest in brackets; rounding alone is `0`."""
     if found.most < FLOOR:
         return "0"
     return f"{error(found.median)} ({error(found.least)} to {error(found.most)})"
 
 
 def plain(found: Spread) -> str:
-    """The same of cosines and ratios of lengths: two digits after the point, below a tenth two digits."""
+    """The same for cosines and ratios of lengths: two digits after the point, below a tenth two digits."""
     return f"{ratio(found.median)} ({ratio(found.least)} to {ratio(found.most)})"
 
 
@@ -82,12 +82,12 @@ def seconds(value: float) -> str:
 
 
 def fits(size: float) -> str:
-    """The cards that hold so many bytes, in GB."""
+    """The cards that hold this many bytes, in GB."""
     return ", ".join(map(str, cards_for(size))) or "none"
 
 
 def maybe(value: float | None, name: str) -> str:
-    """By another filter, or nothing where there is no number."""
+    """Formatted by another filter, or nothing if there is no number."""
     return "" if value is None else FILTERS[name](value)
 
 

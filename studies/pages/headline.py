@@ -1,4 +1,4 @@
-"""The headline: a trained network, one sample a seed, four settings, two targets, and two right answers."""
+"""The headline: a trained network, one sample per seed, four settings, two targets, and two right answers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ DOPRI = "torchdiffeq-adjoint[method=dopri5,trajectory=resolved,norm=rms,rtol=%s]
 
 
 class Method(NamedTuple):
-    """An estimator of the headline: how a table names it, its selector, where it was run, in what, and its kind."""
+    """An estimator of the headline: its name in a table, its selector, its settings, its dtype, and its kind."""
 
     name: str
     selector: str
@@ -42,12 +42,12 @@ RELEASED_DPM = "adjoint-dpm[rule=euler,trajectory=stored]"
 
 
 def case_of(guidance: float) -> str:
-    """A sample a seed: a batch of one."""
+    """One sample per seed: a batch of one."""
     return f"digits[batch=1,guidance={guidance}]"
 
 
 def headline(rows: Published) -> dict[str, Callable[..., Any]]:
-    """The functions that templates call, by name."""
+    """The functions called by templates, by name."""
 
     methods = [m for m in METHODS if rows.has(case_of(m.settings[0][0]), m.selector, m.settings[0][1], dtype=m.dtype)]
     dtypes = {method.selector: method.dtype for method in methods}
@@ -59,7 +59,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         return rows.spread(column, case_of(guidance), selector, steps, dtype=dtype)
 
     def all_of(kind: str, target: str, selector: str = "") -> Iterator[tuple[Spread, str]]:
-        """Every spread of the continuous adjoints, or of one estimator, with where it is."""
+        """Every spread of the continuous adjoints, or of one estimator, with its setting."""
         for method in methods:
             if method.continuous if not selector else method.selector == selector:
                 for guidance, steps in method.settings:
@@ -67,18 +67,18 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
                     yield at(kind, target, method.selector, guidance, steps), where
 
     def extremes(kind: str, target: str, selector: str = "") -> str:
-        """The least and the largest median over the settings, and whose they are."""
+        """The least and the largest median over the settings, with their estimators."""
         found = sorted(all_of(kind, target, selector), key=lambda pair: pair[0].median)
         (least, first), (most, last) = found[0], found[-1]
         return f"{error(least.median)} ({first}) to {error(most.median)} ({last})"
 
     def whole_range(kind: str, selector: str) -> str:
-        """The least and the largest error of any seed, setting and target."""
+        """The least and the largest error over all seeds, settings and targets."""
         found = [spread for target in TARGETS for spread, _ in all_of(kind, target, selector)]
         return f"{error(min(s.least for s in found))} to {error(max(s.most for s in found))}"
 
     def winners(kind: str) -> str:
-        """Who has the least median of those that take N + N evaluations, in how many of the settings and targets."""
+        """How often each estimator with N + N evaluations has the least median, over settings and targets."""
         fixed = [m for m in methods if m.settings == SETTINGS and "rk4" not in m.selector]
         counts = Counter(
             min(fixed, key=lambda m: at(kind, target, m.selector, guidance, steps).median).selector
@@ -88,7 +88,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         return ", ".join(f"`{name}` in {count}" for name, count in counts.most_common())
 
     def farther(kind: str, selector: str, than: str = "checkpoint") -> str:
-        """In how many of the settings and targets an estimator's median is above another's."""
+        """The number of settings and targets in which an estimator's median is above another's."""
         places = [(target, *setting) for target in TARGETS for setting in SETTINGS]
         count = sum(at(kind, t, selector, g, n).median > at(kind, t, than, g, n).median for t, g, n in places)
         return f"{count} of these {len(places)} columns"
@@ -106,14 +106,14 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         return f"{there:,.0f} + {back:,.0f}"
 
     def draft(measure: str, k: int, guidance: float = 1.0, target: str = "parameters") -> Spread:
-        """Truncation without noise, a batch of four: error, cosine or norm ratio against the whole gradient."""
+        """Truncation without noise, a batch of four: error, cosine or norm ratio against the full gradient."""
         rows.seeds(SEEDS)
         targets = ("condition", "parameters")
         case = f"digits[guidance={guidance}]"
         return rows.spread(f"sampler_{measure}_{target}", case, f"draft[k={k},draws=1]", 20, targets=targets)
 
     def one_chain() -> str:
-        """That two names are one method, where their rows say so; `ValueError` where they do not."""
+        """States that two names are one method, if their rows agree; `ValueError` if not."""
         names = ("adjoint-deis", RELEASED_DPM)
         first, second = (at("sampler", "parameters", name, 7.5, 50).values for name in names)
         if any(abs(a - b) > 1e-3 * a for a, b in zip(first, second, strict=True)):

@@ -1,4 +1,4 @@
-"""Rows of a published run, found by the selectors that a command line takes."""
+"""Rows of a published run, found by the selectors of the command line."""
 
 import datetime
 import re
@@ -22,13 +22,13 @@ BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(meth
 
 @dataclass(frozen=True)
 class Spread:
-    """A column over seeds: its median never stands alone."""
+    """A column over seeds, whose median is never shown alone."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median."""
         return statistics.median(self.values)
 
     @property
@@ -51,18 +51,18 @@ class Run:
 
     @property
     def suite(self) -> str:
-        """The suite that its command named."""
+        """The suite that its command names."""
         return self._one("suite")
 
     @property
     def made(self) -> str:
-        """Version, torch, thread and machine, and the day it began."""
+        """Version, torch, thread and machine, and the day on which it began."""
         begun = datetime.datetime.fromisoformat(min(row["started_at"] for row in self.rows if row.get("started_at")))
         versions = f"version {self._one('gradbench')}, torch {self._one('torch')}"
         return f"{versions}, one thread of {self._one('cpu')}, {begun:%Y-%m-%d}"
 
     def _one(self, column: str) -> str:
-        """What all of its measured rows have in a column."""
+        """The value of a column that all measured rows share."""
         (value,) = {row.get(column) for row in self.rows if row.get("status") == "ok"}
         return value
 
@@ -71,12 +71,12 @@ TIMES = ("time_s", "time_samples", "cpu_time_s", "calibration_s", "load", "machi
 
 
 class Published:
-    """The rows of folders of results/published; of a cell that several measured, each column is that of the last.
+    """The rows of folders of results/published; for a cell in several, each column is that of the last.
 
-    Times are those of the first, so that a table of times is of one machine.
+    Times are those of the first, so that a table of times is from one machine.
 
-    A template names a cell as a command line does; a cell that was not measured is an error, so that no page can show
-    a number that is in no row. fewest: over how few seeds a median may be taken; below 3 only to try templates on a run of few.
+    A template names a cell like a command line; an unmeasured cell is an error, so that no page can show a number that
+    is in no row. fewest: the least number of seeds for a median; below 3 only to try templates on a run of few.
     """
 
     def __init__(self, folders: Sequence[Path], fewest: int = FEWEST) -> None:
@@ -98,7 +98,7 @@ class Published:
         return {row["cell_id"]: row for row in self.rows}
 
     def seeds(self, fewest: int) -> str:
-        """Begins a table: what follows must be of the same seeds, and of at least so many. Prints nothing."""
+        """Begins a table, whose numbers must have the same seeds, and at least so many. Prints nothing."""
         self.at_least, self.shared = min(fewest, self.fewest) if self.fewest < FEWEST else fewest, None
         return ""
 
@@ -111,7 +111,7 @@ class Published:
         dtype: str | None = None,
         targets: Sequence[str] = TARGETS,
     ) -> list[Row]:
-        """The rows of that cell, one a seed; `KeyError` where there are none."""
+        """The rows of that cell, one per seed; `KeyError` if there are none."""
         block = Block([case], [sampler], [estimator], [steps], list(targets), list(SEEDS), dtype)
         found = [self._by_cell[p.cell["cell_id"]] for p in make_plan([block], 1) if p.cell["cell_id"] in self._by_cell]
         if not found:
@@ -128,8 +128,8 @@ class Published:
     def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
         """A column over the seeds that ended well.
 
-        `KeyError` where none has it, `ValueError` for a column that depends on the seed and fewer seeds than a table
-        needs, or others than those of the cells before it in the table.
+        `KeyError` if none has it; `ValueError` for a column that depends on the seed with too few seeds for a table, or
+        with other seeds than the cells before it in the table.
         """
         where = f"{self.name}: {column} of {case}, {steps} steps, {estimator}, {rest}"
         found = {r["seed"]: r[column] for r in self.find(case, estimator, steps, **rest) if r.get(column) is not None}
@@ -155,9 +155,9 @@ class Published:
         return log(first / last) / log(steps[1] / steps[0])
 
     def count(self, status: str | None = None) -> int:
-        """How many rows there are, or ended so."""
+        """The number of rows, or of those with that status."""
         return sum(status in (None, row["status"]) for row in self.rows)
 
     def all(self, column: str) -> Iterator[Any]:
-        """The column of all rows that ended well."""
+        """The values of a column in all rows that ended well."""
         return (row[column] for row in self.rows if row.get("status") == "ok" and row.get(column) is not None)

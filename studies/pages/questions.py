@@ -1,4 +1,4 @@
-"""What pages ask of the rows beyond a single number."""
+"""Questions that pages ask about the rows, beyond a single number."""
 
 import math
 from collections import Counter
@@ -34,17 +34,17 @@ class Direction(NamedTuple):
 
 
 def claim(true: bool, words: str) -> str:
-    """The words, where the rows bear them out; `ValueError` where they do not, so that no page says what is false."""
+    """The words, if the rows support them; otherwise `ValueError`, so that no page says anything false."""
     if not true:
         raise ValueError(f"the rows do not bear out: {words}")
     return words
 
 
 def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[..., Any]]:
-    """The functions that templates call, by name. predictions: what `gradbench predict --json` printed."""
+    """The functions called by templates, by name. predictions: the output of `gradbench predict --json`."""
 
     def draws(estimator: str, target: str, steps: int = 20, **rest: Any) -> Split:
-        """Bias and noise of an estimator that draws, relative to the expected gradient of a stochastic chain."""
+        """Bias and noise of a Monte Carlo estimator, relative to the expected gradient of a stochastic chain."""
         where = {"case": "gaussian", "sampler": "ddim[eta=1]", **rest}
         (cell,) = cells(rows.find(where.pop("case"), estimator, steps, **where))
         found = split(cell, target)
@@ -53,15 +53,15 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         return found
 
     def direction(estimator: str, target: str, steps: int = 20, **rest: Any) -> Direction:
-        """Where the mean of an estimator that draws points and how long it is, its own noise taken off."""
+        """The direction and length of a Monte Carlo estimator's mean, corrected for its own noise."""
         known = draws(estimator, target, steps, **rest)
         return Direction(1 + known.bias, max(0.0, known.offset**2 - known.bias**2) ** 0.5)
 
     def evaluations(estimator: str, target: str, error: float = 0.1, rescaled: bool = False, **rest: Any) -> float:
-        """Network evaluations for that relative root mean square error; infinite where the bias alone is larger.
+        """Network evaluations for that relative root mean square error; infinite if the bias alone is larger.
 
-        rescaled: of the estimate times the one number that makes its mean as long along the gradient as the gradient, as
-        a learning rate does.
+        rescaled: for the estimate times the number that makes its mean as long along the gradient as the gradient, like
+        a learning rate.
         """
         known = draws(estimator, target, **rest)
         offset, noise = known.offset, known.noise
@@ -78,17 +78,17 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         return sum(rows.value(f"nfe_{way}", case, estimator, steps, **rest) for way in ("forward", "backward"))
 
     def break_even(case: str) -> float:
-        """The steps at which all states of the chain are as large as the tape of one step."""
+        """The number of steps at which all states of the chain are as large as the tape of one step."""
         tape, state = (rows.value(f"{part}_bytes", case, "checkpoint") for part in ("tape", "state"))
         return tape / state
 
     def ended_badly() -> str:
-        """In words, how many rows are neither measured nor skipped."""
+        """In words, the number of rows neither measured nor skipped."""
         counts = Counter(row["status"] for row in rows.rows if row["status"] not in ("ok", "skip"))
         return "".join(f", {count} {WORDS.get(status, status)}" for status, count in counts.most_common())
 
     def predicted(estimator: str) -> Row:
-        """What `predict` said of Stable Diffusion 1.5 with that estimator and its default options."""
+        """The prediction for Stable Diffusion 1.5 with that estimator and its default options."""
         return next(row for row in predictions if row["estimator"] == estimator and "peak_bytes" in row)
 
     def in_all(estimator: str) -> float:
@@ -103,14 +103,14 @@ def questions(rows: Published, predictions: list[Row]) -> dict[str, Callable[...
         among: Sequence[str] = CONTINUOUS,
         **rest: Any,
     ) -> str:
-        """The least median error of some estimators, by default continuous adjoints, its range and whose it is."""
+        """The least median error of some estimators, by default continuous adjoints, with its range and estimator."""
         rows.seeds(rows.fewest)
         errors = {name: rows.spread(f"{reference}_error_{target}", case, name, steps, **rest) for name in among}
         name = min(errors, key=lambda name: errors[name].median)
         return f"{spread_text(errors[name])} (`{name}`)"
 
     def better_from(column: str, case: str, one: str, other: str, among: Sequence[int], **rest: Any) -> str:
-        """From which number of steps on, of those measured, one estimator's median is below the other's."""
+        """The measured number of steps from which one estimator's median stays below the other's."""
         below = [rows.value(column, case, one, n, **rest) < rows.value(column, case, other, n, **rest) for n in among]
         first = next((i for i in range(len(among)) if all(below[i:])), None)
         return "at no number of steps measured" if first is None else f"from {among[first]} steps on"

@@ -110,7 +110,7 @@ def test_on_cuda_a_percent_counts_from_a_mebibyte_on():
     assert marks(base, with_value(base, 0, peak_bytes=int(1.02 * (1 << 30)))) == {("memory", "+"): 1}
 
 
-# gradients that are computed
+# deterministic gradients
 
 
 def scaled(rows, factor):
@@ -188,7 +188,7 @@ def test_infinite_and_unknown_errors_equal_themselves_only():
     assert marks([COMPUTED[0]], [row]) == {("gradient", "+"): 2}
 
 
-# gradients that are drawn
+# Monte Carlo gradients
 
 
 def test_other_draws_within_their_noise_are_suspicious_only():

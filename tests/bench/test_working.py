@@ -1,4 +1,4 @@
-"""What is said while a few long items are worked on."""
+"""The progress shown while a few long items are worked on."""
 
 from gradbench.bench.working import Working
 

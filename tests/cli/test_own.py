@@ -1,4 +1,4 @@
-"""Samplers and objectives of one's own reach the command line and the library by module:attribute."""
+"""User-defined samplers and objectives reach the command line and the library by module:attribute."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`gradbench show`: what every option takes is asked of the check that refuses a wrong value."""
+"""`gradbench show`: every option's values come from the check that refuses wrong ones."""
 
 import json
 

@@ -196,7 +196,7 @@ def judged(name: str, thorough: bool = False) -> tuple[tuple[Cell, str, str], ..
 
 
 def refused_everywhere(cell: Cell) -> tuple[str, str]:
-    """A class that is no solver of ours must be refused by all three functions, and in the same words."""
+    """A class without a solver here must be refused by all three functions, in the same words."""
     made = CLASSES[cell.name].__new__(CLASSES[cell.name])
     said = set()
     for ask in (gradbench.from_diffusers, gradbench.sampler_for, lambda s: gradbench.grid_of(s, 4)):
@@ -369,7 +369,7 @@ def cells(name: str, thorough: bool = False) -> list[Cell]:
 
 
 def page() -> str:
-    """The page: a row a class, those that are served first."""
+    """The page: one row per class, supported ones first."""
     rows: dict[bool, list[str]] = {True: [], False: []}
     for name in CLASSES:
         served: dict[str, list[Cell]] = {}

@@ -26,7 +26,7 @@ def arrays(file):
 
 
 def estimator_of(entry):
-    """(name, options) of the estimator that an entry speaks of; its options say what a golden name implies."""
+    """(name, options) of an entry's estimator; its options include what a golden name implies."""
     options = {key: value for key, value in entry["options"].items() if key != "sde"}
     if "adjoint_steps" in entry:
         options["steps"] = entry["adjoint_steps"]

@@ -1,4 +1,4 @@
-"""Grids, samplers and refusals of diffusers' schedulers as they come, in float32 tables unless a test says so."""
+"""Grids, samplers and refusals of diffusers' unmodified schedulers, in float32 tables unless a test says so."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ ZERO = {**TABLE, "timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
 
 
 class Told(SmallNetwork):
-    """Remembers what it is told."""
+    """Remembers its inputs."""
 
     def __init__(self):
         super().__init__()

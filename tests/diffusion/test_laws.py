@@ -1,4 +1,4 @@
-"""Laws: scores against automatic differentiation of the density, limits, refusals."""
+"""Distributions: scores against automatic differentiation of the density, limits, refusals."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Adjoint matching: full backpropagation at the base model, and the exactly tilted law where it has converged."""
+"""Adjoint matching: full backpropagation at the base model, and the exactly tilted distribution at convergence."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_it_costs_one_sweep_for_the_adjoint_and_one_for_the_regression():
 
 @pytest.mark.slow
 def test_the_matched_control_samples_the_tilted_law():
-    """One dimension, L = w (x - y)^2 / 2: base law times exp(-L), a Gaussian, by regression of -s a on x_k, step by
+    """One dimension, L = w (x - y)^2 / 2: base density times exp(-L), a Gaussian, by regression of -s a on x_k, step by
     step.
     """
     steps, n = 400, 40_000

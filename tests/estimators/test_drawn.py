@@ -1,4 +1,4 @@
-"""Estimators that draw: unbiasedness, seeds, blocks, counts, memory, refusals."""
+"""Monte Carlo estimators: unbiasedness, seeds, blocks, counts, memory, refusals."""
 
 from dataclasses import replace
 
@@ -141,7 +141,7 @@ def test_evaluations_of_a_draw(selector, expected):
     assert (estimate.nfe_forward, estimate.nfe_backward, estimate.vjps) == expected
 
 
-MEANS = [  # at 20 steps, of the law of plans: K uniform in 0..20, in 1..20; stops uniform in 15..19 and in 17..19
+MEANS = [  # at 20 steps, of the plans: K uniform in 0..20, in 1..20; stops uniform in 15..19 and in 17..19
     ("alignprop", (20, 10, 10)),
     ("alignprop[law=released-v1]", (20, 10, 10)),
     ("alignprop[law=unbiased]", (20, 10.5, 10.5)),

@@ -1,4 +1,4 @@
-"""`checkpoint` is `backprop`: bit for bit where each leaf is read once a step."""
+"""`checkpoint` is `backprop`: bit for bit if each leaf is read once per step."""
 
 import pytest
 import torch

@@ -13,7 +13,7 @@ TO_HOST = {"cpu", "numpy", "tolist", "item", "__bool__", "__float__", "__int__"}
 EACH = (
     *("backprop", "checkpoint", "checkpoint[offload=cpu]", "revolve[snapshots=2]", "adjoint-deis"),
     *("adjoint-deis[order=2,trajectory=resolved]", "adjoint-dpm[rule=rk4]", "continuous-adjoint"),
-    *("draft[k=2]", "draft-lv[n=1]", "refl"),  # laws of other truncations are drawn in groups whose number varies
+    *("draft[k=2]", "draft-lv[n=1]", "refl"),  # other truncations are drawn in groups whose number varies
 )
 
 

@@ -114,7 +114,7 @@ def test_a_bad_law_is_refused(arrays, message):
 
 
 class Told(gradbench.Differentiable):
-    """Keeps what `supports` was told."""
+    """Keeps the argument of `supports`."""
 
     def supports(self, traits):
         self.told = dict(traits)

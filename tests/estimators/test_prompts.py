@@ -1,4 +1,4 @@
-"""One prompt a sample: truncated estimators against a loop over samples, written out."""
+"""One prompt per sample: truncated estimators against a loop over samples, written out."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ CUT = ("refl[window=4]", "draft[k=3]")  # x_T is not reached
 
 
 class Network(torch.nn.Module):
-    """Told two rows of a prompt and a label a sample."""
+    """Takes two rows of a prompt and a label per sample."""
 
     def __init__(self):
         super().__init__()
@@ -58,7 +58,7 @@ def made(kind):
 
 
 def row(told, i):
-    """What sample i alone is told."""
+    """The inputs of sample i alone."""
     if isinstance(told, dict):
         return {name: row(value, i) for name, value in told.items()}
     return None if told is None else told if len(told) == 1 else told[i : i + 1]

@@ -1,4 +1,4 @@
-"""A step that is taken again is the step that was taken, or an error."""
+"""A repeated step equals the original one, or raises an error."""
 
 import pytest
 import torch
@@ -116,7 +116,7 @@ def test_two_samples_of_one_denoiser_may_wait_for_their_backward_pass():
 
 
 class Cached(Net):
-    """The costly part in every second call only, as DeepCache and its kin have it."""
+    """Runs the costly part only in every second call, like DeepCache."""
 
     calls, kept = 0, None
 
@@ -153,7 +153,7 @@ def test_a_network_that_draws_from_its_own_generator_is_an_error(gradient, sampl
 @pytest.mark.parametrize("dtype", ROUNDOFF)
 @pytest.mark.parametrize("gradient", ["checkpoint", "revolve", "draft[k=3]"])
 def test_rounding_of_the_networks_precision_is_no_other_step(dtype, gradient):
-    """Sums in another order in every second call: what kernels that are not deterministic do."""
+    """Sums in another order in every second call, as with non-deterministic kernels."""
 
     class Shuffled(nn.Module):
         def __init__(self):
@@ -177,7 +177,7 @@ def test_rounding_of_the_networks_precision_is_no_other_step(dtype, gradient):
 
 @pytest.mark.parametrize("share", [1.0, 4.0])
 def test_the_tolerance_is_the_one_that_is_stated(share):
-    """A network that answers otherwise by `share` of u^(1/2), relative to how far a step of eps = 1 goes."""
+    """A network whose output changes by `share` of u^(1/2), relative to the length of a step with eps = 1."""
 
     class Off(nn.Module):
         def __init__(self):

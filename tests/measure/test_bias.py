@@ -1,4 +1,4 @@
-"""Bias against an expected gradient that was itself drawn: no noise of the reference passes for a bias."""
+"""Bias against a Monte Carlo expected gradient: no noise of the reference passes for a bias."""
 
 import numpy as np
 import pytest

@@ -204,7 +204,7 @@ SD15 = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "params", "steps", "problem", "expected", "tolerance"), SD15)
 def test_stable_diffusion_whole_on_one_tape(estimator, params, steps, problem, expected, tolerance):
-    """Measured by themselves under FakeTensorMode: 1,567.9 MiB a guided evaluation with LoRA, 50 of them; and one
+    """Measured by themselves under FakeTensorMode: 1,567.9 MiB per guided evaluation with LoRA, 50 of them; and one
     evaluation with the gradient of its input alone.
     """
     found = predicted(gradbench.case("sd15", **params), estimator, steps, **problem)

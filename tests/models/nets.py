@@ -1,4 +1,4 @@
-"""Every network class whose convention is known, tiny, and how its own pipeline asks it."""
+"""Every network class with a known convention, tiny, and how its own pipeline calls it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ def made(name, **config):
 
 @dataclass(frozen=True)
 class Net:
-    """shape: of x without the batch. text: (tokens, width) of the condition. extra: what else it is given, with an axis
-    of the batch but for `shared`. time: of the scheduler's timestep, as its pipeline writes it. sign: of its answer.
+    """shape: of x without the batch. text: (tokens, width) of the condition. extra: further inputs, with a batch axis
+    except for `shared`. time: from the scheduler's timestep, as in its pipeline. sign: of its output.
     """
 
     config: dict[str, Any]

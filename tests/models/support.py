@@ -1,4 +1,4 @@
-"""What each pipeline that `from_pipeline` takes apart is held against, and how the page of it is written.
+"""The comparison for each pipeline that `from_pipeline` takes apart, and the page written from it.
 
 A row runs a pipeline's own `__call__` (its `__wrapped__`, which is not under `no_grad`) and gradbench's sample of the
 parts, and compares latents and the gradient of the prompt's embedding. `python -m tests.models.support` writes the
@@ -124,7 +124,7 @@ def relative(a: Tensor, b: Tensor) -> float:
 
 
 def outcome(row: Row) -> str:
-    """`right`, or `refused: ...`; an `AssertionError` for a third."""
+    """`right`, or `refused: ...`; an `AssertionError` for anything else."""
     pipe = row.made()
     row.prepare(pipe)
     try:

@@ -1,4 +1,4 @@
-"""What a network must be and answer, in its own precision, and what is said where it does not."""
+"""The contract of a network and its output, in its own precision, and the errors for breaking it."""
 
 import diffusers
 import pytest
@@ -14,7 +14,7 @@ from tests.models.nets import made, normal
 
 
 class Answers(nn.Module):
-    """A network that says what it is told to."""
+    """A network with a preset output."""
 
     def __init__(self, answer):
         super().__init__()
@@ -53,7 +53,7 @@ def test_an_answer_that_is_no_tensor_is_refused():
 
 
 class Policy(nn.Module):
-    """As the 1-D U-Nets of diffusion policies: it answers with a tensor and swallows what it does not know."""
+    """Like the 1-D U-Nets of diffusion policies: it returns a tensor and ignores unknown arguments."""
 
     def __init__(self):
         super().__init__()
@@ -350,7 +350,7 @@ def test_a_decoder_in_tiles_is_refused():
 
 
 def overflowing(**config):
-    """Activations beyond 65504 inside, as those of XL's published decoder; a GroupNorm takes the scale out again."""
+    """Activations beyond 65504 inside, as in XL's published decoder; a GroupNorm removes the scale again."""
     vae = tiny.seeded(diffusers.AutoencoderKL, latent_channels=4, **{**TINY.vae, **config})
     with torch.no_grad():
         vae.decoder.conv_in.weight *= 1e5

@@ -34,7 +34,7 @@ def tiny():
 
 
 def loss(x_0):
-    """A mean over the batch, as DDP's mean over ranks goes with."""
+    """A mean over the batch, to match DDP's mean over ranks."""
     return x_0.sin().flatten(1).sum(1).mean()
 
 

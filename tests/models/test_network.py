@@ -1,4 +1,4 @@
-"""Networks of diffusers as denoisers: what they say is what the model says, called by hand."""
+"""Networks of diffusers as denoisers: their output is that of the model, called by hand."""
 
 import pytest
 import torch

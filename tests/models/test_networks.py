@@ -1,4 +1,4 @@
-"""Adapters: what a diffusers network is asked through a denoiser is what it answers when it is called directly."""
+"""Adapters: a diffusers network gives the same output through a denoiser as when called directly."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.
 
 
 def seeded(made, /, **config):
-    """A model in evaluation mode, of the weights that seed 0 gives."""
+    """A model in evaluation mode, with the weights from seed 0."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return made(**config).eval()
@@ -48,7 +48,7 @@ def sd3_transformer(**config):
 
 
 def dit(**config):
-    """Eight channels out of four: the other four are a variance."""
+    """Eight output channels for four: the other four are a variance."""
     sizes = {"sample_size": 8, "in_channels": 4, "out_channels": 8, "num_layers": 2, "attention_head_dim": 8}
     rest = {"num_attention_heads": 2, "norm_num_groups": 4, "num_embeds_ada_norm": 10}
     return awakened(seeded(DiTTransformer2DModel, **{**sizes, **rest, **config}))
@@ -63,7 +63,7 @@ def pixart(**config):
 
 
 def awakened(model):
-    """Weights that a constructor leaves at zero are drawn too, so that every input reaches the output."""
+    """Randomises also weights that a constructor leaves at zero, so that every input reaches the output."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -82,7 +82,7 @@ def ddim(**config):
 
 
 def xl_pipeline():
-    """Stable Diffusion XL: two text encoders, told pooled embeddings and sizes, Euler's scheduler."""
+    """Stable Diffusion XL: two text encoders, pooled embeddings and sizes as inputs, Euler's scheduler."""
     unet = unet_condition(
         cross_attention_dim=64,
         addition_embed_type="text_time",

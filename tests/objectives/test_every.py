@@ -16,7 +16,7 @@ SMOOTH_SUM = "0.5*jpeg-size-colourfulness+2*style+scorer+target-image"
 
 
 class Enlarge(torch.nn.Module):
-    """A decoder in small: (b, 3, h, w) -> images of twice the side."""
+    """A small decoder: (b, 3, h, w) -> images of twice the side."""
 
     def __init__(self):
         super().__init__()

@@ -33,7 +33,7 @@ def slack(law, span, x_T, *args, size=1e-12):
 
 
 def agree(got, expected, tolerance):
-    """Every gradient within its tolerance, one number or one a leaf."""
+    """Every gradient within its tolerance, one number or one per leaf."""
     for k, g in expected.items():
         error, allowed = (got[k] - g).norm(), tolerance[k] if isinstance(tolerance, dict) else tolerance
         assert error <= allowed, f"{k}: {error:.1e} apart, allowed {allowed:.1e}\n{got[k]}\n{g}"

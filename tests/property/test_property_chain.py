@@ -79,7 +79,7 @@ class Warped(Schedule):
 
 
 def on_grid(problem, grid):
-    """Gradients and sample of the problem's chain on a grid of one's own."""
+    """Gradients and sample of the problem's chain on a given grid."""
     chart = make_chart(problem.sampler.chart, problem.denoiser.schedule)
     grads, x_0, _ = problem.differentiate(Rollout(problem.denoiser, chart, problem.sampler.rule, grid).sample)
     return grads, x_0
@@ -109,7 +109,7 @@ def test_the_flow_does_not_see_how_time_is_labelled(problem, a):
 
 
 class LawNetwork(nn.Module):
-    """A network that predicts what a law knows, told its schedule's index of the time as networks are."""
+    """A network with a law's exact prediction, called with the schedule's time index like other networks."""
 
     def __init__(self, law, kind):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Gradients against central differences, in one random direction a leaf."""
+"""Gradients against central differences, in one random direction per leaf."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def value(law, span, x_T, sampler):
 
 
 def check(law, span, x_T, sampler, seed, only=None):
-    """Every leaf of the gradient, or `only` one, along a direction of its own."""
+    """Checks every leaf of the gradient, or `only` one, along its own direction."""
     draw = np.random.default_rng(seed)
     rounding = 1e-13 * (1 + value(law, span, x_T, sampler)[1]) / STEP
     for leaf, grad in run(law, span, x_T, sampler).items():

@@ -1,4 +1,4 @@
-"""The law of x_0 over the noise of a chain that is affine in the state."""
+"""The distribution of x_0 over the noise of a chain that is affine in the state."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Laws that are one another's special cases or limits."""
+"""Distributions that are special cases or limits of one another."""
 
 import numpy as np
 import pytest

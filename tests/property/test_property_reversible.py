@@ -1,4 +1,4 @@
-"""Reversible rules and recoveries, for whatever law, schedule, time range and number of steps."""
+"""Reversible rules and recoveries, for any law, schedule, time range and number of steps."""
 
 import pytest
 import torch

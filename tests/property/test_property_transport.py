@@ -1,4 +1,4 @@
-"""The exact flow of a product mixture: monotone transport, far tails and near-degenerate laws included."""
+"""The exact flow of a product mixture: monotone transport, with far tails and near-degenerate distributions."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ hard = laws(names=("product-mixture",), log_std=(-5, 1), means=(-6, 6))
 
 @st.composite
 def crossings(draw, reach=8.0):
-    """The coordinate laws at both ends, and increasing points u that reach 8 deviations out of every component."""
+    """The coordinate distributions at both ends, and increasing points u up to 8 deviations outside every component."""
     law, span = draw(hard), draw(spans())
     z = draw(st.lists(numbers(-reach, reach), min_size=3, max_size=12, unique=True))
     denoiser = law.problem(span, np.zeros((1, len(law.arrays["condition"])))).denoiser

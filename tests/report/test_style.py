@@ -1,4 +1,4 @@
-"""One look an estimator, for ever, and told apart without a full sense of colour."""
+"""One look per estimator, for ever, distinguishable without full colour vision."""
 
 import itertools
 

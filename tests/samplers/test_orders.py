@@ -46,7 +46,7 @@ def test_an_ode_sampler_has_its_order(sampler, order):
 
 @pytest.mark.parametrize("sampler", quick(SDE, 0, 2))
 def test_an_sde_sampler_has_strong_order_one_on_its_path(sampler):
-    """Noise is additive, so that Euler's rule has order one; a mean over paths and targets, for each path is random."""
+    """Noise is additive, so Euler's rule has order one; a mean over paths and targets, because each path is random."""
     slopes = []
     for seed in range(4):
         coarse, fine = (errors(sampler, n, noise="nested", seed=seed) for n in (160, 1280))

@@ -1,4 +1,4 @@
-"""The page and the sentence of what was measured on a GPU: from rows made by hand, which no page shows."""
+"""The page and the sentence about GPU measurements: from rows made by hand, which no page shows."""
 
 import json
 

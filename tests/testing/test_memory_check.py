@@ -1,4 +1,4 @@
-"""The memory check passes every honest law of memory, and fails whoever declares a slower one than its own."""
+"""The memory check passes every honest growth of memory, and fails whoever declares a slower one than its own."""
 
 from dataclasses import replace
 

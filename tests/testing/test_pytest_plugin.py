@@ -1,4 +1,4 @@
-"""The plugin in a test-suite of somebody else's: one test a check, and nothing heavy before one runs."""
+"""The plugin in an outside test suite: one test per check, and nothing heavy before one runs."""
 
 import subprocess
 import sys
