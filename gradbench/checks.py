@@ -102,7 +102,7 @@ def seed(value: Any) -> int:
 
 
 DTYPES = ("float64", "float32", "tf32", "bfloat16", "float16")
-TF32 = "tf32"  # float32 whose matrix products and convolutions a GPU rounds to 11 digits
+TF32 = "tf32"  # float32 whose matrix products and convolutions a GPU rounds to 11 bits
 
 
 def dtype(value: Any) -> Any:

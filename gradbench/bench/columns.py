@@ -1,6 +1,6 @@
 """The columns of a row: one table, the source of the schema, the types of files and the baseline.
 
-To add a column: one line here, and `SCHEMA` raised by one if rows have been published since it was last raised.
+To add a column: one line here, and `SCHEMA` raised by one if `results/published` has rows of the present one.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The verb `reference`: every kind of reference computed in two ways, and the stored ones checked against both."""
+"""The verb `reference`: every kind of reference computed in two ways, and the stored ones checked against the first."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -92,8 +92,8 @@ def predict(
     slope: whether to find the cost of one more step, which takes another chain. say: called with the name of each
     phase.
 
-    A short chain (`CHECK` steps, or the fewest that the method takes) is carried out whole, and composed of its network
-    evaluations: if both peaks agree to the byte, the chain of `steps` is also composed. Otherwise the peak is taken as
+    A short chain (of `CHECK` steps, or of 2 `CHECK` + 1 if the method needs more) is carried out whole, and composed of
+    its network evaluations: if both peaks agree to the byte, the chain of `steps` is also composed. Otherwise the peak is taken as
     affine in the number of steps, if two short whole runs predict a third to the byte. Raises `Unpredictable` if
     neither holds, and for an estimator whose course depends on values, such as an adaptive solver.
     """

@@ -100,8 +100,8 @@ def directional(value: Callable[[], float], leaves: Sequence[Tensor], direction:
 def against_differences(exact: Problem, grads: Gradients, value: Callable[[], float], tries: int = 2) -> float:
     """Largest disagreement of gradients with differences of `value`, a function of `exact`'s own x_T and leaves.
 
-    Each target is tested in random directions, relative to |gradient| |direction| / sqrt(size), the size of the
-    directional derivative.
+    Each target is tested in random normal directions, relative to |gradient|, the standard deviation of the directional
+    derivative.
     """
     generator, worst = torch.Generator().manual_seed(0), 0.0
     for target in grads:
@@ -115,7 +115,7 @@ def against_differences(exact: Problem, grads: Gradients, value: Callable[[], fl
 
 
 def expected_value(exact: Problem) -> float:
-    """E[L] of a one-step stochastic chain by the recursion m' = mean(m), P' = J P J^T + std^2, J by autograd."""
+    """E[L] of a stochastic chain, whose rule looks back at no step, by the recursion m' = mean(m), P' = J P J^T + std^2, J by autograd."""
     rollout, rule = exact.rollout, exact.rollout.rule
     assert isinstance(rule, StochasticRule)
     means, size = exact.x_T, exact.x_T.shape[1]

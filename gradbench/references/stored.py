@@ -24,7 +24,7 @@ PLACES = ("value", "direction", "scale")
 
 
 def inputs_of(problem: Problem) -> str:
-    """sha256 of the grid, x_T, the condition and the parameters, each rounded to float32: 16 hexadecimal digits."""
+    """sha256 of the grid, to 12 decimals, and of x_T, condition and parameters, in float32: 16 hexadecimal digits."""
     found = hashlib.sha256(json.dumps([round(t, 12) for t in problem.rollout.grid]).encode())
     for tensor in (problem.x_T, *problem.leaves):
         found.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
