@@ -81,7 +81,7 @@ class Memory:
 
 
 def peak_memory(call: Callable[[], Any], held: Iterable[Tensor], device: torch.device) -> Memory:
-    """The peak of one call: live tensor bytes on a CPU, the allocator's on CUDA, where the error pass was the warm-up."""
+    """The peak of one call: live tensor bytes on a CPU, on CUDA the allocator's; the error pass was the warm-up."""
     if device.type != "cuda":
         with LiveBytes(held) as bytes_:
             call()

@@ -92,10 +92,10 @@ def predict(
     slope: whether to find the cost of one more step, which takes another chain. say: called with the name of each
     phase.
 
-    A short chain (of `CHECK` steps, or of 2 `CHECK` + 1 if the method needs more) is carried out whole, and composed of
-    its network evaluations: if both peaks agree to the byte, the chain of `steps` is also composed. Otherwise the peak is taken as
-    affine in the number of steps, if two short whole runs predict a third to the byte. Raises `Unpredictable` if
-    neither holds, and for an estimator whose course depends on values, such as an adaptive solver.
+    A short chain (`CHECK` steps, or 2 `CHECK` + 1 if the method needs more) is carried out whole, and composed of its
+    network evaluations: if both peaks agree to the byte, the chain of `steps` is also composed. Otherwise the peak is
+    taken as affine in the number of steps, if two short whole runs predict a third to the byte. Raises `Unpredictable`
+    if neither holds, and for an estimator whose course depends on values, such as an adaptive solver.
     """
     if isinstance(getattr(getattr(estimator, "pullback", None), "rule", None), Adaptive):
         raise Unpredictable("its adaptive solver decides by values, which shapes do not have")

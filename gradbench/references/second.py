@@ -115,7 +115,7 @@ def against_differences(exact: Problem, grads: Gradients, value: Callable[[], fl
 
 
 def expected_value(exact: Problem) -> float:
-    """E[L] of a stochastic chain, whose rule looks back at no step, by the recursion m' = mean(m), P' = J P J^T + std^2, J by autograd."""
+    """E[L] of a stochastic chain without history: m' = mean(m), P' = J P J^T + std^2, J by autograd."""
     rollout, rule = exact.rollout, exact.rollout.rule
     assert isinstance(rule, StochasticRule)
     means, size = exact.x_T, exact.x_T.shape[1]
