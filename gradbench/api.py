@@ -77,7 +77,7 @@ def sample(
     checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
-        usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
+        usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
         raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
     _check_spread(x_T, denoiser, rollout.grid[0])

@@ -188,7 +188,7 @@ def _references(
     spec = case_specs()[cell.case]
     held = partial(stored, spec.folder, cell, problem, spec.params)
     found = references(problem, spec.flow_method, estimate.draws, place, held)
-    if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
+    if solved and "flow" not in found and not problem.sampler.traits.stochastic:
         file = None if how.keep is None else how.keep / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
         found = {"flow": by_solving(problem, file), **found}
     row = known.columns(found) | bias.columns(estimate, found.get("expected"))
@@ -196,12 +196,12 @@ def _references(
     if apart and checks.dtype(cell.dtype) != problem.reference_dtype:
         exact = found["sampler"].grads
         # an exact one of ours is, in the reference's precision, the reference itself
-        same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.get("exact")
+        same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.exact
         method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
         # the gradient on one path of noises does not estimate the expectation, nor the expectation a path's gradient
-        stochastic = problem.sampler.traits["stochastic"]
+        stochastic = problem.sampler.traits.stochastic
         if stochastic and (kind == "expected") == (estimate.draws is None):
             continue
         row |= error.columns(kind, estimate.grads, answer.grads)

@@ -15,6 +15,7 @@ from typing import Any
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.selector import parse
+from gradbench.traits import Traits
 
 
 class Schedule(ABC):
@@ -309,12 +310,27 @@ class Rectified(Schedule):
         return (small if log_snr > 0 else 1.0) / (1 + small)
 
 
-def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, Any]:
-    """What charts and samplers ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end,
-    and the schedule's name.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ends(Traits):
+    """What charts and samplers ask of a time range; by default that of an unknown schedule, without a singular end.
+
+    alpha_T: alpha at its noisy end. sigma_0, dsigma_0: sigma and d sigma / dt at its clean end. schedule: its name.
     """
-    ends = {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
-    return {**ends, "schedule": schedule.name}
+
+    alpha_T: float = 1.0
+    sigma_0: float = 1.0
+    dsigma_0: float = 1.0
+    schedule: str | None = None
+
+
+def ends_of(schedule: Schedule, t_max: float, t_min: float) -> Ends:
+    """The ends of the range from t_max to t_min."""
+    return Ends(
+        alpha_T=schedule.alpha(t_max),
+        sigma_0=schedule.sigma(t_min),
+        dsigma_0=schedule.dsigma(t_min),
+        schedule=schedule.name,
+    )
 
 
 SCHEDULES: dict[str, Any] = {

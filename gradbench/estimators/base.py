@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradbench.problems.gradients import Gradients, tensors_of
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 
 
 @dataclass
@@ -56,19 +57,15 @@ def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
 class GradientEstimator(ABC):
     """Called with a problem, returns a `GradientEstimate`; never changes the problem.
 
-    traits: what it promises, which `gradbench check` holds it to; what is left out is measured and reported. exact:
-    whether it is the gradient of the sampler that is run, to rounding. order: with which its gradient tends to the
-    flow's in 1/N. biased: whether the mean of an estimator that draws is another than the expected gradient. memory:
-    how live bytes grow in N at most, `constant`, `log`, `sqrt` or `linear`.
+    traits: what it promises, in the words of `EstimatorTraits`: exact, order, biased and memory, which `gradbench
+    check` holds it to; what is left out is measured and reported.
     """
 
     traits: ClassVar[Mapping[str, Any]] = {}
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        """None, or the reason why this estimator cannot serve a problem of these traits.
-
-        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem; see
-        `Problem.traits`.
+    def supports(self, traits: ProblemTraits) -> str | None:
+        """None, or the reason why this estimator cannot serve a problem of these traits, read as attributes or by name,
+        `traits.stochastic` or `traits["stochastic"]`.
         """
         return None
 

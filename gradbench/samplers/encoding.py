@@ -44,8 +44,8 @@ def encode(
     Ermon, 2021, DDIM, arXiv:2010.02502, section 4.3 and equation 14.
     """
     spec = sampler_spec(sampler)
-    if spec.traits["stochastic"] or not spec.traits.get("runge_kutta"):
-        usable = [name for name, entry in SAMPLERS.items() if entry.traits.get("runge_kutta")]
+    if spec.traits.stochastic or not spec.traits.runge_kutta:
+        usable = [name for name, entry in SAMPLERS.items() if entry.traits.runge_kutta]
         raise UsageError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
     rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
     for k in reversed(range(steps)):

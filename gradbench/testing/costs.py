@@ -76,7 +76,7 @@ def memory(subject: Subject) -> str:
     that grows: P(8n) - P(4n) is at most 1.1 (f(8n) - f(4n)) / (f(4n) - f(n)) (P(4n) - P(n)) and one state more, so that
     of a linear one the states that are kept may be few, and come in jumps. Of draws, on the fewest.
     """
-    estimator, promised = _smallest(subject), subject.traits.get("memory")
+    estimator, promised = _smallest(subject), subject.traits.memory
     first = next(subject.served(dim=16, batch=4, draws=2))
     least = max(first.steps, LEAST)
     state, peaks = parts(first)[0], {}

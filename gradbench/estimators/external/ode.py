@@ -1,6 +1,6 @@
 """Adjoints of other libraries, through their public API: rows to compare with, not parts to build on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from gradbench.estimators import support
 from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
 from gradbench.estimators.settings import Settings
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
@@ -40,7 +41,7 @@ class TorchdiffeqAdjoint(Differentiable):
     rtol: float
     atol: float
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_torchdiffeq({"method": self.method}, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:

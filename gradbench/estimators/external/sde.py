@@ -1,7 +1,7 @@
 """torchsde's adjoint, through its public API: rows to compare with, not parts to build on."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from gradbench.estimators import support
 from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
 from gradbench.estimators.settings import Settings
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField
 from gradbench.samplers.rollout import Rollout
 
@@ -36,7 +37,7 @@ class TorchsdeAdjoint(Differentiable):
     method: str
     chart: str
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_torchsde({"chart": self.chart}, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:

@@ -1,8 +1,6 @@
 """Adjoint matching: a regression of the model's drift on the adjoint of the base model, at the base model itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +8,7 @@ from torch import Tensor
 from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
 from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.stochastic import StochasticRule
@@ -44,7 +43,7 @@ class AdjointMatching(Drawn):
     index: str
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_matching({}, traits)
 
     def block(self, block: Block) -> Answer:

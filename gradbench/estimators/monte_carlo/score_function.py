@@ -9,7 +9,6 @@ itself, which keeps the estimate unbiased. References: Williams, 1992, Machine L
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from gradbench.checks import UsageError
 from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
 from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.stochastic import StochasticRule
 
@@ -33,7 +33,7 @@ class ScoreFunction(Drawn):
 
     fewest = 2
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_score({}, traits)
 
     @abstractmethod

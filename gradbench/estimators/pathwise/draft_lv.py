@@ -1,14 +1,13 @@
 """DRaFT-LV: the last step of the chain, from the sample noised again, with noise drawn afresh."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import STREAM, Answer, Block, Drawn
+from gradbench.problems.traits import ProblemTraits
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class DraftLV(Drawn):
     n: int
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_draft_lv({}, traits)
 
     def block(self, block: Block) -> Answer:

@@ -1,7 +1,7 @@
 """Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, 
 from gradbench.estimators.pathwise.recovery import Recovery, Resolved, Stored
 from gradbench.estimators.settings import Settings
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.adaptive import Adaptive
 from gradbench.samplers.base import Rule
 from gradbench.samplers.multistep import AB2, TWO_M
@@ -83,7 +84,7 @@ class Pathwise(Differentiable):
     recovery: Recovery
     pullback: Pullback
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         options = {"trajectory": self.recovery.name}
         if isinstance(self.pullback, ContinuousAdjoint):
             return support.refuse_adjoint(

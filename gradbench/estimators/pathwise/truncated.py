@@ -1,6 +1,6 @@
 """Truncated pathwise estimators: the transpose of a chain with some of its Jacobians left out, by a truncation law."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from gradbench.estimators.pathwise.truncation import (
     StepMask,
 )
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import Field, State
 from gradbench.samplers.rollout import Rollout
 
@@ -52,7 +53,7 @@ class Truncated(Differentiable, Drawn):
     law: Law
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
+    def supports(self, traits: ProblemTraits) -> str | None:
         return support.refuse_truncated({"law": self.law.name, **vars(self.law)}, traits)
 
     def __call__(self, problem: Problem) -> Any:
