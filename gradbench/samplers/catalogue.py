@@ -12,11 +12,13 @@ from gradbench.diffusion.chart import CHARTS
 from gradbench.diffusion.grid import GRIDS, TimeRange
 from gradbench.diffusion.sde_chart import SDE_CHARTS
 from gradbench.entry import Catalogue, Entry
+from gradbench.samplers import runge_kutta
+from gradbench.samplers.multistep import SOLVERS
+from gradbench.samplers.rules import ONE_STEP
+from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.traits import SamplerTraits
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
-BASES = ("euler", "midpoint", "heun", "rk4")
-SOLVERS = ("midpoint", "heun")
 Options = Mapping[str, Any]
 LATER = {"solver": "midpoint"}  # options that published rows lack: said only where they are not these
 
@@ -55,7 +57,7 @@ def _check_reversible(options: dict[str, Any]) -> None:
     checks.one_of("turns", options.get("turns", "alternate"), ("alternate", "fixed"))
     checks.one_of("copies", options.get("copies", "one"), ("one", "both"))
     if "rule" in options:
-        checks.one_of("rule", options["rule"], BASES)
+        checks.one_of("rule", options["rule"], ONE_STEP)
         checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
         _check({"grid": options["grid"]})
     else:
@@ -74,17 +76,18 @@ def _refuse_rex(options: Options, where: TimeRange) -> str | None:
     return None
 
 
-def _runge_kutta(
-    name: str, summary: str, factory: str, citation: str, order: int, stages: int, **chart: str
-) -> SamplerEntry:
+def _runge_kutta(name: str, summary: str, factory: str, citation: str, **chart: str) -> SamplerEntry:
     """`chart=` is a default that a selector may change; `only=` the chart that makes the sampler what it is."""
+    rule: RungeKutta = getattr(runge_kutta, factory)
     return SamplerEntry(
         name,
         summary,
         f"gradbench.samplers.runge_kutta:{factory}",
         citation,
         defaults={**({"chart": chart["chart"]} if "chart" in chart else {}), "grid": None},
-        traits=SamplerTraits(stochastic=False, order=order, stages=stages, chart=chart.get("only"), runge_kutta=True),
+        traits=SamplerTraits(
+            stochastic=False, order=rule.order, stages=rule.stages, chart=chart.get("only"), runge_kutta=True
+        ),
         check=_check,
     )
 
@@ -140,8 +143,6 @@ SAMPLERS = Catalogue(
         "Euler's rule in the time chart",
         "EULER",
         "Song et al., 2021, arXiv:2011.13456, equation 13",
-        1,
-        1,
         chart="time",
     ),
     _runge_kutta(
@@ -149,8 +150,6 @@ SAMPLERS = Catalogue(
         "Heun's second-order rule (trapezoid), in any chart",
         "HEUN",
         "Karras et al., 2022, arXiv:2206.00364, algorithm 1",
-        2,
-        2,
         chart="noise",
     ),
     _runge_kutta(
@@ -158,11 +157,9 @@ SAMPLERS = Catalogue(
         "the explicit midpoint rule, in any chart",
         "MIDPOINT",
         "Lu et al., 2022, arXiv:2206.00927, algorithm 1; " + _TEXTBOOK,
-        2,
-        2,
         chart="noise",
     ),
-    _runge_kutta("rk4", "the classical fourth-order rule, in any chart", "RK4", _TEXTBOOK, 4, 4, chart="noise"),
+    _runge_kutta("rk4", "the classical fourth-order rule, in any chart", "RK4", _TEXTBOOK, chart="noise"),
     SamplerEntry(
         "ab2",
         "two-step Adams-Bashforth with variable steps, in any chart",
@@ -186,8 +183,6 @@ SAMPLERS = Catalogue(
         "Euler's rule in the time chart, the sampler of rectified flow",
         "EULER",
         "Liu et al., 2023, arXiv:2209.03003, equation 1",
-        1,
-        1,
         only="time",
     ),
     SamplerEntry(

@@ -3,7 +3,6 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import DataChart
 from gradbench.diffusion.sde_chart import SDEChart
-from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.base import Field, Interval, Rule, State
 from gradbench.samplers.multistep import two_m
 from gradbench.samplers.runge_kutta import EULER
 
@@ -20,24 +19,24 @@ class StochasticRule(Rule):
     """x_{k+1} = mean + std z, z the interval's noise, (b, *x)."""
 
     @abstractmethod
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         """The next state with the mean of its point in first place."""
 
     @abstractmethod
     def spread(self, interval: Interval) -> float:
         """The standard deviation of the next point's noise; 0 where none is drawn."""
 
-    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+    def transition(self, field: Field, state: State, interval: Interval) -> tuple[State, float]:
         """The next state with the mean of its point in first place, and the standard deviation of its noise."""
         return self.mean(field, state, interval), self.spread(interval)
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         (mean, *history), std = self.transition(field, state, interval)
         if interval.noise is None:
             raise UsageError("a stochastic step needs the noise of its interval, got None")
         return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward mode, torch 2.13
 
-    def log_prob(self, field: Field, state: tuple[Any, ...], interval: Interval, point: Tensor) -> Tensor:
+    def log_prob(self, field: Field, state: State, interval: Interval, point: Tensor) -> Tensor:
         """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
         (mean, *_), std = self.transition(field, state, interval)
         if not std:
@@ -62,7 +61,7 @@ class Diffused(StochasticRule):
     def stages(self) -> int:  # type: ignore[override]
         return self.drift.stages
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         return self.drift.step(field, state, interval)
 
     def spread(self, interval: Interval) -> float:
@@ -90,7 +89,7 @@ class DDIMEta(StochasticRule):
     order = 1
     stages = 1
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         schedule = interval.chart.schedule
         sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
         std = self.eta * sigma_1 * self._lost(interval)
@@ -131,7 +130,7 @@ class FlowSDE(StochasticRule):
     order = 1
     stages = 1
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         t, dt, square = interval.t0, interval.h, self._level(interval) ** 2
         v = field(t, state[0])
         return (torch.add(state[0] * (1 + square * dt / (2 * t)), v, alpha=(1 + square * (1 - t) / (2 * t)) * dt),)
