@@ -25,7 +25,7 @@ from gradbench.bench.predictions import predicted_bytes
 from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure import bias, error
 from gradbench.measure.arithmetic import arithmetic, tf32
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
@@ -100,7 +100,7 @@ def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
         row |= {"calibration_s": calibrate(), **_time(problem, estimator)}
     if "memory" in how.passes:
         phase("memory")
-        row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
+        row |= _memory(problem, estimator.smallest() if isinstance(estimator, MonteCarlo) else estimator)
     if "evaluation" in how.passes:
         phase("evaluation")
         unit = time_unit(problem)
@@ -130,13 +130,15 @@ def _time(problem: Problem, estimator: GradientEstimator) -> Columns:
     by one.
     """
     device = problem.x_T.device
-    if isinstance(estimator, Drawn) and estimator.random:
+    if isinstance(estimator, MonteCarlo) and estimator.random:
         places = itertools.count()
         timing = time_calls(lambda: estimator.alone(problem, next(places)), device, repeats=PLANS)
         samples, cpu = timing.samples, timing.cpu
         middle = sum(samples) / len(samples)
     else:
-        single, share = (estimator.smallest(), estimator.fewest) if isinstance(estimator, Drawn) else (estimator, 1)
+        single, share = (
+            (estimator.smallest(), estimator.fewest) if isinstance(estimator, MonteCarlo) else (estimator, 1)
+        )
         timing = time_calls(lambda: single(problem), device)
         samples, cpu = [seconds / share for seconds in timing.samples], timing.cpu / share
         middle = sorted(samples)[len(samples) // 2]

@@ -54,7 +54,7 @@ class Chart(ABC):
         """kappa(t1) / kappa(t0)."""
         return self.kappa(t1) / self.kappa(t0)
 
-    def reach(self, t0: float, t1: float) -> float:
+    def increment(self, t0: float, t1: float) -> float:
         """kappa(t1) (tau(t1) - tau(t0)): how far a unit of F carries x."""
         return self.kappa(t1) * (self.tau(t1) - self.tau(t0))
 
@@ -144,7 +144,7 @@ class DataChart(Chart):
     def weights(self, t: float) -> tuple[float, float]:
         return 1.0, 0.0
 
-    def reach(self, t0: float, t1: float) -> float:
+    def increment(self, t0: float, t1: float) -> float:
         # alpha_1 - sigma_1 alpha_0 / sigma_0: finite where sigma_1 = 0 and tau_1 is not
         s = self.schedule
         return s.alpha(t1) - s.sigma(t1) * s.alpha(t0) / s.sigma(t0)

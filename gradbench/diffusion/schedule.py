@@ -50,6 +50,18 @@ class Schedule(ABC):
     def t_of_log_snr(self, log_snr: float) -> float:
         """The inverse of `log_snr`."""
 
+    def noising(self, t: float, later: float) -> tuple[float, float]:
+        """(a, s) of the forward process from t to a later time: x_later = a x_t + s xi with xi standard normal,
+
+        a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2).
+        """
+        ratio = self.alpha(later) / self.alpha(t)
+        return ratio, math.sqrt(self.sigma(later) ** 2 - (ratio * self.sigma(t)) ** 2)
+
+    def gained(self, t0: float, t1: float) -> float:
+        """1 - exp(2 (lambda_0 - lambda_1)): what of the signal-to-noise ratio at t1 < t0 is gained since t0."""
+        return -math.expm1(2 * (self.log_snr(t0) - self.log_snr(t1)))
+
     @property
     def t_limit(self) -> float:
         """The last time that a grid given time by time may begin at: t_end, but where a table is carried on beyond."""

@@ -21,7 +21,7 @@ class GradientEstimate:
     objective: L there. nfe_forward, nfe_backward: network evaluations of each pass, recomputation included, a guided
     doubled batch counted once. vjps: evaluations that a cotangent was pulled back through.
 
-    Of estimators that draw: the counts are those of one draw, and of a random truncation their means over its law,
+    Of estimators that draw: the counts are those of one draw, and of a random truncation their means over its plans,
     which may be fractional; draws is their number, std_error the standard error of
     each component of the gradients, batch_means the means over equal consecutive parts of the draws, from which every
     statistic is made; x_0 is the sample of the first draw and objective the mean.

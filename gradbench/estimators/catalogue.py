@@ -4,14 +4,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gradbench.entry import Catalogue, Entry
-from gradbench.estimators import support
+from gradbench.entry import Catalogue, Entry, load
+from gradbench.estimators.external.solvers import (
+    check_torchdiffeq,
+    check_torchsde,
+    declare_torchdiffeq,
+    refuse_torchdiffeq,
+    refuse_torchsde,
+)
+from gradbench.estimators.monte_carlo.options import check_draws, declare_draws
+from gradbench.estimators.monte_carlo.transitions import no_density, no_last_step, no_mean, no_sub_chain
+from gradbench.estimators.pathwise.adjoints import (
+    check_adjoint,
+    check_adjoint_deis,
+    check_adjoint_dpm,
+    declare_adjoint,
+    refuse_adjoint,
+)
+from gradbench.estimators.pathwise.recoveries import check_recovery
+from gradbench.estimators.pathwise.recovery import Inverted
 from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.traits import ProblemTraits
 from gradbench.selector import parse
 
 if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
+    from gradbench.estimators.pathwise.truncation import PlanDistribution
 
 Options = Mapping[str, Any]
 
@@ -35,7 +53,17 @@ _PATHWISE = "gradbench.estimators.pathwise.pathwise:"
 _TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
-def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> EstimatorEntry:
+def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
+    """`plans`: what in the module of truncations makes the distribution of plans, from the options but `draws`."""
+
+    def distribution(options: Options) -> "PlanDistribution":
+        make = load(name, f"gradbench.estimators.pathwise.truncation:{plans}")
+        return make(**{key: value for key, value in options.items() if key != "draws"})
+
+    def check(options: Options) -> None:
+        check_draws(options)
+        distribution(options)
+
     return EstimatorEntry(
         name,
         summary,
@@ -43,9 +71,9 @@ def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> Estim
         citation,
         defaults={**defaults, "draws": None},
         traits=EstimatorTraits(draws=True, biased=True),
-        check=support.check_draws,
-        refuses=support.refuse_truncated,
-        declares=support.declare_draws if "law" in defaults else lambda options: {},
+        check=check,
+        refuses=lambda options, traits: distribution(options).refuses(traits),
+        declares=declare_draws if "law" in defaults else lambda options: {},
     )
 
 
@@ -65,7 +93,7 @@ ESTIMATORS = Catalogue(
         "Griewank and Walther, 2000, ACM TOMS 26; Chen et al., 2016, arXiv:1604.06174",
         defaults={"offload": None},
         traits=EstimatorTraits(exact=True, memory="linear"),
-        check=support.check_recovery,
+        check=check_recovery,
     ),
     EstimatorEntry(
         "revolve",
@@ -74,7 +102,7 @@ ESTIMATORS = Catalogue(
         "Griewank and Walther, 2000, ACM TOMS 26",
         defaults={"snapshots": 5},
         traits=EstimatorTraits(exact=True, memory="constant"),
-        check=support.check_recovery,
+        check=check_recovery,
     ),
     EstimatorEntry(
         "reversible",
@@ -82,7 +110,7 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "reversible",
         "McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493",
         traits=EstimatorTraits(exact=True, memory="constant"),
-        refuses=support.refuse_reversible,
+        refuses=lambda options, traits: Inverted().refuses(traits),
     ),
     EstimatorEntry(
         "torchdiffeq-adjoint",
@@ -98,9 +126,9 @@ ESTIMATORS = Catalogue(
             "atol": 1e-5,
         },
         requires=("torchdiffeq",),
-        check=support.check_torchdiffeq,
-        refuses=support.refuse_torchdiffeq,
-        declares=support.declare_torchdiffeq,
+        check=check_torchdiffeq,
+        refuses=lambda options, traits: refuse_torchdiffeq(options["method"], traits),
+        declares=declare_torchdiffeq,
     ),
     EstimatorEntry(
         "torchsde-adjoint",
@@ -110,8 +138,8 @@ ESTIMATORS = Catalogue(
         defaults={"method": "reversible_heun", "chart": "time"},
         traits=EstimatorTraits(memory="constant"),
         requires=("torchsde",),
-        check=support.check_torchsde,
-        refuses=support.refuse_torchsde,
+        check=check_torchsde,
+        refuses=lambda options, traits: refuse_torchsde(options["chart"], traits),
     ),
     EstimatorEntry(
         "adjoint-dpm",
@@ -126,9 +154,9 @@ ESTIMATORS = Catalogue(
             "rtol": 1e-5,
             "atol": 1e-5,
         },
-        check=support.check_adjoint_dpm,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint_dpm,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
     EstimatorEntry(
         "adjoint-deis",
@@ -136,9 +164,9 @@ ESTIMATORS = Catalogue(
         _PATHWISE + "adjoint_deis",
         "Blasingame and Liu, 2024, arXiv:2405.15020",
         defaults={"order": 1, "trajectory": "stored", "steps": None},
-        check=support.check_adjoint_deis,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint_deis,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
     EstimatorEntry(
         "continuous-adjoint",
@@ -154,13 +182,14 @@ ESTIMATORS = Catalogue(
             "rtol": 1e-5,
             "atol": 1e-5,
         },
-        check=support.check_adjoint,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
     _truncated(
         "draft",
         "backpropagation through the last k steps",
+        "LastSteps",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400",
         k=1,
     ),
@@ -171,29 +200,37 @@ ESTIMATORS = Catalogue(
         "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
         defaults={"n": 2, "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True, biased=True, memory="constant"),
-        check=support.check_draws,
-        refuses=support.refuse_draft_lv,
+        check=check_draws,
+        refuses=lambda options, traits: no_last_step(traits),
     ),
     _truncated(
         "alignprop",
         "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
+        "cut_of",
         "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
         law="paper",
     ),
     _truncated(
         "refl",
         "the reward of x0_hat at one of the last states, one evaluation differentiated",
+        "OneStepLeft",
         "Xu et al., 2023, ImageReward, arXiv:2304.05977",
         window=None,
     ),
     _truncated(
         "drtune",
         "k spaced steps, the gradient stopped at every network input",
+        "SpacedSteps",
         "Wu et al., 2024, DRTune, arXiv:2405.00760",
         k=3,
         early=0,
     ),
-    _truncated("shortcut", "the graph of one random step, all others detached", "Dou et al., 2025, arXiv:2505.07477"),
+    _truncated(
+        "shortcut",
+        "the graph of one random step, all others detached",
+        "Shortcut",
+        "Dou et al., 2025, arXiv:2505.07477",
+    ),
     EstimatorEntry(
         "reinforce",
         "the score function of the chain's transitions",
@@ -201,9 +238,9 @@ ESTIMATORS = Catalogue(
         "Williams, 1992, Machine Learning 8; Kool et al., 2019",
         defaults={"baseline": "loo", "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
-        check=support.check_draws,
-        refuses=support.refuse_score,
-        declares=support.declare_draws,
+        check=check_draws,
+        refuses=lambda options, traits: no_density(traits),
+        declares=declare_draws,
     ),
     EstimatorEntry(
         "ddpo",
@@ -219,8 +256,8 @@ ESTIMATORS = Catalogue(
             "draws": None,
         },
         traits=EstimatorTraits(draws=True, stochastic=True, biased=True, memory="linear"),
-        check=support.check_draws,
-        refuses=support.refuse_score,
+        check=check_draws,
+        refuses=lambda options, traits: no_density(traits),
     ),
     EstimatorEntry(
         "rlr",
@@ -229,9 +266,9 @@ ESTIMATORS = Catalogue(
         "Ren et al., 2025, arXiv:2502.00639",
         defaults={"h": 3, "baseline": "loo", "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
-        check=support.check_draws,
-        refuses=support.refuse_rlr,
-        declares=support.declare_draws,
+        check=check_draws,
+        refuses=lambda options, traits: no_sub_chain(options["h"], traits),
+        declares=declare_draws,
     ),
     EstimatorEntry(
         "adjoint-matching",
@@ -240,9 +277,9 @@ ESTIMATORS = Catalogue(
         "Domingo-Enrich et al., 2025, arXiv:2409.08861",
         defaults={"index": "end", "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
-        check=support.check_draws,
-        refuses=support.refuse_matching,
-        declares=support.declare_draws,
+        check=check_draws,
+        refuses=lambda options, traits: no_mean(traits),
+        declares=declare_draws,
     ),
     EstimatorEntry(
         "spsa",
@@ -251,7 +288,7 @@ ESTIMATORS = Catalogue(
         "Spall, 1992, IEEE Transactions on Automatic Control 37",
         defaults={"c": 1e-3, "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True),
-        check=support.check_draws,
+        check=check_draws,
     ),
     EstimatorEntry(
         "evolution-strategies",
@@ -260,7 +297,7 @@ ESTIMATORS = Catalogue(
         "Salimans et al., 2017, arXiv:1703.03864",
         defaults={"c": 1e-2, "draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True),
-        check=support.check_draws,
+        check=check_draws,
     ),
     EstimatorEntry(
         "forward-gradient",
@@ -269,7 +306,7 @@ ESTIMATORS = Catalogue(
         "Baydin et al., 2022, arXiv:2202.08587",
         defaults={"draws": None},
         traits=EstimatorTraits(draws=True, stochastic=True),
-        check=support.check_draws,
+        check=check_draws,
     ),
     EstimatorEntry(
         "finite-differences",
@@ -278,7 +315,7 @@ ESTIMATORS = Catalogue(
         "Euler, 1755, Institutiones calculi differentialis",
         defaults={"c": 1e-4},
         traits=EstimatorTraits(stochastic=True, coordinates=True),
-        check=support.check_draws,
+        check=check_draws,
     ),
     group="gradbench.estimators",
 )

@@ -82,9 +82,9 @@ class Interval:
         """kappa_c / kappa_0."""
         return self.chart.ratio(self.t0, self.time(c))
 
-    def reach(self, c: float = 1.0) -> float:
+    def increment(self, c: float = 1.0) -> float:
         """kappa_c h."""
-        return self.chart.reach(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
+        return self.chart.increment(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
 
     def carry(self, point: Point, c: float = 1.0) -> Point:
         """The point at stage c if the field were zero."""
@@ -93,7 +93,7 @@ class Interval:
 
     def add(self, point: Point, weight: float, slope: Any, c: float = 1.0) -> Point:
         """point + kappa_c h weight slope."""
-        return point.add(slope, alpha=self.reach(c) * weight)
+        return point.add(slope, alpha=self.increment(c) * weight)
 
     def recall(self, slope: Any) -> Any:
         """What later stages of the same step need of a slope."""

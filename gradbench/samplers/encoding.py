@@ -3,8 +3,6 @@
 Each gives what `gradbench.sample` takes: x_T, or x_T and the step noises.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -107,10 +105,9 @@ def cycle_encode(
     checks.seed(seed)
     path = [x_0]
     for k in reversed(range(steps)):
-        ratio = schedule.alpha(grid[k]) / schedule.alpha(grid[k + 1])
-        spread = math.sqrt(schedule.sigma(grid[k]) ** 2 - (ratio * schedule.sigma(grid[k + 1])) ** 2)
+        ratio, std = schedule.noising(grid[k + 1], grid[k])
         xi = torch.from_numpy(draw(seed, CYCLE + k, tuple(x_0.shape))).to(x_0.device, x_0.dtype)
-        path.append(ratio * path[-1] + spread * xi)
+        path.append(ratio * path[-1] + std * xi)
     path.reverse()
     state, noises = rollout.start(path[0]), []
     for k in range(steps):

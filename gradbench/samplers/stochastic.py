@@ -23,12 +23,12 @@ class StochasticRule(Rule):
         """The next state with the mean of its point in first place."""
 
     @abstractmethod
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         """The standard deviation of the next point's noise; 0 where none is drawn."""
 
     def transition(self, field: Field, state: State, interval: Interval) -> tuple[State, float]:
         """The next state with the mean of its point in first place, and the standard deviation of its noise."""
-        return self.mean(field, state, interval), self.spread(interval)
+        return self.mean(field, state, interval), self.std(interval)
 
     def step(self, field: Field, state: State, interval: Interval) -> State:
         (mean, *history), std = self.transition(field, state, interval)
@@ -48,7 +48,7 @@ class StochasticRule(Rule):
 
 @dataclass(frozen=True)
 class Diffused(StochasticRule):
-    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's spread the std.
+    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's std that of the noise.
 
     Euler's so is Euler-Maruyama, SDE-DPM-Solver-1 or SDE-DPM-Solver++-1; the two-step rule in log tau in the data chart
     is SDE-DPM-Solver++(2M). References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equations 17 to 19.
@@ -64,9 +64,9 @@ class Diffused(StochasticRule):
     def mean(self, field: Field, state: State, interval: Interval) -> State:
         return self.drift.step(field, state, interval)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         assert isinstance(interval.chart, SDEChart)
-        return interval.chart.spread(interval.t0, interval.t1)
+        return interval.chart.std(interval.t0, interval.t1)
 
 
 @dataclass(frozen=True)
@@ -92,26 +92,25 @@ class DDIMEta(StochasticRule):
     def mean(self, field: Field, state: State, interval: Interval) -> State:
         schedule = interval.chart.schedule
         sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
-        std = self.eta * sigma_1 * self._lost(interval)
-        kept, slope = math.sqrt(sigma_1**2 - std**2), field(interval.t0, state[0])
+        kept, slope = math.sqrt(sigma_1**2 - self._posterior(interval) ** 2), field(interval.t0, state[0])
         if isinstance(interval.chart, DataChart):  # the slope is x0_hat, eps_hat = (x - alpha_0 x0_hat) / sigma_0
             share = kept / sigma_0
             length = schedule.alpha(interval.t1) - share * schedule.alpha(interval.t0)
             return (torch.add(share * state[0], slope, alpha=length),)
         return (torch.add(interval.carry(state[0]), slope, alpha=kept - interval.ratio() * sigma_0),)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         schedule = interval.chart.schedule
         if not self.large:
-            return self.eta * schedule.sigma(interval.t1) * self._lost(interval)
+            return self._posterior(interval)
         if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
             return 0.0
-        return schedule.sigma(interval.t0) * self._lost(interval)
+        return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
-    def _lost(self, interval: Interval) -> float:
-        """sqrt(1 - exp(2 (lambda_0 - lambda_1)))."""
-        log_snr = interval.chart.schedule.log_snr
-        return math.sqrt(-math.expm1(2 * (log_snr(interval.t0) - log_snr(interval.t1))))
+    def _posterior(self, interval: Interval) -> float:
+        """s."""
+        schedule = interval.chart.schedule
+        return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class FlowSDE(StochasticRule):
         v = field(t, state[0])
         return (torch.add(state[0] * (1 + square * dt / (2 * t)), v, alpha=(1 + square * (1 - t) / (2 * t)) * dt),)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         return self._level(interval) * math.sqrt(-interval.h)
 
     def _level(self, interval: Interval) -> float:

@@ -7,7 +7,7 @@ import torch
 
 import gradbench
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton
@@ -31,7 +31,7 @@ def default_sampler(estimator):
 def real(case, estimator, **problem):
     """Peak and baseline of a real run on a CPU."""
     made, method = case.problem(**problem), make_estimator(estimator)
-    single = method.smallest() if isinstance(method, Drawn) else method
+    single = method.smallest() if isinstance(method, MonteCarlo) else method
     found = peak_memory(lambda: single(made), held_tensors(made), torch.device("cpu"))
     return found.peak, found.baseline
 

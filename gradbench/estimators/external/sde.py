@@ -12,7 +12,7 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
-from gradbench.estimators import support
+from gradbench.estimators.external.solvers import PAIRS, refuse_torchsde
 from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
 from gradbench.estimators.settings import Settings
@@ -38,7 +38,7 @@ class TorchsdeAdjoint(Differentiable):
     chart: str
 
     def supports(self, traits: ProblemTraits) -> str | None:
-        return support.refuse_torchsde({"chart": self.chart}, traits)
+        return refuse_torchsde(self.chart, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchsde import sdeint_adjoint
@@ -46,7 +46,7 @@ class TorchsdeAdjoint(Differentiable):
         assert rollout.noise is not None
         chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
         assert isinstance(chart, SDEChart)
-        kind, adjoint = support.PAIRS[self.method]
+        kind, adjoint = PAIRS[self.method]
         leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
         reach = Reach(leaves)
         equation = _ReverseSDE(

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import Block
 from gradbench.estimators.monte_carlo.score_function import Reinforce
+from gradbench.estimators.monte_carlo.transitions import no_sub_chain
 from gradbench.problems.traits import ProblemTraits
 
 
@@ -27,7 +27,7 @@ class RecursiveLikelihoodRatio(Reinforce):
     h: int = 3
 
     def supports(self, traits: ProblemTraits) -> str | None:
-        return support.refuse_rlr({"h": self.h}, traits)
+        return no_sub_chain(self.h, traits)
 
     def pathwise(self, block: Block) -> np.ndarray:
         steps, samples = block.rollout.steps, len(block.x_T)

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pathwise.recovery import Trajectory
+from gradbench.estimators.pathwise.adjoints import refuse_equation
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
 
@@ -40,6 +42,10 @@ class Totals:
 
 class Pullback(ABC):
     """Takes dL/dx_0 (b, *x) to dL/dx_T (b, *x) and to the gradients of `wrt`."""
+
+    def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
+        """Why it cannot cross a chain whose states a recovery brings back, or None."""
+        return None
 
     @abstractmethod
     def sweep(
@@ -115,6 +121,9 @@ class ContinuousAdjoint(Pullback):
     chart: str
     rule: Rule
     steps: int | None = None
+
+    def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
+        return refuse_equation(self.chart, self.steps, recovery, traits)
 
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
@@ -196,7 +205,7 @@ class AdjointInterval(Interval):
             self.totals.add(shared, self.h * weight)
         kappa = self.chart.kappa(self.time(c))
         return (
-            torch.add(x, slope_x, alpha=self.reach(c) * weight),
+            torch.add(x, slope_x, alpha=self.increment(c) * weight),
             torch.add(a, slope_a, alpha=self.h / kappa * weight),
         )
 
@@ -225,5 +234,5 @@ class StateByEuler(Rule):
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
         (_, a), slope = self.base.step(field, state, interval)
-        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.reach())
+        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.increment())
         return (x, a), slope
