@@ -87,6 +87,7 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
         for case_name, case_given in expand(text):
             refuse_arrays(case_name, case_given)
             case = make_case(case_name, case_given)
+            span = _time_range(case)
             for name, given in samplers:
                 spec = sampler_spec(render(name, given), case.spec.grid)
                 for n in steps:
@@ -105,8 +106,9 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
                                 dtype=block.dtype or case.spec.dtype,
                                 device=block.device,
                             )
-                            told = {"steps": n, "targets": list(cell.targets), "dtype": cell.dtype}
-                            traits = ProblemTraits(**spec.traits, **_time_range(case), **told)
+                            traits = ProblemTraits(
+                                **spec.traits, **span, steps=n, targets=list(cell.targets), dtype=cell.dtype
+                            )
                             yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
 
 
