@@ -14,11 +14,12 @@ from typing import Any, Generic, Self, TypeVar
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.plugins import Plugin, Plugins, spec_of
+from gradbench.selector import Options
 
 
-def overlay(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(owner: str, defaults: Options, given: Options) -> Options:
     """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
-    checks.options(owner, dict(given), defaults)
+    checks.options(owner, given, defaults)
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}
@@ -39,21 +40,21 @@ class Entry:
     summary: str
     factory: str
     citation: str = ""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Options = field(default_factory=dict[str, Any])
+    traits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     requires: tuple[str, ...] = ()
-    check: Callable[[dict[str, Any]], None] = lambda options: None
-    refuses: Callable[[Mapping[str, Any], Any], str | None] = lambda options, traits: None
-    declares: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda options: {}
+    check: Callable[[Options], None] = lambda options: None
+    refuses: Callable[[Options, Any], str | None] = lambda options, traits: None
+    declares: Callable[[Options], Mapping[str, Any]] = lambda options: {}
 
     @classmethod
     def of(cls, entry: "Entry") -> Self:
         """A plain entry as one of this kind."""
-        return (
-            entry if isinstance(entry, cls) else cls(**{each.name: getattr(entry, each.name) for each in fields(Entry)})
-        )
+        if isinstance(entry, cls):
+            return entry
+        return cls(**{each.name: getattr(entry, each.name) for each in fields(Entry)})
 
-    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def options(self, given: Options) -> Options:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
         options = overlay(self.name, self.defaults, given)
         try:
@@ -137,7 +138,7 @@ def entry_of(plugin: Plugin, found: Any) -> Any:
     return Entry(plugin.name, first, plugin.place, plugin.package, options_of(found), traits)
 
 
-def options_of(found: Any) -> dict[str, Any]:
+def options_of(found: Any) -> Options:
     """The options of a user-defined class or function: its arguments whose default is None, a number or a word."""
     try:
         parameters = inspect.signature(found).parameters.values()

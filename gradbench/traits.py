@@ -24,7 +24,7 @@ class Traits(Mapping[str, Any]):
         """From a mapping; `ValueError` for a name that there is not."""
         if isinstance(said, cls):
             return said
-        checks.options(f"traits of {owner}", dict(said), cls.names())
+        checks.options(f"traits of {owner}", said, cls.names())
         return cls(**said)
 
     @classmethod
@@ -38,8 +38,8 @@ class Traits(Mapping[str, Any]):
         return {name: getattr(self, name) for name in vars(self)["_said"]}
 
     def amended(self, changes: Mapping[str, Any]) -> Self:
-        """The same facts with others in their place or beside them."""
-        return type(self)(**{**self.said, **changes})
+        """The same facts with others in their place or beside them: of `Traits` those that were given."""
+        return type(self)(**{**self.said, **(changes.said if isinstance(changes, Traits) else changes)})
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names():

@@ -1,6 +1,6 @@
 """The estimators by name, as plain data; no import of torch until one is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,11 @@ from gradbench.estimators.pathwise.recoveries import check_recovery
 from gradbench.estimators.pathwise.recovery import Inverted
 from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.traits import ProblemTraits
-from gradbench.selector import parse
+from gradbench.selector import Options, parse
 
 if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
     from gradbench.estimators.pathwise.truncation import PlanDistribution
-
-Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

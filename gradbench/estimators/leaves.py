@@ -4,7 +4,7 @@ A gradient is lost where a trainable tensor is read and not named, where one is 
 network is wrapped so that it reads other tensors than those that are named.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ def listed(wrt: Any) -> list[Tensor]:
 
 
 def leaves_of(
-    denoiser: Denoiser, wrt: Iterable[Tensor], others: dict[str, Any], allow_unused: bool, one_tape: bool
+    denoiser: Denoiser, wrt: Iterable[Tensor], others: Mapping[str, Any], allow_unused: bool, one_tape: bool
 ) -> Leaves:
     """The ledger of a chain: `wrt` with the names of what is seen, checked before any work.
 

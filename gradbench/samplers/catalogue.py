@@ -3,7 +3,7 @@
 A sampler is a chart, a rule and a grid. `chart` and `grid` are its parameters; a grid of None means the case's own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,9 @@ from gradbench.samplers.multistep import SOLVERS
 from gradbench.samplers.rules import ONE_STEP
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.traits import SamplerTraits
+from gradbench.selector import Options
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
-Options = Mapping[str, Any]
 LATER = {"solver": "midpoint"}  # options that published rows lack: said only where they are not these
 
 
@@ -38,7 +38,7 @@ class SamplerEntry(Entry):
         return self.traits.amended(self.declares(self.options(given)))
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(options: Options) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
@@ -50,7 +50,7 @@ def _check(options: dict[str, Any]) -> None:
         checks.one_of("grid", options["grid"], GRIDS)
 
 
-def _check_reversible(options: dict[str, Any]) -> None:
+def _check_reversible(options: Options) -> None:
     for name in ("gamma", "p", "zeta"):
         if name in options:
             checks.in_range(name, options[name], 1e-6, 1.0)
@@ -136,7 +136,7 @@ SAMPLERS = Catalogue(
         ),
         check=_check,
         # with 0 < eta < 1 the chain goes to another equation than the reverse SDE, of less noise
-        declares=lambda options: {"stochastic": options["eta"] > 0, "reverse_sde": options["eta"] == 1},
+        declares=lambda options: SamplerTraits(stochastic=options["eta"] > 0, reverse_sde=options["eta"] == 1),
     ),
     _runge_kutta(
         "euler",

@@ -1,6 +1,6 @@
 """Samplers that are not gradbench's: a rule, or what makes one, as a line of the catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from gradbench.samplers.catalogue import SamplerEntry
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.stochastic import Diffused, StochasticRule
 from gradbench.samplers.traits import SamplerTraits
+from gradbench.selector import Options
 
 OURS = ("chart", "grid")  # options of every sampler, which its rule is not called with
 
@@ -49,7 +50,7 @@ def sampler(entry: Entry, found: Any) -> Entry:
     chart = {} if "chart" in said else {"chart": "noise-sde" if isinstance(rule, Diffused) else "noise"}
     own = {name: value for name, value in entry.defaults.items() if name not in OURS}
 
-    def traits(options: Mapping[str, Any]) -> SamplerTraits:
+    def traits(options: Options) -> SamplerTraits:
         given = {name: value for name, value in options.items() if name in own}
         return traits_of(rule_of(entry.name, found, **given), said.get("chart") or options["chart"]).amended(said)
 
@@ -62,7 +63,7 @@ def sampler(entry: Entry, found: Any) -> Entry:
         defaults,
         traits(defaults),
         check=_both(lambda options: _check_chart(rule, options)),
-        declares=lambda options: traits(options).said,
+        declares=traits,
     )
 
 
@@ -103,17 +104,17 @@ def _keeps_history(rule: Rule, chart: str) -> bool:
         return True
 
 
-def _check_chart(rule: Rule, options: Mapping[str, Any]) -> None:
+def _check_chart(rule: Rule, options: Options) -> None:
     """A rule of the ODE has no noise for the chart of an SDE, and `Diffused` needs one."""
     if "chart" in options:
         stochastic = (*CHARTS, *SDE_CHARTS) if isinstance(rule, StochasticRule) else CHARTS
         checks.one_of("chart", options["chart"], SDE_CHARTS if isinstance(rule, Diffused) else stochastic)
 
 
-def _both(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+def _both(check: Callable[[Options], None]) -> Callable[[Options], None]:
     """That check, and the grid's."""
 
-    def both(options: dict[str, Any]) -> None:
+    def both(options: Options) -> None:
         if options["grid"] is not None:
             checks.one_of("grid", options["grid"], GRIDS)
         check(options)

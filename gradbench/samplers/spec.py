@@ -1,6 +1,6 @@
 """A sampler with all its parameters said, and the chain that is built from it. No torch until one is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from gradbench.diffusion.schedule import Ends, Schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.samplers.catalogue import LATER, SAMPLERS, SamplerEntry
 from gradbench.samplers.traits import SamplerTraits
-from gradbench.selector import parse
+from gradbench.selector import Options, parse
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ class SamplerSpec:
     """A sampler with all its parameters said: what a cell stores and what a rollout is built from."""
 
     name: str
-    params: Mapping[str, Any]
+    params: Options
 
     @property
     def entry(self) -> SamplerEntry:
@@ -144,6 +144,5 @@ def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
     """The sampler that a selector names, `rk4[chart=noise,grid=uniform-log-snr]`, with its defaults filled in."""
     name, given = parse(selector)
     params = SAMPLERS.find(name).options(given)
-    if params["grid"] is None:
-        params["grid"] = default_grid
+    params = {**params, "grid": params["grid"] or default_grid}
     return SamplerSpec(name, {key: value for key, value in params.items() if LATER.get(key) != value})

@@ -1,14 +1,13 @@
 """Solvers of torchdiffeq and torchsde before they are made: options, what these promise, and refusals; no torch."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 from gradbench.estimators.pathwise.recoveries import RECOVERIES
 from gradbench.estimators.refusals import no_other_times, no_point, no_reverse_sde
+from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rules import ONE_STEP
+from gradbench.selector import Options
 
 # torchdiffeq's solvers on a given grid, as its own names spell our rules, and those that choose their steps
 FIXED = {{"heun": "heun2"}.get(name, name): rule for name, rule in ONE_STEP.items()}
@@ -20,7 +19,6 @@ PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver
     "milstein": ("ito", "milstein"),
 }
 CLOCKS = ("uniform-t", "uniform-log-snr")  # grids that are uniform in a clock that torchsde can step in
-Options = Mapping[str, Any]
 
 
 def check_torchdiffeq(options: Options) -> None:
@@ -35,10 +33,11 @@ def check_torchdiffeq(options: Options) -> None:
         checks.in_range(name, options[name], 1e-16, 1.0)
 
 
-def declare_torchdiffeq(options: Options) -> dict[str, Any]:
+def declare_torchdiffeq(options: Options) -> EstimatorTraits:
     """The order of the method, where it is named and has one, and the memory of the states that are passed."""
     rule = FIXED.get(options["method"])
-    return {"order": rule and rule.order, "memory": RECOVERIES[options["trajectory"]].memory}
+    order = None if rule is None else rule.order
+    return EstimatorTraits(order=order, memory=RECOVERIES[options["trajectory"]].memory)
 
 
 def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:

@@ -1,12 +1,9 @@
 """Options of the estimators that draw, and what these promise; no torch."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gradbench import checks
 from gradbench.checks import UsageError
-
-Options = Mapping[str, Any]
+from gradbench.estimators.traits import EstimatorTraits
+from gradbench.selector import Options
 
 
 def check_draws(options: Options) -> None:
@@ -29,8 +26,8 @@ def check_draws(options: Options) -> None:
             checks.one_of(name, options[name], values)
 
 
-def declare_draws(options: Options) -> dict[str, Any]:
+def declare_draws(options: Options) -> EstimatorTraits:
     """The bias that an option brings: of a truncation law, of a baseline with the draw in it, of a shifted adjoint."""
     unbiased = {"law": "unbiased", "index": "end"}
     biased = any(options[name] != value for name, value in unbiased.items() if name in options)
-    return {"biased": biased or options.get("baseline") == "mean"}
+    return EstimatorTraits(biased=biased or options.get("baseline") == "mean")

@@ -1,19 +1,17 @@
 """The continuous adjoints before they are made: their options, what these promise, and what they refuse; no torch."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
 from gradbench.estimators.pathwise.recoveries import RECOVERIES, check_recovery, recovery_of
 from gradbench.estimators.pathwise.recovery import Recovery
 from gradbench.estimators.refusals import no_equation, no_point, no_reverse_sde
+from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rules import RULES
+from gradbench.selector import Options
 
 ADAPTIVE = "dopri5"  # the rule that chooses its own steps
 ORDERS = {**{name: rule.order for name, rule in RULES.items()}, ADAPTIVE: None}
-Options = Mapping[str, Any]
 
 
 def check_adjoint(options: Options) -> None:
@@ -44,7 +42,7 @@ def check_adjoint_deis(options: Options) -> None:
     checks.one_of("order", options["order"], (1, 2))
 
 
-def declare_adjoint(options: Options) -> dict[str, Any]:
+def declare_adjoint(options: Options) -> EstimatorTraits:
     """The order of the adjoint's rule and the memory of its recovery.
 
     A number of backward steps that is fixed has no order in N, and AdjointDEIS on re-solved states has that of the DDIM
@@ -52,7 +50,8 @@ def declare_adjoint(options: Options) -> dict[str, Any]:
     """
     resolved = options["trajectory"] == "resolved"
     order = min(options["order"], 1 if resolved else 2) if "order" in options else ORDERS[options["rule"]]
-    return {"order": order if options["steps"] is None else None, "memory": RECOVERIES[options["trajectory"]].memory}
+    memory = RECOVERIES[options["trajectory"]].memory
+    return EstimatorTraits(order=order if options["steps"] is None else None, memory=memory)
 
 
 def refuse_adjoint(options: Options, traits: ProblemTraits) -> str | None:

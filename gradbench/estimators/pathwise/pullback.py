@@ -137,7 +137,7 @@ class ContinuousAdjoint(Pullback):
         interval = None
         with trajectory.ambient.replay():
             trajectory.at(rollout.steps)
-            state = self.rule.start(field, (x_0, cotangent))
+            state: tuple[Any, ...] = self.rule.start(field, (x_0, cotangent))
             for (t, _), (s, k) in zip(places, places[1:], strict=False):
                 interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
                 (x, a), *history = self.rule.step(field, state, interval)

@@ -1,11 +1,9 @@
 """The recoveries by the option `trajectory`; no torch."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gradbench import checks
 from gradbench.estimators.pathwise.binomial import Binomial
 from gradbench.estimators.pathwise.recovery import Inverted, Recovery, Resolved, Stored
+from gradbench.selector import Options
 
 RECOVERIES: dict[str, type[Recovery]] = {kind.name: kind for kind in (Stored, Resolved, Binomial, Inverted)}
 
@@ -15,7 +13,7 @@ def recovery_of(trajectory: str, snapshots: int = Binomial.snapshots) -> Recover
     return Binomial(snapshots) if trajectory == Binomial.name else RECOVERIES[trajectory]()
 
 
-def check_recovery(options: Mapping[str, Any]) -> None:
+def check_recovery(options: Options) -> None:
     """The number of snapshots, and where states are kept."""
     if "snapshots" in options:
         checks.positive_integer("snapshots", options["snapshots"])
