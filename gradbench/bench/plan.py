@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import util
-from typing import Any
 
 from gradbench import checks
 from gradbench.bench.cell import Cell
@@ -19,7 +18,7 @@ from gradbench.problems.spec import TARGETS
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
-from gradbench.selector import expand, render
+from gradbench.selector import Options, expand, render
 
 MOST_CELLS = 1_000_000
 PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
@@ -112,7 +111,7 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
                             yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
 
 
-def _skip(case: Case, entry: EstimatorEntry, options: dict[str, Any], traits: ProblemTraits, device: str) -> str | None:
+def _skip(case: Case, entry: EstimatorEntry, options: Options, traits: ProblemTraits, device: str) -> str | None:
     missing = [name for name in (*case.spec.requires, *entry.requires) if util.find_spec(name) is None]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"

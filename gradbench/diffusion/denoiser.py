@@ -184,8 +184,8 @@ class Conditions:
 
     condition: Tensor | None = None
     null_condition: Tensor | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    null_extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    null_extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class NetworkDenoiser(Denoiser):

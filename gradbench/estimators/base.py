@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.problems.gradients import Gradients, tensors_of
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
@@ -68,6 +69,12 @@ class GradientEstimator(ABC):
         `traits.stochastic` or `traits["stochastic"]`.
         """
         return None
+
+    def refuse(self, problem: Problem) -> None:
+        """`ValueError` with the reason where this estimator cannot serve a problem."""
+        reason = self.supports(problem.traits)
+        if reason:
+            raise UsageError(f"this estimator cannot serve the problem: {reason}")
 
     @abstractmethod
     def __call__(self, problem: Problem) -> GradientEstimate:

@@ -52,7 +52,7 @@ def listed(wrt: Any) -> list[Tensor]:
     """The tensors of any iterable; `ValueError` for a tensor alone and for what holds anything else."""
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
         raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
-    found = list(wrt)
+    found: list[Any] = list(wrt)
     for leaf in found:
         if not isinstance(leaf, Tensor):
             raise UsageError(
@@ -103,7 +103,7 @@ def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
     """
     waiting = {id(leaf): leaf for leaf in leaves}
     nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
-    seen, queue = set(), [output.grad_fn]
+    seen, queue = set[Any](), [output.grad_fn]
     while queue and waiting:
         node = queue.pop()
         if node is None or node in seen:

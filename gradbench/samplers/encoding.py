@@ -109,7 +109,7 @@ def cycle_encode(
         xi = torch.from_numpy(draw(seed, CYCLE + k, tuple(x_0.shape))).to(x_0.device, x_0.dtype)
         path.append(ratio * path[-1] + std * xi)
     path.reverse()
-    state, noises = rollout.start(path[0]), []
+    state, noises = rollout.start(path[0]), list[Tensor]()
     for k in range(steps):
         (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
         if not std:

@@ -34,7 +34,7 @@ class RungeKutta(Rule):
 
     def solutions(self, field: Field, point: Point, interval: Interval) -> tuple[Point, Point]:
         """The end of the step by `weights`, and by `embedded` where there are such."""
-        end, second, slopes = None, None, []
+        end, second, slopes = None, None, list[Point]()
         for i, (c, row, b) in enumerate(zip(self.nodes, self.matrix, self.weights, strict=True)):
             stage = interval.carry(point, c)
             for a, slope in zip(row, slopes, strict=True):

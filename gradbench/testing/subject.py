@@ -57,9 +57,10 @@ class Subject:
     def served(self, samplers: Sequence[str] = SAMPLERS, **options: Any) -> Iterator[Problem]:
         """A problem under each sampler that it does not refuse; `Skipped` where it refuses them all."""
         reason, some = None, False
+        tried = (options.pop("steps"),) if "steps" in options else STEPS
         for sampler in samplers:
-            for steps in (options["steps"],) if "steps" in options else STEPS:
-                problem = problem_of(sampler, **{**options, "steps": steps})
+            for steps in tried:
+                problem = problem_of(sampler, steps=steps, **options)
                 refusal = self.refuses(problem)
                 if refusal is None:
                     some = True

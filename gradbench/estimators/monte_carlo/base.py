@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradbench.checks import UsageError
 from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
@@ -87,11 +86,10 @@ class MonteCarlo(GradientEstimator):
         """The sum of the estimates of all draws of a block."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        reason = self.supports(problem.traits)
-        if reason:
-            raise UsageError(f"this estimator cannot serve the problem: {reason}")
+        self.refuse(problem)
         count, size = layout(self.draws or problem.draws, problem.x_T.numel())
-        denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
+        denoiser, means = problem.denoiser, list[Gradients]()
+        value, forward, x_0 = 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled
         for index in range(count):
             answer = self.made(make_block(problem, index, size))

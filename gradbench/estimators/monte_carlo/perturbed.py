@@ -8,6 +8,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ Value = Callable[..., Tensor]  # of (noises, x_T, *leaves): L, summed over the b
 @contextlib.contextmanager
 def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tensor]) -> Iterator[None]:
     """Inside, the module and its submodules hold `tensors` wherever they held `leaves`."""
-    places = []
+    places: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
     for part in module.modules():
         for home in (part._parameters, part._buffers, vars(part)):
             for key, held in list(home.items()):
@@ -35,7 +36,7 @@ def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tenso
                         (home, key, held, new) for leaf, new in zip(leaves, tensors, strict=True) if held is leaf
                     ]
     for home, key, _, new in places:
-        home[key] = new  # type: ignore[assignment]
+        home[key] = new
     try:
         yield
     finally:
@@ -175,7 +176,7 @@ class FiniteDifferences(GradientEstimator):
                     continue
                 found = torch.zeros_like(tensor).flatten()
                 for i in range(found.numel()):
-                    sides = []
+                    sides: list[Tensor] = []
                     for sign in (1.0, -1.0):
                         moved = tensor.clone()
                         moved.view(-1)[i] += sign * self.c

@@ -43,7 +43,7 @@ class _Memo:
     """The field, whose evaluations by an inverse are kept with their tapes for the step that follows it."""
 
     field: Field
-    made: list[_Evaluation] = dataclasses.field(default_factory=list)
+    made: list[_Evaluation] = dataclasses.field(default_factory=list[_Evaluation])
 
     def record(self, t: float, x: Tensor) -> Tensor:
         """An evaluation of the inverse."""

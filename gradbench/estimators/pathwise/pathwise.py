@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.leaves import Demanded, Leaves, Reach
 from gradbench.estimators.pathwise.adjoints import ADAPTIVE
@@ -47,9 +46,7 @@ class Differentiable(GradientEstimator):
         return True
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        reason = self.supports(problem.traits)
-        if reason:
-            raise UsageError(f"this estimator cannot serve the problem: {reason}")
+        self.refuse(problem)
         denoiser = problem.denoiser
         calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
 

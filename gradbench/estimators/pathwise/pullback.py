@@ -153,7 +153,7 @@ def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | 
 
     M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
     """
-    n, places = len(grid) - 1, []
+    n, places = len(grid) - 1, list[tuple[float, int | None]]()
     for j in range(steps, -1, -1):
         if steps <= n or j * n % steps == 0:
             k = round(j * n / steps)
@@ -162,6 +162,9 @@ def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | 
             k = j * n // steps
             places.append((grid[k] + (j * n / steps - k) * (grid[k + 1] - grid[k]), None))
     return places
+
+
+Pair = tuple[Tensor, Tensor]  # a point of the adjoint system: x, and a = dL/dx
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class AdjointField:
     field: ChartField
     wrt: tuple[Tensor, ...]
 
-    def __call__(self, t: float, point: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
+    def __call__(self, t: float, point: Pair) -> tuple[Tensor | None, ...]:
         kappa = self.field.chart.kappa(t)
         with torch.enable_grad():
             x = point[0].detach().requires_grad_()
@@ -194,12 +197,12 @@ class AdjointInterval(Interval):
 
     totals: Totals | None = None
 
-    def carry(self, point: Any, c: float = 1.0) -> Any:
+    def carry(self, point: Pair, c: float = 1.0) -> Pair:
         x, a = point
         ratio = 1.0 if c == 0.0 else self.ratio(c)
         return x * ratio, a / ratio
 
-    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+    def add(self, point: Pair, weight: float, slope: Any, c: float = 1.0) -> Pair:
         (x, a), (slope_x, slope_a, *shared) = point, slope
         if self.totals is not None:
             self.totals.add(shared, self.h * weight)

@@ -93,7 +93,7 @@ class _Truncated(torch.autograd.Function):
     def forward(ctx: Any, rollout: Rollout, plan: Plan, leaves: Leaves, x_T: Tensor, *wrt: Tensor) -> Tensor:
         ambient, state, n = Ambient(rollout.denoiser), rollout.start(x_T), rollout.steps
         first = min(plan.first, int(plan.stop.min()))
-        stops, kept, parts = sorted(set(plan.stop.tolist())), {}, []
+        stops, kept, parts = sorted(set(plan.stop.tolist())), dict[int, State](), list[int]()
         x_0 = torch.zeros_like(x_T)
         for k in range(n + 1):
             parts.append(len(state))
