@@ -64,13 +64,19 @@ class GradientEstimator(ABC):
 
     traits: ClassVar[Mapping[str, Any]] = {}
 
-    def supports(self, traits: ProblemTraits) -> str | None:
-        """None, or the reason why this estimator cannot serve a problem of these traits, read as attributes or by name,
-        `traits.stochastic` or `traits["stochastic"]`.
+    def supports(self, traits: Mapping[str, Any]) -> str | None:
+        """None, or the reason why this estimator cannot serve a problem with these traits.
+
+        traits: `ProblemTraits`, read as attributes or by name; a mapping of some of its names will do. An estimator of
+        your own overrides this method or `refuses`, which is always given `ProblemTraits`.
         """
+        return self.refuses(ProblemTraits.of("a problem", traits))
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        """The reason why this estimator cannot serve a problem with these traits, or None."""
         return None
 
-    def refuse(self, problem: Problem) -> None:
+    def ensure_supported(self, problem: Problem) -> None:
         """`ValueError` with the reason where this estimator cannot serve a problem."""
         reason = self.supports(problem.traits)
         if reason:

@@ -1,6 +1,6 @@
 """What an estimator is told of a problem before it is given one; no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradbench.diffusion.grid import TimeRange
 from gradbench.samplers.traits import SamplerTraits
@@ -13,6 +13,6 @@ class ProblemTraits(SamplerTraits, TimeRange):
     steps: N. targets: the names of those asked for. dtype: the name of the network's floating type.
     """
 
-    steps: int
-    targets: list[str]
-    dtype: str
+    steps: int = 1
+    targets: list[str] = field(default_factory=list[str])
+    dtype: str = "float64"

@@ -40,7 +40,7 @@ class TorchdiffeqAdjoint(Differentiable):
     rtol: float
     atol: float
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return refuse_torchdiffeq(self.method, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:

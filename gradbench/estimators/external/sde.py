@@ -37,7 +37,7 @@ class TorchsdeAdjoint(Differentiable):
     method: str
     chart: str
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return refuse_torchsde(self.chart, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:

@@ -43,7 +43,7 @@ class AdjointMatching(MonteCarlo):
     index: str
     draws: int | None = None
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return no_mean(traits)
 
     def block(self, block: Block) -> BlockSum:

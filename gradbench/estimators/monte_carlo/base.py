@@ -86,7 +86,7 @@ class MonteCarlo(GradientEstimator):
         """The sum of the estimates of all draws of a block."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        self.refuse(problem)
+        self.ensure_supported(problem)
         count, size = layout(self.draws or problem.draws, problem.x_T.numel())
         denoiser, means = problem.denoiser, list[Gradients]()
         value, forward, x_0 = 0.0, 0, problem.x_T

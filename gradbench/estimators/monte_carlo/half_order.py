@@ -26,7 +26,7 @@ class RecursiveLikelihoodRatio(Reinforce):
     draws: int | None = None
     h: int = 3
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return no_sub_chain(self.h, traits)
 
     def pathwise(self, block: Block) -> np.ndarray:

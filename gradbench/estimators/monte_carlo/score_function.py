@@ -34,7 +34,7 @@ class ScoreFunction(MonteCarlo):
 
     fewest = 2
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return no_density(traits)
 
     @abstractmethod

@@ -27,7 +27,7 @@ class DraftLV(MonteCarlo):
     n: int
     draws: int | None = None
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return no_last_step(traits)
 
     def block(self, block: Block) -> BlockSum:

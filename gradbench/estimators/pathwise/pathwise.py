@@ -46,7 +46,7 @@ class Differentiable(GradientEstimator):
         return True
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        self.refuse(problem)
+        self.ensure_supported(problem)
         denoiser = problem.denoiser
         calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
 
@@ -82,7 +82,7 @@ class Pathwise(Differentiable):
     recovery: Recovery
     pullback: Pullback
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return self.recovery.refuses(traits) or self.pullback.refuses(traits, self.recovery)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:

@@ -43,7 +43,7 @@ class Truncated(Differentiable, MonteCarlo):
     plans: PlanDistribution
     draws: int | None = None
 
-    def supports(self, traits: ProblemTraits) -> str | None:
+    def refuses(self, traits: ProblemTraits) -> str | None:
         return self.plans.refuses(traits)
 
     def __call__(self, problem: Problem) -> Any:
