@@ -77,10 +77,10 @@ def sample(
     checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
-        usable = [e.name for e in ESTIMATORS.values() if not e.traits.get("stochastic")]
+        usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
         raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
     rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
-    _check_spread(x_T, denoiser, rollout.grid[0])
+    _check_scale(x_T, denoiser, rollout.grid[0])
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else [])]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
@@ -103,7 +103,7 @@ def _own_sampler(denoiser: Denoiser) -> str:
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
 
 
-def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
+def _check_scale(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
     """Refuses latents in a scheduler's own scale, x / alpha, which are 14 times too wide.
 
     At the noisy end of a table the state is almost pure noise, with spread 1; no data would make it 4.
@@ -111,9 +111,9 @@ def _check_spread(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
     alpha = denoiser.schedule.alpha(t)
     if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:
         return
-    spread = x_T.detach().float().std().item()
-    if spread > 4:
+    std = x_T.detach().float().std().item()
+    if std > 4:
         raise UsageError(
-            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {spread:.3g}: multiply latents that are "
+            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {std:.3g}: multiply latents that are "
             "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
         )

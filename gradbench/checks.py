@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -69,7 +69,7 @@ def time_range(t_max: float, t_min: float, t_end: float = 1.0) -> None:
         raise UsageError(f"t_max must be greater than t_min, got t_max={t_max!r}, t_min={t_min!r}")
 
 
-def options(owner: str, given: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
+def options(owner: str, given: Mapping[str, Any], allowed: Iterable[str]) -> Mapping[str, Any]:
     """The options of `owner`, all of them known."""
     names = sorted(allowed)
     for key in given:

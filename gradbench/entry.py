@@ -7,18 +7,19 @@ import importlib
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.plugins import Plugin, Plugins, spec_of
+from gradbench.selector import Options
 
 
-def overlay(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(owner: str, defaults: Options, given: Options) -> Options:
     """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
-    checks.options(owner, dict(given), defaults)
+    checks.options(owner, given, defaults)
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}
@@ -32,21 +33,28 @@ class Entry:
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
     may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
     invalid option values. refuses: (options, traits of the problem) -> why it does not support the problem, or None.
-    declares: options -> the traits that depend on them.
+    declares: options -> the traits that depend on them. The lines of samplers and of estimators have typed traits.
     """
 
     name: str
     summary: str
     factory: str
     citation: str = ""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Options = field(default_factory=dict[str, Any])
+    traits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     requires: tuple[str, ...] = ()
-    check: Callable[[dict[str, Any]], None] = lambda options: None
-    refuses: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] = lambda options, traits: None
-    declares: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda options: {}
+    check: Callable[[Options], None] = lambda options: None
+    refuses: Callable[[Options, Any], str | None] = lambda options, traits: None
+    declares: Callable[[Options], Mapping[str, Any]] = lambda options: {}
 
-    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    @classmethod
+    def of(cls, entry: "Entry") -> Self:
+        """A plain entry as one of this kind."""
+        if isinstance(entry, cls):
+            return entry
+        return cls(**{each.name: getattr(entry, each.name) for each in fields(Entry)})
+
+    def options(self, given: Options) -> Options:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
         options = overlay(self.name, self.defaults, given)
         try:
@@ -54,10 +62,6 @@ class Entry:
         except ValueError as error:
             raise UsageError(str(error)) from None
         return options
-
-    def declared(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Its traits with the given options."""
-        return {**self.traits, **self.declares(self.options(given))}
 
     def load(self) -> Any:
         """The factory itself; imports its module."""
@@ -83,16 +87,19 @@ YOURS = "the user's own"
 
 
 class Catalogue(dict[str, E], Generic[E]):
-    """Entries by name; an unknown name is a one-line error with the nearest known one.
+    """Entries by name, all of the class of the first; an unknown name is a one-line error with the nearest known one.
 
     group: the entry points by which other packages add entries, looked up when a name is not one of these or when
     `plugins` is read. own: "module:function" that makes, from a plain entry and the object found, the entry of
     user-defined code or of another package; None where the plain entry will do.
     """
 
-    def __init__(self, kind: str, *entries: E, group: str = "", own: str | None = None) -> None:
-        super().__init__((entry.name, entry) for entry in entries)
-        self.kind, self.group, self.own = kind, group, own
+    def __init__(self, kind: str, first: E, *others: E, group: str = "", own: str | None = None) -> None:
+        super().__init__((entry.name, entry) for entry in (first, *others))
+        self.kind, self.line, self.group, self.own = kind, type(first), group, own
+
+    def __setitem__(self, name: str, entry: Entry) -> None:
+        super().__setitem__(name, self.line.of(entry))
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -117,7 +124,7 @@ class Catalogue(dict[str, E], Generic[E]):
     def _made(self, plugin: Plugin) -> E:
         found = load(plugin.name, plugin.place)
         entry = entry_of(plugin, found)
-        return load(self.own, self.own)(entry, found) if self.own else entry
+        return self.line.of(load(self.own, self.own)(entry, found) if self.own else entry)
 
 
 def entry_of(plugin: Plugin, found: Any) -> Any:
@@ -131,7 +138,7 @@ def entry_of(plugin: Plugin, found: Any) -> Any:
     return Entry(plugin.name, first, plugin.place, plugin.package, options_of(found), traits)
 
 
-def options_of(found: Any) -> dict[str, Any]:
+def options_of(found: Any) -> Options:
     """The options of a user-defined class or function: its arguments whose default is None, a number or a word."""
     try:
         parameters = inspect.signature(found).parameters.values()

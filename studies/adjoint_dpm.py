@@ -10,7 +10,8 @@ import torch
 import gradbench
 from gradbench.problems.gradients import relative_error
 from gradbench.problems.problem import Problem
-from studies.common import LAWS, TARGETS, Claims, errors, problem, slope, spread, table
+from gradbench.problems.spec import TARGETS
+from studies.common import LAWS, Claims, errors, problem, slope, spread, table
 
 STEPS = (5, 10, 20, 40, 80)
 RULES = {

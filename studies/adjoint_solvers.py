@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradbench.estimators.pathwise.pathwise import RULES
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, StateByEuler, Transpose
+from gradbench.problems.spec import TARGETS
 from gradbench.samplers.multistep import TWO_M
-from studies.common import LAWS, TARGETS, Claims, angles, errors, on_exact_states, problem, slope, spread, table
+from gradbench.samplers.rules import RULES
+from studies.common import LAWS, Claims, angles, errors, on_exact_states, problem, slope, spread, table
 
 STEPS = (5, 10, 20, 40, 80, 160, 320)
 METHODS: dict[str, Any] = {

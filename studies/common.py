@@ -18,7 +18,6 @@ from gradbench.problems.problem import Problem
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 
-TARGETS = ("x_T", "condition", "parameters")
 LAWS = {
     "gaussian": "Gaussian distributions in 6 dimensions: random rotation, standard deviations log-uniform in [0.2, 2]",
     "mixture": "4-component Gaussian mixtures in 6 dimensions",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gradbench
-from studies.common import LAWS, TARGETS, Claims, angles, errors, problem, slope, spread, table
+from gradbench.problems.spec import TARGETS
+from studies.common import LAWS, Claims, angles, errors, problem, slope, spread, table
 
 STEPS = (10, 20, 40, 160)
 PAIRS = {

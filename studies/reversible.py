@@ -12,7 +12,8 @@ from gradbench.diffusion.chart import TimeChart
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.problems.gradients import relative_error
 from gradbench.samplers.base import Interval
-from gradbench.samplers.reversible import BASES, McCallumFoster
+from gradbench.samplers.reversible import McCallumFoster
+from gradbench.samplers.rules import ONE_STEP
 from studies.common import LAWS, Claims, errors, number, problem, spread, table
 
 STEPS = (5, 20, 80, 320)
@@ -156,7 +157,7 @@ def _gradient(law: str, seed: int, sampler: str, steps: int) -> float:
 
 def _radius(base: str, zeta: float, h: float) -> float:
     """The spectral radius of a Rex step of length h for y' = -y, a linear map of the two copies."""
-    rule, chart = McCallumFoster(BASES[base], zeta), TimeChart(make_schedule("rectified"))
+    rule, chart = McCallumFoster(ONE_STEP[base], zeta), TimeChart(make_schedule("rectified"))
     basis = torch.eye(2, dtype=torch.float64)
     state = rule.step(lambda t, y: -y, (basis[:, :1], basis[:, 1:]), Interval(chart, 0.0, h))
     return torch.linalg.eigvals(torch.cat(state, 1)).abs().max().item()

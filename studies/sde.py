@@ -12,12 +12,13 @@ import gradbench
 from gradbench.diffusion.noise import draw
 from gradbench.diffusion.wiener import path
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise.pathwise import RULES, Pathwise
+from gradbench.estimators.pathwise.pathwise import Pathwise
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, StateByEuler
 from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
 from gradbench.samplers.base import State
 from gradbench.samplers.multistep import TWO_M
 from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.rules import RULES
 from studies.common import LAWS, Claims, _Exact, errors, problem, slope, spread, table
 
 STEPS = (10, 20, 40, 80, 160, 320)

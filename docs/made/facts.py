@@ -1,13 +1,17 @@
 """What the code itself says of a catalogue entry: values allowed, promises that options change, refusals and why."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gradbench.allowed import allowed
-from gradbench.diffusion.schedule import ends_of, make_schedule
+from gradbench.diffusion.grid import TimeRange, range_of
+from gradbench.diffusion.schedule import make_schedule
 from gradbench.entry import Entry
+from gradbench.estimators.catalogue import EstimatorEntry
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.catalogue import SAMPLERS
-from gradbench.samplers.spec import sampler_spec
+from gradbench.samplers.spec import SamplerSpec, sampler_spec
 from gradbench.selector import parse
 
 # where refusals are asked for: the schedule, the ends of its range, the steps; the first is the ordinary one
@@ -33,11 +37,11 @@ def settings(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{option}={options[option]}", options
 
 
-def promises(entry: Entry) -> tuple[Mapping[str, Any], list[tuple[str, dict[str, Any]]]]:
+def promises(entry: EstimatorEntry) -> tuple[Mapping[str, Any], list[tuple[str, dict[str, Any]]]]:
     """The traits by default, and for each setting that changes some, those."""
-    known = entry.declared({})
+    known = entry.declared({}).said
     changed = [
-        (name, {key: value for key, value in entry.declared(options).items() if value != known.get(key)})
+        (name, {key: value for key, value in entry.declared(options).said.items() if value != known.get(key)})
         for name, options in settings(entry)
     ]
     return known, [(name, traits) for name, traits in changed if traits]
@@ -50,11 +54,11 @@ def refusals(entry: Entry) -> dict[str, tuple[list[str], list[str]]]:
         for situation, (schedule, t_max, t_min, steps) in SITUATIONS.items():
             if setting and situation == FEW:
                 continue
-            ends = ends_of(make_schedule(schedule), t_max, t_min)
+            span = range_of(make_schedule(schedule), (t_max, t_min))
             for name in SAMPLERS:
                 spec = sampler_spec(name)
-                traits = {**spec.traits, **ends, "steps": steps, "targets": ["x_T"], "dtype": "float64"}
-                if not _runs(spec, ends):
+                traits = ProblemTraits(**spec.traits, **span, steps=steps, targets=["x_T"], dtype="float64")
+                if not _runs(spec, span):
                     continue
                 reason = entry.refuses(entry.options(options), traits)
                 if reason:
@@ -67,12 +71,12 @@ def sampler_refusals(entry: Entry) -> dict[str, str]:
     """Reason -> situation that is met first, of a sampler."""
     found: dict[str, str] = {}
     for situation, (schedule, t_max, t_min, _) in SITUATIONS.items():
-        reason = sampler_spec(entry.name).refuses(ends_of(make_schedule(schedule), t_max, t_min))
+        reason = sampler_spec(entry.name).refuses(range_of(make_schedule(schedule), (t_max, t_min)))
         if reason:
             found.setdefault(reason, situation)
     return found
 
 
-def _runs(spec: Any, ends: Mapping[str, Any]) -> bool:
+def _runs(spec: SamplerSpec, span: TimeRange) -> bool:
     """Whether the sampler itself runs there; one that is for rectified flow only is asked wherever it does."""
-    return not spec.refuses({**ends, "schedule": "rectified"})
+    return not spec.refuses(replace(span, schedule="rectified"))

@@ -104,8 +104,8 @@ def samplers() -> str:
     made = {name: sampler_spec(name) for name in SAMPLERS}
     heads = ("sampler", "chart", "order", "evaluations per step", "noise", "reversible")
     rows = [
-        [f"[`{name}`](#{slug(name)})", spec.chart, entry.traits["order"], entry.traits["stages"]]
-        + ["yes" if mark else "" for mark in (spec.traits["stochastic"], entry.traits.get("reversible"))]
+        [f"[`{name}`](#{slug(name)})", spec.chart, entry.traits.order, entry.traits.stages]
+        + ["yes" if mark else "" for mark in (spec.traits.stochastic, entry.traits.reversible)]
         for name, entry in SAMPLERS.items()
         for spec in [made[name]]
     ]

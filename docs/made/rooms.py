@@ -11,7 +11,7 @@ PACKAGE = Path(gradbench.__file__).parent
 # from the ground up; a module imports from its own room and from the floors below
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("checks",),
-    ("plugins", "selector"),
+    ("plugins", "selector", "traits"),
     ("allowed", "command"),
     ("entry",),
     ("diffusion",),

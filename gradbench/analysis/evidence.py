@@ -291,7 +291,7 @@ def _defaults(places: tuple[Path, ...]) -> dict[str, Mapping[str, Any]]:
 
 def _is_exact(row: Row) -> bool:
     name = str(row.get("estimator"))
-    return name in ESTIMATORS and bool(ESTIMATORS[name].traits.get("exact"))
+    return name in ESTIMATORS and ESTIMATORS[name].traits.exact
 
 
 def _whole(row: Row, kind: str, catalogue: Catalogue[Any]) -> tuple[str, dict[str, Any]]:

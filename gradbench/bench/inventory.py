@@ -77,7 +77,7 @@ def entry(selector: str) -> Mapping[str, Any]:
             checks.options(name, given, e.defaults)
             facts |= {"judges": e.on, "made from": list(e.takes) or "nothing"}
         else:
-            facts |= {"options": e.options(given), "allowed": _plain(_takes(e)), "traits": e.declared(given)}
+            facts |= {"options": e.options(given), "allowed": _plain(_takes(e)), "traits": e.declared(given).said}
         return {"kind": catalogue.kind, "name": render(name, given), "summary": e.summary, **facts}
     known = case_specs()
     if name in known:

@@ -3,22 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import util
-from typing import Any
 
 from gradbench import checks
 from gradbench.bench.cell import Cell
 from gradbench.bench.row import Key
 from gradbench.bench.suite import Block
 from gradbench.checks import UsageError
-from gradbench.diffusion.schedule import ends_of, make_schedule
-from gradbench.entry import Entry
-from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.diffusion.grid import TimeRange, range_of
+from gradbench.diffusion.schedule import make_schedule
+from gradbench.estimators.catalogue import ESTIMATORS, EstimatorEntry
 from gradbench.problems.case import Case, make_case, refuse_arrays
 from gradbench.problems.folders import case_specs
 from gradbench.problems.spec import TARGETS
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
-from gradbench.selector import expand, render
+from gradbench.selector import Options, expand, render
 
 MOST_CELLS = 1_000_000
 PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
@@ -86,6 +86,7 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
         for case_name, case_given in expand(text):
             refuse_arrays(case_name, case_given)
             case = make_case(case_name, case_given)
+            span = _time_range(case)
             for name, given in samplers:
                 spec = sampler_spec(render(name, given), case.spec.grid)
                 for n in steps:
@@ -104,30 +105,30 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
                                 dtype=block.dtype or case.spec.dtype,
                                 device=block.device,
                             )
-                            traits = {**spec.traits, "steps": n, "targets": list(cell.targets), "dtype": cell.dtype}
-                            traits |= _ends(case)
+                            traits = ProblemTraits(
+                                **spec.traits, **span, steps=n, targets=list(cell.targets), dtype=cell.dtype
+                            )
                             yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
 
 
-def _skip(case: Case, entry: Entry, options: dict[str, Any], traits: dict[str, Any], device: str) -> str | None:
+def _skip(case: Case, entry: EstimatorEntry, options: Options, traits: ProblemTraits, device: str) -> str | None:
     missing = [name for name in (*case.spec.requires, *entry.requires) if util.find_spec(name) is None]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
-    if not traits["targets"]:
+    if not traits.targets:
         return f"the case has no such target; it has {', '.join(case.spec.targets)}"
-    if traits["dtype"] not in case.spec.dtypes:
-        return f"the case has no dtype {traits['dtype']}; it has {', '.join(case.spec.dtypes)}"
-    if traits["dtype"] == checks.TF32 and device == "cpu":
+    if traits.dtype not in case.spec.dtypes:
+        return f"the case has no dtype {traits.dtype}; it has {', '.join(case.spec.dtypes)}"
+    if traits.dtype == checks.TF32 and device == "cpu":
         return "a CPU has no TF32: use float32"
     return entry.refuses(options, traits)
 
 
-def _ends(case: Case) -> dict[str, Any]:
-    """The ends of the time range, by which a chart may refuse; for schedules named by a case."""
+def _time_range(case: Case) -> TimeRange:
+    """The time range, by which a chart may refuse; for schedules named by a case."""
     if "schedule" not in case.params:
-        return {}
-    schedule = make_schedule(case.params["schedule"])
-    return ends_of(schedule, case.params["t_max"], case.params["t_min"])
+        return TimeRange()
+    return range_of(make_schedule(case.params["schedule"]), (case.params["t_max"], case.params["t_min"]))
 
 
 def preload(planned: Sequence[Planned]) -> list[str]:

@@ -25,7 +25,7 @@ def predict_cell(
     entry = ESTIMATORS.find(cell.estimator)
     if entry.requires:
         return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
-    if entry.traits.get("coordinates"):
+    if entry.traits.coordinates:
         return "two chains a coordinate: as many as there are numbers"
     with skeleton():
         try:

@@ -25,7 +25,7 @@ from gradbench.bench.predictions import predicted_bytes
 from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure import bias, error
 from gradbench.measure.arithmetic import arithmetic, tf32
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
@@ -100,7 +100,7 @@ def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
         row |= {"calibration_s": calibrate(), **_time(problem, estimator)}
     if "memory" in how.passes:
         phase("memory")
-        row |= _memory(problem, estimator.smallest() if isinstance(estimator, Drawn) else estimator)
+        row |= _memory(problem, estimator.smallest() if isinstance(estimator, MonteCarlo) else estimator)
     if "evaluation" in how.passes:
         phase("evaluation")
         unit = time_unit(problem)
@@ -130,13 +130,15 @@ def _time(problem: Problem, estimator: GradientEstimator) -> Columns:
     by one.
     """
     device = problem.x_T.device
-    if isinstance(estimator, Drawn) and estimator.random:
+    if isinstance(estimator, MonteCarlo) and estimator.random:
         places = itertools.count()
         timing = time_calls(lambda: estimator.alone(problem, next(places)), device, repeats=PLANS)
         samples, cpu = timing.samples, timing.cpu
         middle = sum(samples) / len(samples)
     else:
-        single, share = (estimator.smallest(), estimator.fewest) if isinstance(estimator, Drawn) else (estimator, 1)
+        single, share = (
+            (estimator.smallest(), estimator.fewest) if isinstance(estimator, MonteCarlo) else (estimator, 1)
+        )
         timing = time_calls(lambda: single(problem), device)
         samples, cpu = [seconds / share for seconds in timing.samples], timing.cpu / share
         middle = sorted(samples)[len(samples) // 2]
@@ -188,7 +190,7 @@ def _references(
     spec = case_specs()[cell.case]
     held = partial(stored, spec.folder, cell, problem, spec.params)
     found = references(problem, spec.flow_method, estimate.draws, place, held)
-    if solved and "flow" not in found and not problem.sampler.traits["stochastic"]:
+    if solved and "flow" not in found and not problem.sampler.traits.stochastic:
         file = None if how.keep is None else how.keep / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
         found = {"flow": by_solving(problem, file), **found}
     row = known.columns(found) | bias.columns(estimate, found.get("expected"))
@@ -196,12 +198,12 @@ def _references(
     if apart and checks.dtype(cell.dtype) != problem.reference_dtype:
         exact = found["sampler"].grads
         # an exact one of ours is, in the reference's precision, the reference itself
-        same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.get("exact")
+        same = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.exact
         method = exact if same else estimator(problem.to(problem.reference_dtype)).grads
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
         # the gradient on one path of noises does not estimate the expectation, nor the expectation a path's gradient
-        stochastic = problem.sampler.traits["stochastic"]
+        stochastic = problem.sampler.traits.stochastic
         if stochastic and (kind == "expected") == (estimate.draws is None):
             continue
         row |= error.columns(kind, estimate.grads, answer.grads)

@@ -185,7 +185,7 @@ def candidates(
             if isinstance(peak, str):
                 refused[name] = peak
                 continue
-            exact = bool(ESTIMATORS.find(cell.estimator).traits.get("exact"))
+            exact = ESTIMATORS.find(cell.estimator).traits.exact
             error = error_of(task, chosen, rows, exact)
             rounding = rounding_of(task, chosen, rows) if exact else None
             why = why_none(task, chosen, rows) if error is None else ""

@@ -68,7 +68,7 @@ def check(estimators: tuple[str, ...], names: tuple[str, ...], as_json: bool) ->
 
 
 def _head(subject: "Subject") -> str:
-    declared = ", ".join(f"{name} {value}".lower() for name, value in subject.traits.items())
+    declared = ", ".join(f"{name} {value}".lower() for name, value in subject.traits.said.items())
     return f"{subject.name}: declares {declared or 'nothing'}"
 
 

@@ -11,11 +11,9 @@ the formula everywhere else. Steps need kappa_1/kappa_0 and kappa_1 (tau_1 - tau
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedule import Ends, Schedule
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Chart(ABC):
         """kappa(t1) / kappa(t0)."""
         return self.kappa(t1) / self.kappa(t0)
 
-    def reach(self, t0: float, t1: float) -> float:
+    def increment(self, t0: float, t1: float) -> float:
         """kappa(t1) (tau(t1) - tau(t0)): how far a unit of F carries x."""
         return self.kappa(t1) * (self.tau(t1) - self.tau(t0))
 
@@ -146,7 +144,7 @@ class DataChart(Chart):
     def weights(self, t: float) -> tuple[float, float]:
         return 1.0, 0.0
 
-    def reach(self, t0: float, t1: float) -> float:
+    def increment(self, t0: float, t1: float) -> float:
         # alpha_1 - sigma_1 alpha_0 / sigma_0: finite where sigma_1 = 0 and tau_1 is not
         s = self.schedule
         return s.alpha(t1) - s.sigma(t1) * s.alpha(t0) / s.sigma(t0)
@@ -208,16 +206,16 @@ CHARTS: dict[str, type[Chart]] = {
 }
 
 
-def refuses(name: str, ends: Mapping[str, Any]) -> str | None:
+def refuses(name: str, ends: Ends) -> str | None:
     """Why a chart cannot serve a time range of these ends, or None: its scale, clock and field must stay finite.
 
-    ends: alpha_T, sigma_0 and dsigma_0 of `schedule.ends_of`. At alpha = 0 the data and time charts serve denoisers
-    that give x_0 without dividing by alpha; the angle chart serves all.
+    At alpha = 0 the data and time charts serve denoisers that give x_0 without dividing by alpha; the angle chart
+    serves all.
     """
-    if ends.get("alpha_T", 1.0) <= 0 and name not in ("data", "angle", "time"):
+    if ends.alpha_T <= 0 and name not in ("data", "angle", "time"):
         return f"the {name} chart has no value at alpha = 0, the noisy end; the angle chart has"
-    if name in ("log-snr", "log-snr-sde") and ends.get("sigma_0", 1.0) <= 0:
+    if name in ("log-snr", "log-snr-sde") and ends.sigma_0 <= 0:
         return f"the {name} chart has no value at sigma = 0, the clean end; the angle chart has"
-    if name in ("time", "time-sde") and not math.isfinite(ends.get("dsigma_0", 1.0)):
+    if name in ("time", "time-sde") and not math.isfinite(ends.dsigma_0):
         return f"the {name} chart has no field at sigma = 0, the clean end; the angle chart has"
     return None

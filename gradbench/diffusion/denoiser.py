@@ -21,6 +21,7 @@ from torch.utils._pytree import keystr, tree_map, tree_map_with_path
 
 from gradbench import checks
 from gradbench.checks import UsageError
+from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
@@ -183,8 +184,8 @@ class Conditions:
 
     condition: Tensor | None = None
     null_condition: Tensor | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    null_extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    null_extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class NetworkDenoiser(Denoiser):
@@ -348,7 +349,7 @@ def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
 
 def _of_copies(told: Tensor, copies: int) -> Tensor:
     """What one row a sample is told, for every copy of the samples; one row for all stays one."""
-    return told if copies == 1 or told.shape[0] == 1 else told.repeat(copies, *[1] * (told.ndim - 1))
+    return told if copies == 1 or told.shape[0] == 1 else repeated(told, copies)
 
 
 def _answer(answer: Any, inputs: Tensor) -> Tensor:

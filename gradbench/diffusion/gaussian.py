@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
-from gradbench.diffusion.law_checks import check_law, check_rotation
+from gradbench.diffusion.laws import check_law, check_rotation, noised
 from gradbench.diffusion.schedule import Schedule
 
 
@@ -41,7 +41,7 @@ class GaussianLaw(Denoiser):
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         variance = torch.exp(2 * self.log_std)
-        whitened = ((x - alpha * self.condition) @ self.rotation) / (alpha**2 * variance + sigma**2)
+        whitened = ((x - alpha * self.condition) @ self.rotation) / noised(variance, alpha, sigma)
         return ExactPrediction(
             lambda: self.condition + (alpha * variance * whitened) @ self.rotation.T,
             lambda: sigma * (whitened @ self.rotation.T),
@@ -56,7 +56,7 @@ class GaussianLaw(Denoiser):
         """
         s = self.schedule
         variance = torch.exp(2 * self.log_std)
-        first, last = (s.alpha(t) ** 2 * variance + s.sigma(t) ** 2 for t in (t_max, t_min))
+        first, last = (noised(variance, s.alpha(t), s.sigma(t)) for t in (t_max, t_min))
         u = (x_T - s.alpha(t_max) * self.condition) @ self.rotation
         return s.alpha(t_min) * self.condition + (torch.sqrt(last / first) * u) @ self.rotation.T
 
@@ -70,7 +70,7 @@ class GaussianLaw(Denoiser):
         """
         s = self.schedule
         variance = torch.exp(2 * self.log_std)
-        first, last = (s.alpha(t) ** 2 * variance + s.sigma(t) ** 2 for t in (t_max, t_min))
+        first, last = (noised(variance, s.alpha(t), s.sigma(t)) for t in (t_max, t_min))
         shrink = s.alpha(t_max) / s.alpha(t_min)
         gain = shrink * last / first
         mean = s.alpha(t_min) * self.condition
@@ -89,10 +89,10 @@ class GaussianLaw(Denoiser):
         """
         alpha = x_T.new_tensor([self.schedule.alpha(t) for t in times])[:, None]
         sigma = x_T.new_tensor([self.schedule.sigma(t) for t in times])[:, None]
-        spread = alpha**2 * torch.exp(2 * self.log_std) + sigma**2
-        gain = (alpha / alpha[-1]) * spread[-1] / spread
+        total = noised(torch.exp(2 * self.log_std), alpha, sigma)
+        gain = (alpha / alpha[-1]) * total[-1] / total
         shrink = (alpha[:-1] / alpha[1:]) ** 2
-        variance = spread[1:] * (1 - shrink * spread[1:] / spread[:-1])
-        noise = torch.einsum("md,mbd->bd", gain[1:] * torch.sqrt(variance), normals @ self.rotation)
+        added = total[1:] * (1 - shrink * total[1:] / total[:-1])
+        noise = torch.einsum("md,mbd->bd", gain[1:] * torch.sqrt(added), normals @ self.rotation)
         u = (x_T - alpha[0] * self.condition) @ self.rotation
         return alpha[-1] * self.condition + (gain[0] * u + noise) @ self.rotation.T

@@ -7,10 +7,11 @@ choose their own first time and end at t_min. Times of a diffusers scheduler are
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gradbench import checks
 from gradbench.checks import UsageError
-from gradbench.diffusion.schedule import Schedule
+from gradbench.diffusion.schedule import Ends, Schedule, ends_of
 
 Grid = tuple[float, ...]
 
@@ -54,6 +55,19 @@ def tiles(grid: Grid) -> bool:
 def tells(grid: Grid) -> bool:
     """Whether the network is told other times on this grid than its schedule says."""
     return any(getattr(t, "told", None) is not None for t in grid)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TimeRange(Ends):
+    """The ends of a grid, and what its stops say of it: see `tiles` and `tells`."""
+
+    tiled: bool = True
+    told: bool = False
+
+
+def range_of(schedule: Schedule, grid: Grid) -> TimeRange:
+    """The time range of a grid."""
+    return TimeRange(**ends_of(schedule, grid[0], grid[-1]), tiled=tiles(grid), told=tells(grid))
 
 
 def uniform_t(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:

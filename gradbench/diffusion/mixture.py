@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
-from gradbench.diffusion.law_checks import check_law, check_rotation
+from gradbench.diffusion.laws import check_law, check_rotation, noised
 from gradbench.diffusion.schedule import Schedule
 
 
@@ -38,10 +38,10 @@ class MixtureLaw(Denoiser):
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         centres, variance = self.means + self.condition, torch.exp(2 * self.log_std)
-        spread = alpha**2 * variance + sigma**2
+        total = noised(variance, alpha, sigma)
         residual = x[:, None] - alpha * centres
-        score = residual / spread
-        log_weight = torch.log_softmax(self.logits, 0) - 0.5 * (residual * score + torch.log(spread)).sum(-1)
+        score = residual / total
+        log_weight = torch.log_softmax(self.logits, 0) - 0.5 * (residual * score + torch.log(total)).sum(-1)
         weight = torch.softmax(log_weight, dim=1)[..., None]
         return ExactPrediction(
             lambda: (weight * (centres + alpha * variance * score)).sum(1),
@@ -78,14 +78,14 @@ class ProductMixtureLaw(Denoiser):
         """Of each coordinate's law at t: log weights, means and variances, (d, K) each."""
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         means = alpha * (self.means + self.condition[:, None])
-        return torch.log_softmax(self.logits, 1), means, alpha**2 * torch.exp(2 * self.log_std) + sigma**2
+        return torch.log_softmax(self.logits, 1), means, noised(torch.exp(2 * self.log_std), alpha, sigma)
 
     def predict(self, x: Tensor, t: float) -> Prediction:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        log_prior, means, spread = self.components(t)
+        log_prior, means, total = self.components(t)
         residual = (x @ self.rotation)[..., None] - means
-        score = residual / spread
-        log_weight = log_prior - 0.5 * (residual * score + torch.log(spread))
+        score = residual / total
+        log_weight = log_prior - 0.5 * (residual * score + torch.log(total))
         weight = torch.softmax(log_weight, dim=-1)
         centres, variance = self.means + self.condition[:, None], torch.exp(2 * self.log_std)
         return ExactPrediction(

@@ -32,7 +32,7 @@ def draw(seed: int, step: int, shape: Sequence[int], stream: Sequence[int] = ())
 
     stream: further keys, for draws that are independent of those without them.
     """
-    blocks = []
+    blocks: list[np.ndarray] = []
     for block, first in enumerate(range(0, shape[0], BLOCK)):
         key = np.random.SeedSequence(seed, spawn_key=(step + 1, block, *stream))
         generator = np.random.Generator(np.random.SFC64(key))

@@ -15,6 +15,7 @@ from typing import Any
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.selector import parse
+from gradbench.traits import Traits
 
 
 class Schedule(ABC):
@@ -48,6 +49,18 @@ class Schedule(ABC):
     @abstractmethod
     def t_of_log_snr(self, log_snr: float) -> float:
         """The inverse of `log_snr`."""
+
+    def noising(self, t: float, later: float) -> tuple[float, float]:
+        """(a, s) of the forward process from t to a later time: x_later = a x_t + s xi with xi standard normal,
+
+        a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2).
+        """
+        ratio = self.alpha(later) / self.alpha(t)
+        return ratio, math.sqrt(self.sigma(later) ** 2 - (ratio * self.sigma(t)) ** 2)
+
+    def gained(self, t0: float, t1: float) -> float:
+        """1 - exp(2 (lambda_0 - lambda_1)): what of the signal-to-noise ratio at t1 < t0 is gained since t0."""
+        return -math.expm1(2 * (self.log_snr(t0) - self.log_snr(t1)))
 
     @property
     def t_limit(self) -> float:
@@ -309,12 +322,27 @@ class Rectified(Schedule):
         return (small if log_snr > 0 else 1.0) / (1 + small)
 
 
-def ends_of(schedule: Schedule, t_max: float, t_min: float) -> dict[str, Any]:
-    """What charts and samplers ask of a time range: alpha at its noisy end, sigma and d sigma / dt at its clean end,
-    and the schedule's name.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ends(Traits):
+    """What charts and samplers ask of a time range; by default that of an unknown schedule, without a singular end.
+
+    alpha_T: alpha at its noisy end. sigma_0, dsigma_0: sigma and d sigma / dt at its clean end. schedule: its name.
     """
-    ends = {"alpha_T": schedule.alpha(t_max), "sigma_0": schedule.sigma(t_min), "dsigma_0": schedule.dsigma(t_min)}
-    return {**ends, "schedule": schedule.name}
+
+    alpha_T: float = 1.0
+    sigma_0: float = 1.0
+    dsigma_0: float = 1.0
+    schedule: str | None = None
+
+
+def ends_of(schedule: Schedule, t_max: float, t_min: float) -> Ends:
+    """The ends of the range from t_max to t_min."""
+    return Ends(
+        alpha_T=schedule.alpha(t_max),
+        sigma_0=schedule.sigma(t_min),
+        dsigma_0=schedule.dsigma(t_min),
+        schedule=schedule.name,
+    )
 
 
 SCHEDULES: dict[str, Any] = {

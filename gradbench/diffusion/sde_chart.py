@@ -5,7 +5,7 @@ W = sigma' alpha - sigma alpha', so that in y = x / kappa against tau
 
     F = ODE's F + (W / alpha) eps_hat / (kappa tau'),
 
-with the noise of a step in x, `spread`, beside it: kappa_1 [ int g^2 / kappa^2 dt ]^(1/2).
+with the standard deviation of a step's noise in x, `std`, beside it: kappa_1 [ int g^2 / kappa^2 dt ]^(1/2).
 """
 
 import math
@@ -32,13 +32,13 @@ class SDEChart(Chart):
     def variance(self, t0: float, t1: float) -> float:
         """int g^2 / kappa^2 dt from t1 to t0 > t1: what the noise of a step adds to the variance of y."""
 
-    def spread(self, t0: float, t1: float) -> float:
+    def std(self, t0: float, t1: float) -> float:
         """Standard deviation, in x, of the noise that a step from t0 to t1 < t0 adds."""
         return self.kappa(t1) * math.sqrt(self.variance(t0, t1))
 
 
 class TimeSDEChart(SDEChart, TimeChart):
-    """Euler here is Euler-Maruyama: spread g(t0) sqrt(t0 - t1), g^2 = 2 sigma W / alpha.
+    """Euler here is Euler-Maruyama: std g(t0) sqrt(t0 - t1), g^2 = 2 sigma W / alpha.
 
     References: Song et al., 2021, arXiv:2011.13456, equation 6.
     """
@@ -48,7 +48,7 @@ class TimeSDEChart(SDEChart, TimeChart):
 
 
 class NoiseSDEChart(SDEChart, NoiseChart):
-    """F = 2 eps_hat; Euler here is SDE-DPM-Solver-1: spread alpha_1 sqrt(chi_0^2 - chi_1^2), chi = sigma / alpha.
+    """F = 2 eps_hat; Euler here is SDE-DPM-Solver-1: std alpha_1 sqrt(chi_0^2 - chi_1^2), chi = sigma / alpha.
 
     References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 17.
     """
@@ -88,19 +88,16 @@ class DataSDEChart(SDEChart):
     def weights(self, t: float) -> tuple[float, float]:
         return 1.0, 0.0
 
-    def reach(self, t0: float, t1: float) -> float:
+    def increment(self, t0: float, t1: float) -> float:
         # alpha_1 (1 - exp(-2 h)), h = lambda_1 - lambda_0: finite where sigma_1 = 0
-        return self.schedule.alpha(t1) * self._gained(t0, t1)
+        return self.schedule.alpha(t1) * self.schedule.gained(t0, t1)
 
     def variance(self, t0: float, t1: float) -> float:
         return self.tau(t1) - self.tau(t0)
 
-    def spread(self, t0: float, t1: float) -> float:
+    def std(self, t0: float, t1: float) -> float:
         # sigma_1 (1 - exp(-2 h))^(1/2): finite where sigma_1 = 0
-        return self.schedule.sigma(t1) * math.sqrt(self._gained(t0, t1))
-
-    def _gained(self, t0: float, t1: float) -> float:
-        return -math.expm1(2 * (self.schedule.log_snr(t0) - self.schedule.log_snr(t1)))
+        return self.schedule.sigma(t1) * math.sqrt(self.schedule.gained(t0, t1))
 
 
 class _RadialSDEChart(SDEChart):

@@ -57,7 +57,7 @@ def path(
         *(places.get(s) or schedule.t_of_log_snr(first + (last - first) * s / n) for s in marks[1:-1]),
         grid[-1],
     ]
-    cells, parts = cell_normals(seed, shape, levels), []
+    cells, parts = cell_normals(seed, shape, levels), list[np.ndarray]()
     splits: dict[int, list[float]] = {}
     for low, high in zip(marks, marks[1:], strict=False):
         splits.setdefault(min(int(low), n - 1), []).append(high - low)
@@ -77,7 +77,7 @@ def step_normals(chart: SDEChart, grid: Sequence[float], seed: int, shape: Seque
     """The normal draw of every step of a grid, (N, b, *x), as the chart sees the path."""
     times, normals = path(chart.schedule, grid, seed, shape)
     ends = {t: j for j, t in enumerate(times)}
-    rows = []
+    rows: list[np.ndarray] = []
     for t0, t1 in zip(grid, grid[1:], strict=False):
         low, high = ends[t0], ends[t1]
         measure = np.array([chart.variance(times[j], times[j + 1]) for j in range(low, high)])

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from gradbench.checks import UsageError
 from gradbench.problems.gradients import Gradients, tensors_of
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 
 
 @dataclass
@@ -20,7 +22,7 @@ class GradientEstimate:
     objective: L there. nfe_forward, nfe_backward: network evaluations of each pass, recomputation included, a guided
     doubled batch counted once. vjps: evaluations that a cotangent was pulled back through.
 
-    Of estimators that draw: the counts are those of one draw, and of a random truncation their means over its law,
+    Of estimators that draw: the counts are those of one draw, and of a random truncation their means over its plans,
     which may be fractional; draws is their number, std_error the standard error of
     each component of the gradients, batch_means the means over equal consecutive parts of the draws, from which every
     statistic is made; x_0 is the sample of the first draw and objective the mean.
@@ -56,21 +58,29 @@ def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
 class GradientEstimator(ABC):
     """Called with a problem, returns a `GradientEstimate`; never changes the problem.
 
-    traits: what it promises, which `gradbench check` holds it to; what is left out is measured and reported. exact:
-    whether it is the gradient of the sampler that is run, to rounding. order: with which its gradient tends to the
-    flow's in 1/N. biased: whether the mean of an estimator that draws is another than the expected gradient. memory:
-    how live bytes grow in N at most, `constant`, `log`, `sqrt` or `linear`.
+    traits: what it promises, in the words of `EstimatorTraits`: exact, order, biased and memory, which `gradbench
+    check` holds it to; what is left out is measured and reported.
     """
 
     traits: ClassVar[Mapping[str, Any]] = {}
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
-        """None, or the reason why this estimator cannot serve a problem of these traits.
+        """None, or the reason why this estimator cannot serve a problem with these traits.
 
-        traits: those of the sampler's catalogue line with `chart`, `steps`, `targets` and `dtype` of the problem; see
-        `Problem.traits`.
+        traits: `ProblemTraits`, read as attributes or by name; a mapping of some of its names will do. An estimator of
+        your own overrides this method or `refuses`, which is always given `ProblemTraits`.
         """
+        return self.refuses(ProblemTraits.of("a problem", traits))
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        """The reason why this estimator cannot serve a problem with these traits, or None."""
         return None
+
+    def ensure_supported(self, problem: Problem) -> None:
+        """`ValueError` with the reason where this estimator cannot serve a problem."""
+        reason = self.supports(problem.traits)
+        if reason:
+            raise UsageError(f"this estimator cannot serve the problem: {reason}")
 
     @abstractmethod
     def __call__(self, problem: Problem) -> GradientEstimate:

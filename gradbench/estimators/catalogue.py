@@ -1,68 +1,116 @@
 """The estimators by name, as plain data; no import of torch until one is made."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gradbench.entry import Catalogue, Entry
-from gradbench.estimators import support
-from gradbench.selector import parse
+from gradbench.entry import Catalogue, Entry, load
+from gradbench.estimators.external.solvers import (
+    check_torchdiffeq,
+    check_torchsde,
+    declare_torchdiffeq,
+    refuse_torchdiffeq,
+    refuse_torchsde,
+)
+from gradbench.estimators.monte_carlo.options import check_draws, declare_draws
+from gradbench.estimators.monte_carlo.transitions import no_density, no_last_step, no_mean, no_sub_chain
+from gradbench.estimators.pathwise.adjoints import (
+    check_adjoint,
+    check_adjoint_deis,
+    check_adjoint_dpm,
+    declare_adjoint,
+    refuse_adjoint,
+)
+from gradbench.estimators.pathwise.recoveries import check_recovery
+from gradbench.estimators.pathwise.recovery import Inverted
+from gradbench.estimators.traits import EstimatorTraits
+from gradbench.problems.traits import ProblemTraits
+from gradbench.selector import Options, parse
 
 if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
+    from gradbench.estimators.pathwise.truncation import PlanDistribution
+
+
+@dataclass(frozen=True)
+class EstimatorEntry(Entry):
+    """A line of the estimators' catalogue; its traits may be given as a mapping."""
+
+    traits: EstimatorTraits = field(default_factory=EstimatorTraits)
+    refuses: Callable[[Options, ProblemTraits], str | None] = lambda options, traits: None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "traits", EstimatorTraits.of(self.name, self.traits))
+
+    def declared(self, given: Options) -> EstimatorTraits:
+        """Its traits with these options."""
+        return self.traits.amended(self.declares(self.options(given)))
+
 
 _PATHWISE = "gradbench.estimators.pathwise.pathwise:"
 _TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
-def _truncated(name: str, summary: str, citation: str, **defaults: Any) -> Entry:
-    return Entry(
+def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
+    """`plans`: what in the module of truncations makes the distribution of plans, from the options but `draws`."""
+
+    def distribution(options: Options) -> "PlanDistribution":
+        make = load(name, f"gradbench.estimators.pathwise.truncation:{plans}")
+        return make(**{key: value for key, value in options.items() if key != "draws"})
+
+    def check(options: Options) -> None:
+        check_draws(options)
+        distribution(options)
+
+    return EstimatorEntry(
         name,
         summary,
         _TRUNCATED + name,
         citation,
         defaults={**defaults, "draws": None},
-        traits={"draws": True, "biased": True},
-        check=support.check_draws,
-        refuses=support.refuse_truncated,
-        declares=support.declare_draws if "law" in defaults else lambda options: {},
+        traits=EstimatorTraits(draws=True, biased=True),
+        check=check,
+        refuses=lambda options, traits: distribution(options).refuses(traits),
+        declares=declare_draws if "law" in defaults else lambda options: {},
     )
 
 
 ESTIMATORS = Catalogue(
     "estimator",
-    Entry(
+    EstimatorEntry(
         "backprop",
         "the whole chain on one tape",
         _PATHWISE + "Backprop",
         "Linnainmaa, 1976, BIT 16",
-        traits={"exact": True, "memory": "linear"},
+        traits=EstimatorTraits(exact=True, memory="linear"),
     ),
-    Entry(
+    EstimatorEntry(
         "checkpoint",
         "stored states, one step's tape at a time",
         _PATHWISE + "checkpoint",
         "Griewank and Walther, 2000, ACM TOMS 26; Chen et al., 2016, arXiv:1604.06174",
         defaults={"offload": None},
-        traits={"exact": True, "memory": "linear"},
-        check=support.check_recovery,
+        traits=EstimatorTraits(exact=True, memory="linear"),
+        check=check_recovery,
     ),
-    Entry(
+    EstimatorEntry(
         "revolve",
         "binomial checkpointing: a few states, the others computed again",
         _PATHWISE + "revolve",
         "Griewank and Walther, 2000, ACM TOMS 26",
         defaults={"snapshots": 5},
-        traits={"exact": True, "memory": "constant"},
-        check=support.check_recovery,
+        traits=EstimatorTraits(exact=True, memory="constant"),
+        check=check_recovery,
     ),
-    Entry(
+    EstimatorEntry(
         "reversible",
         "each state from the next by the inverse of the sampler's step; no state is kept",
         _PATHWISE + "reversible",
         "McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493",
-        traits={"exact": True, "memory": "constant"},
-        refuses=support.refuse_reversible,
+        traits=EstimatorTraits(exact=True, memory="constant"),
+        refuses=lambda options, traits: Inverted().refuses(traits),
     ),
-    Entry(
+    EstimatorEntry(
         "torchdiffeq-adjoint",
         "odeint_adjoint of torchdiffeq in the sampler's chart",
         "gradbench.estimators.external.ode:TorchdiffeqAdjoint",
@@ -76,22 +124,22 @@ ESTIMATORS = Catalogue(
             "atol": 1e-5,
         },
         requires=("torchdiffeq",),
-        check=support.check_torchdiffeq,
-        refuses=support.refuse_torchdiffeq,
-        declares=support.declare_torchdiffeq,
+        check=check_torchdiffeq,
+        refuses=lambda options, traits: refuse_torchdiffeq(options["method"], traits),
+        declares=declare_torchdiffeq,
     ),
-    Entry(
+    EstimatorEntry(
         "torchsde-adjoint",
         "sdeint_adjoint of torchsde on the sampler's noises: exact for its reversible pair, inexact for the Ito pairs",
         "gradbench.estimators.external.sde:TorchsdeAdjoint",
         "Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328",
         defaults={"method": "reversible_heun", "chart": "time"},
-        traits={"memory": "constant"},
+        traits=EstimatorTraits(memory="constant"),
         requires=("torchsde",),
-        check=support.check_torchsde,
-        refuses=support.refuse_torchsde,
+        check=check_torchsde,
+        refuses=lambda options, traits: refuse_torchsde(options["chart"], traits),
     ),
-    Entry(
+    EstimatorEntry(
         "adjoint-dpm",
         "the continuous adjoint in the noise or data chart",
         _PATHWISE + "adjoint_dpm",
@@ -104,21 +152,21 @@ ESTIMATORS = Catalogue(
             "rtol": 1e-5,
             "atol": 1e-5,
         },
-        check=support.check_adjoint_dpm,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint_dpm,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
-    Entry(
+    EstimatorEntry(
         "adjoint-deis",
         "the exponential-integrator adjoint, evaluated at the clean end of each step",
         _PATHWISE + "adjoint_deis",
         "Blasingame and Liu, 2024, arXiv:2405.15020",
         defaults={"order": 1, "trajectory": "stored", "steps": None},
-        check=support.check_adjoint_deis,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint_deis,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
-    Entry(
+    EstimatorEntry(
         "continuous-adjoint",
         "the continuous adjoint by any rule in any chart, on its own backward grid",
         _PATHWISE + "continuous_adjoint",
@@ -132,58 +180,67 @@ ESTIMATORS = Catalogue(
             "rtol": 1e-5,
             "atol": 1e-5,
         },
-        check=support.check_adjoint,
-        refuses=support.refuse_adjoint,
-        declares=support.declare_adjoint,
+        check=check_adjoint,
+        refuses=refuse_adjoint,
+        declares=declare_adjoint,
     ),
     _truncated(
         "draft",
         "backpropagation through the last k steps",
+        "LastSteps",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400",
         k=1,
     ),
-    Entry(
+    EstimatorEntry(
         "draft-lv",
         "the last step, with its noise drawn again n times",
         "gradbench.estimators.pathwise.draft_lv:DraftLV",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
         defaults={"n": 2, "draws": None},
-        traits={"draws": True, "stochastic": True, "biased": True, "memory": "constant"},
-        check=support.check_draws,
-        refuses=support.refuse_draft_lv,
+        traits=EstimatorTraits(draws=True, stochastic=True, biased=True, memory="constant"),
+        check=check_draws,
+        refuses=lambda options, traits: no_last_step(traits),
     ),
     _truncated(
         "alignprop",
         "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
+        "cut_of",
         "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
         law="paper",
     ),
     _truncated(
         "refl",
         "the reward of x0_hat at one of the last states, one evaluation differentiated",
+        "OneStepLeft",
         "Xu et al., 2023, ImageReward, arXiv:2304.05977",
         window=None,
     ),
     _truncated(
         "drtune",
         "k spaced steps, the gradient stopped at every network input",
+        "SpacedSteps",
         "Wu et al., 2024, DRTune, arXiv:2405.00760",
         k=3,
         early=0,
     ),
-    _truncated("shortcut", "the graph of one random step, all others detached", "Dou et al., 2025, arXiv:2505.07477"),
-    Entry(
+    _truncated(
+        "shortcut",
+        "the graph of one random step, all others detached",
+        "Shortcut",
+        "Dou et al., 2025, arXiv:2505.07477",
+    ),
+    EstimatorEntry(
         "reinforce",
         "the score function of the chain's transitions",
         "gradbench.estimators.monte_carlo.score_function:Reinforce",
         "Williams, 1992, Machine Learning 8; Kool et al., 2019",
         defaults={"baseline": "loo", "draws": None},
-        traits={"draws": True, "stochastic": True, "memory": "linear"},
-        check=support.check_draws,
-        refuses=support.refuse_score,
-        declares=support.declare_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
+        check=check_draws,
+        refuses=lambda options, traits: no_density(traits),
+        declares=declare_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "ddpo",
         "the clipped policy gradient over denoising steps",
         "gradbench.estimators.monte_carlo.ddpo:DDPO",
@@ -196,67 +253,67 @@ ESTIMATORS = Catalogue(
             "stale": 0.0,
             "draws": None,
         },
-        traits={"draws": True, "stochastic": True, "biased": True, "memory": "linear"},
-        check=support.check_draws,
-        refuses=support.refuse_score,
+        traits=EstimatorTraits(draws=True, stochastic=True, biased=True, memory="linear"),
+        check=check_draws,
+        refuses=lambda options, traits: no_density(traits),
     ),
-    Entry(
+    EstimatorEntry(
         "rlr",
         "score functions with a short sub-chain differentiated through: half order",
         "gradbench.estimators.monte_carlo.half_order:RecursiveLikelihoodRatio",
         "Ren et al., 2025, arXiv:2502.00639",
         defaults={"h": 3, "baseline": "loo", "draws": None},
-        traits={"draws": True, "stochastic": True, "memory": "linear"},
-        check=support.check_draws,
-        refuses=support.refuse_rlr,
-        declares=support.declare_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
+        check=check_draws,
+        refuses=lambda options, traits: no_sub_chain(options["h"], traits),
+        declares=declare_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "adjoint-matching",
         "the regression of the drift on the base model's adjoint, at the base model",
         "gradbench.estimators.monte_carlo.adjoint_matching:AdjointMatching",
         "Domingo-Enrich et al., 2025, arXiv:2409.08861",
         defaults={"index": "end", "draws": None},
-        traits={"draws": True, "stochastic": True, "memory": "linear"},
-        check=support.check_draws,
-        refuses=support.refuse_matching,
-        declares=support.declare_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True, memory="linear"),
+        check=check_draws,
+        refuses=lambda options, traits: no_mean(traits),
+        declares=declare_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "spsa",
         "two chains a draw along random signs: simultaneous perturbation",
         "gradbench.estimators.monte_carlo.perturbed:SPSA",
         "Spall, 1992, IEEE Transactions on Automatic Control 37",
         defaults={"c": 1e-3, "draws": None},
-        traits={"draws": True, "stochastic": True},
-        check=support.check_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True),
+        check=check_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "evolution-strategies",
         "two chains a draw along a normal direction, mirrored",
         "gradbench.estimators.monte_carlo.perturbed:EvolutionStrategies",
         "Salimans et al., 2017, arXiv:1703.03864",
         defaults={"c": 1e-2, "draws": None},
-        traits={"draws": True, "stochastic": True},
-        check=support.check_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True),
+        check=check_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "forward-gradient",
         "the slope along a normal direction in forward mode: no tape",
         "gradbench.estimators.monte_carlo.perturbed:ForwardGradient",
         "Baydin et al., 2022, arXiv:2202.08587",
         defaults={"draws": None},
-        traits={"draws": True, "stochastic": True},
-        check=support.check_draws,
+        traits=EstimatorTraits(draws=True, stochastic=True),
+        check=check_draws,
     ),
-    Entry(
+    EstimatorEntry(
         "finite-differences",
         "central differences in every coordinate: a last resort",
         "gradbench.estimators.monte_carlo.perturbed:FiniteDifferences",
         "Euler, 1755, Institutiones calculi differentialis",
         defaults={"c": 1e-4},
-        traits={"stochastic": True, "coordinates": True},
-        check=support.check_draws,
+        traits=EstimatorTraits(stochastic=True, coordinates=True),
+        check=check_draws,
     ),
     group="gradbench.estimators",
 )

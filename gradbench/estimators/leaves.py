@@ -4,7 +4,7 @@ A gradient is lost where a trainable tensor is read and not named, where one is 
 network is wrapped so that it reads other tensors than those that are named.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ def listed(wrt: Any) -> list[Tensor]:
     """The tensors of any iterable; `ValueError` for a tensor alone and for what holds anything else."""
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
         raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
-    found = list(wrt)
+    found: list[Any] = list(wrt)
     for leaf in found:
         if not isinstance(leaf, Tensor):
             raise UsageError(
@@ -63,7 +63,7 @@ def listed(wrt: Any) -> list[Tensor]:
 
 
 def leaves_of(
-    denoiser: Denoiser, wrt: Iterable[Tensor], others: dict[str, Any], allow_unused: bool, one_tape: bool
+    denoiser: Denoiser, wrt: Iterable[Tensor], others: Mapping[str, Any], allow_unused: bool, one_tape: bool
 ) -> Leaves:
     """The ledger of a chain: `wrt` with the names of what is seen, checked before any work.
 
@@ -103,7 +103,7 @@ def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
     """
     waiting = {id(leaf): leaf for leaf in leaves}
     nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
-    seen, queue = set(), [output.grad_fn]
+    seen, queue = set[Any](), [output.grad_fn]
     while queue and waiting:
         node = queue.pop()
         if node is None or node in seen:

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.estimators.base import GradientEstimator
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure.composed import Composed, Course, NotComposable
 from gradbench.measure.cost import held_tensors, parts
 from gradbench.measure.fake import FakeBytes, faked
@@ -58,7 +58,7 @@ def peak_at(problem: Problem, estimator: GradientEstimator, courses: Courses | N
 
     courses: of network evaluations, to compose the chain from; None carries out every operation.
     """
-    single = estimator.smallest() if isinstance(estimator, Drawn) else estimator
+    single = estimator.smallest() if isinstance(estimator, MonteCarlo) else estimator
     with faked(problem) as made, FakeBytes(held_tensors(made)) as counted:
         if courses is not None and isinstance(made.denoiser, NetworkDenoiser):
             made.denoiser.network = network = Composed(made.denoiser.network, courses)

@@ -11,6 +11,7 @@ from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
 from gradbench.problems.folders import spec_of_case
 from gradbench.problems.spec import CaseSpec
+from gradbench.selector import Options
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def refuse_arrays(name: str, given: Mapping[str, Any]) -> None:
     """`ValueError` for explicit arrays in a selector, which cannot hold them."""
-    checks.options(f"case {name} in a selector", dict(given), spec_of_case(name).params)
+    checks.options(f"case {name} in a selector", given, spec_of_case(name).params)
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Case:
     """A case with its parameters filled in."""
 
     spec: CaseSpec
-    params: dict[str, Any]
-    arrays: dict[str, Any] = field(default_factory=dict, repr=False)
+    params: Options
+    arrays: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ def _in_parts(objective: Any, dtype: "torch.dtype") -> Any:
 def make_case(name: str, given: Mapping[str, Any]) -> Case:
     """The case of that name with parameters and explicit arrays by keyword; `ValueError` for unknown ones."""
     spec = spec_of_case(name)
-    checks.options(f"case {name}", dict(given), [*spec.params, *spec.arrays])
+    checks.options(f"case {name}", given, [*spec.params, *spec.arrays])
     params = overlay(f"case {name}", spec.params, {k: v for k, v in given.items() if k not in spec.arrays})
     checks.positive_integer("batch", params["batch"])
     own = own_objective(spec, params["objective"])
@@ -152,12 +153,12 @@ def own_objective(spec: CaseSpec, text: str) -> ObjectiveSpec | None:
     return OBJECTIVES.find(text)
 
 
-def _without(spec: CaseSpec, params: dict[str, Any], own: ObjectiveSpec | None) -> dict[str, Any]:
+def _without(spec: CaseSpec, params: Options, own: ObjectiveSpec | None) -> Options:
     """The parameters for `check` and `build`: an outside objective is replaced by the case's default."""
     return params if own is None else {**params, "objective": spec.params["objective"]}
 
 
-def overlay_sizes(name: str, params: dict[str, Any], given: Mapping[str, Any], sizes: dict[str, int]) -> dict[str, Any]:
+def overlay_sizes(name: str, params: Options, given: Options, sizes: Mapping[str, int]) -> Options:
     """The parameters with the sizes of the given arrays; `ValueError` for a given size that differs."""
     for key, size in sizes.items():
         if key in given and given[key] != size:

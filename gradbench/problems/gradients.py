@@ -31,6 +31,14 @@ class Gradients(dict[str, Gradient]):
             for target, gradient in self.items()
         )
 
+    def plus(self, other: "Gradients") -> "Gradients":
+        """The sum; a target that only one of the two has is as it is there."""
+        found = Gradients({**self, **other})
+        for target in self.keys() & other.keys():
+            sums = tuple(a + b for a, b in zip(self.tensors(target), other.tensors(target), strict=True))
+            found[target] = sums if isinstance(self[target], tuple) else sums[0]
+        return found
+
     def disagreement(self, other: "Gradients") -> float:
         """The largest relative error of the other's gradients over this one's targets."""
         return max(relative_error(other[target], gradient) for target, gradient in self.items())

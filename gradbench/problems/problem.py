@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_leaves
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
-from gradbench.diffusion.grid import tells, tiles
+from gradbench.diffusion.grid import range_of
 from gradbench.diffusion.precision import precision_of
-from gradbench.diffusion.schedule import ends_of
 from gradbench.diffusion.wiener import LEVELS
 from gradbench.problems.gradients import Gradient, Gradients
 from gradbench.problems.spec import TARGETS
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import SamplerSpec
 
@@ -36,17 +36,16 @@ def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) ->
     return tuple(name for name in TARGETS if name in given)
 
 
-def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> dict[str, object]:
-    """The sampler's traits, the steps, targets, the name of the network's dtype, the ends of the time range, whether
-    the steps tile it, and whether the network is given other times than the stops' own.
-    """
-    ends = {
-        **ends_of(rollout.denoiser.schedule, rollout.grid[0], rollout.grid[-1]),
-        "tiled": tiles(rollout.grid),
-        "told": tells(rollout.grid),
-    }
-    dtype = str(precision_of(getattr(rollout.denoiser, "network", rollout.denoiser), x_T.dtype)).removeprefix("torch.")
-    return {**sampler.traits, "steps": rollout.steps, "targets": list(targets), "dtype": dtype, **ends}
+def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> ProblemTraits:
+    """The traits of a chain from x_T and of the targets; the dtype is that of the network."""
+    dtype = precision_of(getattr(rollout.denoiser, "network", rollout.denoiser), x_T.dtype)
+    return ProblemTraits(
+        **sampler.traits,
+        **range_of(rollout.denoiser.schedule, rollout.grid),
+        steps=rollout.steps,
+        targets=list(targets),
+        dtype=str(dtype).removeprefix("torch."),
+    )
 
 
 class Expectation(NamedTuple):
@@ -115,7 +114,7 @@ class Problem:
         )
 
     @property
-    def traits(self) -> dict[str, object]:
+    def traits(self) -> ProblemTraits:
         """The argument of an estimator's `supports`."""
         return traits_of(self.sampler, self.rollout, self.targets, self.x_T)
 

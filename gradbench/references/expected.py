@@ -26,7 +26,7 @@ def expected_gradient(problem: Problem, of: str = "sampler") -> Gradients | None
     grid[0] to grid[-1] that it approximates.
     """
     checks.one_of("expectation of", of, EXPECTATIONS)
-    if of == "sampler" and not problem.sampler.traits["stochastic"]:
+    if of == "sampler" and not problem.sampler.traits.stochastic:
         return sampler_gradient(problem)
     found = expectation(problem, of)
     return None if found is None else found.grads
@@ -57,7 +57,7 @@ def expected_reference(
 
     draws: of a Monte Carlo estimator; any other has only the closed form.
     """
-    if not problem.sampler.traits["stochastic"]:
+    if not problem.sampler.traits.stochastic:
         return replace(sampler, method="the chain's own, without noise")
     exact = expected_gradient(problem)
     if exact is not None:

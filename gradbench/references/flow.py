@@ -18,7 +18,7 @@ def flow_gradient(problem: Problem) -> Gradients | None:
     For a stochastic chain on `nested` noise it is the gradient of the exact solution of the reverse SDE on the same
     Wiener path, if the distribution has one. None if the flow is unknown.
     """
-    if problem.sampler.traits["stochastic"]:
+    if problem.sampler.traits.stochastic:
         return path_gradient(problem)
     if problem.flow is None:
         return None
@@ -29,7 +29,7 @@ def flow_gradient(problem: Problem) -> Gradients | None:
 def path_gradient(problem: Problem, levels: int = LEVELS) -> Gradients | None:
     """Gradient of L of the exact reverse SDE on the problem's Wiener path, resolved into 2^levels cells."""
     on_nested = isinstance(problem.noise, str) and problem.noise == "nested"
-    if not (on_nested and problem.sampler.traits["reverse_sde"] and hasattr(problem.denoiser, "on_path")):
+    if not (on_nested and problem.sampler.traits.reverse_sde and hasattr(problem.denoiser, "on_path")):
         return None
     exact = problem.to(torch.float64)
     schedule, grid = problem.denoiser.schedule, problem.rollout.grid
@@ -46,7 +46,7 @@ def flow_reference(problem: Problem, method: str) -> Reference | None:
     flow = flow_gradient(problem)
     if flow is None:
         return None
-    if not problem.sampler.traits["stochastic"]:
+    if not problem.sampler.traits.stochastic:
         return Reference(flow, method, ROUNDING)
     coarse = path_gradient(problem, LEVELS - 1)
     assert coarse is not None  # because the fine one is not

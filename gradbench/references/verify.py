@@ -50,7 +50,7 @@ def checks_of(case: Case) -> Iterator[Check]:
     for chain in CHAINS:
         problem = case.problem(sampler=chain, steps=STEPS, dtype="float64")
         for kind, found in references(problem, case.spec.flow_method).items():
-            if kind == "expected" and not problem.sampler.traits["stochastic"]:
+            if kind == "expected" and not problem.sampler.traits.stochastic:
                 continue  # the sampler's own
             if kind == "flow" and chain not in ("ddim", "ddpm"):
                 continue  # the flow does not depend on the chain
@@ -60,7 +60,7 @@ def checks_of(case: Case) -> Iterator[Check]:
 
 def _again(case: Case, problem: Problem, kind: str, found: Reference) -> tuple[str, float, float]:
     """The second method in words, its agreement with the first, and the limit."""
-    if kind == "flow" and problem.sampler.traits["stochastic"]:
+    if kind == "flow" and problem.sampler.traits.stochastic:
         return "chain of 4,096 steps", found.grads.disagreement(second.by_fine_chain(problem)), 10 * found.tol
     if kind == "flow" and case.spec.flow is Flow.FINE_SOLVE:
         return "forward sensitivities", found.grads.disagreement(second.by_sensitivities(problem)), 1e-10

@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.base import Field, Interval, Point, Rule, State
 from gradbench.samplers.runge_kutta import RungeKutta
 
 MOST = 10_000  # attempts in one interval
@@ -36,7 +35,7 @@ class Adaptive(Rule):
     def stages(self) -> int:  # type: ignore[override]
         return self.base.stages
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         (point,) = state
         done, size = 0.0, 1.0
         for _ in range(MOST):
@@ -60,7 +59,7 @@ class Adaptive(Rule):
             f"{MOST} steps of at least 1e-10 of the interval: the equation is too stiff for an explicit rule"
         )
 
-    def _error(self, point: Any, end: Any, second: Any) -> float:
+    def _error(self, point: Point, end: Point, second: Point) -> float:
         """The estimated error over what is allowed."""
         total, count = 0.0, 0
         for p, e, s in zip(*((q,) if isinstance(q, torch.Tensor) else q for q in (point, end, second)), strict=True):

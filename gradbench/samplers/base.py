@@ -3,23 +3,25 @@
 A rule moves a point x from grid[k] to grid[k + 1]. It asks a field for slopes F and lets the interval do the chart's
 arithmetic: `carry` takes a point along with the scale, x kappa_c / kappa_0, and `add` adds kappa_c h w F to it, h being
 tau_1 - tau_0 and c in [0, 1] the place of a stage. The same rule so solves the sampling ODE, whose point is a tensor,
-and the adjoint ODE, whose point is a pair.
+and the adjoint ODE, whose point is a pair. No torch: a rule is data until its step is taken.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import Chart
-from gradbench.diffusion.denoiser import Denoiser
 
-State = tuple[Tensor, ...]  # a point on the path first; then a rule's history or coupled copies
-Field = Callable[[float, Any], Any]  # (t, point) -> slope d(point)/dtau
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gradbench.diffusion.denoiser import Denoiser
+
+Point = Any  # a tensor (b, *x), or in an adjoint equation a pair of them
+State = tuple["Tensor", ...]  # a point on the path first; then a rule's history or coupled copies
+Field = Callable[[float, Point], Any]  # (t, point) -> slope d(point)/dtau
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Interval:
     t0: float
     t1: float
     t_before: float | None = None
-    noise: Tensor | None = None
+    noise: "Tensor | None" = None
     index: int = 0
     closed: bool = False
     first_order: bool = False
@@ -80,18 +82,18 @@ class Interval:
         """kappa_c / kappa_0."""
         return self.chart.ratio(self.t0, self.time(c))
 
-    def reach(self, c: float = 1.0) -> float:
+    def increment(self, c: float = 1.0) -> float:
         """kappa_c h."""
-        return self.chart.reach(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
+        return self.chart.increment(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
 
-    def carry(self, point: Any, c: float = 1.0) -> Any:
+    def carry(self, point: Point, c: float = 1.0) -> Point:
         """The point at stage c if the field were zero."""
         ratio = 1.0 if c == 0.0 else self.ratio(c)
         return point if ratio == 1.0 else point * ratio
 
-    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+    def add(self, point: Point, weight: float, slope: Any, c: float = 1.0) -> Point:
         """point + kappa_c h weight slope."""
-        return torch.add(point, slope, alpha=self.reach(c) * weight)
+        return point.add(slope, alpha=self.increment(c) * weight)
 
     def recall(self, slope: Any) -> Any:
         """What later stages of the same step need of a slope."""
@@ -104,15 +106,15 @@ class Rule(ABC):
     order: int
     stages: int
 
-    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+    def start(self, field: Field, x: Point) -> State:
         """The state at the noisy end, from x_T (b, *x)."""
         return (x,)
 
     @abstractmethod
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         """The state at the end of the interval."""
 
-    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+    def finish(self, field: Field, state: State, interval: Interval) -> Point:
         """The sample, (b, *x), from the last state and the last interval."""
         return state[0]
 
@@ -128,7 +130,7 @@ class ReversibleRule(Rule):
     parts: int = 1
 
     @abstractmethod
-    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def inverse(self, field: Field, state: State, interval: Interval) -> State:
         """The state at the start of the interval from that at its end."""
 
 
@@ -136,8 +138,8 @@ class ReversibleRule(Rule):
 class ChartField:
     """The field F of a chart: F(t, x) = w_x0(t) x0_hat(x, t) + w_eps(t) eps_hat(x, t)."""
 
-    denoiser: Denoiser
+    denoiser: "Denoiser"
     chart: Chart
 
-    def __call__(self, t: float, x: Tensor) -> Tensor:
+    def __call__(self, t: float, x: "Tensor") -> "Tensor":
         return self.denoiser.field(x, t, self.chart.weights(t))

@@ -3,22 +3,42 @@
 A sampler is a chart, a rule and a grid. `chart` and `grid` are its parameters; a grid of None means the case's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS
-from gradbench.diffusion.grid import GRIDS
+from gradbench.diffusion.grid import GRIDS, TimeRange
 from gradbench.diffusion.sde_chart import SDE_CHARTS
 from gradbench.entry import Catalogue, Entry
+from gradbench.samplers import runge_kutta
+from gradbench.samplers.multistep import SOLVERS
+from gradbench.samplers.rules import ONE_STEP
+from gradbench.samplers.runge_kutta import RungeKutta
+from gradbench.samplers.traits import SamplerTraits
+from gradbench.selector import Options
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
-BASES = ("euler", "midpoint", "heun", "rk4")
-SOLVERS = ("midpoint", "heun")
 LATER = {"solver": "midpoint"}  # options that published rows lack: said only where they are not these
 
 
-def _check(options: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class SamplerEntry(Entry):
+    """A line of the samplers' catalogue; its traits may be given as a mapping."""
+
+    traits: SamplerTraits = field(default_factory=SamplerTraits)
+    refuses: Callable[[Options, TimeRange], str | None] = lambda options, where: None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "traits", SamplerTraits.of(self.name, self.traits))
+
+    def declared(self, given: Options) -> SamplerTraits:
+        """Its traits with these options."""
+        return self.traits.amended(self.declares(self.options(given)))
+
+
+def _check(options: Options) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
@@ -30,109 +50,99 @@ def _check(options: dict[str, Any]) -> None:
         checks.one_of("grid", options["grid"], GRIDS)
 
 
-def _check_reversible(options: dict[str, Any]) -> None:
+def _check_reversible(options: Options) -> None:
     for name in ("gamma", "p", "zeta"):
         if name in options:
             checks.in_range(name, options[name], 1e-6, 1.0)
     checks.one_of("turns", options.get("turns", "alternate"), ("alternate", "fixed"))
     checks.one_of("copies", options.get("copies", "one"), ("one", "both"))
     if "rule" in options:
-        checks.one_of("rule", options["rule"], BASES)
+        checks.one_of("rule", options["rule"], ONE_STEP)
         checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
         _check({"grid": options["grid"]})
     else:
         _check(options)
 
 
-def _refuse_flow_sde(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
-    if traits.get("schedule", "rectified") != "rectified":
-        return f"flow-sde samples rectified flow: use schedule=rectified, got {traits['schedule']}"
+def _refuse_flow_sde(options: Options, where: TimeRange) -> str | None:
+    if where.schedule not in (None, "rectified"):
+        return f"flow-sde samples rectified flow: use schedule=rectified, got {where.schedule}"
     return None
 
 
-def _refuse_rex(options: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
-    if options["chart"] in ("data", "data-sde") and traits.get("sigma_0", 1.0) <= 0:
+def _refuse_rex(options: Options, where: TimeRange) -> str | None:
+    if options["chart"] in ("data", "data-sde") and where.sigma_0 <= 0:
         return f"a reversible rule cannot step back from sigma = 0 in the {options['chart']} chart: raise t_min"
     return None
 
 
-def _runge_kutta(name: str, summary: str, factory: str, citation: str, order: int, stages: int, **chart: str) -> Entry:
+def _runge_kutta(name: str, summary: str, factory: str, citation: str, **chart: str) -> SamplerEntry:
     """`chart=` is a default that a selector may change; `only=` the chart that makes the sampler what it is."""
-    return Entry(
+    rule: RungeKutta = getattr(runge_kutta, factory)
+    return SamplerEntry(
         name,
         summary,
         f"gradbench.samplers.runge_kutta:{factory}",
         citation,
         defaults={**({"chart": chart["chart"]} if "chart" in chart else {}), "grid": None},
-        traits={
-            "stochastic": False,
-            "order": order,
-            "stages": stages,
-            "chart": chart.get("only"),
-            "runge_kutta": True,
-        },
+        traits=SamplerTraits(
+            stochastic=False, order=rule.order, stages=rule.stages, chart=chart.get("only"), runge_kutta=True
+        ),
         check=_check,
     )
 
 
 def _dpm_sde(
     name: str, summary: str, factory: str, place: str, chart: str, solver: str | None = None, **traits: Any
-) -> Entry:
-    return Entry(
+) -> SamplerEntry:
+    return SamplerEntry(
         name,
         summary,
         f"gradbench.samplers.stochastic:{factory}",
         f"Lu et al., 2022, arXiv:2211.01095, {place}",
         defaults={"grid": None} if solver is None else {"solver": solver, "grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": chart, **traits},
+        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart=chart, **traits),
         check=_check,
     )
 
 
 def _reversible(
     name: str, summary: str, factory: str, citation: str, order: int, stages: int = 1, **defaults: Any
-) -> Entry:
+) -> SamplerEntry:
     """A sampler in the noise chart unless `defaults` has a chart."""
     chart = {} if "chart" in defaults else {"chart": "noise"}
-    return Entry(
+    return SamplerEntry(
         name,
         summary,
         f"gradbench.samplers.reversible:{factory}",
         citation,
         defaults={**defaults, "grid": None},
-        traits={"stochastic": False, "order": order, "stages": stages, "reversible": True, **chart},
+        traits=SamplerTraits(stochastic=False, order=order, stages=stages, reversible=True).amended(chart),
         check=_check_reversible,
-        refuses=_refuse_rex if name == "rex" else lambda options, traits: None,
+        refuses=_refuse_rex if name == "rex" else lambda options, where: None,
     )
 
 
 SAMPLERS = Catalogue(
     "sampler",
-    Entry(
+    SamplerEntry(
         "ddim",
         "Euler's rule in the noise chart; with eta > 0 its stochastic family",
         "gradbench.samplers.stochastic:ddim",
         "Song, Meng and Ermon, 2021, arXiv:2010.02502, equation 12",
         defaults={"eta": 0.0, "grid": None},
-        traits={
-            "stochastic": False,
-            "order": 1,
-            "stages": 1,
-            "chart": "noise",
-            "chart_at_zero": "data",
-            "runge_kutta": True,
-        },
+        traits=SamplerTraits(
+            stochastic=False, order=1, stages=1, chart="noise", chart_at_zero="data", runge_kutta=True
+        ),
         check=_check,
         # with 0 < eta < 1 the chain goes to another equation than the reverse SDE, of less noise
-        declares=lambda options: {"stochastic": options["eta"] > 0, "reverse_sde": options["eta"] == 1},
+        declares=lambda options: SamplerTraits(stochastic=options["eta"] > 0, reverse_sde=options["eta"] == 1),
     ),
     _runge_kutta(
         "euler",
         "Euler's rule in the time chart",
         "EULER",
         "Song et al., 2021, arXiv:2011.13456, equation 13",
-        1,
-        1,
         chart="time",
     ),
     _runge_kutta(
@@ -140,8 +150,6 @@ SAMPLERS = Catalogue(
         "Heun's second-order rule (trapezoid), in any chart",
         "HEUN",
         "Karras et al., 2022, arXiv:2206.00364, algorithm 1",
-        2,
-        2,
         chart="noise",
     ),
     _runge_kutta(
@@ -149,27 +157,25 @@ SAMPLERS = Catalogue(
         "the explicit midpoint rule, in any chart",
         "MIDPOINT",
         "Lu et al., 2022, arXiv:2206.00927, algorithm 1; " + _TEXTBOOK,
-        2,
-        2,
         chart="noise",
     ),
-    _runge_kutta("rk4", "the classical fourth-order rule, in any chart", "RK4", _TEXTBOOK, 4, 4, chart="noise"),
-    Entry(
+    _runge_kutta("rk4", "the classical fourth-order rule, in any chart", "RK4", _TEXTBOOK, chart="noise"),
+    SamplerEntry(
         "ab2",
         "two-step Adams-Bashforth with variable steps, in any chart",
         "gradbench.samplers.multistep:AB2",
         "Zhang and Chen, 2023, DEIS, arXiv:2204.13902, section 3.4",
         defaults={"chart": "noise", "grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1, "history": True},
+        traits=SamplerTraits(stochastic=False, order=2, stages=1, history=True),
         check=_check,
     ),
-    Entry(
+    SamplerEntry(
         "dpm++2m",
         "the two-step rule in the data chart with its ratio in log-SNR",
         "gradbench.samplers.multistep:two_m",
         "Lu et al., 2022, arXiv:2211.01095, algorithm 2",
         defaults={"solver": "midpoint", "grid": None},
-        traits={"stochastic": False, "order": 2, "stages": 1, "chart": "data", "history": True},
+        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="data", history=True),
         check=_check,
     ),
     _runge_kutta(
@@ -177,17 +183,15 @@ SAMPLERS = Catalogue(
         "Euler's rule in the time chart, the sampler of rectified flow",
         "EULER",
         "Liu et al., 2023, arXiv:2209.03003, equation 1",
-        1,
-        1,
         only="time",
     ),
-    Entry(
+    SamplerEntry(
         "ddpm",
         "the ancestral chain: ddim with eta = 1; variance=large has the forward process's noise",
         "gradbench.samplers.stochastic:ddpm",
         "Ho, Jain and Abbeel, 2020, arXiv:2006.11239, equation 7",
         defaults={"variance": "small", "grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "noise", "chart_at_zero": "data"},
+        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="noise", chart_at_zero="data"),
         check=_check,
     ),
     _dpm_sde("sde-dpm1", "Euler's rule on the reverse SDE in the noise chart", "EULER_SDE", "equation 17", "noise-sde"),
@@ -202,22 +206,22 @@ SAMPLERS = Catalogue(
         history=True,
         solver="midpoint",
     ),
-    Entry(
+    SamplerEntry(
         "euler-maruyama",
         "Euler's rule on the reverse SDE in time",
         "gradbench.samplers.stochastic:EULER_SDE",
         "Song et al., 2021, arXiv:2011.13456, equation 6; Maruyama, 1955",
         defaults={"grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time-sde"},
+        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="time-sde"),
         check=_check,
     ),
-    Entry(
+    SamplerEntry(
         "flow-sde",
         "the stochastic sampler of rectified flow that policy gradients use, with the flow's marginals",
         "gradbench.samplers.stochastic:FlowSDE",
         "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, and its released code",
         defaults={"a": 0.7, "first": "released", "grid": None},
-        traits={"stochastic": True, "order": 1, "stages": 1, "chart": "time", "reverse_sde": False},
+        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="time", reverse_sde=False),
         check=_check,
         refuses=_refuse_flow_sde,
     ),

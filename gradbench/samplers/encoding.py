@@ -3,8 +3,6 @@
 Each gives what `gradbench.sample` takes: x_T, or x_T and the step noises.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -44,8 +42,8 @@ def encode(
     Ermon, 2021, DDIM, arXiv:2010.02502, section 4.3 and equation 14.
     """
     spec = sampler_spec(sampler)
-    if spec.traits["stochastic"] or not spec.traits.get("runge_kutta"):
-        usable = [name for name, entry in SAMPLERS.items() if entry.traits.get("runge_kutta")]
+    if spec.traits.stochastic or not spec.traits.runge_kutta:
+        usable = [name for name, entry in SAMPLERS.items() if entry.traits.runge_kutta]
         raise UsageError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
     rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
     for k in reversed(range(steps)):
@@ -107,12 +105,11 @@ def cycle_encode(
     checks.seed(seed)
     path = [x_0]
     for k in reversed(range(steps)):
-        ratio = schedule.alpha(grid[k]) / schedule.alpha(grid[k + 1])
-        spread = math.sqrt(schedule.sigma(grid[k]) ** 2 - (ratio * schedule.sigma(grid[k + 1])) ** 2)
+        ratio, std = schedule.noising(grid[k + 1], grid[k])
         xi = torch.from_numpy(draw(seed, CYCLE + k, tuple(x_0.shape))).to(x_0.device, x_0.dtype)
-        path.append(ratio * path[-1] + spread * xi)
+        path.append(ratio * path[-1] + std * xi)
     path.reverse()
-    state, noises = rollout.start(path[0]), []
+    state, noises = rollout.start(path[0]), list[Tensor]()
     for k in range(steps):
         (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
         if not std:

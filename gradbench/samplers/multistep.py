@@ -5,9 +5,10 @@ y_{k+1} = y_k + h [(1 + w) F_k - w F_{k-1}];    the first step is Euler's.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.base import Field, Interval, Rule, State
+
+SOLVERS = ("midpoint", "heun")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class TwoStep(Rule):
     order = 2
     stages = 1
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         point, *history = state
         slope = field(interval.t0, point)
         if not history:

@@ -1,6 +1,6 @@
 """Samplers that are not gradbench's: a rule, or what makes one, as a line of the catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,14 +15,17 @@ from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Entry
 from gradbench.samplers.base import Interval, ReversibleRule, Rule
+from gradbench.samplers.catalogue import SamplerEntry
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.stochastic import Diffused, StochasticRule
+from gradbench.samplers.traits import SamplerTraits
+from gradbench.selector import Options
 
 OURS = ("chart", "grid")  # options of every sampler, which its rule is not called with
 
 
 @dataclass(frozen=True)
-class OwnSampler(Entry):
+class OwnSampler(SamplerEntry):
     """An entry of a class or function, which is called to have the rule, or of a rule itself."""
 
     def load(self) -> Any:
@@ -37,18 +40,19 @@ def sampler(entry: Entry, found: Any) -> Entry:
     one; order, stages and whether it is stochastic, reversible or keeps a history are asked of the rule. Raises
     `ValueError` for what makes no rule, and for an `Entry` that names no chart.
     """
+    said = SamplerTraits.of(entry.name, entry.traits).said
     if isinstance(found, Entry):
-        lacks = [n for n in ("chart", "stochastic") if n not in entry.traits and n not in entry.defaults]
+        lacks = [n for n in ("chart", "stochastic") if n not in said and n not in entry.defaults]
         if lacks:
             raise UsageError(f"sampler {entry.name!r} must name {' and '.join(lacks)} in its traits, or as an option")
         return replace(entry, defaults={**entry.defaults, "grid": entry.defaults.get("grid")}, check=_both(entry.check))
     rule = rule_of(entry.name, found, **entry.defaults)
-    chart = {} if "chart" in entry.traits else {"chart": "noise-sde" if isinstance(rule, Diffused) else "noise"}
+    chart = {} if "chart" in said else {"chart": "noise-sde" if isinstance(rule, Diffused) else "noise"}
     own = {name: value for name, value in entry.defaults.items() if name not in OURS}
 
-    def traits(options: Mapping[str, Any]) -> dict[str, Any]:
+    def traits(options: Options) -> SamplerTraits:
         given = {name: value for name, value in options.items() if name in own}
-        return traits_of(rule_of(entry.name, found, **given), entry.traits.get("chart") or options["chart"])
+        return traits_of(rule_of(entry.name, found, **given), said.get("chart") or options["chart"]).amended(said)
 
     defaults = {**own, **chart, "grid": None}
     return OwnSampler(
@@ -57,9 +61,9 @@ def sampler(entry: Entry, found: Any) -> Entry:
         entry.factory,
         entry.citation,
         defaults,
-        {**traits(defaults), **entry.traits},
+        traits(defaults),
         check=_both(lambda options: _check_chart(rule, options)),
-        declares=lambda options: {**traits(options), **entry.traits},
+        declares=traits,
     )
 
 
@@ -74,19 +78,19 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
     return rule
 
 
-def traits_of(rule: Rule, chart: str) -> dict[str, Any]:
+def traits_of(rule: Rule, chart: str) -> SamplerTraits:
     """What estimators are told of a rule; only one on an SDE chart is taken to converge to the reverse SDE."""
     many = _keeps_history(rule, chart)
-    return {
-        "stochastic": isinstance(rule, StochasticRule),
-        "order": getattr(rule, "order", None),
-        "stages": getattr(rule, "stages", None),
-        "reversible": isinstance(rule, ReversibleRule),
-        "runge_kutta": isinstance(rule, RungeKutta),
-        "multistep": many,
-        "history": many,
-        "reverse_sde": chart in SDE_CHARTS,
-    }
+    return SamplerTraits(
+        stochastic=isinstance(rule, StochasticRule),
+        order=getattr(rule, "order", None),
+        stages=getattr(rule, "stages", None),
+        reversible=isinstance(rule, ReversibleRule),
+        runge_kutta=isinstance(rule, RungeKutta),
+        multistep=many,
+        history=many,
+        reverse_sde=chart in SDE_CHARTS,
+    )
 
 
 def _keeps_history(rule: Rule, chart: str) -> bool:
@@ -100,17 +104,17 @@ def _keeps_history(rule: Rule, chart: str) -> bool:
         return True
 
 
-def _check_chart(rule: Rule, options: Mapping[str, Any]) -> None:
+def _check_chart(rule: Rule, options: Options) -> None:
     """A rule of the ODE has no noise for the chart of an SDE, and `Diffused` needs one."""
     if "chart" in options:
         stochastic = (*CHARTS, *SDE_CHARTS) if isinstance(rule, StochasticRule) else CHARTS
         checks.one_of("chart", options["chart"], SDE_CHARTS if isinstance(rule, Diffused) else stochastic)
 
 
-def _both(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+def _both(check: Callable[[Options], None]) -> Callable[[Options], None]:
     """That check, and the grid's."""
 
-    def both(options: dict[str, Any]) -> None:
+    def both(options: Options) -> None:
         if options["grid"] is not None:
             checks.one_of("grid", options["grid"], GRIDS)
         check(options)

@@ -5,15 +5,14 @@ In the chart's y = x / kappa and tau, with h = tau_{k+1} - tau_k and h_before = 
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.sde_chart import SDEChart
-from gradbench.samplers.base import Field, Interval, ReversibleRule, Rule
-from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
+from gradbench.samplers.base import Field, Interval, ReversibleRule, Rule, State
+from gradbench.samplers.rules import ONE_STEP
 
 
 class TwoPoint(ReversibleRule):
@@ -30,7 +29,7 @@ class TwoPoint(ReversibleRule):
     def weight(self, interval: Interval) -> float:
         """a, of the step over the interval."""
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         x, *history = state
         slope = field(interval.t0, x)
         if not history:
@@ -39,7 +38,7 @@ class TwoPoint(ReversibleRule):
         both = a * interval.before.carry(history[0]) + (1 - a) * x
         return interval.add(interval.carry(both), stretch, slope), x
 
-    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def inverse(self, field: Field, state: State, interval: Interval) -> State:
         end, x = state
         if interval.t_before is None:
             return (x,)
@@ -102,33 +101,31 @@ class EDICT(ReversibleRule):
     stages = 2
     parts = 2
 
-    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+    def start(self, field: Field, x: Tensor) -> State:
         if self.copies == "one":
             return x, x
         if x.ndim < 3 or x.shape[1] != 2:
             raise UsageError(f"edict[copies=both] takes x_T (b, 2, *x), two copies a sample, got {tuple(x.shape)}")
         return x.unbind(1)
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         u, v = self._swept(field, state, interval, interval, self._turns(interval))
         u = self.p * u + (1 - self.p) * v
         return u, self.p * v + (1 - self.p) * u
 
-    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def inverse(self, field: Field, state: State, interval: Interval) -> State:
         u, v = state
         v = (v - (1 - self.p) * u) / self.p
         u = (u - (1 - self.p) * v) / self.p
         return self._swept(field, (u, v), interval, interval.reversed, self._turns(interval)[::-1])
 
-    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+    def finish(self, field: Field, state: State, interval: Interval) -> Tensor:
         return state[0] if self.copies == "one" else torch.stack(state, 1)
 
     def _turns(self, interval: Interval) -> tuple[int, ...]:
         return (1, 0) if self.turns == "alternate" and interval.index % 2 else (0, 1)
 
-    def _swept(
-        self, field: Field, state: tuple[Any, ...], interval: Interval, along: Interval, turns: tuple[int, ...]
-    ) -> tuple[Any, ...]:
+    def _swept(self, field: Field, state: State, interval: Interval, along: Interval, turns: tuple[int, ...]) -> State:
         """Each copy in its turn moved along by the slope at the other one."""
         pair = list(state)
         for i in turns:
@@ -151,17 +148,17 @@ class ReversibleHeun(ReversibleRule):
     order = 2
     stages = 1
 
-    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+    def start(self, field: Field, x: Tensor) -> State:
         return x, x
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         z, q = state
         slope = field(interval.t0, z)
         y = q if interval.t_before is None else interval.before.add(q, 0.5, slope)
         q = interval.add(interval.carry(y), 0.5, slope)
         return 2 * q - interval.carry(z), q
 
-    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def inverse(self, field: Field, state: State, interval: Interval) -> State:
         z, q = state
         back = interval.reversed
         z = back.carry(2 * q - z)
@@ -169,7 +166,7 @@ class ReversibleHeun(ReversibleRule):
         y = back.add(back.carry(q), 0.5, slope)
         return z, y if interval.t_before is None else interval.before.add(y, -0.5, slope)
 
-    def finish(self, field: Field, state: tuple[Any, ...], interval: Interval) -> Any:
+    def finish(self, field: Field, state: State, interval: Interval) -> Tensor:
         z, q = state
         return interval.add(q, 0.5, field(interval.t1, z))
 
@@ -200,10 +197,10 @@ class McCallumFoster(ReversibleRule):
     def stages(self) -> int:  # type: ignore[override]
         return 2 * self.base.stages
 
-    def start(self, field: Field, x: Any) -> tuple[Any, ...]:
+    def start(self, field: Field, x: Tensor) -> State:
         return x, x
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         y, z = state
         driven, back = _driven(field, interval), interval.reversed
         (there,) = self.base.step(driven, (z,), interval)
@@ -211,7 +208,7 @@ class McCallumFoster(ReversibleRule):
         (here,) = self.base.step(driven, (y,), back)
         return y, y + interval.carry(z - here)
 
-    def inverse(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def inverse(self, field: Field, state: State, interval: Interval) -> State:
         y, z = state
         driven, back = _driven(field, interval), interval.reversed
         (here,) = self.base.step(driven, (y,), back)
@@ -230,11 +227,10 @@ def _driven(field: Field, interval: Interval) -> Field:
     return lambda t, x: field(t, x) + push
 
 
-BASES: dict[str, Rule] = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4}
 BELM_RULE = BELM()
 REVERSIBLE_HEUN = ReversibleHeun()
 
 
 def rex(rule: str, zeta: float) -> Rule:
     """The rule of `rex[rule=...,zeta=...]`."""
-    return McCallumFoster(BASES[rule], zeta)
+    return McCallumFoster(ONE_STEP[rule], zeta)

@@ -4,9 +4,8 @@ F_i = F(t(tau_0 + c_i h), y_0 + h sum_j a_ij F_j),      y_1 = y_0 + h sum_i b_i 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.base import Field, Interval, Point, Rule, State
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,13 @@ class RungeKutta(Rule):
     def stages(self) -> int:  # type: ignore[override]
         return len(self.nodes)
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         tableau = EULER if interval.closed and 1.0 in self.nodes else self
         return (tableau.solutions(field, state[0], interval)[0],)
 
-    def solutions(self, field: Field, point: Any, interval: Interval) -> tuple[Any, Any]:
+    def solutions(self, field: Field, point: Point, interval: Interval) -> tuple[Point, Point]:
         """The end of the step by `weights`, and by `embedded` where there are such."""
-        end, second, slopes = None, None, []
+        end, second, slopes = None, None, list[Point]()
         for i, (c, row, b) in enumerate(zip(self.nodes, self.matrix, self.weights, strict=True)):
             stage = interval.carry(point, c)
             for a, slope in zip(row, slopes, strict=True):

@@ -1,18 +1,18 @@
 """A sampler with all its parameters said, and the chain that is built from it. No torch until one is."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import refuses
-from gradbench.diffusion.grid import Grid, check_grid, make_grid, tiles
-from gradbench.diffusion.schedule import Schedule, ends_of
+from gradbench.diffusion.grid import Grid, TimeRange, check_grid, make_grid, range_of
+from gradbench.diffusion.schedule import Ends, Schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
-from gradbench.entry import Entry
-from gradbench.samplers.catalogue import LATER, SAMPLERS
-from gradbench.selector import parse
+from gradbench.samplers.catalogue import LATER, SAMPLERS, SamplerEntry
+from gradbench.samplers.traits import SamplerTraits
+from gradbench.selector import Options, parse
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,36 +30,37 @@ class SamplerSpec:
     """A sampler with all its parameters said: what a cell stores and what a rollout is built from."""
 
     name: str
-    params: Mapping[str, Any]
+    params: Options
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> SamplerEntry:
         """Its catalogue line, or that of code of one's own."""
         return SAMPLERS.find(self.name)
 
     @property
     def chart(self) -> str:
         """The chart that it steps in."""
-        return self.params.get("chart") or self.entry.traits["chart"]
+        return self.params.get("chart") or self.entry.traits.chart or ""
 
-    def chart_between(self, ends: Mapping[str, Any]) -> str:
+    def chart_between(self, ends: Ends) -> str:
         """The chart that it steps in on a range of these ends: DDIM's step from alpha = 0 is Euler's in the data chart,
         the same map.
         """
-        return self.entry.traits.get("chart_at_zero", self.chart) if ends.get("alpha_T", 1.0) <= 0 else self.chart
+        return self.entry.traits.chart_at_zero or self.chart if ends.alpha_T <= 0 else self.chart
 
     @property
-    def traits(self) -> dict[str, Any]:
-        """What an estimator is told of it: the catalogue's traits, the chart, the grid and what noise is drawn.
-
-        `pair`: whether x_T and the sample are pairs (b, 2, *x). `reverse_sde`: whether the chain converges to the
-        reverse SDE.
-        """
+    def traits(self) -> SamplerTraits:
+        """What an estimator is told of it: its line's traits, the chart, the grid and what noise is drawn."""
         known = self.entry.declared(self.params)
-        noisy = known["stochastic"] or self.chart in SDE_CHARTS
-        reverse = noisy and known.get("reverse_sde", True)
-        own = {"grid": self.params["grid"], "pair": self.params.get("copies") == "both"}
-        return {**known, **own, "chart": self.chart, "stochastic": noisy, "reverse_sde": reverse}
+        noisy = known.stochastic or self.chart in SDE_CHARTS
+        return replace(
+            known,
+            chart=self.chart,
+            grid=self.params["grid"],
+            pair=self.params.get("copies") == "both",
+            stochastic=noisy,
+            reverse_sde=noisy and known.reverse_sde,
+        )
 
     @property
     def rule(self) -> "Rule":
@@ -69,15 +70,15 @@ class SamplerSpec:
         options = {key: value for key, value in said.items() if key not in ("chart", "grid")}
         return made(**options) if options else made
 
-    def refuses(self, traits: Mapping[str, Any]) -> str | None:
-        """Why this sampler cannot run between the ends that the traits tell, or None."""
-        keeps = self.entry.traits.get("history") or self.entry.traits.get("reversible")
-        if keeps and not traits.get("tiled", True):
+    def refuses(self, where: TimeRange) -> str | None:
+        """Why this sampler cannot run over a time range, or None."""
+        known = self.entry.traits
+        if (known.history or known.reversible) and not where.tiled:
             return (
                 "this scheduler's steps do not end where the next ones begin, and a rule that looks back cannot follow "
                 "them: use a one-step sampler, as ddim, or timestep_spacing and steps that divide the table"
             )
-        return refuses(self.chart_between(traits), traits) or self.entry.refuses(self.params, traits)
+        return refuses(self.chart_between(where), where) or self.entry.refuses(self.params, where)
 
     def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""
@@ -119,30 +120,29 @@ class SamplerSpec:
             grid = make_grid(self.params["grid"], schedule, steps, t_max, t_min)
         else:
             grid = check_grid(times, schedule)
-        ends = {**ends_of(schedule, grid[0], grid[-1]), "tiled": tiles(grid)}
-        reason = self.refuses(ends)
+        where = range_of(schedule, grid)
+        reason = self.refuses(where)
         if reason:
             raise UsageError(f"sampler {self.name}: {reason}")
         kind = getattr(denoiser, "kind", None)
-        if kind in ("eps", "score") and ends["alpha_T"] <= 0:
+        if kind in ("eps", "score") and where.alpha_T <= 0:
             raise UsageError(
                 f"a network that predicts {kind} has no x_0 at alpha = 0, the noisy end (zero terminal SNR): allowed "
                 "there are v, x0 and flow, or a chain that begins below"
             )
         if isinstance(noise, str):
             checks.one_of("noise", noise, NOISES)
-            if noise == "nested" and not ends["tiled"]:
+            if noise == "nested" and not where.tiled:
                 raise UsageError("noise must be 'keyed' on a grid whose steps do not tile the range, got 'nested'")
         else:
             checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
-        path = self._noise(noise, seed, x_T, schedule, grid) if self.traits["stochastic"] else None
-        return Rollout(denoiser, make_chart(self.chart_between(ends), schedule), self.rule, grid, path)
+        path = self._noise(noise, seed, x_T, schedule, grid) if self.traits.stochastic else None
+        return Rollout(denoiser, make_chart(self.chart_between(where), schedule), self.rule, grid, path)
 
 
 def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
     """The sampler that a selector names, `rk4[chart=noise,grid=uniform-log-snr]`, with its defaults filled in."""
     name, given = parse(selector)
     params = SAMPLERS.find(name).options(given)
-    if params["grid"] is None:
-        params["grid"] = default_grid
+    params = {**params, "grid": params["grid"] or default_grid}
     return SamplerSpec(name, {key: value for key, value in params.items() if LATER.get(key) != value})

@@ -3,7 +3,6 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import DataChart
 from gradbench.diffusion.sde_chart import SDEChart
-from gradbench.samplers.base import Field, Interval, Rule
+from gradbench.samplers.base import Field, Interval, Rule, State
 from gradbench.samplers.multistep import two_m
 from gradbench.samplers.runge_kutta import EULER
 
@@ -20,24 +19,24 @@ class StochasticRule(Rule):
     """x_{k+1} = mean + std z, z the interval's noise, (b, *x)."""
 
     @abstractmethod
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         """The next state with the mean of its point in first place."""
 
     @abstractmethod
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         """The standard deviation of the next point's noise; 0 where none is drawn."""
 
-    def transition(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[tuple[Any, ...], float]:
+    def transition(self, field: Field, state: State, interval: Interval) -> tuple[State, float]:
         """The next state with the mean of its point in first place, and the standard deviation of its noise."""
-        return self.mean(field, state, interval), self.spread(interval)
+        return self.mean(field, state, interval), self.std(interval)
 
-    def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def step(self, field: Field, state: State, interval: Interval) -> State:
         (mean, *history), std = self.transition(field, state, interval)
         if interval.noise is None:
             raise UsageError("a stochastic step needs the noise of its interval, got None")
         return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward mode, torch 2.13
 
-    def log_prob(self, field: Field, state: tuple[Any, ...], interval: Interval, point: Tensor) -> Tensor:
+    def log_prob(self, field: Field, state: State, interval: Interval, point: Tensor) -> Tensor:
         """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
         (mean, *_), std = self.transition(field, state, interval)
         if not std:
@@ -49,7 +48,7 @@ class StochasticRule(Rule):
 
 @dataclass(frozen=True)
 class Diffused(StochasticRule):
-    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's spread the std.
+    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's std that of the noise.
 
     Euler's so is Euler-Maruyama, SDE-DPM-Solver-1 or SDE-DPM-Solver++-1; the two-step rule in log tau in the data chart
     is SDE-DPM-Solver++(2M). References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equations 17 to 19.
@@ -62,12 +61,12 @@ class Diffused(StochasticRule):
     def stages(self) -> int:  # type: ignore[override]
         return self.drift.stages
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         return self.drift.step(field, state, interval)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         assert isinstance(interval.chart, SDEChart)
-        return interval.chart.spread(interval.t0, interval.t1)
+        return interval.chart.std(interval.t0, interval.t1)
 
 
 @dataclass(frozen=True)
@@ -90,29 +89,28 @@ class DDIMEta(StochasticRule):
     order = 1
     stages = 1
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         schedule = interval.chart.schedule
         sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
-        std = self.eta * sigma_1 * self._lost(interval)
-        kept, slope = math.sqrt(sigma_1**2 - std**2), field(interval.t0, state[0])
+        kept, slope = math.sqrt(sigma_1**2 - self._posterior(interval) ** 2), field(interval.t0, state[0])
         if isinstance(interval.chart, DataChart):  # the slope is x0_hat, eps_hat = (x - alpha_0 x0_hat) / sigma_0
             share = kept / sigma_0
             length = schedule.alpha(interval.t1) - share * schedule.alpha(interval.t0)
             return (torch.add(share * state[0], slope, alpha=length),)
         return (torch.add(interval.carry(state[0]), slope, alpha=kept - interval.ratio() * sigma_0),)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         schedule = interval.chart.schedule
         if not self.large:
-            return self.eta * schedule.sigma(interval.t1) * self._lost(interval)
+            return self._posterior(interval)
         if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
             return 0.0
-        return schedule.sigma(interval.t0) * self._lost(interval)
+        return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
-    def _lost(self, interval: Interval) -> float:
-        """sqrt(1 - exp(2 (lambda_0 - lambda_1)))."""
-        log_snr = interval.chart.schedule.log_snr
-        return math.sqrt(-math.expm1(2 * (log_snr(interval.t0) - log_snr(interval.t1))))
+    def _posterior(self, interval: Interval) -> float:
+        """s."""
+        schedule = interval.chart.schedule
+        return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
 
 @dataclass(frozen=True)
@@ -131,12 +129,12 @@ class FlowSDE(StochasticRule):
     order = 1
     stages = 1
 
-    def mean(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
+    def mean(self, field: Field, state: State, interval: Interval) -> State:
         t, dt, square = interval.t0, interval.h, self._level(interval) ** 2
         v = field(t, state[0])
         return (torch.add(state[0] * (1 + square * dt / (2 * t)), v, alpha=(1 + square * (1 - t) / (2 * t)) * dt),)
 
-    def spread(self, interval: Interval) -> float:
+    def std(self, interval: Interval) -> float:
         return self._level(interval) * math.sqrt(-interval.h)
 
     def _level(self, interval: Interval) -> float:

@@ -36,7 +36,7 @@ def exact(subject: Subject) -> str:
         raise Skipped("it draws: see unbiased" if not tried else "it reaches no target")
     error, where = worst(found)
     message = f"declared exact, and {error:.1e} from backprop in {where}; allowed {EXACT:g}"
-    return promise(subject.traits.get("exact", False), error <= EXACT, f"{error:.1e} from backprop", message)
+    return promise(subject.traits.exact, error <= EXACT, f"{error:.1e} from backprop", message)
 
 
 def order(subject: Subject) -> str:
@@ -45,8 +45,8 @@ def order(subject: Subject) -> str:
     The slope of log error against log N by least squares, on a grid uniform in log-SNR, under a sampler of that order
     or higher; errors that are rounding are left out.
     """
-    promised = subject.traits.get("order")
-    fit = [name for name in CHAINS if SAMPLERS[name].traits["order"] >= (promised or 1)]
+    promised = subject.traits.order
+    fit = [name for name in CHAINS if (SAMPLERS[name].traits.order or 0) >= (promised or 1)]
     chains = [f"{name}[grid=uniform-log-snr]" for name in fit]
     first = next(subject.served(chains, steps=GRIDS[0], dim=2, draws=2))
     errors: dict[str, list[tuple[int, float]]] = {}
@@ -101,6 +101,4 @@ def unbiased(subject: Subject) -> str:
         raise Skipped("it reaches no target")
     size, where = worst(found)
     message = f"{size:.1f} standard errors from the expected gradient in {where}; declare biased where that is meant"
-    return promise(
-        not subject.traits.get("biased"), size <= ERRORS, f"{size:.1f} standard errors", message, "declared biased"
-    )
+    return promise(not subject.traits.biased, size <= ERRORS, f"{size:.1f} standard errors", message, "declared biased")

@@ -8,7 +8,8 @@ import torch
 
 from gradbench.estimators.base import GradientEstimate, malformed
 from gradbench.problems.gradients import Gradients, relative_error, tensors_of
-from gradbench.problems.problem import TARGETS, Problem
+from gradbench.problems.problem import Problem
+from gradbench.problems.spec import TARGETS
 from gradbench.testing.distance import apart, worst
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import Skipped, demand
@@ -47,7 +48,7 @@ def well_formed(problem: Problem, estimate: GradientEstimate) -> None:
 
 def targets(subject: Subject) -> str:
     """Each of the seven subsets against all three; one that declares exact or an order must reach every target."""
-    found, reaches_all = [], subject.traits.get("exact") or "order" in subject.traits
+    found, reaches_all = [], subject.traits.exact or subject.traits.order is not None
     for problem in subject.one_of_each(draws=DRAWS):
         whole = subject.estimate(problem)
         missing = [t for t in problem.targets if t not in whole.grads]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gradbench.estimators.base import GradientEstimator
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.problems.problem import Problem
 from gradbench.testing.subject import Subject, place
@@ -34,7 +34,7 @@ def counts(subject: Subject) -> str:
     """
     estimator, said = _smallest(subject), ""
     for problem in subject.one_of_each(draws=2):
-        if isinstance(estimator, Drawn) and estimator.random:
+        if isinstance(estimator, MonteCarlo) and estimator.random:
             said = _mean_counts(estimator, replace(problem, x_T=problem.x_T[:1]))
             continue
         denoiser = problem.denoiser
@@ -44,7 +44,7 @@ def counts(subject: Subject) -> str:
         nfe = estimate.nfe_forward + estimate.nfe_backward
         told = f"{estimate.nfe_forward} + {estimate.nfe_backward} evaluations and {estimate.vjps} VJPs"
         seen = f"the denoiser counted {calls} and {pulled} ({place(problem)})"
-        if estimate.draws is None or isinstance(estimator, Drawn):
+        if estimate.draws is None or isinstance(estimator, MonteCarlo):
             holds = (nfe, estimate.vjps) == (calls, pulled)
         else:
             holds = nfe <= calls <= nfe * estimate.draws and estimate.vjps <= pulled <= estimate.vjps * estimate.draws
@@ -53,7 +53,7 @@ def counts(subject: Subject) -> str:
     return said
 
 
-def _mean_counts(estimator: Drawn, problem: Problem) -> str:
+def _mean_counts(estimator: MonteCarlo, problem: Problem) -> str:
     """The mean counts that an estimator says, within four standard errors of what its draws take one by one."""
     denoiser, seen = problem.denoiser, []
     estimate = estimator(problem)
@@ -76,7 +76,7 @@ def memory(subject: Subject) -> str:
     that grows: P(8n) - P(4n) is at most 1.1 (f(8n) - f(4n)) / (f(4n) - f(n)) (P(4n) - P(n)) and one state more, so that
     of a linear one the states that are kept may be few, and come in jumps. Of draws, on the fewest.
     """
-    estimator, promised = _smallest(subject), subject.traits.get("memory")
+    estimator, promised = _smallest(subject), subject.traits.memory
     first = next(subject.served(dim=16, batch=4, draws=2))
     least = max(first.steps, LEAST)
     state, peaks = parts(first)[0], {}
@@ -103,4 +103,4 @@ def _within(law: str, *points: tuple[int, float]) -> bool:
 
 def _smallest(subject: Subject) -> GradientEstimator:
     """With the fewest draws, side by side, where that can be said to it."""
-    return subject.estimator.smallest() if isinstance(subject.estimator, Drawn) else subject.estimator
+    return subject.estimator.smallest() if isinstance(subject.estimator, MonteCarlo) else subject.estimator

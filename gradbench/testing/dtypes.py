@@ -23,7 +23,7 @@ def dtypes(subject: Subject) -> str:
     """
     found = []
     for problem in subject.one_of_each(dtype="float32", draws=64):
-        if problem.sampler.traits["stochastic"]:
+        if problem.sampler.traits.stochastic:
             own = problem.rollout.noise
             problem = replace(problem, noise=torch.stack([own(k) for k in range(problem.steps)]))  # type: ignore[misc]
         exact = problem.to(torch.float64)

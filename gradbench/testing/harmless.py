@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from gradbench.problems.problem import TARGETS, Problem
+from gradbench.problems.problem import Problem
+from gradbench.problems.spec import TARGETS
 from gradbench.testing.ambient import ambient, changed
 from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import demand

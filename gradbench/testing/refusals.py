@@ -1,6 +1,7 @@
 """What it refuses and what it serves: with a reason, from traits alone, and true to its word."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gradbench.problems.problem import Problem
 from gradbench.samplers.catalogue import SAMPLERS
@@ -42,9 +43,9 @@ def reason(subject: Subject) -> str:
     for problem in _every(STEPS[0]):
         for targets in (["x_T"], ["condition"], ["parameters"], list(problem.targets)):
             for dtype in ("float64", "float32", "bfloat16"):
-                traits = {**problem.traits, "targets": targets, "dtype": dtype}
-                given = dict(traits)
-                first, second = (subject.estimator.supports(given) for _ in range(2))
+                traits = replace(problem.traits, targets=list(targets), dtype=dtype)
+                given = {**traits, "targets": targets}
+                first, second = (subject.estimator.supports(traits) for _ in range(2))
                 where = f"{problem.sampler.name}, targets {', '.join(targets)}, {dtype}"
                 demand(given == traits, f"supports changed the traits it was given ({where})")
                 demand(first == second, f"supports says {first!r}, and then {second!r} ({where})")

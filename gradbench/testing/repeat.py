@@ -50,7 +50,7 @@ def seeds(subject: Subject) -> str:
     """Another seed gives other draws and noises, the same one the same; where nothing is drawn it changes nothing."""
     drawn = differ = 0
     for problem in subject.one_of_each():
-        stochastic = problem.sampler.traits["stochastic"]
+        stochastic = problem.sampler.traits.stochastic
         first, other, again = (subject.estimate(replace(problem, seed=seed)) for seed in (1, 2, 1))
         demand(_same(first, again), f"seed 1 twice gives two gradients ({place(problem)})")
         same = _same(first, other)

@@ -174,7 +174,7 @@ def grids() -> st.SearchStrategy[str]:
 @st.composite
 def samplers(draw: Draw, stochastic: bool = False, reversible: bool = False) -> str:
     """The selector of a sampler of one kind, with a grid and, where there is a choice, a chart."""
-    kinds = {name: (e.traits["stochastic"], bool(e.traits.get("reversible"))) for name, e in SAMPLERS.items()}
+    kinds = {name: (e.traits.stochastic, e.traits.reversible) for name, e in SAMPLERS.items()}
     chosen = [name for name, kind in kinds.items() if kind == (stochastic, reversible) and name != "flow-sde"]
     name = draw(st.sampled_from(chosen))
     chart = {"chart": draw(st.sampled_from(sorted(CHARTS)))} if "chart" in SAMPLERS[name].defaults else {}

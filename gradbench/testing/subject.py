@@ -1,6 +1,6 @@
 """The estimator under check, what it declares, and the problems that it is tried on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.case import make_case
 from gradbench.problems.problem import Problem
 from gradbench.selector import parse, render
@@ -37,11 +38,11 @@ def place(problem: Problem) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """An estimator by name, with its traits of `TRAITS`; what it does not declare is absent."""
+    """An estimator by name, with what it says of the traits that it is held to, `TRAITS`."""
 
     name: str
     estimator: GradientEstimator
-    traits: Mapping[str, Any]
+    traits: EstimatorTraits
 
     def estimate(self, problem: Problem) -> GradientEstimate:
         """What it answers, which must be a `GradientEstimate`."""
@@ -56,9 +57,10 @@ class Subject:
     def served(self, samplers: Sequence[str] = SAMPLERS, **options: Any) -> Iterator[Problem]:
         """A problem under each sampler that it does not refuse; `Skipped` where it refuses them all."""
         reason, some = None, False
+        tried = (options.pop("steps"),) if "steps" in options else STEPS
         for sampler in samplers:
-            for steps in (options["steps"],) if "steps" in options else STEPS:
-                problem = problem_of(sampler, **{**options, "steps": steps})
+            for steps in tried:
+                problem = problem_of(sampler, steps=steps, **options)
                 refusal = self.refuses(problem)
                 if refusal is None:
                     some = True
@@ -72,7 +74,7 @@ class Subject:
         """A problem without noise and one with noise, or the one that it serves."""
         found: dict[bool, Problem] = {}
         for problem in self.served(**options):
-            found.setdefault(bool(problem.sampler.traits["stochastic"]), problem)
+            found.setdefault(problem.sampler.traits.stochastic, problem)
             if len(found) == 2:
                 break
         return list(found.values())
@@ -89,7 +91,7 @@ def subject_of(given: Any) -> Subject:
         values, factory, declared = entry.options(options), entry.load(), entry.declared(options)
     else:
         name = (given if isinstance(given, type) else type(given)).__name__
-        values, factory, declared = {}, given if isinstance(given, type) else lambda: given, {}
+        values, factory, declared = {}, given if isinstance(given, type) else lambda: given, EstimatorTraits()
     try:
         estimator = factory(**values)
     except TypeError as error:
@@ -101,13 +103,12 @@ def subject_of(given: Any) -> Subject:
     return Subject(given if isinstance(given, str) else name, estimator, traits_of(name, estimator, declared))
 
 
-def traits_of(name: str, estimator: GradientEstimator, declared: Mapping[str, Any]) -> dict[str, Any]:
+def traits_of(name: str, estimator: GradientEstimator, declared: EstimatorTraits) -> EstimatorTraits:
     """What its class and its catalogue line declare; `ValueError` for a trait or a value that there is not."""
-    checks.options(f"traits of {name}", dict(estimator.traits), TRAITS)
-    traits = {**estimator.traits, **{key: value for key, value in declared.items() if key in TRAITS}}
+    traits = EstimatorTraits.of(name, estimator.traits).amended(declared.said)
     for trait in ("exact", "biased"):
-        checks.one_of(trait, traits.get(trait, False), (False, True))
-    if traits.get("order") is not None:
-        checks.positive_integer("order", traits["order"])
-    checks.one_of("memory", traits.get("memory"), (None, *MEMORY))
-    return {key: value for key, value in traits.items() if value is not None}
+        checks.one_of(trait, traits[trait], (False, True))
+    if traits.order is not None:
+        checks.positive_integer("order", traits.order)
+    checks.one_of("memory", traits.memory, (None, *MEMORY))
+    return EstimatorTraits(**{key: value for key, value in traits.said.items() if key in TRAITS and value is not None})

@@ -16,10 +16,10 @@ FILES = tuple(
         "samplers/multistep",
         "samplers/stochastic",
         "samplers/reversible",
-        "estimators/recovery",
-        "estimators/pullback",
-        "estimators/binomial",
-        "estimators/inverted",
+        "estimators/pathwise/recovery",
+        "estimators/pathwise/pullback",
+        "estimators/pathwise/binomial",
+        "estimators/pathwise/inverted",
     )
 )
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}

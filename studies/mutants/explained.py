@@ -14,11 +14,6 @@ EQUIVALENT: dict[Change, str] = {
         "square = ((point - mean) ** 2).flatten(1).sum(-1)",
     ): "after `flatten(1)` there are two dimensions, and the last is dimension 1.",
     (
-        "gradbench/samplers/stochastic.py",
-        "std = self.eta * sigma_1 * self._lost(interval)",
-        "std = (-(self.eta * sigma_1)) * self._lost(interval)",
-    ): "this std is only used squared; the one that multiplies the noise is that of `spread`.",
-    (
         "gradbench/estimators/pathwise/pullback.py",
         "if steps <= n or j * n % steps == 0:",
         "if (steps < n) or j * n % steps == 0:",

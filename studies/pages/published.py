@@ -12,11 +12,11 @@ from typing import Any
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
+from gradbench.problems.spec import TARGETS
 
 Row = dict[str, Any]
 SEEDS = range(12)
 FEWEST = 3
-TARGETS = ("x_T", "condition", "parameters")
 BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(method|rounding)_error_|x0_drift")
 
 

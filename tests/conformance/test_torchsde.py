@@ -5,7 +5,7 @@ import torch
 from torchsde import sdeint
 
 import gradbench
-from gradbench.estimators.external.ode import sde as external_sde
+from gradbench.estimators.external import sde as external_sde
 from gradbench.problems.gradients import flatten, relative_error
 
 

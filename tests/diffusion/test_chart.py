@@ -38,14 +38,14 @@ def test_t_of_inverts_tau(name, schedule, t):
 @pytest.mark.parametrize(("name", "schedule"), PAIRS)
 def test_reach_is_the_scaled_clock(name, schedule):
     chart = make_chart(name, make_schedule(schedule))
-    assert chart.reach(0.7, 0.4) == pytest.approx(chart.kappa(0.4) * (chart.tau(0.4) - chart.tau(0.7)), rel=1e-12)
+    assert chart.increment(0.7, 0.4) == pytest.approx(chart.kappa(0.4) * (chart.tau(0.4) - chart.tau(0.7)), rel=1e-12)
     assert chart.ratio(0.7, 0.4) == pytest.approx(chart.kappa(0.4) / chart.kappa(0.7), rel=1e-14)
 
 
 @pytest.mark.parametrize("name", ["noise", "data", "angle"])
 def test_a_step_to_sigma_zero_is_finite(name):
     chart = make_chart(name, make_schedule("vp-linear"))
-    assert math.isfinite(chart.reach(0.1, 0.0)) and math.isfinite(chart.ratio(0.1, 0.0))
+    assert math.isfinite(chart.increment(0.1, 0.0)) and math.isfinite(chart.ratio(0.1, 0.0))
     assert refuses(name, ends_of(chart.schedule, 1.0, 0.0)) is None
 
 
@@ -64,7 +64,7 @@ def test_spread_is_the_noise_that_the_sde_adds(name, schedule):
         t = t1 + (t0 - t1) * (i + 0.5) / n
         g_squared = 2 * s.sigma(t) * (s.dsigma(t) - s.sigma(t) * s.dalpha(t) / s.alpha(t))
         total += g_squared / chart.kappa(t) ** 2 * (t0 - t1) / n
-    assert chart.spread(t0, t1) == pytest.approx(chart.kappa(t1) * math.sqrt(total), rel=1e-6)
+    assert chart.std(t0, t1) == pytest.approx(chart.kappa(t1) * math.sqrt(total), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["noise", "log-snr", "noise-sde", "time-sde"])

@@ -60,7 +60,7 @@ def test_the_matched_control_samples_the_tilted_law():
         x = states[-1][0]
         adjoint = lean_adjoint(rollout, states, 3.0 * (x - 2.0))
         for k in range(steps):
-            std = rule.spread(rollout.interval(k))
+            std = rule.std(rollout.interval(k))
             design = torch.cat([states[k][0], torch.ones(n, 1).double()], 1)
             slopes[k], offsets[k] = torch.linalg.lstsq(design, -std * adjoint[k + 1]).solution[:, 0]
     x = sample()[-1][0]

@@ -107,8 +107,8 @@ def test_a_sample_with_its_own_prompt_is_the_loop_over_samples(kind, gradient):
     torch.manual_seed(11)
     x_0 = gradbench.sample(denoiser, x_T, steps=N, t_min=0.02, wrt=leaves, gradient=gradient)
     torch.manual_seed(11)
-    law = gradbench.estimator(gradient).law
-    plan = law.plan(N, B, np.random.default_rng(int(torch.randint(1 << 62, ())) if law.random else 0))
+    plans = gradbench.estimator(gradient).plans
+    plan = plans.draw(N, B, np.random.default_rng(int(torch.randint(1 << 62, ())) if plans.random else 0))
     expected = by_sample(denoiser, plan, x_T, grid)
     assert relative_error(x_0, expected) < 1e-12
     wanted = [*([x_T] if x_T.requires_grad else []), *leaves]
@@ -142,7 +142,7 @@ def test_draws_repeat_the_prompts_with_the_samples(kind, gradient):
     x_T = problem.x_T.clone().requires_grad_()
     for index in range(count):
         key = np.random.SeedSequence(problem.seed, spawn_key=(STREAM, index))
-        plan = estimator.law.plan(N, size * B, np.random.default_rng(key))
+        plan = estimator.plans.draw(N, size * B, np.random.default_rng(key))
         noise = KeyedNoise(problem.seed, (size * B, D), torch.float64, torch.device("cpu"), (STREAM, index))
         rows = [noise(k) for k in range(N)]
         x_0 = by_sample(denoiser, plan, x_T.repeat(size, 1), problem.rollout.grid, rows, eta=1.0)
@@ -186,12 +186,12 @@ def test_dropout_is_drawn_for_the_whole_batch_again(gradient):
 
     network, x_T = Dropped(), normal(B, D, seed=5)
     denoiser = gradbench.NetworkDenoiser(network, "scaled-linear", condition=normal(2, 4, seed=1))
-    leaves, law = list(network.parameters()), gradbench.estimator(gradient).law
+    leaves, plans = list(network.parameters()), gradbench.estimator(gradient).plans
     grid = [1.0 + (0.02 - 1.0) * k / N for k in range(N + 1)]
     torch.manual_seed(12)
     x_0 = gradbench.sample(denoiser, x_T, steps=N, t_min=0.02, wrt=leaves, gradient=gradient)
     torch.manual_seed(12)
-    plan = law.plan(N, B, np.random.default_rng(int(torch.randint(1 << 62, ()))))
+    plan = plans.draw(N, B, np.random.default_rng(int(torch.randint(1 << 62, ()))))
     x, kept = x_T, torch.from_numpy(plan.active).double()[..., None]
     cut = torch.from_numpy(plan.alive).double()[..., None]
     for k, (t, after) in enumerate(zip(grid, grid[1:], strict=False)):

@@ -7,10 +7,11 @@ import torch
 
 import gradbench
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.monte_carlo.base import Drawn
+from gradbench.estimators.monte_carlo.base import MonteCarlo
 from gradbench.measure.cost import held_tensors, parts, peak_memory
 from gradbench.measure.predict import Chains, Unpredictable, peak_at, predict
 from gradbench.models.skeleton import skeleton
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import sampler_spec
 from tests.quick import quick
@@ -30,7 +31,7 @@ def default_sampler(estimator):
 def real(case, estimator, **problem):
     """Peak and baseline of a real run on a CPU."""
     made, method = case.problem(**problem), make_estimator(estimator)
-    single = method.smallest() if isinstance(method, Drawn) else method
+    single = method.smallest() if isinstance(method, MonteCarlo) else method
     found = peak_memory(lambda: single(made), held_tensors(made), torch.device("cpu"))
     return found.peak, found.baseline
 
@@ -229,7 +230,8 @@ def test_the_predicted_peak_of_stable_diffusion_is_the_real_one_on_this_machine(
 
 
 def served(estimator, sampler, steps):
-    entry, traits = ESTIMATORS[estimator], {**sampler_spec(sampler).traits, "steps": steps}
+    entry, known = ESTIMATORS[estimator], sampler_spec(sampler).traits
+    traits = ProblemTraits(**known, steps=steps, targets=["x_T"], dtype="float64")
     return entry.refuses(entry.options({}), traits) is None
 
 

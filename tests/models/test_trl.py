@@ -16,7 +16,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 import gradbench
-from gradbench.estimators.pathwise.pathwise import truncation
+from gradbench.estimators.pathwise import truncation
 from gradbench.models.lora import add_lora
 from gradbench.models.stable_diffusion import TINY, random_pipeline
 
@@ -83,10 +83,10 @@ def planned(monkeypatch, drawn):
     """gradbench's law with TRL's draws: the mask of step i is the same for all samples."""
     mask = np.arange(STEPS)[:, None] >= np.array(drawn)[:, None]
 
-    def plan(self, steps, samples, random):
+    def draw(self, steps, samples, random):
         return truncation._plan(np.repeat(mask, samples, 1), np.full((steps, samples), True))
 
-    monkeypatch.setattr(truncation.StepMask, "plan", plan)
+    monkeypatch.setattr(truncation.StepMask, "draw", draw)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -72,7 +72,7 @@ def test_the_first_step_is_the_released_one_or_the_next_times(grid, first, gradi
 def test_the_two_readings_differ_in_the_first_step_only():
     case = gradbench.case("gaussian", schedule="rectified", t_max=1.0, t_min=0.01)
     one, two = (case.problem(sampler=f"flow-sde[first={f}]", steps=5).rollout for f in ("released", "next"))
-    spreads = [[r.rule.spread(r.interval(k)) for k in range(5)] for r in (one, two)]
+    spreads = [[r.rule.std(r.interval(k)) for k in range(5)] for r in (one, two)]
     ratios = [a / b for a, b in zip(*spreads, strict=True)]
     assert ratios == pytest.approx([one.grid[1] ** -0.5, 1, 1, 1, 1])
 

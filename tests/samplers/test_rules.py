@@ -125,7 +125,7 @@ def test_the_noise_of_ddpm_has_the_published_variance(variance):
     a_0, a_1 = (interval.chart.schedule.alpha(t) for t in (interval.t0, interval.t1))
     beta = 1 - (a_0 / a_1) ** 2
     expected = beta if variance == "large" else (1 - a_1**2) / (1 - a_0**2) * beta
-    assert rule.spread(interval) ** 2 == pytest.approx(expected, rel=1e-12)
+    assert rule.std(interval) ** 2 == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["noise", "data", "angle"])
@@ -134,7 +134,7 @@ def test_the_ends_of_an_interval_are_its_times_bit_for_bit_through_sigma_zero(na
     for k in range(20):
         interval = Interval(chart, (k + 1) / 20, k / 20)
         assert (interval.time(0.0), interval.time(1.0)) == (interval.t0, interval.t1)
-        assert interval.reach() == chart.reach(interval.t0, interval.t1)
+        assert interval.increment() == chart.increment(interval.t0, interval.t1)
 
 
 def test_the_last_step_of_dpmpp_2m_to_sigma_zero_is_of_first_order():
@@ -143,7 +143,7 @@ def test_the_last_step_of_dpmpp_2m_to_sigma_zero_is_of_first_order():
     last = rollout.interval(3)
     x, slope = torch.full((2, 6), 0.3).double(), torch.ones(2, 6).double()
     (end, _) = rollout.rule.step(lambda t, x: slope, (x, 7 * slope), last)
-    assert torch.allclose(end, x * last.ratio() + last.reach() * slope, rtol=1e-14)
+    assert torch.allclose(end, x * last.ratio() + last.increment() * slope, rtol=1e-14)
 
 
 def test_a_point_is_carried_with_the_scale():

@@ -30,7 +30,9 @@ test_every_other_estimator_conforms = pytest.mark.slow(conformance(*REST))
 
 
 def test_the_orders_that_are_declared_are_those_of_the_rules():
-    from gradbench.estimators.pathwise.pathwise import RULES
-    from gradbench.estimators.support import RULES as ORDERS
+    from gradbench.samplers.rules import RULES
 
-    assert {name: rule.order for name, rule in RULES.items()} == {n: p for n, p in ORDERS.items() if p is not None}
+    entry = ESTIMATORS["continuous-adjoint"]
+    declared = {name: entry.declared({"rule": name}).order for name in RULES}
+    assert declared == {name: rule.order for name, rule in RULES.items()}
+    assert entry.declared({"rule": "dopri5"}).order is None

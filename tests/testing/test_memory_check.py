@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gradbench.estimators.traits import EstimatorTraits
 from gradbench.testing.catalogue import CHECKS
 from gradbench.testing.costs import LAWS, _within
 from gradbench.testing.judge import judge
@@ -23,7 +24,7 @@ GROWTH = {
 
 def subject(name, memory=None):
     found = subject_of(f"gradbench.testing.sparing:{name}")
-    return found if memory is None else replace(found, traits={"memory": memory})
+    return found if memory is None else replace(found, traits=EstimatorTraits(memory=memory))
 
 
 @pytest.mark.parametrize("name", OWN)

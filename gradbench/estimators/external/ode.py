@@ -1,6 +1,6 @@
 """Adjoints of other libraries, through their public API: rows to compare with, not parts to build on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators import support
+from gradbench.estimators.external.solvers import FIXED, refuse_torchdiffeq
 from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
 from gradbench.estimators.settings import Settings
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
-from gradbench.samplers.runge_kutta import EULER, HEUN, MIDPOINT, RK4
 
-METHODS: dict[Rule, str] = {EULER: "euler", MIDPOINT: "midpoint", HEUN: "heun2", RK4: "rk4"}
+METHODS: dict[Rule, str] = {rule: name for name, rule in FIXED.items()}
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class TorchdiffeqAdjoint(Differentiable):
     rtol: float
     atol: float
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_torchdiffeq({"method": self.method}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return refuse_torchdiffeq(self.method, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
@@ -53,9 +53,9 @@ class TorchdiffeqAdjoint(Differentiable):
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
         forward, backward = (
             {},
-            {} if method in support.FIXED else {"norm": "seminorm"} if self.norm == "seminorm" else {},
+            {} if method in FIXED else {"norm": "seminorm"} if self.norm == "seminorm" else {},
         )
-        if method in support.FIXED and self.trajectory == "resolved":
+        if method in FIXED and self.trajectory == "resolved":
             # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
             negated = -clock if clock[0] > clock[-1] else clock
             forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))

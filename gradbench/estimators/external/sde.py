@@ -1,7 +1,7 @@
 """torchsde's adjoint, through its public API: rows to compare with, not parts to build on."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
-from gradbench.estimators import support
+from gradbench.estimators.external.solvers import PAIRS, refuse_torchsde
 from gradbench.estimators.leaves import Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
 from gradbench.estimators.settings import Settings
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField
 from gradbench.samplers.rollout import Rollout
 
@@ -36,8 +37,8 @@ class TorchsdeAdjoint(Differentiable):
     method: str
     chart: str
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_torchsde({"chart": self.chart}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return refuse_torchsde(self.chart, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchsde import sdeint_adjoint
@@ -45,7 +46,7 @@ class TorchsdeAdjoint(Differentiable):
         assert rollout.noise is not None
         chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
         assert isinstance(chart, SDEChart)
-        kind, adjoint = support.PAIRS[self.method]
+        kind, adjoint = PAIRS[self.method]
         leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
         reach = Reach(leaves)
         equation = _ReverseSDE(

@@ -1,15 +1,14 @@
 """Adjoint matching: a regression of the model's drift on the adjoint of the base model, at the base model itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradbench.estimators import support
-from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
+from gradbench.estimators.monte_carlo.transitions import no_mean
 from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.stochastic import StochasticRule
@@ -33,7 +32,7 @@ def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Te
 
 
 @dataclass(frozen=True)
-class AdjointMatching(Drawn):
+class AdjointMatching(MonteCarlo):
     """The gradient of the adjoint-matching loss at the base model: sum over steps of |(mean - base)/s + s a|^2 / 2.
 
     There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes
@@ -44,10 +43,10 @@ class AdjointMatching(Drawn):
     index: str
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_matching({}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_mean(traits)
 
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         rollout, problem, rule = block.rollout, block.problem, block.rollout.rule
         assert isinstance(rule, StochasticRule)
         calls, states = problem.denoiser.calls, [rollout.start(block.x_T)]
@@ -63,9 +62,9 @@ class AdjointMatching(Drawn):
         adjoint, totals = lean_adjoint(rollout, states, cotangent), Totals(problem.wrt)
         for k in range(rollout.steps) if problem.wrt else ():
             interval = rollout.interval(k)
-            std = rule.spread(interval) or 1.0  # the gradient at the base model does not depend on it
+            std = rule.std(interval) or 1.0  # the gradient at the base model does not depend on it
             with torch.enable_grad():
                 (mean,) = rule.mean(rollout.field, states[k], interval)
                 loss = matching_loss(mean, mean.detach(), std, adjoint[k + (self.index == "end")])
             totals.add(torch.autograd.grad(loss, problem.wrt, allow_unused=True))
-        return Answer(adjoint[0], totals.values, x_0, value.item(), forward)
+        return BlockSum(adjoint[0], totals.values, x_0, value.item(), forward)

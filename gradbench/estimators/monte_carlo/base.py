@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradbench.checks import UsageError
+from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.problems.gradients import Gradients
@@ -41,7 +41,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Answer:
+class BlockSum:
     """What a block says: summed gradients of x_T (size b, *x) and of the leaves, x_0, the summed objective, and the
     network evaluations of its forward pass.
     """
@@ -53,13 +53,13 @@ class Answer:
     forward: int
 
 
-class Drawn(GradientEstimator):
+class MonteCarlo(GradientEstimator):
     """An estimator by draws; `draws` is None for the problem's own number, `fewest` the least that it can do with."""
 
     fewest: ClassVar[int] = 1
     draws: int | None
 
-    def smallest(self) -> "Drawn":
+    def smallest(self) -> "MonteCarlo":
         """This estimator with the fewest draws, side by side: what its memory is measured on."""
         return replace(self, draws=self.fewest)  # type: ignore[type-var]
 
@@ -72,25 +72,24 @@ class Drawn(GradientEstimator):
         """Where the cost is drawn, the means of nfe_forward, nfe_backward and vjps of one trajectory; else None."""
         return None
 
-    def alone(self, problem: Problem, index: int) -> Answer:
+    def alone(self, problem: Problem, index: int) -> BlockSum:
         """The draw of that index with nothing beside it."""
         return self.made(make_block(problem, index, 1))
 
-    def made(self, block: Block) -> Answer:
+    def made(self, block: Block) -> BlockSum:
         """`block`, with what the network is told of each sample said to all of the sample's draws."""
         with block.problem.denoiser.repeated(block.size):
             return self.block(block)
 
     @abstractmethod
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         """The sum of the estimates of all draws of a block."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        reason = self.supports(problem.traits)
-        if reason:
-            raise UsageError(f"this estimator cannot serve the problem: {reason}")
+        self.ensure_supported(problem)
         count, size = layout(self.draws or problem.draws, problem.x_T.numel())
-        denoiser, means, value, forward, x_0 = problem.denoiser, [], 0.0, 0, problem.x_T
+        denoiser, means = problem.denoiser, list[Gradients]()
+        value, forward, x_0 = 0.0, 0, problem.x_T
         calls, pulled = denoiser.calls, denoiser.pulled
         for index in range(count):
             answer = self.made(make_block(problem, index, size))
@@ -129,7 +128,7 @@ def layout(draws: int, elements: int) -> tuple[int, int]:
 
 def make_block(problem: Problem, index: int, size: int) -> Block:
     """The block of that index, from its key alone."""
-    x_T = problem.x_T.repeat(size, *[1] * (problem.x_T.ndim - 1))
+    x_T = repeated(problem.x_T, size)
     rollout = problem.rollout
     if rollout.noise is not None:
         noise = KeyedNoise(problem.seed, tuple(x_T.shape), x_T.dtype, x_T.device, (STREAM, index))
@@ -138,7 +137,7 @@ def make_block(problem: Problem, index: int, size: int) -> Block:
     return Block(problem, rollout, x_T, size, np.random.default_rng(key))
 
 
-def mean_of(problem: Problem, answer: Answer, size: int) -> Gradients:
+def mean_of(problem: Problem, answer: BlockSum, size: int) -> Gradients:
     """Gradients a draw: x_T (b, *x) of every draw's own copy, the shared leaves as they are."""
     x_T = None if answer.x_T is None else answer.x_T.unflatten(0, (size, -1)).mean(0)
     return problem.gradients(x_T, [None if g is None else g / size for g in answer.wrt])

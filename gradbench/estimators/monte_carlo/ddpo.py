@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.monte_carlo.base import Block
 from gradbench.estimators.monte_carlo.score_function import ScoreFunction
 from gradbench.samplers.base import State
@@ -39,9 +40,9 @@ class DDPO(ScoreFunction):
     def advantage(self, values: Tensor, size: int) -> Tensor:
         grouped = values.unflatten(0, (size, -1))
         centre = grouped.mean(0) if self.statistics == "group" else values.mean()
-        spread = values.std() + (1e-4 if self.statistics == "group" else 1e-6)
-        advantage = ((grouped - centre) / spread).clamp(-self.advantage_clip, self.advantage_clip).flatten()
-        return advantage * spread if self.scale == "summed" else advantage
+        std = values.std() + (1e-4 if self.statistics == "group" else 1e-6)
+        advantage = ((grouped - centre) / std).clamp(-self.advantage_clip, self.advantage_clip).flatten()
+        return advantage * std if self.scale == "summed" else advantage
 
     def run(self, block: Block) -> tuple[list[State], Tensor]:
         if not self.stale:
@@ -71,4 +72,4 @@ class DDPO(ScoreFunction):
         # the reward's advantage is -advantages: a sample that it would push further out of the clip has no gradient
         clipped = torch.where(advantages < 0, ratio > 1 + self.clip, ratio < 1 - self.clip)
         weight = share * advantages * ratio * (~clipped)
-        return weight.reshape(-1, *[1] * (z.ndim - 1)) * z
+        return per_sample(weight, z) * z

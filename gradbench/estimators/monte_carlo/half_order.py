@@ -1,14 +1,13 @@
 """The half-order estimator: score functions, with a short sub-chain of each draw differentiated through."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gradbench.estimators import support
 from gradbench.estimators.monte_carlo.base import Block
 from gradbench.estimators.monte_carlo.score_function import Reinforce
+from gradbench.estimators.monte_carlo.transitions import no_sub_chain
+from gradbench.problems.traits import ProblemTraits
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class RecursiveLikelihoodRatio(Reinforce):
     draws: int | None = None
     h: int = 3
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_rlr({"h": self.h}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_sub_chain(self.h, traits)
 
     def pathwise(self, block: Block) -> np.ndarray:
         steps, samples = block.rollout.steps, len(block.x_T)

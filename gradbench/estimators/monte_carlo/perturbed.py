@@ -8,6 +8,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
-from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.problems.problem import Problem
 
 Value = Callable[..., Tensor]  # of (noises, x_T, *leaves): L, summed over the batch
@@ -26,7 +27,7 @@ Value = Callable[..., Tensor]  # of (noises, x_T, *leaves): L, summed over the b
 @contextlib.contextmanager
 def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tensor]) -> Iterator[None]:
     """Inside, the module and its submodules hold `tensors` wherever they held `leaves`."""
-    places = []
+    places: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
     for part in module.modules():
         for home in (part._parameters, part._buffers, vars(part)):
             for key, held in list(home.items()):
@@ -35,7 +36,7 @@ def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tenso
                         (home, key, held, new) for leaf, new in zip(leaves, tensors, strict=True) if held is leaf
                     ]
     for home, key, _, new in places:
-        home[key] = new  # type: ignore[assignment]
+        home[key] = new
     try:
         yield
     finally:
@@ -54,7 +55,7 @@ def value_of(problem: Problem) -> Value:
     return value
 
 
-class Perturbed(Drawn):
+class Perturbed(MonteCarlo):
     """One number a draw, the slope of L along its direction, times the direction."""
 
     @abstractmethod
@@ -65,7 +66,7 @@ class Perturbed(Drawn):
     def slope(self, value: Value, noise: Tensor | None, point: list[Tensor], along: list[Tensor]) -> Tensor:
         """dL along a direction, at one draw's noises."""
 
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         problem, size = block.problem, block.size
         wanted = "x_T" in problem.targets
         point = [problem.x_T, *[leaf.detach() for leaf in problem.wrt]]
@@ -93,7 +94,7 @@ class Perturbed(Drawn):
             objective = size * problem.objective(x_0).sum().item()
         grads = [torch.einsum("m,m...->m...", slope, a) for a in along]
         x_T = grads[0].flatten(0, 1) if wanted else None
-        return Answer(x_T, [g.sum(0) for g in grads[1:]], x_0, objective, forward)
+        return BlockSum(x_T, [g.sum(0) for g in grads[1:]], x_0, objective, forward)
 
 
 def _noises(block: Block) -> Tensor | None:
@@ -129,7 +130,7 @@ class SPSA(Perturbed):
 
 @dataclass(frozen=True)
 class EvolutionStrategies(SPSA):
-    """The same with normal directions: antithetic evolution strategies of spread c.
+    """The same with normal directions: antithetic evolution strategies of standard deviation c.
 
     References: Salimans et al., 2017, arXiv:1703.03864 (mirrored sampling).
     """
@@ -175,7 +176,7 @@ class FiniteDifferences(GradientEstimator):
                     continue
                 found = torch.zeros_like(tensor).flatten()
                 for i in range(found.numel()):
-                    sides = []
+                    sides: list[Tensor] = []
                     for sign in (1.0, -1.0):
                         moved = tensor.clone()
                         moved.view(-1)[i] += sign * self.c

@@ -9,7 +9,6 @@ itself, which keeps the estimate unbiased. References: Williams, 1992, Machine L
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,14 +17,16 @@ import torch
 from torch import Tensor
 
 from gradbench.checks import UsageError
-from gradbench.estimators import support
-from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.diffusion.batch import per_sample
+from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
+from gradbench.estimators.monte_carlo.transitions import no_density
 from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.stochastic import StochasticRule
 
 
-class ScoreFunction(Drawn):
+class ScoreFunction(MonteCarlo):
     """The sweep over a block's transitions; subclasses weight each sample and step.
 
     States are stored without a tape, and each transition is taken again on a tape of its own.
@@ -33,8 +34,8 @@ class ScoreFunction(Drawn):
 
     fewest = 2
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_score({}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_density(traits)
 
     @abstractmethod
     def advantage(self, values: Tensor, size: int) -> Tensor:
@@ -44,7 +45,7 @@ class ScoreFunction(Drawn):
         """std_k times the cotangent of step k's mean: A z of every sample."""
         assert block.rollout.noise is not None
         z = block.rollout.noise(k)
-        return _per_sample(advantages, z) * z
+        return per_sample(advantages, z) * z
 
     def pathwise(self, block: Block) -> np.ndarray:
         """(N, n): where a sample's step passes on the cotangent of what follows, its noise held fixed."""
@@ -57,7 +58,7 @@ class ScoreFunction(Drawn):
             states.append(block.rollout.step(k, states[-1]))
         return states, block.rollout.finish(states[-1])
 
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         rollout, problem, rule = block.rollout, block.problem, block.rollout.rule
         assert isinstance(rule, StochasticRule)
         calls = problem.denoiser.calls
@@ -70,7 +71,7 @@ class ScoreFunction(Drawn):
         silent, pathwise = replace(rollout, noise=None), self.pathwise(block)
         for k in reversed(range(rollout.steps)):
             interval = silent.interval(k)
-            std = rule.spread(interval)
+            std = rule.std(interval)
             through = np.full(len(x_0), True) if std == 0.0 else pathwise[k]
             if through.any() and carried is None:
                 carried = self._from_end(block, states[-1])
@@ -82,13 +83,13 @@ class ScoreFunction(Drawn):
             else:
                 point = self.score(block, k, states, advantages) / std
                 if through.any() and carried is not None:
-                    passed = _per_sample(torch.from_numpy(through).to(point), point)
+                    passed = per_sample(torch.from_numpy(through).to(point), point)
                     point = passed * carried[0] + (1 - passed) * point  # type: ignore[operator]
             carried = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], [point, *history], totals)
         x_T = None
         if "x_T" in problem.targets and carried is not None:
             (x_T,) = pull(lambda s: rollout.start(*s), (block.x_T,), carried, Totals([]))
-        return Answer(x_T, totals.values, x_0, values.sum().item(), forward)
+        return BlockSum(x_T, totals.values, x_0, values.sum().item(), forward)
 
     def _from_end(self, block: Block, state: State) -> list[Any]:
         """Cotangents of L itself at the last state."""
@@ -96,10 +97,6 @@ class ScoreFunction(Drawn):
             inputs = tuple(s.detach().requires_grad_() for s in state)
             value = block.value(block.rollout.finish(inputs)).sum()
         return list(torch.autograd.grad(value, inputs, allow_unused=True))
-
-
-def _per_sample(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 @dataclass(frozen=True)

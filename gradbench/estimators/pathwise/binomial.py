@@ -10,11 +10,14 @@ number with N <= beta(s, r). References: Griewank and Walther, 2000, Algorithm 7
 
 from dataclasses import dataclass
 from math import comb
+from typing import TYPE_CHECKING
 
-from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory, watched
 from gradbench.samplers.base import State
-from gradbench.samplers.rollout import Rollout
+
+if TYPE_CHECKING:
+    from gradbench.estimators.ambient import Ambient
+    from gradbench.samplers.rollout import Rollout
 
 
 def beta(snapshots: int, repeats: int) -> int:
@@ -47,9 +50,9 @@ def next_snapshot(steps: int, snapshots: int) -> int:
 
 @dataclass
 class _Binomial(Trajectory):
-    rollout: Rollout
+    rollout: "Rollout"
     snapshots: int
-    ambient: Ambient
+    ambient: "Ambient"
     kept: list[tuple[int, State]]
     last: State = ()
     newest: State | None = None  # the state before the last step, until the backward pass has had it
@@ -84,11 +87,12 @@ class Binomial(Recovery):
     """At most `snapshots` states are kept at a time, the start among them."""
 
     name = "binomial"
+    memory = "constant"
     snapshots: int = 5
 
-    def run(self, rollout: Rollout, state: State) -> Trajectory:
-        trajectory = _Binomial(rollout, self.snapshots, Ambient(rollout.denoiser), [(0, state)])
-        marks, place, n = set(), 0, rollout.steps
+    def run(self, rollout: "Rollout", state: State) -> Trajectory:
+        trajectory = _Binomial(rollout, self.snapshots, watched(rollout), [(0, state)])
+        marks, place, n = set[int](), 0, rollout.steps
         for used in range(1, self.snapshots):
             if n - place > 1:
                 place += next_snapshot(n - place, self.snapshots - used + 1)

@@ -2,7 +2,7 @@
 
 Of such a chain the estimate is a quadratic function of its n noises, whose mean over the standard normal law is that
 over the 2n points +-sqrt(n) e_i (Stroud, 1971, Approximate calculation of multiple integrals: the degree-3 rule of the
-normal weight). Random plans are averaged over their law; independent masks of steps enter linearly, by their
+normal weight). Random plans are averaged over their distribution; independent masks of steps enter linearly, by their
 expectations.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gradbench.checks import UsageError
+from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.monte_carlo.base import Block, mean_of
 from gradbench.estimators.pathwise.truncated import Truncated
-from gradbench.estimators.pathwise.truncation import Law, Plan
+from gradbench.estimators.pathwise.truncation import Plan, PlanDistribution
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
@@ -29,17 +29,12 @@ def expectation(problem: Problem, estimator: Truncated) -> Gradients:
         raise UsageError("an expectation is exact for an affine chain and a quadratic objective only")
     exact = problem.to(torch.float64)
     rollout, points = on_points(exact)
-    x_T = exact.x_T.repeat(points, *[1] * (exact.x_T.ndim - 1))
-    block = Block(exact, rollout, x_T, points, np.random.default_rng(0))
-    total: dict[str, Tensor] = {}
-    shapes: Gradients = {}
-    for weight, plan in estimator.law.mixture(exact.steps):
+    block = Block(exact, rollout, repeated(exact.x_T, points), points, np.random.default_rng(0))
+    total = Gradients()
+    for weight, plan in estimator.plans.mixture(exact.steps):
         mean = mean_of(exact, Truncated(_Fixed(plan)).made(block), points)
-        for target, gradient in mean.items():
-            shapes[target] = gradient
-            flat = torch.cat([part.flatten() for part in (gradient if isinstance(gradient, tuple) else (gradient,))])
-            total[target] = total.get(target, torch.zeros_like(flat)) + weight * flat
-    return {target: _shaped(total[target], example) for target, example in shapes.items()}
+        total = total.plus(mean.map(lambda gradient, weight=weight: weight * gradient))
+    return total
 
 
 def on_points(problem: Problem) -> tuple[Rollout, int]:
@@ -53,20 +48,13 @@ def on_points(problem: Problem) -> tuple[Rollout, int]:
     return replace(rollout, noise=RecordedNoise(noise.transpose(0, 1).flatten(1, 2))), 2 * n
 
 
-def _shaped(flat: Tensor, example: "Tensor | tuple[Tensor, ...]") -> "Tensor | tuple[Tensor, ...]":
-    if isinstance(example, Tensor):
-        return flat.reshape(example.shape)
-    sizes = [part.numel() for part in example]
-    return tuple(f.reshape(part.shape) for f, part in zip(flat.split(sizes), example, strict=True))
-
-
 @dataclass(frozen=True)
-class _Fixed(Law):
+class _Fixed(PlanDistribution):
     """One plan, for every sample."""
 
     one: Plan
 
-    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
         wide = {name: np.repeat(getattr(self.one, name), samples, -1) for name in ("active", "alive", "stop")}
         return replace(self.one, **wide)
 

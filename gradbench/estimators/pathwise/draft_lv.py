@@ -1,18 +1,18 @@
 """DRaFT-LV: the last step of the chain, from the sample noised again, with noise drawn afresh."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from gradbench.diffusion.noise import KeyedNoise
-from gradbench.estimators import support
-from gradbench.estimators.monte_carlo.base import STREAM, Answer, Block, Drawn
+from gradbench.estimators.monte_carlo.base import STREAM, Block, BlockSum, MonteCarlo
+from gradbench.estimators.monte_carlo.transitions import no_last_step
+from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.problems.traits import ProblemTraits
 
 
 @dataclass(frozen=True)
-class DraftLV(Drawn):
+class DraftLV(MonteCarlo):
     """The mean over n of the last step's gradient at
 
         x_{N-1} = (alpha_{N-1}/alpha_N) x_N + (sigma_{N-1}^2 - (alpha_{N-1}/alpha_N)^2 sigma_N^2)^(1/2) e,
@@ -27,33 +27,29 @@ class DraftLV(Drawn):
     n: int
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_draft_lv({}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_last_step(traits)
 
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout
-        denoiser, schedule, last = problem.denoiser, problem.denoiser.schedule, rollout.steps - 1
+        denoiser, last = problem.denoiser, rollout.steps - 1
         calls = denoiser.calls
         with torch.no_grad():
             x_0 = rollout.sample(block.x_T)
         forward = denoiser.calls - calls
-        before, end = rollout.grid[last], rollout.grid[last + 1]
-        ratio = schedule.alpha(before) / schedule.alpha(end)
-        spread = (schedule.sigma(before) ** 2 - (ratio * schedule.sigma(end)) ** 2) ** 0.5
+        ratio, std = problem.denoiser.schedule.noising(rollout.grid[last + 1], rollout.grid[last])
         index = int(block.random.integers(1 << 31))
         fresh, anew = (
             KeyedNoise(problem.seed, tuple(x_0.shape), x_0.dtype, x_0.device, (STREAM, index, use)) for use in (1, 2)
         )
         interval = rollout.interval(last)
-        totals: list[torch.Tensor | None] = [None] * len(problem.wrt)
-        value = 0.0
+        totals, value = Totals(problem.wrt), 0.0
         for copy in range(self.n):
             again = interval if interval.noise is None else replace(interval, noise=anew(copy))
             with torch.enable_grad():
-                x = rollout.rule.step(rollout.field, (ratio * x_0 + spread * fresh(copy),), again)[0]
+                x = rollout.rule.step(rollout.field, (ratio * x_0 + std * fresh(copy),), again)[0]
                 total = block.value(x).sum() / self.n
             value += total.item()
             if problem.wrt:
-                grads = torch.autograd.grad(total, problem.wrt, allow_unused=True)
-                totals = [g if t is None else t if g is None else t + g for t, g in zip(totals, grads, strict=True)]
-        return Answer(None, totals, x_0, value, forward)
+                totals.add(torch.autograd.grad(total, problem.wrt, allow_unused=True))
+        return BlockSum(None, totals.values, x_0, value, forward)

@@ -1,4 +1,4 @@
-"""The inverted recovery: each state is computed from the next one by the inverse of the step, and none is kept."""
+"""What the inverted recovery brings back: each state from the next one, by the inverse of the step; none is kept."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradbench.checks import UsageError
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory, last_state
+from gradbench.estimators.pathwise.recovery import Trajectory
 from gradbench.estimators.replay import refuse_drift
 from gradbench.samplers.base import Field, ReversibleRule, State
 from gradbench.samplers.rollout import Rollout
@@ -43,7 +43,7 @@ class _Memo:
     """The field, whose evaluations by an inverse are kept with their tapes for the step that follows it."""
 
     field: Field
-    made: list[_Evaluation] = dataclasses.field(default_factory=list)
+    made: list[_Evaluation] = dataclasses.field(default_factory=list[_Evaluation])
 
     def record(self, t: float, x: Tensor) -> Tensor:
         """An evaluation of the inverse."""
@@ -69,7 +69,9 @@ class _Memo:
 
 
 @dataclass
-class _Inverted(Trajectory):
+class Undone(Trajectory):
+    """A chain whose steps are undone, from the last one on."""
+
     visited = False
     rollout: Rollout
     last: State
@@ -107,18 +109,3 @@ class _Inverted(Trajectory):
         rule = self.rollout.rule
         assert isinstance(rule, ReversibleRule)
         return rule.step(self._memo.replay(rule.parts, wrt), state, self.rollout.interval(k))
-
-
-@dataclass(frozen=True)
-class Inverted(Recovery):
-    """Only the last state is kept; each step is undone, and then differentiated on the evaluations of its inverse.
-
-    So a backward pass evaluates the network as often as the forward pass did. The states differ from those that were
-    visited by rounding errors, which grow backwards: see each rule.
-    """
-
-    name = "inverted"
-
-    def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient = Ambient(rollout.denoiser)
-        return _Inverted(rollout, last_state(rollout, state, ambient), ambient)

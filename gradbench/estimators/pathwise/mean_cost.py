@@ -1,4 +1,4 @@
-"""What one draw of a random truncation costs: the mean, over the law of its plans, of one trajectory's evaluations.
+"""What one draw of a random truncation costs: the mean, over its plans, of one trajectory's evaluations.
 
 Counted, not derived: every plan is carried out on a chain of the same rule with one number for a state and for a
 parameter, at whose denoiser the evaluations and the pulls are the same. Counts are linear in independent step masks,
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.diffusion.schedule import Schedule
-from gradbench.estimators.pathwise.truncation import Law, Plan
+from gradbench.estimators.pathwise.truncation import Plan, PlanDistribution
 from gradbench.samplers.rollout import Rollout
 
 Truncate = Callable[[Rollout, Plan, Tensor, Sequence[Tensor]], Tensor]
@@ -32,8 +32,10 @@ class _Counter(Denoiser):
         return ExactPrediction(lambda: self.theta * x, lambda: self.theta * x, 1.0, 1.0)
 
 
-def mean_cost(rollout: Rollout, law: Law, truncate: Truncate, x_T: bool, leaves: bool) -> tuple[float, float, float]:
-    """E[forward evaluations], E[backward evaluations] and E[VJPs] of one trajectory, over the law's plans.
+def mean_cost(
+    rollout: Rollout, plans: PlanDistribution, truncate: Truncate, x_T: bool, leaves: bool
+) -> tuple[float, float, float]:
+    """E[forward evaluations], E[backward evaluations] and E[VJPs] of one trajectory, over all plans.
 
     x_T, leaves: whether the gradients of x_T and of the shared leaves are asked for.
     """
@@ -52,7 +54,7 @@ def mean_cost(rollout: Rollout, law: Law, truncate: Truncate, x_T: bool, leaves:
         return np.array([forward, counter.calls - forward, counter.pulled], float)
 
     total = np.zeros(3)
-    for weight, plan in law.mixture(rollout.steps):
+    for weight, plan in plans.mixture(rollout.steps):
         total += weight * _expected(count, plan)
     forward, backward, pulls = (round(float(value), 9) for value in total)
     return forward, backward, pulls

@@ -1,28 +1,29 @@
 """Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from gradbench.checks import UsageError
-from gradbench.estimators import support
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.leaves import Demanded, Leaves, Reach
+from gradbench.estimators.pathwise.adjoints import ADAPTIVE
 from gradbench.estimators.pathwise.binomial import Binomial
-from gradbench.estimators.pathwise.inverted import Inverted
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
-from gradbench.estimators.pathwise.recovery import Recovery, Resolved, Stored
+from gradbench.estimators.pathwise.recoveries import recovery_of
+from gradbench.estimators.pathwise.recovery import Inverted, Recovery, Stored
 from gradbench.estimators.settings import Settings
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.adaptive import Adaptive
 from gradbench.samplers.base import Rule
-from gradbench.samplers.multistep import AB2, TWO_M
+from gradbench.samplers.multistep import TWO_M
 from gradbench.samplers.rollout import Rollout
-from gradbench.samplers.runge_kutta import DOPRI5, EULER, HEUN, MIDPOINT, RK4
+from gradbench.samplers.rules import RULES
+from gradbench.samplers.runge_kutta import DOPRI5, EULER
 
 
 class Differentiable(GradientEstimator):
@@ -45,9 +46,7 @@ class Differentiable(GradientEstimator):
         return True
 
     def __call__(self, problem: Problem) -> GradientEstimate:
-        reason = self.supports(problem.traits)
-        if reason:
-            raise UsageError(f"this estimator cannot serve the problem: {reason}")
+        self.ensure_supported(problem)
         denoiser = problem.denoiser
         calls, pulled, forward = denoiser.calls, denoiser.pulled, 0
 
@@ -83,13 +82,8 @@ class Pathwise(Differentiable):
     recovery: Recovery
     pullback: Pullback
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        options = {"trajectory": self.recovery.name}
-        if isinstance(self.pullback, ContinuousAdjoint):
-            return support.refuse_adjoint(
-                {**options, "chart": self.pullback.chart, "steps": self.pullback.steps}, traits
-            )
-        return support.refuse_recovery(options, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return self.recovery.refuses(traits) or self.pullback.refuses(traits, self.recovery)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         leaves = Leaves.of(wrt)
@@ -152,16 +146,6 @@ class _Chain(torch.autograd.Function):
         return None, None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
 
 
-RULES: dict[str, Rule] = {
-    "euler": EULER,
-    "midpoint": MIDPOINT,
-    "heun": HEUN,
-    "rk4": RK4,
-    "ab2": AB2,
-    "2m": TWO_M,
-}
-
-
 def checkpoint(offload: str | None = None) -> Pathwise:
     """Stored states and the exact transpose: one tape at a time, N more evaluations.
 
@@ -191,14 +175,7 @@ def reversible() -> Pathwise:
 
 def rule_of(name: str, rtol: float, atol: float) -> Rule:
     """The rule that the option `rule` names; the tolerances are of the adaptive one."""
-    return Adaptive(DOPRI5, rtol, atol) if name == "dopri5" else RULES[name]
-
-
-def recovery_of(trajectory: str, snapshots: int = 5) -> Recovery:
-    """The recovery that the option `trajectory` names."""
-    return {"stored": Stored(), "resolved": Resolved(), "binomial": Binomial(snapshots), "inverted": Inverted()}[
-        trajectory
-    ]
+    return Adaptive(DOPRI5, rtol, atol) if name == ADAPTIVE else RULES[name]
 
 
 def continuous_adjoint(

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pathwise.recovery import Trajectory
+from gradbench.estimators.pathwise.adjoints import refuse_equation
+from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
 
@@ -40,6 +42,10 @@ class Totals:
 
 class Pullback(ABC):
     """Takes dL/dx_0 (b, *x) to dL/dx_T (b, *x) and to the gradients of `wrt`."""
+
+    def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
+        """Why it cannot cross a chain whose states a recovery brings back, or None."""
+        return None
 
     @abstractmethod
     def sweep(
@@ -116,6 +122,9 @@ class ContinuousAdjoint(Pullback):
     rule: Rule
     steps: int | None = None
 
+    def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
+        return refuse_equation(self.chart, self.steps, recovery, traits)
+
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
@@ -128,7 +137,7 @@ class ContinuousAdjoint(Pullback):
         interval = None
         with trajectory.ambient.replay():
             trajectory.at(rollout.steps)
-            state = self.rule.start(field, (x_0, cotangent))
+            state: tuple[Any, ...] = self.rule.start(field, (x_0, cotangent))
             for (t, _), (s, k) in zip(places, places[1:], strict=False):
                 interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
                 (x, a), *history = self.rule.step(field, state, interval)
@@ -144,7 +153,7 @@ def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | 
 
     M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
     """
-    n, places = len(grid) - 1, []
+    n, places = len(grid) - 1, list[tuple[float, int | None]]()
     for j in range(steps, -1, -1):
         if steps <= n or j * n % steps == 0:
             k = round(j * n / steps)
@@ -153,6 +162,9 @@ def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | 
             k = j * n // steps
             places.append((grid[k] + (j * n / steps - k) * (grid[k + 1] - grid[k]), None))
     return places
+
+
+Pair = tuple[Tensor, Tensor]  # a point of the adjoint system: x, and a = dL/dx
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,7 @@ class AdjointField:
     field: ChartField
     wrt: tuple[Tensor, ...]
 
-    def __call__(self, t: float, point: tuple[Tensor, Tensor]) -> tuple[Any, ...]:
+    def __call__(self, t: float, point: Pair) -> tuple[Tensor | None, ...]:
         kappa = self.field.chart.kappa(t)
         with torch.enable_grad():
             x = point[0].detach().requires_grad_()
@@ -185,18 +197,18 @@ class AdjointInterval(Interval):
 
     totals: Totals | None = None
 
-    def carry(self, point: Any, c: float = 1.0) -> Any:
+    def carry(self, point: Pair, c: float = 1.0) -> Pair:
         x, a = point
         ratio = 1.0 if c == 0.0 else self.ratio(c)
         return x * ratio, a / ratio
 
-    def add(self, point: Any, weight: float, slope: Any, c: float = 1.0) -> Any:
+    def add(self, point: Pair, weight: float, slope: Any, c: float = 1.0) -> Pair:
         (x, a), (slope_x, slope_a, *shared) = point, slope
         if self.totals is not None:
             self.totals.add(shared, self.h * weight)
         kappa = self.chart.kappa(self.time(c))
         return (
-            torch.add(x, slope_x, alpha=self.reach(c) * weight),
+            torch.add(x, slope_x, alpha=self.increment(c) * weight),
             torch.add(a, slope_a, alpha=self.h / kappa * weight),
         )
 
@@ -225,5 +237,5 @@ class StateByEuler(Rule):
 
     def step(self, field: Field, state: tuple[Any, ...], interval: Interval) -> tuple[Any, ...]:
         (_, a), slope = self.base.step(field, state, interval)
-        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.reach())
+        x = torch.add(interval.carry(state[0])[0], slope[0], alpha=interval.increment())
         return (x, a), slope

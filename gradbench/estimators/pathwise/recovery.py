@@ -1,18 +1,24 @@
 """Recoveries: how the state before step k comes back while the cotangent travels from x_0 to x_T.
 
 A recovery runs the chain without a tape and returns a `Trajectory`, which is asked for states in falling order of k.
+No torch: a recovery is asked what it refuses before there is a chain.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
-from gradbench.estimators.ambient import Ambient
+from gradbench.estimators.refusals import no_equation
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
-from gradbench.samplers.rollout import Rollout
+from gradbench.samplers.catalogue import SAMPLERS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gradbench.estimators.ambient import Ambient
+    from gradbench.samplers.rollout import Rollout
 
 
 class Trajectory(ABC):
@@ -23,11 +29,11 @@ class Trajectory(ABC):
     """
 
     visited: ClassVar[bool] = True
-    rollout: Rollout
+    rollout: "Rollout"
     last: State
-    ambient: Ambient
+    ambient: "Ambient"
 
-    def step(self, k: int, state: State, wrt: Sequence[Tensor]) -> State:
+    def step(self, k: int, state: State, wrt: "Sequence[Tensor]") -> State:
         """Step k from the state that `at` gave for it, on the tape that is being recorded."""
         return self.rollout.step(k, state)
 
@@ -43,21 +49,38 @@ class Trajectory(ABC):
 
 
 class Recovery(ABC):
-    """Runs the chain from its start state, under `no_grad`, and keeps what it will need; `name` is its option value."""
+    """Runs the chain from its start state, under `no_grad`, and keeps what it will need.
+
+    name: its value of the option `trajectory`. memory: how what it keeps grows in N, as an estimator's traits say it.
+    between: whether it has states at times between those of the grid.
+    """
 
     name: ClassVar[str]
+    memory: ClassVar[str]
+    between: ClassVar[bool] = False
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        """Why it cannot bring back the states of a chain, or None."""
+        return None
 
     @abstractmethod
-    def run(self, rollout: Rollout, state: State) -> Trajectory:
+    def run(self, rollout: "Rollout", state: State) -> Trajectory:
         """The trajectory from the state at grid[0]."""
+
+
+def watched(rollout: "Rollout") -> "Ambient":
+    """The circumstances of a chain's steps, before its first one."""
+    from gradbench.estimators.ambient import Ambient
+
+    return Ambient(rollout.denoiser)
 
 
 @dataclass
 class _Stored(Trajectory):
-    rollout: Rollout
+    rollout: "Rollout"
     states: list[State]
     last: State
-    ambient: Ambient
+    ambient: "Ambient"
 
     def at(self, k: int, proposal: State | None = None) -> State:
         if k == self.rollout.steps:
@@ -73,10 +96,11 @@ class Stored(Recovery):
     """
 
     name = "stored"
+    memory = "linear"
     offload: str | None = None
 
-    def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient, states = Ambient(rollout.denoiser), []
+    def run(self, rollout: "Rollout", state: State) -> Trajectory:
+        ambient, states = watched(rollout), list[State]()
         for k in range(rollout.steps):
             states.append(tuple(s.to(self.offload) for s in state) if self.offload else state)
             with ambient.record(k):
@@ -84,7 +108,7 @@ class Stored(Recovery):
         return _Stored(rollout, states, state, ambient)
 
 
-def last_state(rollout: Rollout, state: State, ambient: Ambient) -> State:
+def last_state(rollout: "Rollout", state: State, ambient: "Ambient") -> State:
     """The state after the last step, none kept on the way."""
     for k in range(rollout.steps):
         with ambient.record(k):
@@ -95,9 +119,9 @@ def last_state(rollout: Rollout, state: State, ambient: Ambient) -> State:
 @dataclass
 class _Resolved(Trajectory):
     visited = False
-    rollout: Rollout
+    rollout: "Rollout"
     last: State
-    ambient: Ambient
+    ambient: "Ambient"
     _state: State = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +148,37 @@ class Resolved(Recovery):
     """Only the last state is kept; the others are solved for backwards, and differ from those that were visited."""
 
     name = "resolved"
+    memory = "constant"
+    between = True
 
-    def run(self, rollout: Rollout, state: State) -> Trajectory:
-        ambient = Ambient(rollout.denoiser)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        blind = "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
+        return no_equation(traits) or (blind if traits.stochastic else None)
+
+    def run(self, rollout: "Rollout", state: State) -> Trajectory:
+        ambient = watched(rollout)
         return _Resolved(rollout, last_state(rollout, state, ambient), ambient)
+
+
+@dataclass(frozen=True)
+class Inverted(Recovery):
+    """Only the last state is kept; each step is undone, and then differentiated on the evaluations of its inverse.
+
+    So a backward pass evaluates the network as often as the forward pass did. The states differ from those that were
+    visited by rounding errors, which grow backwards: see each rule.
+    """
+
+    name = "inverted"
+    memory = "constant"
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        if not traits.reversible:
+            able = [name for name, entry in SAMPLERS.items() if entry.traits.reversible]
+            return f"this sampler's steps have no inverse: use one of {', '.join(able)}"
+        return no_equation(traits)
+
+    def run(self, rollout: "Rollout", state: State) -> Trajectory:
+        from gradbench.estimators.pathwise.inverted import Undone
+
+        ambient = watched(rollout)
+        return Undone(rollout, last_state(rollout, state, ambient), ambient)

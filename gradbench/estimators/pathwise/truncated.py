@@ -1,6 +1,6 @@
-"""Truncated pathwise estimators: the transpose of a chain with some of its Jacobians left out, by a truncation law."""
+"""Truncated pathwise estimators: the transpose of a chain with some of its Jacobians left out, by a plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,76 +9,67 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradbench.estimators import support
+from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.leaves import Leaves
-from gradbench.estimators.monte_carlo.base import Answer, Block, Drawn
+from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.mean_cost import mean_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.pathwise.pullback import Totals, pull
 from gradbench.estimators.pathwise.truncation import (
     LastSteps,
-    Law,
-    NormalCut,
     OneStepLeft,
-    PaperCut,
     Plan,
-    Reweighted,
+    PlanDistribution,
     Shortcut,
     SpacedSteps,
-    StepMask,
+    cut_of,
 )
 from gradbench.problems.problem import Problem
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import Field, State
 from gradbench.samplers.rollout import Rollout
 
-LAWS: dict[str, Law] = {
-    "paper": PaperCut(),
-    "released-v1": StepMask(),
-    "released-v2": NormalCut(),
-    "unbiased": Reweighted(),
-}
-
 
 @dataclass(frozen=True)
-class Truncated(Differentiable, Drawn):
-    """The gradient of a plan drawn from `law` for every sample; on a stochastic sampler the mean over `draws` draws.
+class Truncated(Differentiable, MonteCarlo):
+    """The gradient of a plan drawn for every sample; on a stochastic sampler the mean over `draws` draws.
 
     The forward pass keeps no tape and only the states from the first active step on; each active step is then taken
     again on a tape of its own. As a differentiable sample it draws its plan, if that is random, from torch's global
     generator.
     """
 
-    law: Law
+    plans: PlanDistribution
     draws: int | None = None
 
-    def supports(self, traits: Mapping[str, Any]) -> str | None:
-        return support.refuse_truncated({"law": self.law.name, **vars(self.law)}, traits)
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return self.plans.refuses(traits)
 
     def __call__(self, problem: Problem) -> Any:
-        drawing = problem.rollout.noise is not None or self.law.random
-        return (Drawn if drawing else Differentiable).__call__(self, problem)
+        drawing = problem.rollout.noise is not None or self.plans.random
+        return (MonteCarlo if drawing else Differentiable).__call__(self, problem)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.law.random else 0)
-        return truncate(rollout, self.law.plan(rollout.steps, len(x_T), random), x_T, wrt)
+        random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.plans.random else 0)
+        return truncate(rollout, self.plans.draw(rollout.steps, len(x_T), random), x_T, wrt)
 
     def reaches_x_T(self, steps: int) -> bool:
-        return any(plan.reaches_x_T for _, plan in self.law.mixture(steps))
+        return any(plan.reaches_x_T for _, plan in self.plans.mixture(steps))
 
     @property
     def random(self) -> bool:
-        return self.law.random
+        return self.plans.random
 
     def cost(self, problem: Problem) -> tuple[float, float, float] | None:
-        if not self.law.random:
+        if not self.plans.random:
             return None
-        return mean_cost(problem.rollout, self.law, truncate, "x_T" in problem.targets, bool(problem.wrt))
+        return mean_cost(problem.rollout, self.plans, truncate, "x_T" in problem.targets, bool(problem.wrt))
 
-    def block(self, block: Block) -> Answer:
+    def block(self, block: Block) -> BlockSum:
         problem, denoiser = block.problem, block.problem.denoiser
         calls = denoiser.calls
-        plan = self.law.plan(block.rollout.steps, len(block.x_T), block.random)
+        plan = self.plans.draw(block.rollout.steps, len(block.x_T), block.random)
         x_T = block.x_T.requires_grad_("x_T" in problem.targets)
         with torch.enable_grad():
             x_0 = truncate(block.rollout, plan, x_T, problem.wrt)
@@ -88,7 +79,7 @@ class Truncated(Differentiable, Drawn):
         used = [leaf for leaf in inputs if leaf.requires_grad]
         found = iter(torch.autograd.grad(value, used, allow_unused=True) if value.requires_grad else [None] * len(used))
         grads = [next(found) if leaf.requires_grad else None for leaf in inputs]
-        return Answer(grads[0], grads[1:], x_0, value.item(), forward)
+        return BlockSum(grads[0], grads[1:], x_0, value.item(), forward)
 
 
 def truncate(rollout: Rollout, plan: Plan, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
@@ -102,7 +93,7 @@ class _Truncated(torch.autograd.Function):
     def forward(ctx: Any, rollout: Rollout, plan: Plan, leaves: Leaves, x_T: Tensor, *wrt: Tensor) -> Tensor:
         ambient, state, n = Ambient(rollout.denoiser), rollout.start(x_T), rollout.steps
         first = min(plan.first, int(plan.stop.min()))
-        stops, kept, parts = sorted(set(plan.stop.tolist())), {}, []
+        stops, kept, parts = sorted(set(plan.stop.tolist())), dict[int, State](), list[int]()
         x_0 = torch.zeros_like(x_T)
         for k in range(n + 1):
             parts.append(len(state))
@@ -253,7 +244,7 @@ def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
             value, kept = field(t, source), _mask(weight, x).to(x)
             return value * kept + value.detach() * (1 - kept)
         rows = _moved(np.flatnonzero(weight), x)
-        share = _moved(weight[weight > 0], x).to(x).reshape(-1, *[1] * (x.ndim - 1))
+        share = per_sample(_moved(weight[weight > 0], x).to(x), x)
         value = field(t, source[rows])
         return torch.zeros_like(x).index_add(0, rows, value * share)
 
@@ -262,7 +253,7 @@ def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
 
 def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
     """A row mask (n) as a tensor that broadcasts over samples."""
-    return _moved(rows, like).reshape(-1, *[1] * (like.ndim - 1))
+    return per_sample(_moved(rows, like), like)
 
 
 def _rows(rows: np.ndarray, like: Tensor) -> Tensor | None:
@@ -286,7 +277,7 @@ def draft(k: int, draws: int | None) -> Truncated:
 
 def alignprop(law: str, draws: int | None) -> Truncated:
     """AlignProp with one of the truncation laws that are in circulation, or the reweighted one without bias."""
-    return Truncated(LAWS[law], draws)
+    return Truncated(cut_of(law), draws)
 
 
 def refl(window: int | None, draws: int | None) -> Truncated:

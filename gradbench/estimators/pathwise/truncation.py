@@ -1,4 +1,4 @@
-"""Truncation laws: which steps of a chain contribute to a gradient, for each sample, and where its reward is looked at.
+"""Truncations: which steps of a chain contribute to a gradient, for each sample, and where its reward is looked at.
 
 Step k = 0 is the noisiest, N - 1 the cleanest. With lambda = dL/dx_0 carried back over the steps by C_k in place of
 their Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
@@ -14,6 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from gradbench import checks
+from gradbench.estimators.refusals import no_point
+from gradbench.problems.traits import ProblemTraits
+
+EARLY = "the x0_hat of an early stop"
 
 
 @dataclass(frozen=True)
@@ -47,19 +53,28 @@ class Plan:
         return bool((self.alive | ~before).all(0).any())
 
 
-class Law(ABC):
-    """Draws a plan a sample. `random` says whether two draws can differ; `name` is the option value, if it has one."""
+class PlanDistribution(ABC):
+    """A distribution of plans, of which each sample has one; `random` says whether two draws can differ."""
 
     random = True
-    name: str | None = None
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        """Why it has no plan of a chain, or None."""
+        return None
 
     @abstractmethod
-    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
         """Plans of `samples` samples of a chain of N = `steps` steps."""
 
     @abstractmethod
     def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
         """Every plan of one sample with its probability, from which expectations are made."""
+
+
+def _too_many(name: str, number: int | None, traits: ProblemTraits) -> str | None:
+    if number is None or number <= traits.steps:
+        return None
+    return f"{name} must be <= the sampler's {traits.steps} steps, got {number}"
 
 
 def _plan(active: np.ndarray, alive: np.ndarray, **options: object) -> Plan:
@@ -68,8 +83,8 @@ def _plan(active: np.ndarray, alive: np.ndarray, **options: object) -> Plan:
     return Plan(active.astype(float), alive, **{**defaults, **options})  # type: ignore[arg-type]
 
 
-class _OneNumber(Law):
-    """A law that draws one number a sample, uniformly from `values`, and builds its plan from that."""
+class _OneNumber(PlanDistribution):
+    """One number a sample, by default uniform over `values`, from which the sample's plan is built."""
 
     @abstractmethod
     def values(self, steps: int) -> np.ndarray:
@@ -84,7 +99,7 @@ class _OneNumber(Law):
         count = len(self.values(steps))
         return np.full(count, 1 / count)
 
-    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
         return self.build(steps, random.choice(self.values(steps), samples, p=self.weights(steps)))
 
     def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
@@ -107,6 +122,9 @@ class LastSteps(_Cut):
     k: int
     random = False
 
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return _too_many("k", self.k, traits)
+
     def values(self, steps: int) -> np.ndarray:
         return np.array([steps - self.k])
 
@@ -121,12 +139,12 @@ class PaperCut(_Cut):
         return steps - np.arange(steps + 1)
 
 
-class StepMask(Law):
+class StepMask(PlanDistribution):
     """AlignProp's first released code, and TRL's: u uniform in 0..N anew at every step k, its network output detached
     where k < u. No truncation: the cotangent goes on around detached steps, and half of all steps are active.
     """
 
-    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
         drawn = random.integers(0, steps + 1, (steps, samples))
         return _plan(np.arange(steps)[:, None] >= drawn, np.full((steps, samples), True))
 
@@ -141,7 +159,13 @@ class NormalCut(_Cut):
     It presumes 50 steps; with 20 it would be drawn again for ever.
     """
 
-    name = "released-v2"
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        if traits.steps >= 40:
+            return None
+        return (
+            f"law=released-v2 cuts at int(N(42, 5)) and presumes 50 steps, which {traits.steps} steps never reach: "
+            "use paper"
+        )
 
     def values(self, steps: int) -> np.ndarray:
         return np.arange(1, steps)
@@ -175,6 +199,9 @@ class OneStepLeft(_OneNumber):
 
     window: int | None = None
 
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_point(traits, EARLY) or _too_many("window", self.window, traits)
+
     def values(self, steps: int) -> np.ndarray:
         return np.arange(steps - (self.window or max(1, steps // 4)), steps)
 
@@ -184,7 +211,7 @@ class OneStepLeft(_OneNumber):
 
 
 @dataclass(frozen=True)
-class SpacedSteps(Law):
+class SpacedSteps(PlanDistribution):
     """DRTune: k steps, floor(N/k) apart, from a random offset at which all of them fit, the gradient stopped at every
     network input.
 
@@ -195,7 +222,11 @@ class SpacedSteps(Law):
     k: int
     early: int = 0
 
-    def plan(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        pair = no_point(traits, EARLY) if self.early else None
+        return pair or _too_many("k", self.k, traits) or _too_many("early", self.early, traits)
+
+    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
         offset = random.integers(0, self._offsets(steps), samples)
         stop = steps - random.integers(1, self.early + 1, samples) if self.early else np.full(samples, steps)
         return self._build(steps, offset, stop)
@@ -230,3 +261,16 @@ class Shortcut(_OneNumber):
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
         at = np.arange(steps)[:, None] == drawn
         return _plan(at, np.full_like(at, True))
+
+
+LAWS: dict[str, PlanDistribution] = {
+    "paper": PaperCut(),
+    "released-v1": StepMask(),
+    "released-v2": NormalCut(),
+    "unbiased": Reweighted(),
+}
+
+
+def cut_of(law: str) -> PlanDistribution:
+    """What AlignProp draws from with the option `law`; `ValueError` for one that there is not."""
+    return LAWS[checks.one_of("law", law, LAWS)]

@@ -172,7 +172,7 @@ def _forward(rows: Sequence[Row]) -> list[int]:
 
 def _exact(rows: Sequence[Row], n: int, reference: str, target: str) -> Point | None:
     """What the exact transpose of the sampler's steps reaches, for comparison."""
-    names = [name for name, entry in ESTIMATORS.items() if entry.traits.get("exact")]
+    names = [name for name, entry in ESTIMATORS.items() if entry.traits.exact]
     found = points.ordered([row for row in rows if row.get("estimator") in names and row.get("steps") == n])
     return next(iter(points.errors(found, reference, target).points), None)
 

@@ -1,4 +1,4 @@
-"""What every law checks of its arrays."""
+"""What the laws share: checks of their arrays, and the variance of what is noised."""
 
 from collections.abc import Mapping
 
@@ -27,3 +27,8 @@ def check_rotation(rotation: Tensor, dim: int) -> None:
     defect = (matrix.T @ matrix - torch.eye(dim, dtype=torch.float64)).abs().max().item()
     if not defect <= 1e-6:
         raise UsageError(f"rotation must be orthogonal to 1e-6, got |Q^T Q - 1| = {defect:.1e}")
+
+
+def noised(variance: Tensor, alpha: float | Tensor, sigma: float | Tensor) -> Tensor:
+    """alpha^2 variance + sigma^2: the variance of alpha x_0 + sigma eps where that of x_0 is given."""
+    return alpha**2 * variance + sigma**2

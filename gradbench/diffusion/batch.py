@@ -1,0 +1,13 @@
+"""The first axis of a tensor, over the samples of a batch."""
+
+from torch import Tensor
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """One value a sample, (b), in a shape that broadcasts against `like`, (b, *x)."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def repeated(x: Tensor, copies: int) -> Tensor:
+    """The samples x (b, *x) `copies` times one after another, (copies b, *x)."""
+    return x.repeat(copies, *[1] * (x.ndim - 1))

@@ -1,0 +1,72 @@
+"""Solvers of torchdiffeq and torchsde before they are made: options, what these promise, and refusals; no torch."""
+
+from gradbench import checks
+from gradbench.diffusion.chart import CHARTS, refuses
+from gradbench.estimators.pathwise.recoveries import RECOVERIES
+from gradbench.estimators.refusals import no_other_times, no_point, no_reverse_sde
+from gradbench.estimators.traits import EstimatorTraits
+from gradbench.problems.traits import ProblemTraits
+from gradbench.samplers.rules import ONE_STEP
+from gradbench.selector import Options
+
+# torchdiffeq's solvers on a given grid, as its own names spell our rules, and those that choose their steps
+FIXED = {{"heun": "heun2"}.get(name, name): rule for name, rule in ONE_STEP.items()}
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
+PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver of its adjoint
+    "reversible_heun": ("stratonovich", "adjoint_reversible_heun"),
+    "midpoint": ("stratonovich", "midpoint"),
+    "euler": ("ito", "euler"),
+    "milstein": ("ito", "milstein"),
+}
+CLOCKS = ("uniform-t", "uniform-log-snr")  # grids that are uniform in a clock that torchsde can step in
+
+
+def check_torchdiffeq(options: Options) -> None:
+    """Methods of torchdiffeq, None for the sampler's own."""
+    checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
+    if options["method"] is not None:
+        checks.one_of("method", options["method"], (*FIXED, *ADAPTIVE))
+    if options["chart"] is not None:
+        checks.one_of("chart", options["chart"], CHARTS)
+    checks.one_of("norm", options["norm"], ("seminorm", "rms"))
+    for name in ("rtol", "atol"):
+        checks.in_range(name, options[name], 1e-16, 1.0)
+
+
+def declare_torchdiffeq(options: Options) -> EstimatorTraits:
+    """The order of the method, where it is named and has one, and the memory of the states that are passed."""
+    rule = FIXED.get(options["method"])
+    order = None if rule is None else rule.order
+    return EstimatorTraits(order=order, memory=RECOVERIES[options["trajectory"]].memory)
+
+
+def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:
+    """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
+    reason = no_other_times(traits) or no_point(traits, "torchdiffeq")
+    if reason:
+        return reason
+    if traits.stochastic:
+        return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
+    if method is None and not traits.runge_kutta:
+        return f"torchdiffeq has no method of this sampler's kind: name one of {', '.join((*FIXED, *ADAPTIVE))}"
+    return None
+
+
+def check_torchsde(options: Options) -> None:
+    """Solvers of torchsde, and the chart that the SDE is written in."""
+    checks.one_of("method", options["method"], PAIRS)
+    checks.one_of("chart", options["chart"], CHARTS)
+
+
+def refuse_torchsde(chart: str, traits: ProblemTraits) -> str | None:
+    """torchsde solves stochastic differential equations, in steps that are uniform in its clock."""
+    if not traits.stochastic:
+        return "torchsde solves stochastic differential equations: use a stochastic sampler"
+    reason = no_reverse_sde(traits) or no_other_times(traits)
+    if reason:
+        return reason
+    if traits.grid not in CLOCKS:
+        return f"torchsde steps uniformly in its clock: use grid={' or grid='.join(CLOCKS)}"
+    if traits.sigma_0 <= 0:
+        return "the reverse SDE has no drift in this clock at sigma = 0, the clean end: raise t_min"
+    return refuses(f"{chart}-sde", traits)

@@ -1,0 +1,33 @@
+"""Options of the estimators that draw, and what these promise; no torch."""
+
+from gradbench import checks
+from gradbench.checks import UsageError
+from gradbench.estimators.traits import EstimatorTraits
+from gradbench.selector import Options
+
+
+def check_draws(options: Options) -> None:
+    """Options of estimators that draw, by what each has."""
+    if "index" in options:
+        checks.one_of("index", options["index"], ("end", "start"))
+    for name in ("draws", "k", "n", "window", "h"):
+        if options.get(name) is not None:
+            checks.positive_integer(name, options[name])
+    if options.get("baseline") is not None:
+        checks.one_of("baseline", options["baseline"], ("none", "mean", "loo"))
+    checks.natural("early", options.get("early", 0))
+    if options.get("baseline") == "loo" and options.get("draws") == 1:
+        raise UsageError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
+    for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0, "c": 1e-12}.items():
+        if name in options:
+            checks.in_range(name, options[name], low, 1e6)
+    for name, values in {"statistics": ("prompt", "group"), "scale": ("released", "summed")}.items():
+        if name in options:
+            checks.one_of(name, options[name], values)
+
+
+def declare_draws(options: Options) -> EstimatorTraits:
+    """The bias that an option brings: of a truncation law, of a baseline with the draw in it, of a shifted adjoint."""
+    unbiased = {"law": "unbiased", "index": "end"}
+    biased = any(options[name] != value for name, value in unbiased.items() if name in options)
+    return EstimatorTraits(biased=biased or options.get("baseline") == "mean")

@@ -1,0 +1,21 @@
+"""The recoveries by the option `trajectory`; no torch."""
+
+from gradbench import checks
+from gradbench.estimators.pathwise.binomial import Binomial
+from gradbench.estimators.pathwise.recovery import Inverted, Recovery, Resolved, Stored
+from gradbench.selector import Options
+
+RECOVERIES: dict[str, type[Recovery]] = {kind.name: kind for kind in (Stored, Resolved, Binomial, Inverted)}
+
+
+def recovery_of(trajectory: str, snapshots: int = Binomial.snapshots) -> Recovery:
+    """The recovery of that name; snapshots: of a binomial one."""
+    return Binomial(snapshots) if trajectory == Binomial.name else RECOVERIES[trajectory]()
+
+
+def check_recovery(options: Options) -> None:
+    """The number of snapshots, and where states are kept."""
+    if "snapshots" in options:
+        checks.positive_integer("snapshots", options["snapshots"])
+    if options.get("offload") is not None:
+        checks.one_of("offload", options["offload"], ("cpu",))
