@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from math import comb
 from typing import TYPE_CHECKING
 
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory, watched
+from gradbench.estimators.pathwise.recovery import Recovery, watched
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.samplers.base import State
 
 if TYPE_CHECKING:

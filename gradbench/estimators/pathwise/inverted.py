@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradbench.checks import UsageError
 from gradbench.estimators.ambient import Ambient
-from gradbench.estimators.pathwise.recovery import Trajectory
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.estimators.replay import refuse_drift
 from gradbench.samplers.base import Field, ReversibleRule, State
 from gradbench.samplers.rollout import Rollout
