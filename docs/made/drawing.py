@@ -1,4 +1,4 @@
-"""Draws docs/theory/images/chart.svg, when it is run: a chart, the four recoveries and the two pullbacks."""
+"""Draws docs/theory/images/chart.svg when run: a chart, the four recoveries and the two pullbacks."""
 
 import math
 from collections.abc import Iterable
@@ -72,7 +72,7 @@ def chart() -> list[str]:
 
 
 def recoveries() -> list[str]:
-    """What each recovery keeps of a chain of eight steps, and how it has the state before a step back."""
+    """What each recovery keeps of a chain of eight steps, and how it gets the state before a step."""
     made = [say(20, 285, "A recovery: how the state before a step comes back", "head")]
     told = {
         "Stored": ("every state is kept", range(9)),

@@ -1,4 +1,4 @@
-"""What the code itself says of a catalogue entry: values allowed, promises that options change, refusals and why."""
+"""What the code shows of a catalogue entry: allowed values, promises that options change, refusals and why."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.samplers.spec import SamplerSpec, sampler_spec
 from gradbench.selector import parse
 
-# where refusals are asked for: the schedule, the ends of its range, the steps; the first is the ordinary one
+# where refusals are probed: the schedule, the ends of its range, the steps; the first is the ordinary one
 FEW = "in 2 steps"
 SITUATIONS = {
     "": ("scaled-linear", 1.0, 0.001, 20),
@@ -27,7 +27,7 @@ TOO_MANY = {"steps": 40}
 
 
 def settings(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The options to ask with: those by default, then each value of each option that is one of several."""
+    """The options to try: the defaults, then each value of each option with several."""
     yield "", {}
     for option in entry.defaults:
         values = allowed(entry.options, option).values
@@ -38,7 +38,7 @@ def settings(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def promises(entry: EstimatorEntry) -> tuple[Mapping[str, Any], list[tuple[str, dict[str, Any]]]]:
-    """The traits by default, and for each setting that changes some, those."""
+    """The default traits, and those that each setting changes, if any."""
     known = entry.declared({}).said
     changed = [
         (name, {key: value for key, value in entry.declared(options).said.items() if value != known.get(key)})
@@ -48,7 +48,7 @@ def promises(entry: EstimatorEntry) -> tuple[Mapping[str, Any], list[tuple[str, 
 
 
 def refusals(entry: Entry) -> dict[str, tuple[list[str], list[str]]]:
-    """Reason -> ([setting, situation] that are met first, the samplers that are refused there), of an estimator."""
+    """An estimator's refusals: reason -> ([setting, situation] met first, the samplers refused there)."""
     found: dict[str, tuple[list[str], list[str]]] = {}
     for setting, options in settings(entry):
         for situation, (schedule, t_max, t_min, steps) in SITUATIONS.items():
@@ -68,7 +68,7 @@ def refusals(entry: Entry) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def sampler_refusals(entry: Entry) -> dict[str, str]:
-    """Reason -> situation that is met first, of a sampler."""
+    """A sampler's refusals: reason -> situation met first."""
     found: dict[str, str] = {}
     for situation, (schedule, t_max, t_min, _) in SITUATIONS.items():
         reason = sampler_spec(entry.name).refuses(range_of(make_schedule(schedule), (t_max, t_min)))
@@ -78,5 +78,5 @@ def sampler_refusals(entry: Entry) -> dict[str, str]:
 
 
 def _runs(spec: SamplerSpec, span: TimeRange) -> bool:
-    """Whether the sampler itself runs there; one that is for rectified flow only is asked wherever it does."""
+    """Whether the sampler itself runs there; one for rectified flow only is tried wherever it does."""
     return not spec.refuses(replace(span, schedule="rectified"))

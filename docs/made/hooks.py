@@ -1,4 +1,4 @@
-"""Pages that MkDocs makes when it builds: one an estimator, and one of all samplers. A catalogue line has its page."""
+"""Pages that MkDocs generates: one per estimator, as each catalogue line has its page, and one of all samplers."""
 
 import importlib
 import inspect
@@ -121,7 +121,7 @@ def samplers() -> str:
 
 
 def rules(modules: list[str]) -> str:
-    """The formulas: the words of the modules and of the classes of rules in them."""
+    """The formulas: docstrings of the modules and of the rule classes in them."""
     text = (
         "\n## Rules\n\nThe formulas, as the code states them: y = x/kappa and the clock tau are those of the chart.\n"
     )

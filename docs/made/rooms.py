@@ -37,14 +37,14 @@ def room_of(module: str) -> str:
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package and its file; the cases that ship with it left out."""
+    """Every module of the package and its file, without the cases that ship with it."""
     files = sorted(file for file in PACKAGE.rglob("*.py") if "_cases" not in file.parts)
     parts = {file: ("gradbench", *file.relative_to(PACKAGE).with_suffix("").parts) for file in files}
     return {".".join(part).removesuffix(".__init__"): file for file, part in parts.items()}
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Names that a file imports anywhere, at its top or in a function; those for type checkers alone left out."""
+    """Names that a file imports anywhere, at its top or in a function, but not for type checkers alone."""
     tree = ast.parse(file.read_text())
     for_types = {
         id(node)
@@ -63,7 +63,7 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def graph() -> dict[str, set[str]]:
-    """The modules that every module imports."""
+    """The modules that each module imports."""
     known = modules()
     own = {name: {found for found in imports(file) if found in known} for name, file in known.items()}
     return {name: found - {"gradbench", name} for name, found in own.items()}
@@ -81,7 +81,7 @@ def arrows(found: Mapping[str, set[str]]) -> dict[tuple[str, str], int]:
 
 
 def drawing() -> str:
-    """The rooms as SVG, the highest floor on top, with a line per pair of rooms, the thicker the more imports."""
+    """The rooms as SVG, the highest floor on top, with a line per pair of rooms, thicker for more imports."""
     shown = [rooms for rooms in FLOORS if rooms != ("__main__", "__init__")]
     width, row, box = 760, 54, 30
     places: dict[str, tuple[float, float]] = {}

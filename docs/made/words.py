@@ -35,17 +35,17 @@ def word(value: Any) -> str:
 
 
 def code(names: Iterable[Any]) -> str:
-    """Names in type of code."""
+    """Names in code type."""
     return ", ".join(f"`{name}`" for name in names)
 
 
 def docstring(thing: Any) -> str:
-    """The docstring of a class, a function, or of the class of an instance."""
+    """The docstring of a class or function, or of an instance's class."""
     return inspect.getdoc(thing) or ""
 
 
 def parts(entry: Entry) -> str:
-    """The words of what an estimator is made of (recovery, pullback, law), each with the setting that first has it."""
+    """The docstrings of an estimator's parts (recovery, pullback, law), each with the setting that first has it."""
     told: dict[type, str] = {}
     for setting, given in facts.settings(entry):
         made = entry.load()(**entry.options(given))

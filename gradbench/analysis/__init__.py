@@ -1,1 +1,1 @@
-"""What rows say: medians, Pareto fronts and the answer in words. Reads rows only."""
+"""Medians, Pareto fronts and the answer in words, all from rows alone."""

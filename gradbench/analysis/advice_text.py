@@ -1,4 +1,4 @@
-"""Advice as a person reads it: what was asked, what to use, what else there is, and of what nothing is known."""
+"""Advice as text: what was asked, what to use, the alternatives, and what nothing is known about."""
 
 import math
 import shlex
@@ -13,7 +13,7 @@ from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
 NO_ROUNDING = 1e-12  # of the reference's own precision
-SHORT = 40  # letters of a source that needs no note
+SHORT = 40  # letters in a source that needs no note
 
 
 class Notes:
@@ -32,7 +32,7 @@ class Notes:
 
 
 def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) -> str:
-    """left_out: the parts of a block of cells that the command line did not name."""
+    """The text; left_out: parts of a block of cells the command does not name."""
     notes = Notes()
     lines = [_asked(task), *_usual(task, left_out), _measure_of_error(task)]
     if not found.chosen:
@@ -118,7 +118,7 @@ def _sampler(task: Task) -> str:
 
 
 def _run(task: Task, block: Block, names: Collection[str]) -> str:
-    """The command that measures those estimators for the task."""
+    """The command that measures these estimators for the task."""
     words = ["gradbench", "run", "-c", *block.cases, "--sampler", _sampler(task), "--steps", str(task.steps)]
     for flag, values in (("--target", task.targets), ("-e", names)):
         words += [word for value in values for word in (flag, value)]

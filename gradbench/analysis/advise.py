@@ -1,6 +1,6 @@
 """Which estimator to use for a task: from evidence of errors, predictions of memory and counts of network evaluations.
 
-An estimator without evidence of its error is never advised, and never left out in silence.
+An estimator without evidence of its error is never advised, and never silently omitted.
 """
 
 import math
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 from gradbench.analysis.evidence import Evidence, Task
 
-BACKWARD = 2.0  # evaluations of the network that one pulled-back evaluation takes as long as, beside its forward pass
+BACKWARD = 2.0  # time to pull one evaluation back, without its forward pass, in network evaluations
 
 
 @dataclass(frozen=True)
 class Option:
-    """One estimator for the task. evaluations: forward, backward, VJPs.
+    """One estimator for the task; evaluations: forward, backward, VJPs.
 
-    error, seconds: None without evidence; lacking: why there is none of the error. peak: None where it was not
-    predicted, as no memory was named. rounding: of an estimator that is declared exact, where it was measured.
+    error, seconds: None without evidence; lacking: why the error has none. peak: None if it was not predicted, as no
+    memory limit was given. rounding: of an estimator declared exact, if it was measured.
     """
 
     estimator: str
@@ -30,14 +30,14 @@ class Option:
 
     @property
     def work(self) -> float:
-        """Network evaluations, a VJP counted as `BACKWARD` of them."""
+        """Network evaluations, each VJP as `BACKWARD` of them."""
         forward, backward, vjps = self.evaluations
         return forward + backward + BACKWARD * vjps
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The options that serve the task, the best first; why others do not; of which the error is unknown, and why."""
+    """The options that serve the task, best first; why others do not; those of unknown error, and why."""
 
     chosen: Sequence[Option]
     refused: dict[str, str] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Advice:
 
 
 def advise(task: Task, options: Iterable[Option]) -> Advice:
-    """Of those that fit into memory with an error that is known and small enough, the least work first.
+    """The options that fit into memory with a known and small enough error, least work first.
 
-    At equal work the smaller error is first, then the smaller peak. Without `max_error` the least error comes before
-    the least work; errors within a tenth of the smallest are the same.
+    At equal work smaller errors come first, then smaller peaks. Without `max_error` the least error comes before the
+    least work; errors within a tenth of the smallest are equal.
     """
     fit, refused, unknown = [], {}, {}
     for option in options:

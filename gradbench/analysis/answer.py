@@ -21,16 +21,16 @@ ENDED = {
 }
 LONGEST = 120
 DRIFT = 1e-3
-"""From here on an estimator's own sample is told as another one."""
+"""From here on an estimator's own sample is called different."""
 BUSY = 1.2
 
 
 @dataclass(frozen=True)
 class Answer:
-    """sentences: (head, sentence) of accuracy, memory and time against `reference`. notes: other references, caveats.
+    """sentences: (head, sentence) on accuracy, memory and time against `reference`; notes: other references, caveats.
 
     `reference` is the first in the order of `GRADIENT` whose rows decide for some target, else the first with rows;
-    None where there is nothing to compare. Names stand in backticks.
+    None if there is nothing to compare. Names are in backticks.
     """
 
     reference: str | None
@@ -39,7 +39,7 @@ class Answer:
 
 
 def answer(found: list[Cell], contests: list[Contest]) -> Answer:
-    """What the cells and their contests say; where they do not decide, no estimator is named."""
+    """The answer from cells and contests; it names no estimator if they do not decide."""
     by = {k: mine for k in GRADIENT if (mine := [c for c in contests if c.reference == k])}
     decided = [k for k, mine in by.items() if any(c.accurate for c in mine)]
     reference = next(iter([*decided, *by]), None)

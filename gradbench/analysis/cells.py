@@ -1,4 +1,4 @@
-"""Rows gathered into cells: what differs only in seed and replicate is one measurement made several times."""
+"""Rows gathered into cells: rows that differ only in seed and replicate repeat one measurement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BIASES = tuple(f"{column}_{target}" for target in TARGETS for column in ("bias",
 COSTS = ("nfe_forward", "nfe_backward", "vjps", "time_s", "peak_bytes", "x0_drift")
 TOLERANCES = tuple(f"{reference}_tol" for reference in REFERENCES)
 TABLE = ("case", "sampler", "steps", "estimator", "status", *ERRORS, *BIASES, *COSTS, "reason")
-"""The columns of the table of medians that a reader is shown first."""
+"""The columns of the table of medians that are shown first."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """What all cells of one figure share, and of one setting beside the number of steps."""
+        """What all cells of a figure share; those of a setting share the steps too."""
         return tuple(getattr(self, name) for name in PLACE)
 
     @property
@@ -66,12 +66,12 @@ class Cell:
 
     @property
     def command(self) -> str:
-        """`gradbench run ...`, which measures all its rows again, of every seed and replicate."""
+        """`gradbench run ...`, to measure all its rows again, for every seed and replicate."""
         seeds = sorted({int(seed) for row in self.rows if (seed := number(row.get("seed"))) is not None})
         return command(self.rows[0], seeds, len({row.get("replicate") for row in self.rows}))
 
     def median(self, column: str) -> float | None:
-        """The median over the rows that ended well, or over all where none did."""
+        """The median over the rows that ended well, or over all if none did."""
         rows = self.measured or self.rows
         return number(rows[0].get(column)) if len(rows) == 1 else median(row.get(column) for row in rows)
 
@@ -98,19 +98,19 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
 def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One line per (case, sampler, steps, estimator): status, medians over seeds and replicates, and any reason.
 
-    Cells that differ in targets, dtype, device or machine class stay apart; these four, `n` (rows) and `n_ok` come
-    along. `time_s` is in seconds, `peak_bytes` in bytes, `*_error_*` relative; a number is None where it is unknown.
+    Cells that differ in targets, dtype, device or machine class stay apart; these four, `n` (rows) and `n_ok` are
+    added. `time_s` is in seconds, `peak_bytes` in bytes, `*_error_*` relative; unknown numbers are None.
     """
     return [cell.line() for cell in cells(rows)]
 
 
 def how_ended(row: Row) -> str:
-    """How a row ended; one that does not say was lost."""
+    """How a row ended; one without a status was lost."""
     return text(row.get("status")) or "lost"
 
 
 def worst(rows: Sequence[Row]) -> str:
-    """The worst status among rows, one that is unknown before all others."""
+    """The worst status among rows; an unknown status is worse than any."""
     found = {how_ended(row) for row in rows}
     return min(found, key=lambda status: SEVERITY.index(status) if status in SEVERITY else -1)
 

@@ -1,6 +1,6 @@
-"""What a gradient cost, its peak of memory taken apart, and both beside what was predicted.
+"""The cost of a gradient, its memory peak taken apart, and both beside the predictions.
 
-A row's counts and time are those of one draw, its error is that of the mean of all draws.
+A row's counts and time are for one draw; its error is that of the mean of all draws.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ COSTS = ("time", "nfe", "vjps", "memory")
 
 
 def cost(cell: Cell, kind: str) -> Spread | None:
-    """The spread of one cost over the rows that ended well; None where it was not measured.
+    """The spread of one cost over the rows that ended well; None if it was not measured.
 
     kind: `time` in seconds, over every sample of every row; `nfe`, network evaluations of both passes; `vjps`;
-    `memory`, the peak in bytes. All are of all draws together, made one by one, so that memory does not grow with them.
+    `memory`, the peak in bytes. All are for all draws together, made one by one, so memory does not grow with them.
     """
     return spread(value for row in cell.measured for value in _values(row, kind))
 
 
 def evaluations(cell: Cell) -> float | None:
-    """Network evaluations of both passes of one draw, the median over the rows; None where they were not counted."""
+    """Network evaluations of both passes of one draw, median over the rows; None if they were not counted."""
     return median(_evaluations(row) for row in cell.measured or cell.rows)
 
 
@@ -37,14 +37,14 @@ class Parts:
 
     @property
     def total(self) -> float:
-        """What a card must hold, the allocator's own losses left out."""
+        """What a card must hold, without the allocator's own losses."""
         return self.baseline + self.peak
 
 
 def parts(cell: Cell) -> Parts | None:
-    """The parts of a cell's median peak; None where the peak was not measured.
+    """The parts of a cell's median peak; None if the peak was not measured.
 
-    tape: `tape_bytes`, that of one step. states: `state_bytes` times the states held, or what the peak leaves for them.
+    tape: `tape_bytes`, of one step. states: `state_bytes` times the states held, or what the peak leaves for them.
     rest: all else, such as the tapes of further steps, gradients and the objective.
     """
     peak = cell.median("peak_bytes")
@@ -56,7 +56,7 @@ def parts(cell: Cell) -> Parts | None:
 
 
 def held(cell: Cell) -> int:
-    """How many states are kept: one where they come back by inversion or a second solve, else one per step."""
+    """How many states are kept: one if inversion or a second solve recovers them, else one per step."""
     options, steps = params_of(cell.rows[0], "estimator"), cell.steps or 0
     trajectory, snapshots = options.get("trajectory"), number(options.get("snapshots"))
     if cell.rows[0].get("estimator") == "reversible" or trajectory in ("resolved", "inverted"):
@@ -68,9 +68,9 @@ def held(cell: Cell) -> int:
 
 @dataclass(frozen=True)
 class PredictedBytes:
-    """A cell's peak over weights and inputs: predicted from shapes, asked of the allocator, and as that counted it.
+    """A cell's peak over weights and inputs: predicted from shapes, requested from the allocator, counted by it.
 
-    unseen: what was asked for beyond the prediction, as kernels' workspaces and attention's sums. rounding: what blocks
+    unseen: requests beyond the prediction, such as workspaces of kernels and sums of attention. rounding: what blocks
     add. idle: what the allocator took from the card beyond the peak and the baseline, in pieces too small to use.
     """
 
@@ -82,7 +82,7 @@ class PredictedBytes:
 
     @property
     def parts(self) -> dict[str, float | None]:
-        """The three differences, None where the allocator did not say."""
+        """The three differences, None if the allocator gave no number."""
         asked, reserved = self.requested, self.reserved
         return {
             "unseen_bytes": None if asked is None else asked - self.predicted,
@@ -92,7 +92,7 @@ class PredictedBytes:
 
 
 def predicted_bytes(cell: Cell) -> PredictedBytes | None:
-    """None where a cell has no prediction beside its peak."""
+    """None if a cell has no prediction besides its peak."""
     names = ("predicted_peak_bytes", "peak_bytes", "requested_bytes", "reserved_bytes", "baseline_bytes")
     predicted, peak, requested, reserved, baseline = map(cell.median, names)
     if cell.status != "ok" or not predicted or not peak or baseline is None:
@@ -103,7 +103,7 @@ def predicted_bytes(cell: Cell) -> PredictedBytes | None:
 def overhead(cell: Cell) -> float | None:
     """T / ((NFE_forward + NFE_backward) F + VJPs B): a gradient's time over that of its evaluations and VJPs alone.
 
-    None where the cell did not end well or any of these was not measured.
+    None if the cell did not end well or any of these was not measured.
     """
     evaluation, vjp = cell.median("evaluation_s"), cell.median("vjp_s")
     time, nfe, vjps = (cost(cell, kind) for kind in ("time", "nfe", "vjps"))

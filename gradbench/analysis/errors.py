@@ -1,4 +1,4 @@
-"""Errors: below the accuracy of its reference one is not a number, and over steps it falls at an order, fitted."""
+"""Errors: no numbers below the accuracy of their reference, and falling with the steps at a fitted order."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from gradbench.analysis.rows import Row, is_finite, number
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 ROUNDING = {"float64": 1e-12, "float32": 1e-5, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
-"""Of a whole chain in that dtype: an error below it is that of the arithmetic, and no method's."""
+"""Of a whole chain in that dtype: an error below it is due to the arithmetic, not a method."""
 LEVEL = 0.95
 
 
@@ -18,7 +18,7 @@ class Reading:
     """An error as it may be shown: `shown` is never below the floor.
 
     mark: "value", "floor" (at or below the floor), "exact" (zero to the last bit) or "not finite". floor: the accuracy
-    of the reference that the error is held against.
+    of the error's reference.
     """
 
     error: float
@@ -33,9 +33,9 @@ def floor_of(cell: Cell, reference: str) -> float:
 
 
 def tolerance(rows: Iterable[Row], dtype: str, reference: str) -> float:
-    """The tolerance of one reference of a cell's rows, of all of them together, or the rounding unit of the dtype.
+    """The tolerance of one reference of a cell's rows, else of all references, else the rounding unit of the dtype.
 
-    The first that the rows give: a reference has a tolerance of its own where a row says so.
+    The first that the rows give: a reference has its own tolerance if a row has one.
     """
     rows = list(rows)
     for column in (f"{reference}_tol", "reference_tol"):
@@ -46,12 +46,12 @@ def tolerance(rows: Iterable[Row], dtype: str, reference: str) -> float:
 
 
 def resolution(cell: Cell, reference: str) -> float:
-    """Below it two errors of a cell are not told apart: the accuracy of the reference, or the rounding of a chain."""
+    """Two errors of a cell below it are indistinguishable: the reference's accuracy, or the rounding of a chain."""
     return max(floor_of(cell, reference), ROUNDING.get(cell.dtype, ROUNDING["float64"]))
 
 
 def read(cell: Cell, reference: str, target: str) -> Reading | None:
-    """The median error of a cell against one reference for one target; None where it was not measured."""
+    """The median error of a cell against one reference for one target; None if it was not measured."""
     error = cell.median(f"{reference}_error_{target}")
     if error is None or not cell.measured:
         return None
@@ -66,7 +66,7 @@ def read(cell: Cell, reference: str, target: str) -> Reading | None:
 class Power:
     """y ~ factor * x^slope over `points` points; slope lies in [low, high] at 95 %, by Student's t on the residuals.
 
-    The interval is infinite where two points leave no residual.
+    The interval is infinite if two points leave no residual.
     """
 
     slope: float
@@ -96,8 +96,8 @@ def fit_power(xs: Sequence[float], ys: Sequence[float]) -> Power | None:
 def fit_order(steps: Sequence[float], errors: Sequence[float], floor: float = 0.0) -> Power | None:
     """The power of the steps at which an error falls: its slope is minus the order.
 
-    Errors not above 3 floors (rounding or the reference has a share in them) or not below 1 (no digit is right) tell no
-    order and are left out.
+    Errors not above 3 floors (partly due to rounding or the reference) or not below 1 (no digit is right) show no order
+    and are left out.
     """
     kept = [(n, e) for n, e in zip(steps, errors, strict=True) if 3 * floor < e < 1]
     return fit_power([n for n, _ in kept], [e for _, e in kept])

@@ -1,7 +1,7 @@
-"""What rows tell of an estimator's error and time, and of which problem they tell it.
+"""What rows show about an estimator's error and time, and for which problem.
 
-A row is a measurement of the task where its whole problem is the task's. Else it may be extrapolated from, and every
-parameter in which the two differ is named. A row of another sampler, or of other options of it, tells nothing: an
+A row is a measurement of the task if its whole problem is the task's. Else it may be extrapolated from, and every
+parameter in which the two differ is named. A row of another sampler, or with other options of it, shows nothing: an
 adjoint's error there may be any number.
 """
 
@@ -33,7 +33,7 @@ Chosen = tuple[str, Mapping[str, object]]  # an estimator's name and all its opt
 Measure = Callable[[Row], "float | None"]
 Combine = Callable[[list[float]], float]
 SAME_CASE, TRAINED_NETWORK, RANDOM_NETWORK, OTHER_LAW = range(4)
-Differences = dict[str, tuple[Any, Any]]  # by the parameter's name, the row's value and the task's
+Differences = dict[str, tuple[Any, Any]]  # parameter's name -> the row's value, the task's
 Known = tuple[Row, float, Differences]
 
 
@@ -56,7 +56,7 @@ class Evidence:
         return self.how + (f"{' from ' if self.how == EXTRAPOLATED else ', '}{self.source}" if self.source else "")
 
     def said(self, origin: str) -> str:
-        """The origin in those words, and how much there is of it."""
+        """The origin as worded, and how much evidence there is."""
         ends = [f"{end:.2g}" for end in self.spread or ()]
         return ", ".join(filter(None, (origin, self.amount, " to ".join(ends) if len(set(ends)) == 2 else "")))
 
@@ -66,8 +66,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked for. memory: bytes that weights and peak may take together. reference: of the error, one of flow,
-    sampler. max_error: None where the least error is wanted. An error is the largest over the targets.
+    """What is asked for; memory: bytes for weights and peak together; reference: flow or sampler, for the error.
+    max_error: None if the least error is wanted. An error is the largest over the targets.
     """
 
     case: str
@@ -85,14 +85,14 @@ class Task:
 
 
 def machine_of(row: Row) -> str:
-    """The machine of a row or of a provenance: clones of a virtual machine share an identity, not the processor."""
+    """The machine of a row or provenance, with its processor, as clones of a virtual machine share an identity."""
     return ", ".join(str(row[name]) for name in ("machine_id", "cpu") if row.get(name))
 
 
 def differences(task: Task, row: Row) -> Differences:
-    """The parameters of the problem, the sampler's left out, in which a row differs from the task.
+    """The parameters of the problem, except the sampler's, in which a row differs from the task.
 
-    Of another case, those that both cases have.
+    For another case, those that both have.
     """
     here = {**_case_defaults(task.case), **task.case_params}
     there = whole_params(row, "case", _case_defaults(str(row.get("case"))))
@@ -108,12 +108,12 @@ def differences(task: Task, row: Row) -> Differences:
 
 
 def error_of(task: Task, estimator: Chosen, rows: Iterable[Row], exact: bool) -> Evidence | None:
-    """The error of an estimator for the task, from the rows that are nearest to it; None without any.
+    """The error of an estimator for the task, from the rows nearest to it; None without any.
 
-    Equal gradients have one error. Of an estimator that declares itself exact it is 0 against the sampler's gradient,
-    but for rounding; against the flow's it is that of whichever exact estimator was measured, by the one that was
-    rounded least. Rows of the very problem are measurements: the median over seeds. From rows of others, the fewest
-    differences first and the same case before another network, the largest error is taken.
+    Equal gradients have one error. For an estimator that declares itself exact it is 0 against the sampler's gradient,
+    up to rounding; against the flow's it is that of any exact estimator measured, from the one rounded least. Rows of
+    the very problem are measurements: the median over seeds. Of rows of other problems (fewest differences first, the
+    same case before another network), the largest error is taken.
     """
     if exact and task.reference == "sampler":
         return Evidence(0.0, EXACT)
@@ -124,9 +124,9 @@ def error_of(task: Task, estimator: Chosen, rows: Iterable[Row], exact: bool) ->
 
 
 def rounding_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence | None:
-    """The distance of an exact estimator from the sampler's gradient, which is rounding; None without rows.
+    """An exact estimator's distance from the sampler's gradient, due to rounding; None without rows.
 
-    Rows of another precision tell nothing of it.
+    Rows of another precision are no evidence.
     """
 
     def rounding(row: Row) -> float | None:
@@ -137,8 +137,8 @@ def rounding_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence 
 
 
 def seconds_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence | None:
-    """Seconds of one estimate of the task, from rows that differ at most in steps, to which they are in proportion, and
-    in targets; None where nothing of the kind was timed. Of the machines it is this one, else that of the most rows.
+    """Seconds for one estimate of the task, in proportion to steps, from rows that differ at most in targets and steps.
+    None if no such row was timed. The machine is this one, else the one with the most rows.
     """
     own = [
         (row, found)
@@ -164,8 +164,8 @@ def seconds_of(task: Task, estimator: Chosen, rows: Iterable[Row]) -> Evidence |
 
 
 def error_in(task: Task, row: Row) -> float | None:
-    """The largest error over the task's targets: the method's own where precision is told apart. None where it is of
-    one target unknown.
+    """The largest error over the task's targets, the method's own if precision is separated out.
+    None if it is unknown for one target.
     """
 
     def of(target: str) -> float | None:
@@ -176,18 +176,18 @@ def error_in(task: Task, row: Row) -> float | None:
 
 
 def rows_of(estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
-    """The rows of that estimator with these options; what old rows lack is the default."""
+    """Rows of this estimator with these options; any that old rows lack are defaults."""
     return [row for row in rows if _whole(row, "estimator", ESTIMATORS) == estimator]
 
 
 def same_sampler(task: Task, rows: Iterable[Row]) -> list[Row]:
-    """Those that ended well with the task's sampler and its options."""
+    """Rows that ended well with the task's sampler and its options."""
     wanted = (task.sampler, task.sampler_params)
     return [row for row in rows if row.get("status") == "ok" and _whole(row, "sampler", SAMPLERS) == wanted]
 
 
 def why_none(task: Task, estimator: Chosen, rows: Iterable[Row]) -> str:
-    """Why `error_of` knows nothing of the estimator."""
+    """Why `error_of` has nothing on the estimator."""
     own = rows_of(estimator, rows)
     near = same_sampler(task, own)
     if not own:
@@ -206,7 +206,7 @@ def why_none(task: Task, estimator: Chosen, rows: Iterable[Row]) -> str:
 
 
 def unreached(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[str]:
-    """The task's targets of which no row has a gradient, though it was asked for."""
+    """The task's targets whose gradient was requested but is in no row."""
     near = same_sampler(task, rows_of(estimator, rows))
     asked = {target: [row for row in near if target in (row.get("targets") or ())] for target in task.targets}
     return [t for t, own in asked.items() if own and all(number(row.get(f"grad_norm_{t}")) is None for row in own)]
@@ -215,9 +215,9 @@ def unreached(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[str]:
 def _nearest(
     task: Task, rows: Iterable[Row], measure: Measure, combine: Combine = statistics.median
 ) -> Evidence | None:
-    """The number of the rows that differ from the task in the fewest parameters, those of the case first.
+    """The value of the rows that differ from the task in the fewest parameters, the same case first.
 
-    Of other numbers of steps, the next fewer and the next more count. combine: of several rows of one problem and seed.
+    Of other numbers of steps, the nearest lower and higher count. combine: several rows of one problem and seed.
     """
     known: list[Known] = [(row, value, differences(task, row)) for row in rows if is_finite(value := measure(row))]
     ranks = [_rank(row, found) for row, _, found in known]
@@ -243,14 +243,14 @@ def _nearest(
 
 
 def _bracketing(steps: int, near: Sequence[Known]) -> list[Known]:
-    """Those of other numbers of steps cut down to the next fewer and the next more, if both are there."""
+    """Rows, those of other numbers of steps cut to the nearest lower and higher, if both exist."""
     others = {found["steps"][0] for _, _, found in near if "steps" in found}
     ends = {max((n for n in others if n < steps), default=None), min((n for n in others if n > steps), default=None)}
     return [item for item in near if "steps" not in item[2] or item[2]["steps"][0] in ends]
 
 
 def _rank(row: Row, found: Differences) -> tuple[int, int]:
-    """How near a row is to the task, the nearest first: of the case, of a trained network, of a random one."""
+    """How near a row is to the task, nearest first: its case, a trained network, a random one."""
     if "case" not in found:
         return SAME_CASE, len(found)
     if row.get("weights") and str(row["weights"]).startswith("random"):
@@ -285,7 +285,7 @@ def _case_defaults(name: str) -> Mapping[str, Any]:
 
 @cache
 def _defaults(places: tuple[Path, ...]) -> dict[str, Mapping[str, Any]]:
-    """The default parameters of every case; `places` are the folders that cases are now looked for in."""
+    """The default parameters of every case; `places` are the folders now searched for cases."""
     return {name: dict(spec.params) for name, spec in case_specs().items()}
 
 

@@ -25,7 +25,7 @@ def broken(selector: str, width: int) -> str:
 
 
 def differing(rows: Sequence[Row], kind: str) -> dict[str, set[str]]:
-    """For each name of that kind, the options in which its rows differ; an absent option is a value of its own."""
+    """For each name of that kind, the options in which its rows differ; an absent option counts as a value."""
     variants: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
         params = params_of(row, kind)
@@ -43,7 +43,7 @@ def labels(rows: Sequence[Row], kind: str) -> list[str]:
 
 
 def cell_names(rows: Sequence[Row]) -> dict[str, str]:
-    """By cell_id "case, sampler, steps, estimator", and what else tells cells apart whose names are the same."""
+    """cell_id -> "case, sampler, steps, estimator", and what else distinguishes cells of the same name."""
     alike: dict[tuple[str, ...], list[Row]] = {}
     for row, case, sampler, estimator in zip(rows, *(labels(rows, kind) for kind in CHOICES), strict=True):
         alike.setdefault((case, sampler, f"{text(row.get('steps'))} steps", estimator), []).append(row)

@@ -1,4 +1,4 @@
-"""Bias and noise of estimators that draw, and the error that they leave for a given work."""
+"""Bias and noise of Monte Carlo estimators, and their error for a given amount of work."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from gradbench.analysis.costs import evaluations
 from gradbench.analysis.rows import is_finite
 
 WORK = 1000
-"""Network evaluations after which the errors of estimators that draw are compared."""
+"""Network evaluations after which Monte Carlo errors are compared."""
 
 
 def noise(cell: Cell, target: str, reference: str = "expected") -> float | None:
     """The standard deviation of one draw over the norm of the reference g: (|m|/|g|)/snr, with m the mean of all draws.
 
     snr is |m| over that standard deviation, the root of the trace of the covariance. 1/snr alone is relative to |m|:
-    too small where the mean is longer than g, too large where it is shorter. A row that does not know |m|/|g| has no
-    other number, and m counts as long as g. None where nothing was drawn or no noise is known.
+    too small where the mean is longer than g, too large where it is shorter. A row without |m|/|g| has no other number,
+    and |m| = |g| is assumed. None if there were no draws or no noise is known.
     """
     snr, ratio = cell.median(f"snr_{target}"), cell.median(f"{reference}_norm_ratio_{target}")
     if not is_finite(snr) or snr <= 0 or not cell.median("draws"):
@@ -46,23 +46,23 @@ class Split:
 
     @property
     def hidden(self) -> bool:
-        """Whether the bias may be none."""
+        """Whether the bias may be 0."""
         return abs(self.bias) <= self.margin
 
     def spread(self, evaluations: float) -> float:
-        """The noise of the mean of as many draws as so many network evaluations buy: noise/m^(1/2)."""
+        """Noise of the mean of the m draws that this many network evaluations buy: noise/m^(1/2)."""
         return self.noise * math.sqrt(self.nfe / evaluations)
 
     def rmse(self, evaluations: float) -> float:
-        """The root of the mean squared error that so many network evaluations leave: (offset^2 + noise^2/m)^(1/2)."""
+        """The root mean squared error that this many network evaluations leave: (offset^2 + noise^2/m)^(1/2)."""
         return math.hypot(self.offset, self.spread(evaluations))
 
 
 def split(cell: Cell, target: str) -> Split | None:
-    """Bias and noise of a cell for one target; None where the cell drew nothing or no expected gradient is known.
+    """Bias and noise of a cell for one target; None without draws or a known expected gradient.
 
     With m the mean of n draws, E|m - g|^2 = |E m - g|^2 + noise^2/n: the offset is `bias_norm` less the noise that n
-    draws leave, and 0 where twice that noise may explain all of it.
+    draws leave, and 0 if twice that noise may explain all of it.
     """
     names = (*(f"{name}_{target}" for name in ("bias", "std_error", "bias_norm")), "draws")
     values, spread = [cell.median(name) for name in names], noise(cell, target)

@@ -14,7 +14,7 @@ APART = ("dtype", *WORDS)
 
 @dataclass(frozen=True)
 class Panel:
-    """The rows of one figure. case: its name. title: what they have in common, as short as tells panels apart."""
+    """The rows of one figure; case: its name; title: what they share, just enough to tell panels apart."""
 
     case: str
     title: str

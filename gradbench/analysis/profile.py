@@ -1,4 +1,4 @@
-"""Costs compared: the Pareto front, which nothing beats in both of two, and performance profiles over problems.
+"""Costs compared: the Pareto front, unbeaten in both of two costs, and performance profiles over problems.
 
 Profiles: Dolan and More, 2002, Mathematical Programming 91, 201-213.
 """
@@ -11,7 +11,7 @@ LEVEL, RESAMPLES, FEWEST = 0.95, 1000, 5
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[int]:
-    """Indices of the points that no other point dominates, both coordinates minimised, in the order of the first.
+    """Indices of the points that no other point dominates, minimising both coordinates, ordered by the first.
 
     A point dominates another when it is nowhere larger and somewhere smaller; equal points do not dominate each other.
     Points with a coordinate that is not finite are never on the front.
@@ -27,9 +27,9 @@ def pareto_front(points: list[tuple[float, float]]) -> list[int]:
 def common(costs: Mapping[str, Mapping[str, float]]) -> Costs:
     """The solvers and problems that a profile compares: every solver was asked to solve every problem.
 
-    costs[solver][problem] is the cost, infinite where the solver failed, absent where it was not asked. The solver that
-    was asked least is dropped in turn, and of the tables so found the largest is kept: rivals of a solver, times the
-    problems that all share, where a table has at least `FEWEST` of these or none has.
+    costs[solver][problem] is the cost, infinite if the solver failed, absent if it was not asked. Solvers are dropped
+    one by one, least asked first, and the largest resulting table is kept: rivals of a solver times problems shared by
+    all, which must be at least `FEWEST` unless no table has as many.
     """
     left = sorted(costs, key=lambda solver: (-len(costs[solver]), list(costs).index(solver)))
     tables: list[tuple[list[str], list[str]]] = []
@@ -43,7 +43,7 @@ def common(costs: Mapping[str, Mapping[str, float]]) -> Costs:
 
 
 def ratios(costs: Costs) -> dict[str, list[float]]:
-    """For each solver its cost over the least cost of any solver, problem by problem; infinite where it failed."""
+    """Each solver's cost over the least cost of any solver, problem by problem; infinite if it failed."""
     problems = list(next(iter(costs.values()), {}))
     least = {problem: min(solver[problem] for solver in costs.values()) for problem in problems}
     return {
@@ -53,7 +53,7 @@ def ratios(costs: Costs) -> dict[str, list[float]]:
 
 
 def share(found: Sequence[float], tau: float) -> float:
-    """rho(tau): the share of problems that were solved at no more than tau times the least cost."""
+    """rho(tau): the share of problems solved at no more than tau times the least cost."""
     return sum(ratio <= tau for ratio in found) / len(found)
 
 
@@ -71,7 +71,7 @@ def band(found: Sequence[float], taus: Sequence[float], seed: int = 0) -> tuple[
 def pair(costs: Mapping[str, Mapping[str, float]], first: str, second: str) -> tuple[float, int] | None:
     """The share of problems asked of both that `first` solves at no more than the cost of `second`, and their number.
 
-    Of two solvers alone: unlike rho at tau > 1, it does not depend on who else is compared. None without such problems.
+    Only these two enter: unlike rho at tau > 1, it does not depend on who else is compared. None without such problems.
     """
     both = [(costs[first][p], costs[second][p]) for p in costs[first] if p in costs[second]]
     if not both:

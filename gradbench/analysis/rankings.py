@@ -1,4 +1,4 @@
-"""The tables beside an answer: every estimator against one reference, and the most accurate of every case."""
+"""The tables beside an answer: every estimator against one reference, and the most accurate per case."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ TIE = 1.01
 
 @dataclass(frozen=True)
 class Line:
-    """An estimator's standings by target, and its memory and time over the least of each setting (geometric means)."""
+    """An estimator's standings by target, and its memory and time over each setting's least (geometric means)."""
 
     estimator: str
     standings: dict[str, Standing]
@@ -26,7 +26,7 @@ class Line:
 
 
 def ranking(contests: list[Contest], reference: str) -> list[Line]:
-    """The most accurate first, among equals the leanest."""
+    """Most accurate first, leanest first among equals."""
     mine = {c.target: c for c in contests if c.reference == reference}
     names = list(dict.fromkeys(s.estimator for c in mine.values() for s in c.standings))
     within = max((c.settings for c in mine.values()), key=len, default=())
@@ -41,7 +41,7 @@ def ranking(contests: list[Contest], reference: str) -> list[Line]:
 
 @dataclass(frozen=True)
 class Winner:
-    """The cell that comes closest to one reference on one case; among equals the fastest, `leanest` needs least memory.
+    """The cell closest to one reference on one case, the fastest among equals; `leanest` needs the least memory.
 
     Two cells are equal when their errors, raised to the floor, differ by less than 1 %. `equals` counts the estimators.
     """
@@ -56,7 +56,7 @@ class Winner:
 
     @property
     def precision(self) -> str:
-        """Its error in words, which below the accuracy of the reference is not a number."""
+        """Its error in words, not a number below the accuracy of the reference."""
         if self.reading.mark == "value":
             return f"error {words.error(self.reading.error)}"
         if self.reading.mark == "exact":
@@ -67,8 +67,8 @@ class Winner:
 def winners(found: list[Cell]) -> list[Winner]:
     """One winner per (case, reference, target) that was measured, in the order of the cases.
 
-    The sampler and the expected gradient are others for every number of steps: there, only the largest number of steps
-    competes. Where the sampler draws no noise the two are one, and the expected gradient is not repeated.
+    The sampler's and the expected gradient differ for every number of steps: there, only the largest number competes.
+    If the sampler draws no noise the two coincide, and the expected gradient is not repeated.
     """
     won: dict[tuple[str, str, str], Winner] = {}
     rivals_of: dict[str, list[Cell]] = {}

@@ -1,4 +1,4 @@
-"""What is read out of rows: numbers and texts, any of which may be missing, options, and the spread of several."""
+"""What is read from rows: numbers and texts, any of which may be missing, options, and the spread of several."""
 
 import math
 import statistics
@@ -12,12 +12,12 @@ Row = Mapping[str, Any]
 CHOICES = ("case", "sampler", "estimator")
 SEVERITY = ("crash", "error", "lost", "oom", "timeout", "diverged", "skip", "ok")
 
-# what rows were measured with before the option was there, where the default is another since
+# what rows were measured with before the option existed, if its default has changed since
 BEFORE = {"edict": {"turns": "fixed"}, "flow-sde": {"first": "next"}}
 
 
 def number(value: Any) -> float | None:
-    """`value` as a float; None where it is missing or no number; NaN becomes inf, because it is no better."""
+    """`value` as a float; None if it is missing or not numeric; NaN becomes inf, as it is no better."""
     if value is None or isinstance(value, bool | str | bytes):
         return None
     try:
@@ -52,7 +52,7 @@ def differ(base: float, new: float, relative: float, absolute: float = 0.0) -> b
 
 
 def median(values: Iterable[Any]) -> float | None:
-    """The median of the numbers among `values`; None where there is none."""
+    """The median of the numbers among `values`; None if there are none."""
     numbers = [result for value in values if (result := number(value)) is not None]
     return statistics.median(numbers) if numbers else None
 
@@ -72,10 +72,10 @@ class Spread:
 
 
 def spread(values: Iterable[Any]) -> Spread | None:
-    """The spread of the finite numbers among `values`; None where there is none.
+    """The spread of the finite numbers among `values`; None if there are none.
 
-    Quartiles are interpolated linearly between order statistics, as numpy does by default: they are quartiles of what
-    was seen and never lie outside of it, as those of an estimated population may.
+    Quartiles are interpolated linearly between order statistics, as numpy does by default: they are quartiles of the
+    values seen and never lie outside them, as those of an estimated population may.
     """
     found = sorted(v for value in values if (v := number(value)) is not None and is_finite(v))
     if not found:
@@ -93,14 +93,14 @@ def params_of(row: Row, kind: str) -> dict[str, Any]:
 
 
 def whole_params(row: Row, kind: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a row's case, sampler or estimator: those that an old row lacks are the defaults, or `BEFORE`."""
+    """All options of a row's case, sampler or estimator: those an old row lacks are the defaults, or `BEFORE`."""
     return {**defaults, **BEFORE.get(text(row.get(kind)), {}), **params_of(row, kind)}
 
 
 def weights_of(row: Row) -> str:
-    """What the weights of a row's case are, such as "random weights (seed 0)"; empty where the row does not say.
+    """The weights of a row's case, such as "random weights (seed 0)"; empty if the row does not name any.
 
-    That is the column `weights`, or "random weights" where an option of the case says as much.
+    This is the column `weights`, or "random weights" if an option of the case implies it.
     """
     said = text(row.get("weights")).strip()
     if said:

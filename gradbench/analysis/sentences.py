@@ -15,13 +15,13 @@ GRADIENT = {
     "expected": f"the expected gradient (by {WORK:,} network evaluations)",
     "flow": "the gradient of the exact flow",
 }
-"""In the order in which they are asked for: one differentiates what one runs."""
+"""In order of demand: one differentiates what one runs."""
 ALIKE = 1.05
-"""Costs within this factor are told as equal."""
+"""Costs within this factor are called equal."""
 
 
 def groups(found: Iterable[Contest]) -> list[list[Contest]]:
-    """Contests that name the same estimators, together; those that name none are left out."""
+    """Contests grouped by the estimators they name; those that name none are left out."""
     gathered: dict[frozenset[str], list[Contest]] = {}
     for c in found:
         if c.accurate:
@@ -30,7 +30,7 @@ def groups(found: Iterable[Contest]) -> list[list[Contest]]:
 
 
 def accuracy(found: list[Contest], brief: bool = False) -> str:
-    """A clause for the targets that share their most accurate estimators, and one for those that rows do not decide.
+    """A clause for targets with the same most accurate estimators, and one for those the rows do not decide.
 
     brief: without the best of the others.
     """
@@ -53,7 +53,7 @@ def _named(group: list[Contest]) -> str:
 
 
 def _where(group: list[Contest], mine: list[Standing]) -> str:
-    """ "in all 92 settings on 12 cases", or in how many of those in which they were run."""
+    """ "in all 92 settings on 12 cases", or in how many of those where they were run."""
     most = max(group, key=lambda c: len(c.settings))
     cases = words.plural(len({cell.case for setting in most.settings for cell in setting.values()}), "case")
     count = len(most.settings)
@@ -87,7 +87,7 @@ def _off(standings: list[Standing]) -> str:
 
 
 def _first(contest: Contest) -> Standing | None:
-    """Who is as accurate as any most often; None where all are as far off as zero is."""
+    """Who is most often as accurate as any; None if all are as far off as zero is."""
     return next((s for s in contest.rivals if s.near and s.error < USEFUL), None)
 
 
@@ -117,14 +117,14 @@ def _far(found: list[Contest]) -> str:
 
 
 def _goal(found: list[Contest]) -> str:
-    """The gradient, and its targets where they are not all."""
+    """The gradient, and its targets unless they are all."""
     some = f" for {words.targets(c.target for c in found)}" if len(found) < len(TARGETS) else ""
     return GRADIENT[found[0].reference] + some
 
 
 @dataclass(frozen=True)
 class Expense:
-    """How a cost is spoken of."""
+    """The words for a cost."""
 
     column: str
     when: str
@@ -146,7 +146,7 @@ TIME = Expense("time_s", "time counts", "fastest", "takes {} times as long", "ta
 
 
 def expense(found: list[Contest], kind: Expense) -> str:
-    """The cheapest of the accurate beside the best of them in the other cost; alone, beside the cheapest of all."""
+    """The cheapest accurate one beside the accurate one best in the other cost; if alone, the cheapest of all."""
     told = [(words.targets(c.target for c in group), _clause(group[0], kind)) for group in groups(found)]
     if not told:
         return f"No estimator is accurate often enough to weigh its {'memory' if kind is MEMORY else 'time'}."

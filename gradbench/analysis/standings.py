@@ -1,7 +1,7 @@
 """Which estimators are as accurate as any: how often, over how many settings and cases, at what price.
 
-A setting is one case with one sampler at one number of steps (and one dtype, device, machine class and set of
-targets): there every estimator met the same task. Settings count by case, so that no case decides a ranking alone.
+A setting is one case with one sampler at one number of steps (and one dtype, device, machine class and set of targets):
+in it, estimators share one task. Settings count by case, so that no case decides a ranking alone.
 """
 
 import itertools
@@ -19,9 +19,9 @@ from gradbench.analysis.noise import WORK, noise
 from gradbench.problems.spec import REFERENCES, TARGETS
 
 NEAR = 1.1
-"""As accurate as any: an error within this factor of the smallest of its setting, or below what can be told apart."""
+"""As accurate as any: an error within this factor of the smallest of its setting, or below the resolution."""
 DECIDED = 0.9
-"""An estimator is named only where it is as accurate as any in this share of its settings ..."""
+"""An estimator is named only if it is as accurate as any in this share of its settings ..."""
 COVERED = 0.5
 """... was run in this share of all settings ..."""
 USEFUL = 0.9
@@ -35,9 +35,9 @@ Setting = dict[str, Cell]
 class Standing:
     """One estimator against one reference for one target.
 
-    near: settings in which it is as accurate as any, of `asked` in which it was run, over `cases`; in `failed` it did
-    not end, or not with finite numbers. share: the mean over cases of near/asked. error: the median of its errors, inf
-    where most failed. exact: whether none of those that ended can be told from zero.
+    near: settings in which it is as accurate as any, out of `asked` where it was run, over `cases`; in `failed` it did
+    not end, or not with finite numbers. share: mean over cases of near/asked. error: median of its errors, inf if most
+    failed. exact: whether none of those that ended is distinguishable from zero.
     """
 
     estimator: str
@@ -52,7 +52,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Contest:
-    """All standings against one reference for one target, the most accurate first; `accurate` are those to be named."""
+    """All standings against one reference for one target, the most accurate first; `accurate` are those to name."""
 
     reference: str
     target: str
@@ -66,7 +66,7 @@ class Contest:
 
     @property
     def accurate(self) -> tuple[Standing, ...]:
-        """Those that the rows name; none where they do not decide."""
+        """Those that the rows name; none if they do not decide."""
         return tuple(s for s in self.rivals if s.share >= DECIDED and s.error < USEFUL)
 
 
@@ -79,16 +79,16 @@ def settings(cells: Iterable[Cell]) -> list[Setting]:
 
 
 def contests(found: list[Setting]) -> list[Contest]:
-    """One contest per (reference, target) against which at least two estimators were held in some setting."""
+    """One contest per (reference, target) with which at least two estimators were compared in a setting."""
     held = (_contest(found, *question) for question in itertools.product(REFERENCES, TARGETS))
     return [contest for contest in held if contest]
 
 
 def error_of(cell: Cell, reference: str, target: str) -> float | None:
-    """The error by which a cell is compared; inf where it failed, None where there is none.
+    """The error by which a cell is compared; inf if it failed, None if there is none.
 
-    Of an estimator that draws it is that of its mean over `WORK` network evaluations: with e the error that all draws
-    left and s the spread of one draw, sqrt(e^2 - s^2/draws + s^2 nfe/WORK).
+    For a Monte Carlo estimator it is that of its mean over `WORK` network evaluations: with e the error after all draws
+    and s the spread of one draw, sqrt(e^2 - s^2/draws + s^2 nfe/WORK).
     """
     reading = read(cell, reference, target)
     if reading is None:
@@ -101,7 +101,7 @@ def error_of(cell: Cell, reference: str, target: str) -> float | None:
 
 
 def price(cell: Cell, column: str) -> float | None:
-    """Median time or memory; of an estimator that draws the time of `WORK` evaluations, as its error is."""
+    """Median time or memory; for a Monte Carlo estimator the time of `WORK` evaluations, like its error."""
     value = cell.median(column) if cell.measured else None
     if value is None or not math.isfinite(value) or value <= 0:
         return None
@@ -112,7 +112,7 @@ def price(cell: Cell, column: str) -> float | None:
 def cheapest(found: Iterable[Setting], estimators: Iterable[str], column: str) -> list[tuple[str, float]]:
     """Estimators by their cost over the least among them, a geometric mean over settings: [(name, 1.3), ...].
 
-    Only settings in which at least two of them were measured count; where there is none, none is compared.
+    Only settings in which at least two of them were measured count; without any, none is compared.
     """
     names, over = list(estimators), defaultdict(list)
     for setting in found:
@@ -156,6 +156,6 @@ def _contest(found: list[Setting], reference: str, target: str) -> Contest | Non
 
 
 def _told_already(setting: Setting, reference: str, target: str) -> bool:
-    """Whether the expected gradient is the sampler's here, because it draws no noise."""
+    """Whether the expected gradient is the sampler's here, as that draws no noise."""
     known = [cell for cell in setting.values() if read(cell, "expected", target)]
     return reference == "expected" and all(read(cell, "sampler", target) for cell in known)

@@ -1,7 +1,7 @@
-"""Statistics of two sides, BASE and NEW: functions of plain arrays whose last axis are the samples of one cell.
+"""Statistics of two sides, BASE and NEW: functions of plain arrays with one cell's samples along the last axis.
 
 The samples are logarithms of one process's median each, because processes are independent and repeats within one are
-not. Rates of error of these rules are in docs/guide/regression.md, simulated.
+not. Simulated error rates of these rules are in docs/guide/regression.md.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 
-FALSE_DISCOVERIES = 0.05  # of what is called slower, the share that may be so by chance
+FALSE_DISCOVERIES = 0.05  # share of those called slower that may be so by chance
 POWER = 0.8
 
 
@@ -26,19 +26,19 @@ def welch(base: ArrayLike, new: ArrayLike) -> Array:
     """The one-sided p-value of Welch's test that NEW is larger than BASE, on logarithms.
 
     t = (mean log new - mean log base)/s with s^2 = var_new/n_new + var_base/n_base. Samples without any spread decide
-    by themselves: 0 where NEW is larger, else 1.
+    by themselves: 0 if NEW is larger, else 1.
 
     References: Welch, 1947, Biometrika 34, 28-35.
     """
     a, b = np.log(base), np.log(new)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # scipy warns of samples that are all the same
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy warns if all samples are the same
         p: Any = stats.ttest_ind(b, a, axis=-1, equal_var=False, alternative="greater")[1]
     return np.where(np.ptp(a, axis=-1) + np.ptp(b, axis=-1) > 0, p, np.where(b.mean(-1) > a.mean(-1), 0.0, 1.0))
 
 
 def adjusted(p: ArrayLike) -> Array:
-    """Benjamini and Hochberg's p-values: calling those <= q different, a share q of the calls is false on average.
+    """Benjamini and Hochberg's p-values: calling those <= q different makes a share q of calls false on average.
 
     References: Benjamini and Hochberg, 1995, J. R. Stat. Soc. B 57, 289-300.
     """
@@ -51,8 +51,8 @@ def detectable(base: ArrayLike, new: ArrayLike, factor: float, tests: int) -> Ar
 
         exp( max(t(1 - q/tests) s, log factor) + t(POWER) s )
 
-    with s Welch's standard error, t the quantiles of Student's law with Welch's degrees of freedom, and q the level of
-    `adjusted`: a cell that is alone must pass q/tests, and its measured ratio the factor.
+    with s Welch's standard error, t the quantiles of Student's distribution with Welch's degrees of freedom, and q the
+    level of `adjusted`: a lone cell must pass q/tests, and its measured ratio the factor.
     """
     parts = [np.log(side).var(-1, ddof=1) / np.shape(side)[-1] for side in (base, new)]
     s2 = parts[0] + parts[1]

@@ -1,4 +1,4 @@
-"""Numbers and names as a reader wants them: errors in two digits, times in s or ms, lists, plurals, quotations."""
+"""Numbers and names as a reader wants them: errors to two digits, times in s or ms, lists, plurals, quotations."""
 
 from collections.abc import Iterable, Sequence
 
@@ -55,7 +55,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def quoted(name: str) -> str:
-    """The name in backticks; its own become apostrophes."""
+    """A name in backticks; any in it become apostrophes."""
     return f"`{name.replace('`', chr(39))}`"
 
 
@@ -67,14 +67,14 @@ def names(found: Iterable[str]) -> str:
 
 
 def targets(found: Iterable[str]) -> str:
-    """The targets in their order; "every target" where it is all."""
+    """The targets in their order; "every target" if all."""
     asked = set(found)
     given = [target for target in TARGETS if target in asked]
     return "every target" if len(given) == len(TARGETS) else listed(given)
 
 
 def capital(sentence: str) -> str:
-    """The first letter large, all others as they are."""
+    """First letter in upper case, others as they are."""
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -1,1 +1,1 @@
-"""Two runs compared, or a run with a baseline: right, as accurate, as fast, as small?"""
+"""Compares two runs, or a run with a baseline: correctness, accuracy, time, memory."""

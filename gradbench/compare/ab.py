@@ -1,8 +1,8 @@
-"""Two revisions measured in turns, A B B A A B ..., so that a slow minute of the machine is on both.
+"""Measures two revisions in turn, A B B A A B ..., so that a slow minute of the machine hits both.
 
-Each revision lies in a git worktree of its own, which goes away whatever happens, and runs as it is, on the present
-interpreter and its packages: `python -m gradbench run` with the worktree first on the path. In the repository of an
-estimator's author gradbench itself is the installed one and the estimator that of the revision.
+Each revision has its own git worktree, which is removed whatever happens, and runs as it is, on the current interpreter
+and its packages: `python -m gradbench run` with the worktree first on the path. In an estimator author's repository,
+gradbench itself is the installed one and the estimator is the revision's.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ from gradbench.bench.progress import Doing
 from gradbench.checks import UsageError
 
 NAMES = ("base", "new")
-RAN = (0, 3)  # exit codes of `run` that leave rows: fine, and some cells failed
+RAN = (0, 3)  # exit codes of `run` that leave rows: fine, or some cells failed
 INTERRUPTED = 130
 
 
 class CannotRun(Exception):
-    """A revision that gives no rows, and why: for git bisect a commit to skip, exit code 125."""
+    """Why a revision yields no rows: git bisect skips the commit, exit code 125."""
 
 
 def measure(revisions: Sequence[str], words: Sequence[str], replicates: int, out: Path) -> tuple[Path, Path]:
     """Runs `words`, the options of `gradbench run`, `replicates` times on each of two revisions.
 
-    Returns the two folders of rows, OUT/base-COMMIT and OUT/new-COMMIT, written anew. Raises `ValueError` for what is
-    no revision of the repository here, `CannotRun` where one of them gives no rows.
+    Returns the two folders of rows, OUT/base-COMMIT and OUT/new-COMMIT, written anew. Raises `ValueError` for a
+    revision not in this repository, `CannotRun` if one of them yields no rows.
     """
     checks.positive_integer("replicates", replicates)
     commits = [commit_of(revision) for revision in revisions]
@@ -53,7 +53,7 @@ def measure(revisions: Sequence[str], words: Sequence[str], replicates: int, out
 
 
 def commit_of(revision: str) -> str:
-    """The commit that a revision names; `ValueError` where there is no repository or no such revision."""
+    """The commit that a revision names; `ValueError` if there is no repository or no such revision."""
     _git("rev-parse", "--show-toplevel")
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
@@ -63,7 +63,7 @@ def commit_of(revision: str) -> str:
 
 @contextlib.contextmanager
 def worktrees(commits: Sequence[str]) -> Iterator[list[Path]]:
-    """A worktree of each commit in a folder for temporary files, removed at the end, also of a killed process."""
+    """A worktree of each commit in a temporary folder, removed at the end, even if the process is killed."""
 
     def stop(signum: int, frame: Any) -> None:
         sys.exit(128 + signum)
@@ -82,9 +82,9 @@ def worktrees(commits: Sequence[str]) -> Iterator[list[Path]]:
 
 
 def run(tree: Path, place: Path, words: Sequence[str], name: str) -> str:
-    """`gradbench run` at a place in a worktree; returns the last line that it says.
+    """`gradbench run` at a place in a worktree; returns the last line it prints.
 
-    Raises `CannotRun` where it leaves no rows.
+    Raises `CannotRun` if it leaves no rows.
     """
     if not (tree / place).is_dir():
         raise CannotRun(f"{name} cannot run: it has no folder {str(place)!r}")

@@ -1,7 +1,7 @@
-"""Baselines: what a run found that every machine must find again, in a file that is committed.
+"""Baselines: results of a run that every machine must reproduce, in a committed file.
 
-One JSON line per cell with its identity, status, gradients, counts and bytes, and nothing of times and of the machine;
-numbers to nine digits and lines in order, so that a difference of two baselines is one of results.
+One JSON line per cell with its identity, status, gradients, counts and bytes, but no times or machine; numbers have
+nine digits and lines are sorted, so that two baselines differ only if results do.
 """
 
 import json
@@ -21,7 +21,7 @@ KEPT = (*IDENTITY, "schema", "cell_id", "replicate", "status", "reason", "torch"
 
 
 def write_baseline(rows: Sequence[Row], path: Path) -> int:
-    """Writes the first replicate of every cell to `path`, replacing it at once; returns the number of cells."""
+    """Writes each cell's first replicate to `path`, replacing it atomically; returns the number of cells."""
     if path.suffix != ".jsonl":
         raise UsageError(f"a baseline is a .jsonl file, got {str(path)!r}")
     first: dict[str, Row] = {}

@@ -28,11 +28,11 @@ def compare(
     metrics: Collection[str] = METRICS,
     interleaved: bool = False,
 ) -> Comparison:
-    """What NEW does otherwise than BASE, in the cells that both have.
+    """How NEW differs from BASE in the cells that both have.
 
-    base, new: rows, one a process; those of one cell share its `cell_id`. factor: of time, above which a slowdown is
-    one. metrics: of `METRICS`. interleaved: whether the sides were measured in turns, so that times of a busy machine
-    decide too. Raises `ValueError` for a factor outside [1, 10] and for an unknown metric.
+    base, new: rows, one per process; those of one cell share its `cell_id`. factor: of time, above which a slowdown
+    counts. metrics: of `METRICS`. interleaved: whether the sides were measured in turn, so that times of a busy machine
+    count too. Raises `ValueError` for a factor outside [1, 10] and for an unknown metric.
     """
     factor = checks.in_range("factor", factor, 1.0, 10.0)
     chosen = [checks.one_of("metric", name, METRICS) for name in metrics]

@@ -1,4 +1,4 @@
-"""Time, memory and network evaluations of pairs of cells: what each may do before it is called worse."""
+"""Time, memory and network evaluations of cell pairs: how each may change before it is called worse."""
 
 import math
 import re
@@ -17,11 +17,11 @@ PLACE = ("machine_class", "gpu", "threads")
 COUNTS = ("nfe_forward", "nfe_backward", "vjps")
 ROUNDING = 1e-9
 SLACK, SLACK_BYTES = 0.01, MIB
-BUSY = 1.5  # processes that want to run a hardware thread, from which on times of two runs decide nothing
+BUSY = 1.5  # runnable processes per hardware thread above which times of two runs decide nothing
 
 
 def compare_nfe(pairs: Iterable[Pair], found: Comparison) -> None:
-    """Counts, exactly; those that are means over a law of plans to the rounding of their sum."""
+    """Counts, exactly; means over a distribution of plans, to the rounding of their sum."""
     for pair in pairs:
         for column in COUNTS:
             values = pair.both(column)
@@ -31,7 +31,7 @@ def compare_nfe(pairs: Iterable[Pair], found: Comparison) -> None:
 
 
 def compare_memory(pairs: Iterable[Pair], found: Comparison) -> None:
-    """`peak_bytes`: to the byte on a CPU under one version of torch; else by more than 1%, on CUDA also than 1 MiB."""
+    """`peak_bytes`: to the byte on a CPU under one version of torch; else by more than 1%, and 1 MiB on CUDA."""
     for pair in pairs:
         values = pair.both("peak_bytes")
         if values is None:
@@ -43,7 +43,7 @@ def compare_memory(pairs: Iterable[Pair], found: Comparison) -> None:
 
 
 def _slack(pair: Pair, size: float) -> float:
-    """The bytes that memory may change by without being called another."""
+    """The bytes that memory may change by without being called changed."""
     torch = {version.partition("+")[0] for version in pair.value("torch")}
     if pair.cell.get("device") == "cpu":
         return 0.0 if len(torch) == 1 else SLACK * size
@@ -51,11 +51,11 @@ def _slack(pair: Pair, size: float) -> float:
 
 
 def compare_time(pairs: Iterable[Pair], found: Comparison) -> None:
-    """`time_s` over the `calibration_s` of its own process, a process a sample.
+    """`time_s` over its own process's `calibration_s`, one sample per process.
 
     Worse (`+`): NEW is slower at a false-discovery rate of 5% over all cells, and by more than the factor in geometric
-    mean; better (`-`) likewise. Over the factor it is suspicious (`~`) where it is not significant, and where a side
-    was measured on a busy machine, unless the sides were measured in turns.
+    mean; better (`-`) likewise. Over the factor it is suspicious (`~`) if it is not significant, or if a side was
+    measured on a busy machine, unless the sides were measured in turn.
     """
     judged: list[tuple[Pair, list[float], list[float]]] = []
     for pair in pairs:
@@ -87,7 +87,7 @@ def time_mark(ratio: float, p_slower: float, p_faster: float, factor: float) -> 
 
 
 def busy_note(pair: Pair) -> str:
-    """Whether more wanted to run than the machine has threads, on the side where it was worse; "" where not."""
+    """Whether more wanted to run than the machine has threads, on the side where it was worse; "" if not."""
     for name, side in (("NEW", pair.new), ("BASE", pair.base)):
         load, threads = median(row.get("load") for row in side), re.search(r"(\d+) threads", _place(side[0])[0])
         if load is not None and threads and load > BUSY * int(threads[1]):
@@ -116,7 +116,7 @@ def _times(rows: Iterable[Row]) -> list[float]:
 
 
 def _calibrated(row: Row) -> float | None:
-    """Median time in units of a fixed matrix product in the same process; None where either was not measured."""
+    """Median time in units of a fixed matrix product in the same process; None if either was not measured."""
     time, unit = number(row.get("time_s")), number(row.get("calibration_s"))
     return time / unit if time and unit and is_finite(time) and is_finite(unit) and time > 0 < unit else None
 

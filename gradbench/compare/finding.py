@@ -1,4 +1,4 @@
-"""What a comparison of two sides says: one `Finding` a mark, and the `Comparison` that holds them all."""
+"""The result of comparing two sides: a `Finding` per mark, and the `Comparison` that holds them all."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Finding:
     """One difference of one cell.
 
     metric: of `METRICS`. column: of the rows. mark: of `MARKS`. cell: a row with the cell's identity. base, new: values
-    in the column's unit. ratio: NEW over BASE. p: what the mark rests on where it is a test. note: why, in words.
+    in the column's unit. ratio: NEW over BASE. p: what the mark rests on if it is a test. note: why, in words.
     """
 
     metric: str
@@ -44,7 +44,7 @@ class Finding:
 
 
 def changed(metric: str, column: str, cell: Row, base: float, new: float, mark: str = "") -> Finding:
-    """The finding that a number changed; a larger one is worse where no mark is given."""
+    """The finding that a number changed; a larger one is worse if no mark is given."""
     return Finding(metric, column, mark or ("+" if new > base else "-"), cell, base, new, new / base if base else None)
 
 
@@ -52,9 +52,9 @@ def changed(metric: str, column: str, cell: Row, base: float, new: float, mark: 
 class Comparison:
     """All findings of two sides, and what they rest on.
 
-    base, new: how many cells and where they come from. interleaved: whether the sides were measured in turns. cells: a
-    row of each cell that both have; missing, added: of each that only BASE, only NEW has. compared: how many cells
-    each metric was compared in. detectable: by cell_id the smallest slowdown that would have been found.
+    base, new: how many cells and where they come from. interleaved: whether the sides were measured in turn. cells: a
+    row of each cell that both have; missing, added: of each only in BASE, only in NEW. compared: how many cells each
+    metric was compared in. detectable: the smallest slowdown that would have been found, by cell_id.
     """
 
     base: dict[str, Any]
@@ -70,7 +70,7 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """1 for a regression, 4 where nothing could be compared, else 0."""
+        """1 for a regression, 4 if nothing could be compared, else 0."""
         if any(finding.regression for finding in self.findings):
             return REGRESSION
         return FINE if any(self.compared.values()) else NOTHING

@@ -1,7 +1,7 @@
-"""Gradients of pairs of cells: to rounding where they are computed, within their own noise where they are drawn.
+"""Gradients of cell pairs, compared to rounding if deterministic, within their own noise if Monte Carlo.
 
-Draws are found again by their keys, so that code that did not change finds the same numbers and is compared to
-rounding; only where the draws became others are bias and variance of NEW tested against those of BASE.
+Draws are reproduced from their keys, so that unchanged code finds the same numbers and is compared to rounding; only if
+the draws changed are the bias and variance of NEW tested against those of BASE.
 """
 
 import math
@@ -18,18 +18,18 @@ from gradbench.compare.pairs import Pair
 from gradbench.problems.spec import REFERENCES, TARGETS
 
 LOW = {name: 64 * unit for name, unit in EPSILON.items() if name != "float64"}
-RELATIVE = {"float64": 1e-6} | LOW  # that a norm or an error may change by
-ROUNDING = {"float64": 1e-11} | LOW  # that an error may change by, as a part of the gradient
+RELATIVE = {"float64": 1e-6} | LOW  # allowed change of a norm or an error
+ROUNDING = {"float64": 1e-11} | LOW  # allowed change of an error, as a part of the gradient
 FLOORS = 10  # tolerances of a reference below which an error is no number
-SAME = {"relative": 1e-6, "absolute": 1e-11}  # of draws that are the same
-DEVIATIONS = 4  # standard errors of a difference that a bias may move by
+SAME = {"relative": 1e-6, "absolute": 1e-11}  # for identical draws
+DEVIATIONS = 4  # allowed bias move, in standard errors of a difference
 FREEDOM = 31  # of a variance from 32 batch means
 GROWTH = {"snr": 0.03, "std_error": 2e-4}  # p-values at which a variance has grown: a factor of 1.99, and of 3.77
 DOUBT = 0.1  # at which that of one draw is suspicious: a factor of 1.6
 
 
 def compare_gradients(pairs: Iterable[Pair], found: Comparison) -> None:
-    """Norms and errors of every target; of estimators that draw, bias and variance."""
+    """Norms and errors per target; for Monte Carlo estimators, bias and variance."""
     for pair in pairs:
         draws = any(row.get("draws") is not None for row in (*pair.base, *pair.new))
         for target in TARGETS:
@@ -38,13 +38,13 @@ def compare_gradients(pairs: Iterable[Pair], found: Comparison) -> None:
 
 
 def _changed(pair: Pair, target: str, draws: bool) -> list[Finding]:
-    """By the tests for draws where there are some, and the gradient has noise."""
+    """By the tests for draws if there are some and the gradient has noise."""
     findings = _drawn(pair, target) if draws else None
     return _computed(pair, target) if findings is None else findings
 
 
 def _lost(pair: Pair, target: str) -> list[Finding]:
-    """A target that only one side has a gradient of."""
+    """A target whose gradient only one side has."""
     column = f"grad_norm_{target}"
     base, new = pair.medians(column)
     if (base is None) == (new is None):
@@ -54,7 +54,7 @@ def _lost(pair: Pair, target: str) -> list[Finding]:
 
 
 def _computed(pair: Pair, target: str) -> list[Finding]:
-    """Errors first; a norm that changed is better only where an error got smaller and none larger."""
+    """Errors first; a norm that changed is better only if an error got smaller and none larger."""
     dtype = text(pair.cell.get("dtype"))
     relative, rounding = RELATIVE.get(dtype, RELATIVE["float64"]), ROUNDING.get(dtype, ROUNDING["float64"])
     errors, norms = [], []
@@ -78,11 +78,11 @@ def _computed(pair: Pair, target: str) -> list[Finding]:
 
 
 def _drawn(pair: Pair, target: str) -> list[Finding] | None:
-    """What changed of one target's gradient m, the mean of n draws; None where it has no noise of its own.
+    """What changed of one target's gradient m, the mean of n draws; None if it has no noise.
 
     With g the expected gradient and C the covariance of one draw, tr C = (abs(m)/snr)^2, and abs(m) and abs(m - g) have
-    standard errors of at most (tr C/n)^(1/2). The bias is held against those, tr C and the variance along g, the square
-    of `std_error`, by an F test.
+    standard errors of at most (tr C/n)^(1/2). The bias is tested against those; tr C and the variance along g, the
+    square of `std_error`, by an F test.
     """
     norm, snr, draws = (pair.both(column) for column in (f"grad_norm_{target}", f"snr_{target}", "draws"))
     if norm is None or snr is None or draws is None or min(*norm, *snr) <= 0:
@@ -105,7 +105,7 @@ def _drawn(pair: Pair, target: str) -> list[Finding] | None:
 
 
 def _moved(pair: Pair, column: str, errors: Sequence[float]) -> Finding | None:
-    """A value that is off by more than `DEVIATIONS` standard errors of the difference; better where it is nearer 0."""
+    """A value that moved by more than `DEVIATIONS` standard errors of the difference; better if it is nearer 0."""
     values = pair.both(column)
     if values is None or not differ(*values, **SAME):
         return None

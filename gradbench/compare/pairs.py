@@ -9,7 +9,7 @@ from gradbench.analysis.rows import Row, median, text
 
 @dataclass(frozen=True)
 class Pair:
-    """One cell on both sides: all rows of it, a row being one process."""
+    """One cell on both sides: all its rows, one per process."""
 
     base: tuple[Row, ...]
     new: tuple[Row, ...]
@@ -21,7 +21,7 @@ class Pair:
 
     @property
     def measured(self) -> "Pair | None":
-        """This pair with the rows that ended well; None where a side has none."""
+        """This pair with the rows that ended well; None if a side has none."""
         base, new = (tuple(row for row in side if row.get("status") == "ok") for side in (self.base, self.new))
         return Pair(base, new) if base and new else None
 
@@ -31,11 +31,11 @@ class Pair:
         return worst(self.base), worst(self.new)
 
     def medians(self, column: str) -> tuple[float | None, float | None]:
-        """The median of a column on each side, None where a side does not have it."""
+        """The median of a column on each side, None if a side does not have it."""
         return median(row.get(column) for row in self.base), median(row.get(column) for row in self.new)
 
     def both(self, column: str) -> tuple[float, float] | None:
-        """`medians` where both sides have the column, else None."""
+        """`medians` if both sides have the column, else None."""
         base, new = self.medians(column)
         return None if base is None or new is None else (base, new)
 
@@ -45,7 +45,7 @@ class Pair:
 
 
 def pair(base: Sequence[Row], new: Sequence[Row]) -> tuple[list[Pair], list[Row], list[Row]]:
-    """The pairs in NEW's order, and a row of each cell that only BASE, only NEW has."""
+    """The pairs in NEW's order, and a row of each cell only in BASE, only in NEW."""
     sides = [_by_cell(side) for side in (base, new)]
     pairs = [Pair(tuple(sides[0][key]), tuple(rows)) for key, rows in sides[1].items() if key in sides[0]]
     missing, added = ([a[key][0] for key in a if key not in b] for a, b in (sides, reversed(sides)))

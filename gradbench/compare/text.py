@@ -14,7 +14,7 @@ from gradbench.command import command
 from gradbench.compare.finding import MARKS, Comparison, Finding
 
 WIDTH = 100
-CELLS, EACH = 20, 4  # as many cells, and findings of each, are spelled out; JSON has all
+CELLS, EACH = 20, 4  # cells, and findings per cell, that are spelled out; JSON has all
 SEEN = ("!", "+", "~", "-", "*")
 
 
@@ -132,7 +132,7 @@ def _labels(found: Comparison) -> dict[str, str]:
 
 
 def _origins(found: Comparison, names: tuple[str, str]) -> list[str]:
-    """One line a side: its name, how many cells, and what made them."""
+    """One line per side: its name, cell count, and what made them."""
     lines = []
     for side, name, of in (("BASE", names[0], found.base), ("NEW", names[1], found.new)):
         commit = [commit[:10] for commit in of["git_commit"]]
@@ -172,7 +172,7 @@ def _listed(side: str, names: Sequence[str]) -> list[str]:
 
 
 def _table(findings: Sequence[Finding], labels: dict[str, str]) -> list[str]:
-    """One line a cell, its findings below each other."""
+    """One line per cell, its findings stacked."""
     if not findings:
         return []
     lines = ["", "| cell | change |", "|---|---|"]
@@ -190,5 +190,5 @@ def _wrap(line: str, indent: str) -> list[str]:
 
 
 def _finite(fields: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that JSON has; infinity as a word."""
+    """Fields for JSON; infinity as a word."""
     return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}

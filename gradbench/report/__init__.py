@@ -1,1 +1,1 @@
-"""One self-contained page out of rows: figures, coverage, failures and tables."""
+"""One self-contained page from rows: figures, coverage, failures and tables."""

@@ -46,7 +46,7 @@ SHOWN = 3
 
 
 def environment(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Every fact that the rows know, its distinct values joined, and the days of the run."""
+    """Every fact in the rows, its distinct values joined, and the days of the run."""
     facts = [(name, _values(rows, column)) for column, name in FACTS.items()]
     days = sorted({text(row.get("started_at"))[:10] for row in rows} - {""})
     if days:
@@ -60,7 +60,7 @@ def random_weights(rows: Sequence[Row]) -> list[str]:
 
 
 def status_of(name: str) -> Status:
-    """Letter and words of a status; a question mark for one that the contract does not know."""
+    """Letter and words of a status; a question mark for one outside the contract."""
     return STATUSES.get(name, UNKNOWN)
 
 
@@ -70,7 +70,7 @@ def counts(rows: Iterable[Row]) -> Counts:
 
 
 def boxes(cells: Iterable[Cell], name: Callable[[Cell], str]) -> dict[tuple[str, str], Counts]:
-    """The counts of each (estimator, case), estimators by what `name` calls them; what was not asked for has none."""
+    """The counts of each (estimator, case), estimators as `name` calls them; what was not requested has none."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for cell in cells:
         rows.setdefault((name(cell), cell.case), []).extend(cell.rows)
@@ -78,7 +78,7 @@ def boxes(cells: Iterable[Cell], name: Callable[[Cell], str]) -> dict[tuple[str,
 
 
 def failures(cells: Iterable[Cell]) -> list[dict[str, Any]]:
-    """What did not end well, one line per (status, estimator, case, reason), the gravest first and skips last."""
+    """What did not end well, one line per (status, estimator, case, reason), gravest first and skips last."""
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for cell in cells:
         for row in cell.rows:

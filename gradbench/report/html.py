@@ -23,14 +23,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("data", "words", "figures", "draw", "tables", "page")
 """Parts of the page's own script, in their order; they share one scope."""
 LONGEST = 400
-"""Lines of a table that stands in the page as it is; the table of all cells has the others."""
+"""Lines of a table written into the page; the table of all cells has the others."""
 
 
 def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     """Write the report of `rows` to `path` and return it.
 
-    rows: mappings with the columns of a run, any of them missing or None. command: the command line that made them.
-    The page asks no network: scripts, styles and data are inside it, and its content security policy forbids the rest.
+    rows: mappings with the columns of a run, any of them missing or None. command: the command line that made them. The
+    page uses no network: scripts, styles and data are inside it, and its content security policy forbids the rest.
     """
     import jinja2
 
@@ -85,7 +85,7 @@ def context(rows: Sequence[Row], command: str = "") -> dict[str, Any]:
 
 
 def _told(held: Sequence[Contest], first: str | None) -> list[str]:
-    """The references that have contests, that of the answer first."""
+    """The references that have contests, the answer's first."""
     return sorted({contest.reference for contest in held}, key=lambda reference: (reference != first, reference))
 
 
@@ -97,14 +97,14 @@ def _named(found: Sequence[Cell], held: Sequence[Contest], reference: str | None
 
 
 def _prose(sentence: str) -> Any:
-    """A sentence with what stands in backticks as code, and everything escaped."""
+    """A sentence with text in backticks as code, and everything escaped."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def _label(name: str) -> Any:
-    """A label, escaped, that may break after its brackets and commas."""
+    """An escaped label that may break after brackets and commas."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([\[,])", r"\1<wbr>", str(escape(name))))

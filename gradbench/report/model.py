@@ -15,7 +15,7 @@ LEVELS = ("state_bytes", "tape_bytes")
 
 @dataclass(frozen=True)
 class Priced:
-    """A point of error against work. front: whether no other is better in one and no worse in the other."""
+    """A point of error against work; front: whether no other is better in one and no worse in the other."""
 
     point: Point
     cost: Spread
@@ -30,7 +30,7 @@ def work_precision(errors: Errors, kind: str) -> list[Priced]:
 
 
 def positive_cost(cell: Cell, kind: str) -> Spread | None:
-    """A cost as a logarithmic axis shows it; None where it was not measured or is zero."""
+    """A cost as a logarithmic axis shows it; None if it was not measured or is zero."""
     found = cost(cell, kind)
     return found if found and found.mid > 0 else None
 
@@ -46,7 +46,7 @@ class Peak:
 
 
 def memory_steps(found: Sequence[Cell]) -> list[Peak]:
-    """Peaks of memory against steps, of the cells that have both."""
+    """Peaks of memory against steps, for cells that have both."""
     peaks = ((cell, positive_cost(cell, "memory"), parts(cell)) for cell in found)
     return [Peak(cell, cell.steps, size, whole) for cell, size, whole in peaks if cell.steps and size and whole]
 
@@ -58,5 +58,5 @@ def levels(found: Sequence[Peak]) -> dict[str, float]:
 
 
 def bias_variance(found: Sequence[Cell], target: str) -> list[tuple[Cell, Split]]:
-    """Bias and noise of the cells that drew."""
+    """Bias and noise of Monte Carlo cells."""
     return [(cell, known) for cell in found if (known := split(cell, target))]

@@ -1,7 +1,7 @@
-"""The data of the page: points, and panels of those that may stand in one figure, packed as columns.
+"""The data of the page: points, and panels of those that may share a figure, packed as columns.
 
-Every number that the page draws is computed here and in `model`, from which print draws too. The columns are packed so
-that no HTML parser sees a word of them.
+Every number that the page draws is computed here and in `model`, which print uses too. The columns are packed so that
+no HTML parser sees a word of them.
 """
 
 import base64
@@ -22,14 +22,14 @@ from gradbench.report.points import Ask, Errors, NoData, Point, choose, looks, p
 
 WORK_COSTS = ("time", "nfe")  # that errors are drawn against
 HELD = tuple((reference, target) for reference in REFERENCES for target in TARGETS)
-LEAST = 1e-12  # a bias that is drawn on a logarithmic axis is no smaller
+LEAST = 1e-12  # the least bias drawn on a logarithmic axis
 DIGITS = 6
 
 Readings = dict[tuple[str, str], Point]
 
 
 def page_data(found: Sequence[Cell]) -> dict[str, Any]:
-    """What the page's script reads: one point per cell, and panels that name their points by place."""
+    """What the page's script reads: one point per cell, and panels that list points by index."""
     known = [readings(cell) for cell in found]
     return {
         "points": by_column([_sent(page_point(cell, held)) for cell, held in zip(found, known, strict=True)]),
@@ -43,7 +43,7 @@ def page_data(found: Sequence[Cell]) -> dict[str, Any]:
 
 
 def readings(cell: Cell) -> Readings:
-    """The errors of a cell by (reference, target), those that were measured."""
+    """The measured errors of a cell by (reference, target)."""
     return {held: found for held in HELD if (found := point(cell, *held))}
 
 
@@ -69,8 +69,8 @@ def page_point(cell: Cell, held: Readings) -> dict[str, Any]:
 def page_panels(found: Sequence[Cell], known: Sequence[Readings]) -> list[dict[str, Any]]:
     """The panels in order, each with its points, its figures by "reference target", and the levels of its memory.
 
-    `best` is for each target the reference of the figure where none is asked for. `sampler` is the sampler's name, by
-    which the page filters, so that a choice holds for cases whose grids differ; `sampler_label` tells the options.
+    `best` is, for each target, the reference of the figure if none is chosen. `sampler` is the sampler's name, by which
+    the page filters, so that a choice holds for cases whose grids differ; `sampler_label` has the options.
     """
     members: dict[tuple[str, ...], list[int]] = {}
     for place, cell in enumerate(found):
@@ -114,7 +114,7 @@ def _figure(key: tuple[str, str], members: dict[int, Cell], known: Sequence[Read
 
 
 def _error(found: Point, column: str) -> dict[str, Any]:
-    """An error as it is drawn, with its quartiles where they differ; least and most are of the errors as they are."""
+    """An error as it is drawn, with its quartiles if they differ; least and most are of the unfloored errors."""
     reading = found.reading
     told = {"shown": reading.shown, "mark": reading.mark, "floor": reading.floor}
     every = [error for row in found.cell.measured if (error := number(row.get(column))) is not None]
@@ -124,7 +124,7 @@ def _error(found: Point, column: str) -> dict[str, Any]:
 
 
 def _sent(point: dict[str, Any]) -> dict[str, Any]:
-    """A point without what the page can tell from the rest: a shown error is the error itself, or its floor."""
+    """A point without what the page can infer: a shown error is the error itself, or its floor."""
     errors = {key: {k: v for k, v in error.items() if k != "shown"} for key, error in point["errors"].items()}
     return point | {"errors": errors}
 
@@ -132,7 +132,7 @@ def _sent(point: dict[str, Any]) -> dict[str, Any]:
 def _split(found: Split) -> dict[str, Any]:
     """What `bias against noise` draws: the spread that `WORK` evaluations leave, and the size of the bias.
 
-    A bias that its own error hides is shown as large as that error, without bars.
+    A bias hidden by its own error is shown as large as that error, without bars.
     """
     if found.hidden:
         return {"spread": found.spread(WORK), "size": max(found.margin, LEAST), "hidden": True}
@@ -145,7 +145,7 @@ def _spread(found: Spread) -> dict[str, float]:
 
 
 def _quartiles(found: Spread) -> dict[str, float]:
-    """The quartiles where they differ."""
+    """The quartiles if they differ."""
     return {"low": found.low, "high": found.high} if found.low < found.high else {}
 
 
@@ -156,9 +156,9 @@ def packed(data: Any) -> str:
 
 
 def by_column(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """{"n": 2, "columns": {"errors/flow x_T/shown": [0.1, None], ...}} of nested records; the page builds them again.
+    """{"n": 2, "columns": {"errors/flow x_T/shown": [0.1, None], ...}} of nested records; the page rebuilds them.
 
-    A column of texts is {"words": [...], "of": [0, 0, 1]}: every text once. What is None everywhere is left out.
+    A column of texts is {"words": [...], "of": [0, 0, 1]}: every text once. An all-None column is left out.
     """
     found: dict[str, list[Any]] = {}
     for index, record in enumerate(records):
@@ -187,7 +187,7 @@ def _column(values: list[Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """`value` with floats of six digits, and with what JSON has no numbers for as text: "inf"."""
+    """`value` with floats to six digits, and numbers that JSON lacks as text: "inf"."""
     if isinstance(value, dict):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

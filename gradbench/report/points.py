@@ -16,7 +16,7 @@ from gradbench.selector import render
 AGAINST = {"flow": "the exact flow", "sampler": "the sampler's own", "expected": "the expected gradient"}
 GRADIENTS = {"x_T": "dL/dx_T", "condition": "dL/dcondition", "parameters": "dL/dparameters"}
 NEAR = 100
-"""Times the floor: a figure with an error below that shows where the floor is."""
+"""Times the floor: a figure with an error below that shows the floor."""
 
 Curve = list[tuple[float, Spread]]
 
@@ -65,7 +65,7 @@ class Errors:
 
     @property
     def floor(self) -> float:
-        """The floor that a figure draws: the highest of those that matter, which are of points at it, or of all."""
+        """The floor that a figure draws: the highest over points that are at theirs, or over all."""
         touched = [point.reading.floor for point in self.points if point.reading.mark != "value"]
         return max(touched or [point.reading.floor for point in self.points], default=0.0)
 
@@ -76,12 +76,12 @@ class Errors:
 
     @property
     def near(self) -> bool:
-        """Whether an error is so near to the floor that a figure shows it."""
+        """Whether an error is so near the floor that a figure shows it."""
         return self.lowest <= NEAR * self.floor
 
     @property
     def label(self) -> str:
-        """What an axis of errors says."""
+        """The label of an error axis."""
         return f"relative error of {GRADIENTS[self.target]}\nagainst {AGAINST[self.reference]}"
 
     def of(self, points: Iterable[Point]) -> "Errors":
@@ -89,7 +89,7 @@ class Errors:
         return replace(self, points=tuple(points))
 
     def absent(self, found: Iterable[Cell]) -> str:
-        """A sentence that names the estimators which were run but have no point, or nothing."""
+        """A sentence that names the estimators that ran but have no point, or nothing."""
         there = {point.cell.estimator for point in self.points}
         lacking = dict.fromkeys(cell.estimator for cell in found if cell.estimator not in there)
         return f" Without such an error: {', '.join(lacking)}." if lacking else ""
@@ -112,7 +112,7 @@ def errors(found: Iterable[Cell], reference: str, target: str) -> Errors:
 
 
 def point(cell: Cell, reference: str, target: str) -> Point | None:
-    """The error of a cell; None where it was not measured."""
+    """The error of a cell; None if it was not measured."""
     reading = read(cell, reference, target)
     if reading is None:
         return None
@@ -123,9 +123,9 @@ def point(cell: Cell, reference: str, target: str) -> Point | None:
 
 
 def choose(found: Sequence[Cell], ask: Ask = DEFAULT) -> tuple[str, str]:
-    """Reference and target of one figure, the first that at least half as many cells have as any other.
+    """Reference and target of one figure: the first that at least half as many cells have as any other.
 
-    `NoData` where no cell has an error against what is asked.
+    `NoData` if no cell has an error against what is asked.
     """
     references = REFERENCES if ask.reference is None else (ask.reference,)
     targets = TARGETS if ask.target is None else (ask.target,)
@@ -138,7 +138,7 @@ def choose(found: Sequence[Cell], ask: Ask = DEFAULT) -> tuple[str, str]:
 
 
 def ordered(rows: Sequence[Row]) -> list[Cell]:
-    """The cells of rows in the order of a legend, the steps of each estimator rising."""
+    """The cells of rows in legend order, with each estimator's steps ascending."""
     return sorted(cells(rows), key=lambda cell: (_place(cell), cell.steps or 0))
 
 
@@ -149,7 +149,7 @@ def looks(found: Iterable[Cell]) -> dict[str, Style]:
 
 
 def curves(found: Iterable[tuple[Cell, float, Spread | None]]) -> dict[str, Curve]:
-    """For each estimator's label its places and spreads, what was not measured left out."""
+    """Places and spreads by estimator label, without those that were not measured."""
     gathered: dict[str, Curve] = {}
     for cell, place, value in found:
         if value is not None:
@@ -158,7 +158,7 @@ def curves(found: Iterable[tuple[Cell, float, Spread | None]]) -> dict[str, Curv
 
 
 def identity(cell: Cell) -> dict[str, Any]:
-    """The first columns of every table: what was measured, all options said."""
+    """The first columns of every table: what was measured, with all options."""
     return {
         **{name: getattr(cell, name) for name in ("case", "sampler", "dtype", "steps", "estimator")},
         "options": render(cell.name, params_of(cell.rows[0], "estimator")),
@@ -177,5 +177,5 @@ def _place(cell: Cell) -> tuple[Any, ...]:
 
 
 def _natural(name: str) -> list[tuple[float, str]]:
-    """A key by which k=5 stands before k=20."""
+    """A key that sorts k=5 before k=20."""
     return [(float(word), "") if word.isdigit() else (math.inf, word) for word in re.split(r"(\d+)", name)]

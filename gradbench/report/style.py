@@ -1,8 +1,8 @@
-"""One colour and one marker an estimator for ever, the same in every report and figure; options change dash and fill.
+"""One colour and marker per estimator for ever, the same in every report and figure; options change dash and fill.
 
 Colours are those of Okabe and Ito, extended by Tol's muted set, each with a lighter twin for dark pages. Those of the
-pathwise estimators (`MAIN`) stay at least 15 apart in CIELAB to readers who lack one kind of cone, by the simulation of
-Machado, Oliveira and Fernandes (2009, IEEE TVCG 15). Colour is never alone: shape and dash tell as much.
+pathwise estimators (`MAIN`) stay at least 15 apart in CIELAB for readers lacking one kind of cone, as simulated by
+Machado, Oliveira and Fernandes (2009, IEEE TVCG 15). Colour is never alone: shape and dash show as much.
 """
 
 import json
@@ -92,9 +92,9 @@ class Style:
 def style_for(estimator: str, options: Mapping[str, Any]) -> Style:
     """The style of an estimator with these options, whatever else is shown.
 
-    Colour and marker are the estimator's. The marker is open where the trajectory is resolved, half filled where it is
-    binomial or inverted. The length of the dash tells the chart, its dots tell the rule, a solid line both defaults;
-    any other option widens the gaps and chooses the pattern by a hash.
+    Colour and marker are the estimator's. The marker is open if the trajectory is resolved, half filled if it is
+    binomial or inverted. The length of the dash shows the chart, its dots the rule, a solid line both defaults; any
+    other option widens the gaps and chooses the pattern by a hash.
     """
     colour, marker = look(estimator)
     defaults = CATALOGUE[estimator].defaults if estimator in CATALOGUE else {}
@@ -118,7 +118,7 @@ def rank(estimator: str) -> tuple[int, str]:
 
 
 def _pattern(defaults: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, ...]:
-    """No pattern for the defaults; a dash of the chart's length and as many dots as the rule's place says.
+    """No pattern for the defaults; a dash of the chart's length and as many dots as the rule's place.
 
     Other options choose length, dots and a wider gap by a hash.
     """
@@ -136,7 +136,7 @@ def _pattern(defaults: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int
 
 
 def _place(kind: tuple[str, ...], default: Any, value: Any) -> int | None:
-    """How far a value stands behind the default, in turn; None for one that is unknown."""
+    """How far a value comes after the default, cyclically; None if it is unknown."""
     if value is None or value == default:
         return 0
     start = kind.index(default) if default in kind else 0

@@ -1,4 +1,4 @@
-"""What a person sees at the end: medians of every cell within 100 columns, the best of each block marked."""
+"""What a user sees at the end: medians per cell within 100 columns, with the best of each block marked."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gradbench.analysis.standings import contests, settings
 from gradbench.problems.spec import TARGETS
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
-MOST = 120  # lines of tables that are shown
+MOST = 120  # lines of tables shown
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
@@ -29,7 +29,7 @@ Line = dict[str, Any]
 def show_table(rows: Sequence[Row]) -> None:
     """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
 
-    Where these would be more than `MOST` lines, the answer alone.
+    If these exceed `MOST` lines, the answer alone.
     """
     from rich.console import Console
     from rich.table import Table
@@ -64,7 +64,7 @@ def show_table(rows: Sequence[Row]) -> None:
 
 
 def _say_answer(rows: Sequence[Row], blocks: int, console: Any) -> None:
-    """The answer of many rows in three sentences, in place of a table that nobody would read."""
+    """The answer for many rows in three sentences, instead of a table that nobody would read."""
     found = cells(rows)
     console.print(f"{outcome(rows)}\n")
     for head, sentence in answer(found, contests(settings(found))).sentences:
@@ -75,9 +75,9 @@ def _say_answer(rows: Sequence[Row], blocks: int, console: Any) -> None:
 
 
 def best(block: Sequence[Line]) -> set[tuple[int, str]]:
-    """(index, column) of the cells of a block that are best, within 1 %: errors, time_s and peak_bytes.
+    """(index, column) of the best cells of a block, within 1 %: errors, time_s and peak_bytes.
 
-    Errors compete only with those against the same reference. Nothing is marked that has no rival.
+    Errors compete only with those against the same reference. Nothing without a rival is marked.
     """
     measured = [index for index, line in enumerate(block) if line["n_ok"]]
     races = [(column, {i: block[i][column] for i in measured}) for column in ("time_s", "peak_bytes")]
@@ -88,7 +88,7 @@ def best(block: Sequence[Line]) -> set[tuple[int, str]]:
 
 
 def _least(values: dict[int, float | None]) -> list[int]:
-    """Where the values within 1 % of the least stand; nowhere without a rival."""
+    """Indices of the values within 1 % of the least; none without a rival."""
     known = {i: v for i, v in values.items() if v is not None}
     least = min(known.values(), default=0.0)
     return [i for i, v in known.items() if v <= TIE * least and is_finite(v)] if len(known) > 1 else []
@@ -105,7 +105,7 @@ def _error(line: Line, target: str) -> tuple[str, float, bool] | None:
 
 
 def _texts(line: Line, starred: set[str]) -> list[str]:
-    """The numbers of one line, those in `starred` with a star before them."""
+    """The numbers of one line, with a star before those in `starred`."""
     if not line["n_ok"]:
         return [line["status"], *[""] * (len(HEADS) - 1)]
     numbers = {

@@ -1,4 +1,4 @@
-"""Cells: what is one measurement made several times, the table of medians, and the command that measures it again."""
+"""Cells: repeats of one measurement, the table of medians, and the command that measures it again."""
 
 import math
 import shlex

@@ -1,4 +1,4 @@
-"""What `compare` calls worse, better, failing, fixed, suspicious and not comparable, on rows that were measured."""
+"""What `compare` calls worse, better, failing, fixed, suspicious and not comparable, on measured rows."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ COMPUTED = [row for row in DDIM if "draws" not in row]
 
 
 def marks(base, new, factor=1.10):
-    """How often each (metric, mark) is given, those of what cannot be compared left out."""
+    """How often each (metric, mark) is given, except for what cannot be compared."""
     found = compare(base, new, factor)
     return Counter((finding.metric, finding.mark) for finding in found.findings if finding.mark != "x")
 
@@ -114,7 +114,7 @@ def test_on_cuda_a_percent_counts_from_a_mebibyte_on():
 
 
 def scaled(rows, factor):
-    """All gradients longer by a factor, their directions kept: what a factor in a pullback does to the columns."""
+    """All gradients scaled by a factor: what a factor in a pullback does to the columns."""
     out = []
     for row in rows:
         new = {k: factor * v for k, v in row.items() if k.startswith("grad_norm") or "_norm_ratio_" in k}
@@ -149,7 +149,7 @@ def test_a_lost_order_is_worse():
 
 
 def test_rounding_of_another_cpu_is_no_change():
-    """1e-10 of every number, which is more than two instruction sets of one CPU differ by."""
+    """1e-10 of every number, more than two instruction sets of one CPU differ by."""
     other = [{k: v * (1 + 1e-10) if isinstance(v, float) else v for k, v in row.items()} for row in DDIM]
     assert not marks(DDIM, other)
 

@@ -58,7 +58,7 @@ def seen(case="digits", given=None, estimator="adjoint-deis", **changes):
 
 
 def other(value):
-    """A value of the same kind that is another one."""
+    """Another value of the same kind."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):

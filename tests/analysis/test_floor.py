@@ -9,7 +9,7 @@ from tests.rows import cell, failed, row
 
 
 def off(error, **columns):
-    """A cell that is off by so much from a flow that is known to 1e-10."""
+    """A cell that is off by this much from a flow known to 1e-10."""
     return cell(row(flow=error, **{"reference_tol": 1e-10, **columns}))
 
 

@@ -1,4 +1,4 @@
-"""Bias and noise, taken apart; the numbers are those of an estimator that is simulated."""
+"""Bias and noise, taken apart; the numbers are those of a simulated estimator."""
 
 import math
 import random

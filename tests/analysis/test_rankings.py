@@ -1,4 +1,4 @@
-"""The tables beside the answer: who is the most accurate of every case, and how everyone stands."""
+"""The tables beside the answer: who is most accurate on every case, and how everyone stands."""
 
 import pytest
 

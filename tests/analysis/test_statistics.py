@@ -10,7 +10,7 @@ UNCHANGED, SLOWED, PROCESSES, SAMPLES = 285, 15, 5, 10
 
 
 def process_medians(rng, cells, between, slower=1.0):
-    """Medians of `PROCESSES` processes: log-normal between and (2%) within, and a spike in one sample of twenty."""
+    """Medians of `PROCESSES` processes: log-normal between and (2%) within, and a spike in one sample in twenty."""
     shape = (cells, PROCESSES, SAMPLES)
     within = np.exp(0.02 * rng.standard_normal(shape)) * np.where(rng.random(shape) < 0.05, 1.5, 1.0)
     process = np.exp(between * rng.standard_normal(shape[:2]))

@@ -1,4 +1,4 @@
-"""The answer names the right estimator, tells its price, and declines where rows do not decide."""
+"""The answer names the right estimator, gives its price, and declines if rows do not decide."""
 
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import cells

@@ -1,4 +1,4 @@
-"""A comparison told in text, Markdown and JSON."""
+"""A comparison as text, Markdown and JSON."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Two revisions of an estimator's own repository, measured in turns: faults are found, broken revisions skipped."""
+"""Two revisions of an estimator's own repository, measured in turn: faults are found, broken revisions skipped."""
 
 import contextlib
 import json
@@ -71,7 +71,7 @@ class Repository:
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def left_over(self):
-        """Worktrees besides the repository's own, and folders of any."""
+        """Worktrees besides the repository's own, and their folders."""
         trees = self.git("worktree", "list").splitlines()[1:]
         return trees + [path for path in Path(tempfile.gettempdir()).glob("gradbench-ab-*") if self.owns(path)]
 

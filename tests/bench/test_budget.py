@@ -1,4 +1,4 @@
-"""A budget of time: which cells are started, what is left, and how the next call goes on."""
+"""A budget of time: which cells are started, what is left, and how the next call resumes."""
 
 import json
 

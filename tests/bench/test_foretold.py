@@ -1,4 +1,4 @@
-"""Predictions made before are read where everything that decides them is the same, and nowhere else."""
+"""Earlier predictions are read if everything that decides them is the same, and not otherwise."""
 
 import json
 from dataclasses import replace

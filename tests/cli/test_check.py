@@ -1,4 +1,4 @@
-"""`gradbench check` as a person meets it."""
+"""`gradbench check` as a user sees it."""
 
 import json
 import subprocess

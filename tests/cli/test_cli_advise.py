@@ -1,4 +1,4 @@
-"""`advise`: its defaults, what it says of each number, and wrong usage."""
+"""`advise`: its defaults, how it explains each number, and wrong usage."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`gradbench compare` as a person and a build server meet it."""
+"""`gradbench compare` as a user and a build server see it."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ ROWS = baseline("gaussian", "ddim", steps=20)[:10]
 
 @pytest.fixture
 def gradbench(monkeypatch, capsys):
-    """Calls the command line; (exit code, stdout, stderr)."""
+    """Runs the command line: (exit code, stdout, stderr)."""
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["gradbench", *map(str, words)])

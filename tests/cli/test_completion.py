@@ -118,7 +118,7 @@ def test_every_option_of_every_entry_is_offered(name):
 
 
 def typed(line):
-    """What bash puts in the place of its last word, as it breaks the line itself."""
+    """What bash puts in place of its last word, as it splits the line itself."""
     script = CliRunner().invoke(cli, ["completion", "bash"]).output.replace("env COMP_WORDS=", "COMP_WORDS=")
     broken = line.replace("=", " = ").split(" ")
     broken = [word for word in broken[:-1] if word] + [broken[-1] or ("=" if line.endswith("=") else "")]

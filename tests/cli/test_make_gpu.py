@@ -1,4 +1,4 @@
-"""`make gpu` without a card: the whole way on a CPU, and one line where there is none."""
+"""`make gpu` without a card: the whole run on a CPU, and one line if there is none."""
 
 import json
 import os

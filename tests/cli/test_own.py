@@ -77,7 +77,7 @@ LATENT = ObjectiveSpec("any", "of the latent", "mine:Brightness", on="latent")
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-    """A folder with mine.py, which is the current one."""
+    """The current folder, with mine.py in it."""
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the table, and words that a shell completes."""
+"""What a user sees in the terminal: progress, the table, and words that a shell completes."""
 
 import json
 import os
@@ -174,7 +174,7 @@ def test_the_table_is_at_most_a_hundred_columns_wide_and_plain(capsys):
 
 
 def complete(*words, shell="bash"):
-    """What the shell would offer for the last of the words."""
+    """What the shell would offer for the last word."""
     env = {
         "COMP_WORDS": " ".join(("gradbench", *words)),
         "COMP_CWORD": str(len(words)),

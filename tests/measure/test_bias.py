@@ -16,7 +16,7 @@ SIGNAL, NOISE = 0.0146, 0.157  # |g| and the root of the trace of a draw's covar
 
 
 class Synthetic:
-    """Draws of a gradient with the norm and the noise of digits', in few directions as there."""
+    """Draws of a gradient with the norm and noise of that of digits, in as few directions."""
 
     def __init__(self, seed):
         self.random = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_five_parts_make_no_thirds():
 
 
 def _deviations(make, seeds, reference_draws, **options):
-    """bias over its error of an unbiased estimator, by target, for every seed."""
+    """An unbiased estimator's bias over its error, by target, for every seed."""
     found = {}
     for seed in seeds:
         problem = make(seed)

@@ -40,7 +40,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("estimator", "sampler"), quick(PAIRS, 0, 3, 5, 8, 12, 14))
 def test_the_peak_is_one_steps_tape_and_the_kept_states_to_one_percent(digits, estimator, sampler):
-    """Beside them live the gradients of the shared leaves: their totals, and those of the step at hand."""
+    """The gradients of the shared leaves live beside them: their totals, and those of this step."""
     problem = digits.problem(sampler=sampler, steps=12)
     state, tape = parts(problem)
     gradients = 2 * sum(leaf.numel() * leaf.element_size() for leaf in problem.wrt)

@@ -1,4 +1,4 @@
-"""What nvidia-smi says of cards, read from what it printed."""
+"""What nvidia-smi reports of cards, read from its output."""
 
 import os
 

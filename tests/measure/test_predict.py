@@ -1,4 +1,4 @@
-"""Predicted peaks are real ones to the byte: carried out on shapes, and composed of single network evaluations."""
+"""Predicted peaks equal real ones to the byte: run on shapes, and composed of single network evaluations."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ STOCHASTIC = ("reinforce", "ddpo", "rlr", "adjoint-matching")
 
 
 def default_sampler(estimator):
-    """One that it serves."""
+    """One it supports."""
     name = estimator.partition("[")[0]
     return "belm" if name == "reversible" else "ddpm" if name in STOCHASTIC else "ddim"
 
@@ -117,7 +117,7 @@ def predicted(case, estimator, steps, courses=None, **problem):
 
 @pytest.fixture(scope="module")
 def revolve(digits):
-    """A prediction of 12 steps, and how the real peaks of 12 and 13 steps are."""
+    """A prediction for 12 steps, and the real peaks of 12 and 13 steps."""
     estimator = "revolve[snapshots=3]"
     return predicted(digits, estimator, 12), real(digits, estimator, steps=12), real(digits, estimator, steps=13)
 
@@ -185,7 +185,7 @@ def test_an_adaptive_solver_is_not_predicted(digits, estimator):
 
 @pytest.mark.slow
 def test_the_wrong_bytes_of_a_network_evaluation_are_found_out(digits):
-    """A composed chain is held against a whole one, and where they differ the peak is extrapolated instead."""
+    """A composed chain is compared with a whole one, and if they differ the peak is extrapolated instead."""
     courses = {}
     predicted(digits, "checkpoint", 2, courses)
     for kind, course in courses.items():
@@ -222,7 +222,7 @@ def test_stable_diffusion_with_checkpoints_and_a_checkpointed_decoder_is_one_eva
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_predicted_peak_of_stable_diffusion_is_the_real_one_on_this_machine():
-    """5 GB of memory; within 1%, and to the byte where no kernel keeps what its shapes do not say."""
+    """5 GB of memory; within 1%, and to the byte if no kernel keeps what its shapes do not show."""
     case = gradbench.case("sd15", guidance=1.0)
     found = predicted(case, "checkpoint", 2, dtype="bfloat16")
     peak, baseline = real(case, "checkpoint", steps=2, dtype="bfloat16")

@@ -1,4 +1,4 @@
-"""Stored expected gradients are used where the problem is the very same, and never otherwise."""
+"""Stored expected gradients are used if the problem is the very same, and never otherwise."""
 
 import json
 

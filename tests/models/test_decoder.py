@@ -1,4 +1,4 @@
-"""The decoder: latents to images as the autoencoder decodes them, its blocks computed again where told to."""
+"""The decoder: latents to images as the autoencoder decodes them, its blocks recomputed on request."""
 
 import pytest
 import torch

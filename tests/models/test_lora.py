@@ -30,7 +30,7 @@ def test_the_seed_decides_them():
 
 
 def test_no_gradient_is_zero(unet):
-    """peft's own start, B = 0, would leave all of those of A zero."""
+    """peft's own start, B = 0, would leave all those of A zero."""
     lora = add_lora(unet, rank=2, seed=0)
     out = unet(torch.ones(1, 4, 8, 8), 500, encoder_hidden_states=torch.ones(1, 3, 32) + torch.arange(3)[None, :, None])
     assert all(g.abs().max() > 0 for g in torch.autograd.grad((out.sample**2).sum(), lora))

@@ -1,4 +1,4 @@
-"""Weights that are saved come back bit for bit, without a network; and whatever is wrong with them is one line."""
+"""Saved weights come back bit for bit, without a network; and whatever is wrong with them is one line."""
 
 import json
 import os

@@ -13,7 +13,7 @@ NETWORKS = ("unet", "vae", "text_encoder")
 
 @pytest.fixture(scope="module")
 def whole():
-    """Stable Diffusion 1.5 in shapes alone, with the bytes that it took and the process grew by."""
+    """Stable Diffusion 1.5 in shapes alone, with the bytes it took and the process grew by."""
     process = psutil.Process()
     before = process.memory_info().rss
     with LiveBytes() as counted, skeleton():
@@ -67,7 +67,7 @@ def test_a_network_of_another_size_is_refused():
 
 
 def test_the_betas_are_stable_diffusions():
-    """alpha_bar_T = 0.0047, to the digits that are published of it."""
+    """alpha_bar_T = 0.0047, to its published digits."""
     config, table = (random_pipeline(TINY).scheduler.config, random_pipeline(TINY).scheduler.alphas_cumprod)
     assert table[-1].item() == pytest.approx(0.0047, abs=5e-5) and table[0].item() == pytest.approx(1 - 0.00085)
     assert config.clip_sample is False and config.set_alpha_to_one is False and config.steps_offset == 1

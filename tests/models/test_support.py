@@ -1,4 +1,4 @@
-"""The support matrix of pipelines: right or refused with a reason, never a third; and the page of it says so."""
+"""The support matrix of pipelines: right or refused with a reason, nothing else; and its page agrees."""
 
 import diffusers
 import pytest

@@ -29,7 +29,7 @@ def scheduler_of(net):
 
 
 def pipelines_loop(net, model, x, text):
-    """As the pipeline of the class has it: the scheduler's timestep in its own convention, the answer with its sign."""
+    """As in the pipeline of the class: the scheduler's timestep in its own convention, the answer with its sign."""
     scheduler = scheduler_of(net)
     scheduler.set_timesteps(STEPS)
     words = (

@@ -14,7 +14,7 @@ STEPS = 3
 
 
 def tiny(dtype, prompt="a cat"):
-    """The tiny pipeline's parts and its LoRA weights, which are in float32 where the networks are in half precision."""
+    """The tiny pipeline's parts and its LoRA weights, which are in float32 when the networks are in half precision."""
     pipe = random_pipeline(TINY)
     add_lora(pipe.unet, rank=2, seed=0, scale=0.3)
     pipe.to(dtype)

@@ -2,7 +2,7 @@
 
 What `AlignPropTrainer` of TRL 0.23.1 does in a step, in its own order (`pipeline_step_with_grad`, `scheduler_step` and
 `calculate_loss`): both halves of the guided batch go through the U-Net under torch.utils.checkpoint; the network's
-output is detached where the step's number is below a random one, drawn anew at every step from 0..N
+output is detached if the step's number is below a random one, drawn anew at every step from 0..N
 (`truncated_backprop_rand`), or below a fixed one; guidance; a step of DDIM with eta = 1 by its own arithmetic; at the
 end the decoder, and `image_processor.postprocess`, which clamps x / 2 + 1/2 to [0, 1]; the loss is 10 minus the mean
 reward of the images. TRL draws one number for the batch, gradbench one for each sample: the plan is given here.
@@ -119,7 +119,7 @@ def test_the_whole_chain_without_truncation():
 
 
 def test_the_clamp_is_a_part_of_it():
-    """Some pixels lie beyond [0, 1]: without the clamp the gradient would be another."""
+    """Some pixels lie beyond [0, 1]: without the clamp the gradient would differ."""
     pipe, lora = pipeline()
     parts = gradbench.from_pipeline(pipe, PROMPT, guidance=GUIDANCE)
     with torch.no_grad():

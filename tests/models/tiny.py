@@ -63,7 +63,7 @@ def pixart(**config):
 
 
 def awakened(model):
-    """Randomises also weights that a constructor leaves at zero, so that every input reaches the output."""
+    """Also randomises weights that a constructor leaves at zero, so that every input reaches the output."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""The constants of the JPEG estimate, made again; and how near it comes on images that the fit did not see."""
+"""The constants of the JPEG estimate, recomputed; and how near it comes on images that the fit did not see."""
 
 import pytest
 import torch

@@ -106,7 +106,7 @@ def test_every_entry_says_what_it_is_and_where_from(name):
 
 
 class Halve(torch.nn.Module):
-    """decode(z) = z/2 in its weight's precision, which it records; its images have z's, as LatentDecoder's have."""
+    """decode(z) = z/2 in its weight's precision, which it records; its images have z's, as LatentDecoder's do."""
 
     def __init__(self, dtype):
         super().__init__()

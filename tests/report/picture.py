@@ -1,4 +1,4 @@
-"""docs/images/report.png again: the first screen and one panel of the report of the newest published rows.
+"""Draws docs/images/report.png: the first screen and one panel of the report on the newest published rows.
 
 `make picture` runs it; it needs Chromium.
 """

@@ -1,4 +1,4 @@
-"""The pens of page and print: what Chromium draws stands where the tables for print have it, bars included."""
+"""The page against print: what Chromium draws is where the tables for print have it, bars included."""
 
 import pytest
 
@@ -28,12 +28,12 @@ ROWS.append(drawn("draft", 10, flow=0.7, time_s=0.3, peak_bytes=4000, draws=3))
 
 @pytest.fixture(scope="module")
 def page(opened):
-    """One panel with every figure: estimators over steps with three seeds, and one that draws."""
+    """One panel with every figure: estimators over steps with three seeds, one Monte Carlo."""
     return opened(ROWS)
 
 
 def traces(page, place):
-    """The lines of a figure by estimator, their points in the order of steps."""
+    """The lines of a figure by estimator, with points in order of steps."""
     found = plot(page, place).evaluate("n => n.data.filter((t) => t.customdata && t.mode !== 'markers+text')")
     return {trace["name"]: trace for trace in found}
 

@@ -1,4 +1,4 @@
-"""Page and print draw the same numbers: what the page is given stands in the tables of the figures for print."""
+"""Page and print draw the same numbers: what the page is given is in the tables of the print figures."""
 
 import shlex
 from collections import Counter
@@ -26,7 +26,7 @@ LARGEST = 2  # panels of a run that are compared, those of most rows
 
 @pytest.fixture(scope="module", params=RUNS)
 def run(request):
-    """Rows, the page of them, and of the largest panels the rows for print beside panel and points of the page."""
+    """Rows, their page, and for the largest panels the rows for print beside the page's panel and points."""
     rows = RUNS[request.param]()
     page = context(rows)
     data = unpacked(page["data"])
@@ -43,7 +43,7 @@ def sides(run):
 
 
 def name_of(point):
-    """Estimator with all of its options, and steps, as a line of a table tells them."""
+    """The estimator with all its options, and the steps, as in a table's line."""
     words = shlex.split(point["command"])
     return words[words.index("-e") + 1], point["steps"]
 

@@ -1,4 +1,4 @@
-"""The data of the page: what its figures are given, packed as it was given, and not to be read as markup."""
+"""The data of the page: the input of its figures, packed unchanged, and never read as markup."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_a_front_goes_from_the_cheapest_to_the_dearest():
 
 
 def test_a_figure_holds_all_of_its_points_against_the_reference_that_most_have():
-    """Of cells that know the flow and others that know the expected gradient alone no figure holds both."""
+    """No figure holds both cells that know the flow and cells that know only the expected gradient."""
     known = [row(name, flow=0.1, own=0.2) for name in ("backprop", "checkpoint")]
     (panel,) = page([*known, drawn(steps=10, expected=0.3)])[1]
     assert panel["best"] == {"x_T": "flow"}

@@ -1,4 +1,4 @@
-"""Bias and noise of estimators that draw, and the error that they leave for a given work."""
+"""Bias and noise of Monte Carlo estimators, and their error for a given amount of work."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,10 +21,10 @@ from gradbench.report.static.canvas import Drawn
 def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Signed bias with two standard errors, and the root mean squared error against network evaluations.
 
-    Of each estimator the cell of most steps is drawn. `NoData` where no estimator that draws was held against the
+    The cell with the most steps is drawn per estimator. `NoData` if no Monte Carlo estimator was compared with the
     expected gradient. Table: one line per cell, all relative to |g|: `bias` (along g) with `std_error`, `noise` of one
-    draw, `offset` (bias in all directions), `nfe` per draw, `measured` (the error found with all `draws`), and of the
-    squared error that 1000 evaluations leave the parts `bias_share` and `variance_share`.
+    draw, `offset` (bias in all directions), `nfe` per draw, `measured` (the error after all `draws`), and `bias_share`
+    and `variance_share`, the parts of the squared error that 1000 evaluations leave.
     """
     found = points.ordered(rows)
     targets = TARGETS if ask.target is None else (ask.target,)
@@ -32,7 +32,7 @@ def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     target = max(splits, key=lambda t: len(splits[t]))
     if not splits[target]:
         raise NoData("no estimator that draws was held against an expected gradient")
-    shown = {cell.estimator: (cell, s) for cell, s in splits[target]}  # the last is that of most steps
+    shown = {cell.estimator: (cell, s) for cell, s in splits[target]}  # the last has the most steps
     figure, ((left, right),) = canvas.canvas(
         ask.title, canvas.DOUBLE, 0.9 + 0.2 * max(len(shown), 9), 1, 2, width_ratios=(1, 1.15)
     )

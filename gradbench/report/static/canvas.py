@@ -1,4 +1,4 @@
-"""The look of all figures: sizes of print, axes, legends outside of the data, and how a file is written."""
+"""The look of all figures: print sizes, axes, legends outside the data, and how a file is written."""
 
 import functools
 import math
@@ -20,8 +20,8 @@ Drawn = tuple[Figure, pd.DataFrame]
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column, and both
 SMALL = 7.0  # points: nothing is smaller
 INK, MUTED, LINE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
-LEGEND_ROW, LETTER = 0.145, 0.05  # inches: height of a legend's line, mean width of a letter of SMALL
-HEADS = ((0.7, (1, 2, 3, 5, 7)), (1.6, (1, 2, 5)), (3.2, (1, 3)))  # of ticks on axes of fewer powers of ten
+LEGEND_ROW, LETTER = 0.145, 0.05  # inches: height of a legend's line, mean width of a SMALL letter
+HEADS = ((0.7, (1, 2, 3, 5, 7)), (1.6, (1, 2, 5)), (3.2, (1, 3)))  # tick digits, for axes of fewer decades
 FORMATS = ("pdf", "svg", "png")
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -66,7 +66,7 @@ def themed(function: Callable[..., Any]) -> Callable[..., Any]:
 def canvas(title: str, width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
     """A figure of `width` inches whose axes share `height` inches, and the array (rows, columns) of its axes.
 
-    The title is wrapped to the width, and what it needs is added to the height.
+    The title is wrapped to the width, and its height is added to the figure's.
     """
     lines = textwrap.wrap(title, int(width / (LETTER * 1.22)))
     figure = Figure(figsize=(width, height + 0.16 * len(lines)), layout="constrained")
@@ -110,7 +110,7 @@ def log_axis(axes: Axes, which: str, form: Callable[[float], str] | None = None)
 
 
 def plain(value: float) -> str:
-    """0.01 to 9999 as they are, all else as 1e-5."""
+    """0.01 to 9999 as they are, others like 1e-5."""
     if value and not 0.01 <= abs(value) < 1e4:
         head, power = f"{value:.0e}".split("e")
         return f"{head}e{int(power)}"
@@ -118,21 +118,21 @@ def plain(value: float) -> str:
 
 
 def byte_unit(largest: float) -> tuple[float, str]:
-    """The power of 1024 in which so many bytes read best, and its name."""
+    """Power of 1024 in which this many bytes read best, and its name."""
     power = min(max(int(math.log(max(largest, 1.0), 1024)), 0), 3)
     return 1024.0**power, ("bytes", "KiB", "MiB", "GiB")[power]
 
 
 @themed
 def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Writes STEM.pdf, .svg and .png, the same bytes from the same figure: without dates, fonts embedded."""
+    """Writes STEM.pdf, .svg and .png, the same bytes from the same figure: no dates, embedded fonts."""
     blank: dict[str, dict[str, None]] = {
         "pdf": {"CreationDate": None, "ModDate": None},
         "svg": {"Date": None},
         "png": {"Software": None},
     }
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not once a format
+    figure.set_layout_engine("none")  # laid out once, not per format
     paths = []
     for name in formats:
         paths.append(stem.with_name(f"{stem.name}.{name}"))

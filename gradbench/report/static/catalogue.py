@@ -1,4 +1,4 @@
-"""The figures by name, as plain data; no import of matplotlib until one is drawn."""
+"""Figures by name, as plain data; matplotlib is not imported until one is drawn."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ class Drawing:
     """One line of the catalogue.
 
     place: "module:function" in this package; the function takes (rows, ask), returns figure and table, and raises
-    `NoData` with the reason where the rows have nothing for it. pooled: the columns and parameters of the case in which
+    `NoData` with the reason if the rows have nothing for it. pooled: the columns and parameters of the case in which
     the rows of one figure may differ; None for a figure of all rows.
     """
 

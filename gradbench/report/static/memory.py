@@ -1,4 +1,4 @@
-"""Memory against steps: what each estimator holds at its peak, of what parts, and the cards that it fits on."""
+"""Memory against steps: what each estimator holds at its peak, in parts, and the cards that it fits on."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from gradbench.report.static.canvas import Drawn
 SHADES = {"states": ("#4d4d4d", ""), "tape": ("#a6a6a6", "////"), "rest": ("#e3e3e3", "")}
 WORDS = {"states": "states held", "tape": "tape of one step", "rest": "all else: further tapes, gradients, objective"}
 LEVELS = {"state_bytes": ("one state", (1, 1.5)), "tape_bytes": ("tape of one step", (5, 1.5, 1, 1.5))}
-ACROSS = 4  # frames in a line
+ACROSS = 4  # frames per row
 
 
 @canvas.themed
@@ -53,7 +53,7 @@ def memory_steps(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 
 @canvas.themed
 def memory_parts(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """The peak of each estimator at each number of steps, stacked of states, one step's tape and the rest.
+    """The peak of each estimator at each number of steps, as stacked states, one step's tape and the rest.
 
     Table: one line per cell: `states_bytes` + `tape_bytes` + `rest_bytes` = `peak_bytes`.
     """
@@ -88,7 +88,7 @@ def memory_parts(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 
 
 def cards(axes: Any, found: Iterable[Parts], scale: float) -> str:
-    """Lines at what cards leave for the peak, as far as they are near; else a sentence."""
+    """Lines at what cards near the peak leave for it; without any, a sentence."""
     kept = list(found)
     largest, baseline = max(parts.peak for parts in kept), max(parts.baseline for parts in kept)
     room = {card: cards_of.room(card) - baseline for card in cards_of.CARDS}

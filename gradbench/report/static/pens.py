@@ -48,7 +48,7 @@ def stacked(lines: Iterable[Iterable[tuple[float, float]]]) -> list[int]:
 
 
 def line(axes: Axes, style: Style, x: Sequence[float], y: Sequence[float], label: str, **options: Any) -> Line2D:
-    """One line, its points marked; a marker without its middle is open, the line does not show through."""
+    """One line with its points marked; an unfilled marker is open, the line does not show through."""
     (drawn,) = axes.plot(x, y, label=label, **options)
     if style.fill == "none":
         drawn.set_fillstyle("full")
@@ -59,7 +59,7 @@ def line(axes: Axes, style: Style, x: Sequence[float], y: Sequence[float], label
 def bars(
     axes: Axes, colour: str, x: Sequence[float], y: Sequence[float], spans: Sequence[tuple[float, float]], across: bool
 ) -> None:
-    """Bars from low to high through points, `across` along x, without those of no length."""
+    """Bars from low to high through points, `across` along x, without those of length 0."""
     for at_x, at_y, (low, high) in zip(x, y, spans, strict=True):
         if high > low:
             span = ([low, high], [at_y, at_y]) if across else ([at_x, at_x], [low, high])
@@ -67,9 +67,9 @@ def bars(
 
 
 def curves(axes: Axes, looks: dict[str, Style], data: dict[str, Curve], words: dict[str, str]) -> list[Line2D]:
-    """One line a name, in the order of `looks`, through the medians, with bars between quartiles.
+    """One line per name, in the order of `looks`, through medians, with bars between quartiles.
 
-    words: what the legend says of a name in its stead.
+    words: what the legend has instead of a name.
     """
     names = [name for name in looks if name in data]
     above = stacked([(x, spread.mid) for x, spread in data[name]] for name in names)
@@ -83,9 +83,9 @@ def curves(axes: Axes, looks: dict[str, Style], data: dict[str, Curve], words: d
 
 
 def floor(axes: Iterable[Axes], errors: Errors) -> tuple[list[Patch], str]:
-    """The band below the accuracy of the reference, where errors are no numbers, and its line of the legend.
+    """The band below the accuracy of the reference, where errors are no numbers, and its legend entry.
 
-    Where no error is near it, no band and a sentence in its place.
+    If no error is near it, a sentence replaces the band.
     """
     value = errors.floor
     if not errors.near:
@@ -128,7 +128,7 @@ def failures(axes: Axes, cells: Iterable[Cell], looks: dict[str, Style]) -> None
 
 
 def steps_axis(axes: Axes, steps: Iterable[Any], words: str = "steps N of the sampler") -> None:
-    """A logarithmic axis with a tick at every number of steps that was run, or at fewer where they are crowded."""
+    """A logarithmic axis with a tick at every number of steps that was run, or at fewer if they are crowded."""
     axes.set_xlabel(words)
     log_axis(axes, "x")
     found = sorted(set(steps))

@@ -13,15 +13,15 @@ from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
 
-BAND = 0.05  # relative: what a prediction of memory, and a gradient's time, are to be within
+BAND = 0.05  # relative: how close a prediction of memory, and a gradient's time, should be
 GREY = {"color": canvas.MUTED, "alpha": 0.16, "linewidth": 0, "zorder": 0.5}
 
 
 @canvas.themed
 def predicted(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """Peak memory as it was measured against what shapes alone predict, both logarithmic, with a band of 5 %.
+    """Measured peak memory against what shapes alone predict, both logarithmic, with a band of 5 %.
 
-    Table: one line per cell: predicted, measured, what was asked of the allocator and what that took, and
+    Table: one line per cell: predicted, measured, what was requested of the allocator, what it took, and
     `unseen_bytes`, `rounding_bytes`, `idle_bytes`, the differences between them in this order.
     """
     found = [(cell, size) for cell in points.ordered(rows) if (size := costs.predicted_bytes(cell))]

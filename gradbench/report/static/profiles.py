@@ -30,9 +30,9 @@ WARNING = (
 def profiles(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """The share of problems that each estimator solves within a ratio of the least cost, for time and for memory.
 
-    A problem is a (case, sampler, dtype, device, machine), solved where the error is at most the target for some number
-    of steps, at the least cost of those; a failure costs infinity. `NoData` with fewer than two estimators or problems
-    that all were asked. Table: one line per (cost, estimator, ratio) with the share and its 95 % bootstrap interval; an
+    A problem is a (case, sampler, dtype, device, machine), solved if the error is at most the target for some number of
+    steps, at the least cost of those; a failure costs infinity. `NoData` with fewer than two estimators or problems
+    asked of all. Table: one line per (cost, estimator, ratio) with the share and its 95 % bootstrap interval; an
     estimator that shares too few problems has one line without a share.
     """
     found = points.ordered(rows)
@@ -69,7 +69,7 @@ def profiles(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 def profile_pairs(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """For every two estimators, the share of problems that the first solves at no more than the cost of the second.
 
-    Of the problems asked of both. Table: one line per (cost, first, second) with the share and the number of problems.
+    Only problems asked of both count. Table: one line per (cost, first, second): the share and number of problems.
     """
     found = points.ordered(rows)
     error, costs, _, words = _costs(found, ask, everyone=True)
@@ -98,7 +98,7 @@ def profile_pairs(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 
 
 def _costs(found: Sequence[Cell], ask: Ask, everyone: bool = False) -> tuple[float, dict[str, Costs], list[str], str]:
-    """The error target, the costs of reaching it, who is left out, and all in words."""
+    """The error target, the costs of reaching it, those left out, and all in words."""
     errors = points.errors(found, *points.choose(found, ask))
     asked = _asked(found, errors)
     error = ask.error if ask.error is not None else _telling(errors, asked)
@@ -120,9 +120,9 @@ def _problem(cell: Cell) -> str:
 
 
 def _asked(found: Sequence[Cell], errors: Errors) -> dict[str, set[str]]:
-    """The problems that each estimator was run on, of those in which anyone was held against the reference.
+    """The problems that each estimator was run on, of those where any was compared with the reference.
 
-    A failure and a skip count as asked: they are problems that it did not solve.
+    Failures and skips count as asked: they are problems that it did not solve.
     """
     known = {_problem(point.cell) for point in errors.points}
     compared = {point.cell.estimator for point in errors.points}
@@ -134,7 +134,7 @@ def _asked(found: Sequence[Cell], errors: Errors) -> dict[str, set[str]]:
 
 
 def _least(errors: Errors, asked: dict[str, set[str]], error: float, kind: str) -> Costs:
-    """For each estimator and problem the least cost of an error of at most `error`; infinity where there is none."""
+    """For each estimator and problem, the least cost of an error of at most `error`; infinity if there is none."""
     costs: Costs = {name: dict.fromkeys(sorted(problems), math.inf) for name, problems in asked.items()}
     for point in errors.points:
         if point.reading.shown <= error and (price := model.positive_cost(point.cell, kind)):
@@ -144,7 +144,7 @@ def _least(errors: Errors, asked: dict[str, set[str]], error: float, kind: str) 
 
 
 def _telling(errors: Errors, asked: dict[str, set[str]]) -> float:
-    """The target, 1 or 3 times a power of ten, that nearest to half of all (estimator, problem) pairs reach."""
+    """The target, 1 or 3 times a power of ten, reached by a share of (estimator, problem) pairs nearest 1/2."""
     best: dict[tuple[str, str], float] = {}
     for point in errors.points:
         key = point.cell.estimator, _problem(point.cell)

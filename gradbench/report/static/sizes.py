@@ -15,17 +15,17 @@ from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
 
-WIDTH = 0.7  # of a dtype's place, which estimators share
+WIDTH = 0.7  # of a dtype's slot, shared by estimators
 PARTS = {"method_error": ("_", "of the method, without rounding"), "rounding_error": ("x", "of rounding alone")}
 SIZES = {"dim": "dimension of a sample", "batch": "samples in a batch"}
 
 
 @canvas.themed
 def precision(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """Error of each estimator by dtype, with the parts `method_error` and `rounding_error` where rows have them.
+    """Error of each estimator by dtype, with the parts `method_error` and `rounding_error` if rows have them.
 
-    Of the numbers of steps the one is drawn that has most dtypes and estimators. `NoData` with fewer than two dtypes.
-    Table: one line per cell: the error with its quartiles, the two parts, and `unit`, the dtype's rounding unit.
+    The number of steps with the most dtypes and estimators is drawn. `NoData` with fewer than two dtypes. Table: one
+    line per cell: the error with its quartiles, the two parts, and `unit`, the dtype's rounding unit.
     """
     every = points.ordered(rows)
     found = points.errors(every, *points.choose(every, ask))
@@ -86,8 +86,8 @@ def scaling_batch(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 def scaling(rows: Sequence[Row], ask: Ask, parameter: str) -> Drawn:
     """Error, time and peak memory of each estimator against a size of the case.
 
-    Of the numbers of steps the one is drawn that has most sizes and estimators. `NoData` with fewer than two sizes.
-    Table: one line per cell: the size, the error, `time_s` and `peak_bytes` with their quartiles.
+    The number of steps with the most sizes and estimators is drawn. `NoData` with fewer than two sizes. Table: one line
+    per cell: the size, the error, `time_s` and `peak_bytes` with their quartiles.
     """
     every = points.ordered(rows)
     found = points.errors(every, *points.choose(every, ask))

@@ -31,7 +31,7 @@ OTHER = "#ffffff"
 
 @canvas.themed
 def coverage(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """Estimators against cases: each box is shared by the statuses of its rows, with the number that ended well of all.
+    """Estimators against cases: each box is split by the statuses of its rows, with how many of all ended well.
 
     `NoData` without rows. Table: one line per (estimator, options, case, sampler, steps, status, reason) with its rows.
     """

@@ -15,7 +15,7 @@ from gradbench.report.points import DEFAULT, Ask, NoData, Point
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
 
-ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times so much is no discretisation's
+ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times this is not discretisation
 LEAST = 2.0**-53  # a cosine nearer to 1 is 1 to the last bit of float64
 MOST = 3  # frames of backward grids, one per number N of forward steps
 
@@ -24,8 +24,8 @@ MOST = 3  # frames of backward grids, one per number N of forward steps
 def convergence(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Error against the sampler's steps N with the fitted order of each estimator and its 95 % interval.
 
-    `NoData` where no estimator was measured at two numbers of steps. Table: one line per cell with the error's
-    quartiles over rows, and `order`, `order_low`, `order_high` and `order_points` of its estimator's fit.
+    `NoData` if no estimator was measured at two numbers of steps. Table: one line per cell with the error's quartiles
+    over rows, and `order`, `order_low`, `order_high` and `order_points` of its estimator's fit.
     """
     found = points.ordered(rows)
     every = points.errors(found, *points.choose(found, ask))
@@ -79,7 +79,7 @@ def _order_columns(fit: Power | None) -> dict[str, Any]:
 
 @canvas.themed
 def direction(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """1 - cosine, and the ratio of the norms, against steps; `NoData` where no cell has both.
+    """1 - cosine, and the ratio of the norms, against steps; `NoData` if no cell has both.
 
     Table: one line per cell with the medians of `one_minus_cosine` (raised to 2^-53) and `norm_ratio`, and quartiles.
     """
@@ -126,8 +126,8 @@ def _turned(cell: Cell, reference: str, target: str) -> Spread | None:
 def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Error against M, the steps of the backward pass, one frame per number N of the sampler's steps.
 
-    `NoData` where no estimator was run with M other than N. Table: one line per cell: `forward_steps`,
-    `backward_steps`, network evaluations `nfe_backward` of the backward pass, the error with its quartiles.
+    `NoData` if no estimator was run with M other than N. Table: one line per cell: `forward_steps`, `backward_steps`,
+    network evaluations `nfe_backward` of the backward pass, the error with its quartiles.
     """
     adjoints = [_on_backward_grid(row) for row in rows if "steps" in params_of(row, "estimator")]
     every = {n: points.ordered([row for row in adjoints if row["forward"] == n]) for n in _forward(adjoints)}

@@ -1,4 +1,4 @@
-"""Error against work: what accuracy costs, by every estimator over its steps, with the Pareto front."""
+"""Error against work: the cost of accuracy, per estimator over its steps, with the Pareto front."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ LABELS = {
 
 @canvas.themed
 def work_precision(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
-    """Error against time, NFE, VJPs and peak memory; `NoData` where no error and cost were measured together.
+    """Error against time, NFE, VJPs and peak memory; `NoData` if no error and cost were measured together.
 
     Table: one line per (cell, cost) with the cost's quartiles over time samples and rows, the error's over rows, and
     `front`, whether no other cell of the figure is better in one and no worse in the other.

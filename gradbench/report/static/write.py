@@ -1,4 +1,4 @@
-"""Figures of rows into files: each as PDF, SVG and PNG, with its table as CSV beside them."""
+"""Writes figures of rows to files: PDF, SVG and PNG, with the table as CSV beside them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from gradbench.report.static.catalogue import FIGURES, Drawing
 
 @dataclass(frozen=True)
 class Written:
-    """A figure that was written, or, without files, the reason why it was not."""
+    """A figure that was written or, without files, why it was not."""
 
     figure: str
     title: str
@@ -31,10 +31,10 @@ def write_figures(
     ask: Ask = DEFAULT,
     every: bool = False,
 ) -> Iterator[Written]:
-    """Draws the figures named, or all, and tells of each; one for which there are no data is told with the reason.
+    """Draws the named figures, or all, and yields each; one without data comes with the reason.
 
-    Of a figure of one case and sampler there is one for every case, of the panel with most rows that has data, named
-    FIGURE-CASE; or with `every` one for each panel, named by its title too.
+    A figure of one case and sampler is drawn once per case, from the panel with most rows that has data, and named
+    FIGURE-CASE; with `every` once per panel, named by its title too.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name in only or FIGURES:
@@ -51,7 +51,7 @@ def write_figures(
 
 
 def _groups(rows: Sequence[Row], drawing: Drawing, every: bool) -> list[list[Panel]]:
-    """Panels, of each group of which one is to be drawn."""
+    """Groups of panels, one of each group to be drawn."""
     if drawing.pooled is None:
         return [[Panel("", "", rows)]] if rows else []
     found = sorted(panels(rows, drawing.pooled), key=lambda panel: -len(panel.rows))
@@ -62,7 +62,7 @@ def _groups(rows: Sequence[Row], drawing: Drawing, every: bool) -> list[list[Pan
 
 
 def _first(group: list[Panel], drawing: Drawing, ask: Ask, formats: Sequence[str], out: Path, every: bool) -> Written:
-    """The first panel of a group that has data, written."""
+    """Writes the first panel of a group that has data."""
     reasons: dict[str, None] = {}
     for panel in group:
         title = panel.title

@@ -1,4 +1,4 @@
-"""The pictures of docs/guide are those of the published rows: their numbers come out again."""
+"""The pictures in docs/guide match the published rows: their numbers are reproduced."""
 
 import re
 import subprocess

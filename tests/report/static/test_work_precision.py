@@ -8,7 +8,7 @@ from tests.rows import failed, row
 
 
 def rows():
-    """Rows of a, b and c, one work each: a is cheap and rough, b dear and accurate, c dearer than b and rougher."""
+    """Rows of a, b, c, one work each: a cheap and rough, b costly and accurate, c costlier and rougher than b."""
     return [
         row("backprop", 10, 0.1, time_s=1.0, peak_bytes=3000),
         row("checkpoint", 10, 0.01, time_s=2.0, peak_bytes=1000),

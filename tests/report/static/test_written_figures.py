@@ -1,4 +1,4 @@
-"""Every figure, drawn once from rows made by hand: legible, its legend beside the data, the same bytes each time."""
+"""Every figure, drawn once from handmade rows: legible, with its legend beside the data and reproducible bytes."""
 
 import re
 

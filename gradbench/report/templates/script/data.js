@@ -12,7 +12,7 @@ async function unpack(text) {
   const measured = Object.keys(found.points.columns).filter((path) => path.startsWith("errors/")).map((path) => path.split("/")[1]);
   return { ...found, measured: [...new Set(measured)], points: records(found.points) };
 }
-/* {n, columns: {"errors/flow x_T/mark": [...]}} as n records that read the columns when they are asked */
+/* {n, columns: {"errors/flow x_T/mark": [...]}} as n records that read the columns on demand */
 function records({ n, columns }) {
   const tree = {}, shape = {};
   for (const [path, column] of Object.entries(columns)) {
@@ -31,7 +31,7 @@ function records({ n, columns }) {
   Object.defineProperty(shape, "errors", { get() { return this.known ??= shown(this, read(readings, this.index) || {}); } });
   return Array.from({ length: n }, (_, index) => Object.assign(Object.create(shape), { index, known: null }));
 }
-/* what is shown of an error: itself, or the floor where it lies below */
+/* what is shown of an error: itself, or the floor if it lies below */
 function shown(p, errors) {
   for (const [key, r] of Object.entries(errors)) r.shown = r.mark === "value" ? p[key.replace(" ", "_error_")] : r.mark === "not finite" ? null : r.floor;
   return errors;
@@ -68,7 +68,7 @@ function mark(estimator) {
   return svg;
 }
 
-/* the page is dark where its reader chose so, else where the system is */
+/* the page is dark if its reader chose so, else if the system is */
 const system = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
 const colour = (estimator) => data.styles[estimator][isDark() ? "dark" : "light"];

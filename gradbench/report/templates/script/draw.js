@@ -1,11 +1,11 @@
 /* Panels on the page: a figure is drawn when it comes into view, read by mouse, finger or keyboard, and saved. */
 const PANELS = 12;
 const box = document.getElementById("panels"), tip = document.getElementById("tip"), ring = document.getElementById("ring"), spoken = document.getElementById("spoken");
-/* the plotting library stands at the end of the page, so that its data are unpacked while it is read */
+/* the plotting library is at the end of the page, so that the data are unpacked while it is read */
 const loaded = new Promise((resolve) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", resolve) : resolve()));
 let turn = 0, waiting = 0, last = Promise.resolve(), looked = null, titles = null, rest = [];
 
-/* one job after the other; those of an older choice are passed over, and a figure is never thrown away half drawn */
+/* one job after the other; those of an older choice are skipped, and no figure is thrown away half drawn */
 function later(job) {
   const mine = turn;
   waiting += 1;
@@ -31,7 +31,7 @@ const view = new IntersectionObserver((entries) => {
   if (looked) looked();
 }, { rootMargin: "300px" });
 
-/* draws a figure once: when it comes into view, those of the first panel as soon as nothing else is to be done */
+/* draws a figure once: when it comes into view, those of the first panel once nothing else is to be done */
 function reach(node) {
   view.unobserve(node);
   const draw = node.draw;
@@ -62,7 +62,7 @@ async function layPanels() {
   await seen;
   rest = [...box.querySelectorAll(".panel:first-child .plot")];
 }
-/* what tells a panel from all others: its targets only where nothing else does */
+/* what tells a panel from all others: its targets only if nothing else does */
 function nameTitles() {
   const title = (panel, keys) => keys.map((key) => (key === "sampler" ? panel.sampler_label : panel[key])).filter(Boolean).join(" · ");
   const keys = data.filters.filter((key) => ["case", "sampler"].includes(key) || values(key).length > 1), brief = keys.filter((key) => key !== "targets"), count = new Map();

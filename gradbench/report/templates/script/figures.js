@@ -47,7 +47,7 @@ function line(estimator, points, x, y, symbols, front) {
     marker: { symbol: symbols.map((suffix) => s.marker + (suffix || inside)), size: ringed.map((r) => (r ? 12 : 9)), color: c, opacity: 1, line: { width: ringed.map((r, i) => (symbols[i] || r ? 2 : 0)), color: ringed.map((r, i) => (symbols[i] || !r ? c : css("--ink"))) } },
   };
 }
-/* bars between the quartiles of spreads around their middles; none where none has any width */
+/* bars between the quartiles of spreads around their middles; none if none has any width */
 function bars(estimator, middles, spreads) {
   const length = (end) => (end > 0 ? end : 0), above = spreads.map((s, i) => length(s.high - middles[i])), below = spreads.map((s, i) => length(Math.min(middles[i] - s.low, 0.99 * middles[i])));
   if (![...above, ...below].some((end) => end > 0)) return undefined;

@@ -32,7 +32,7 @@ function addFilters() {
     addFilter(key, options, key === "sampler" ? largest(key, options) : "", true);
   }
 }
-/* the option with the most cases, among equals with the most cells */
+/* the option with the most cases, then the most cells */
 function largest(key, options) {
   const cases = new Map(options.map((option) => [option, new Set()])), cells = new Map(options.map((option) => [option, 0]));
   for (const panel of data.panels) {

@@ -11,7 +11,7 @@ const COLUMNS = [
 ];
 const shortError = (r) => (r.mark === "floor" ? "≤ " + scientific(r.floor) : r.mark === "exact" ? "exactly 0" : r.mark === "value" ? scientific(r.shown) : "not finite");
 
-/* numbers by size, words by letter, what is missing last either way */
+/* numbers by size, words by letter, missing values last either way */
 function order(a, b, up) {
   const gone = (v) => (v == null || v === "" ? 1 : 0), number = (v) => typeof v === "number";
   if (gone(a) || gone(b)) return gone(a) - gone(b);
@@ -61,7 +61,7 @@ function turnPage(by) {
   drawTable();
 }
 
-/* a table that stands in the page: its headings become buttons, and a button saves it */
+/* a table in the page: its headings become buttons, and a button saves it */
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells], labels = heads.map((head) => head.textContent.trim());
   const value = (row, place) => {

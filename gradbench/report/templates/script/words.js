@@ -1,4 +1,4 @@
-/* What a point says, in words and numbers. */
+/* A point in words and numbers. */
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 const short = (value, digits = 3) => (finite(value) ? String(Number(value.toPrecision(digits))) : value == null ? "" : String(value));
 const brief = (value) => short(value);
@@ -7,10 +7,10 @@ const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;"
 const power = (v) => (v >= 0.01 && v < 1e4 ? brief(v) : (v.toExponential()[0] === "1" ? "" : v.toExponential()[0] + "·") + "10<sup>" + Math.floor(Math.log10(v) + 1e-9) + "</sup>");
 const duration = (v) => (v < 1e-3 ? brief(v * 1e6) + " µs" : v < 1 ? brief(v * 1e3) + " ms" : brief(v) + " s");
 
-/* the reference that a point is held against: the one chosen, or the first that is known of flow, sampler, expected */
+/* the reference of a point: the one chosen, or the first that is known of flow, sampler, expected */
 const against = (p) => (state.reference !== BEST ? state.reference : REFERENCES.find((name) => p.errors[name + " " + state.target]) || REFERENCES[0]);
 const reading = (p) => p.errors[against(p) + " " + state.target];
-/* that of a figure, which holds all of its points against one */
+/* that of a figure, which has one for all of its points */
 const figureReference = (panel) => (state.reference !== BEST ? state.reference : panel.best[state.target]);
 
 function said(r) {
