@@ -1,4 +1,4 @@
-"""Traits: what is known of a thing before it is built, typed; no torch."""
+"""Traits: typed facts about an estimator, a sampler or a problem, known before it is built; no torch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -9,9 +9,9 @@ from gradbench import checks
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Traits(Mapping[str, Any]):
-    """A dataclass of facts, each with a type and a default, that can also be read as a mapping by their names.
+    """A dataclass of facts, each with a type and a default, that can also be read as a mapping.
 
-    Equal to every mapping of the same names and values. `said` are the facts that were given, in their order.
+    It equals every mapping with the same names and values. `said` holds only the facts that were given, in order.
     """
 
     def __new__(cls, **said: Any) -> Self:
@@ -21,7 +21,7 @@ class Traits(Mapping[str, Any]):
 
     @classmethod
     def of(cls, owner: str, said: Mapping[str, Any]) -> Self:
-        """From a mapping; `ValueError` for a name that there is not."""
+        """The traits that a mapping gives; `ValueError` for an unknown name, in words about `owner`."""
         if isinstance(said, cls):
             return said
         checks.options(f"traits of {owner}", said, cls.names())
@@ -38,7 +38,7 @@ class Traits(Mapping[str, Any]):
         return {name: getattr(self, name) for name in vars(self)["_said"]}
 
     def amended(self, changes: Mapping[str, Any]) -> Self:
-        """The same facts with others in their place or beside them: of `Traits` those that were given."""
+        """These facts overlaid by others: by all of a mapping, or by those that other traits were given."""
         return type(self)(**{**self.said, **(changes.said if isinstance(changes, Traits) else changes)})
 
     def __getitem__(self, name: str) -> Any:

@@ -1,10 +1,10 @@
-"""The first axis of a tensor, over the samples of a batch."""
+"""Tensors whose first axis runs over the samples of a batch."""
 
 from torch import Tensor
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """One value a sample, (b), in a shape that broadcasts against `like`, (b, *x)."""
+    """One value per sample, (b), in a shape that broadcasts against `like`, (b, *x)."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 

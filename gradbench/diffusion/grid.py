@@ -59,7 +59,7 @@ def tells(grid: Grid) -> bool:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeRange(Ends):
-    """The ends of a grid, and what its stops say of it: see `tiles` and `tells`."""
+    """The ends of a grid; whether it is `tiled`, see `tiles`, and whether its stops have `told` times, see `tells`."""
 
     tiled: bool = True
     told: bool = False

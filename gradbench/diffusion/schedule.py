@@ -51,7 +51,7 @@ class Schedule(ABC):
         """The inverse of `log_snr`."""
 
     def noising(self, t: float, later: float) -> tuple[float, float]:
-        """(a, s) of the forward process from t to a later time: x_later = a x_t + s xi with xi standard normal,
+        """(a, s) of the forward process from t to a later time, x_later = a x_t + s xi with xi standard normal:
 
         a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2).
         """
@@ -59,7 +59,7 @@ class Schedule(ABC):
         return ratio, math.sqrt(self.sigma(later) ** 2 - (ratio * self.sigma(t)) ** 2)
 
     def gained(self, t0: float, t1: float) -> float:
-        """1 - exp(2 (lambda_0 - lambda_1)): what of the signal-to-noise ratio at t1 < t0 is gained since t0."""
+        """1 - exp(2 (lambda_0 - lambda_1)): the share of the SNR at t1 < t0 that was gained since t0."""
         return -math.expm1(2 * (self.log_snr(t0) - self.log_snr(t1)))
 
     @property
@@ -324,9 +324,9 @@ class Rectified(Schedule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ends(Traits):
-    """What charts and samplers ask of a time range; by default that of an unknown schedule, without a singular end.
+    """What charts and samplers need to know of a time range; the defaults refuse nothing, for an unknown schedule.
 
-    alpha_T: alpha at its noisy end. sigma_0, dsigma_0: sigma and d sigma / dt at its clean end. schedule: its name.
+    alpha_T: alpha at the noisy end. sigma_0, dsigma_0: sigma and d sigma / dt at the clean end. schedule: its name.
     """
 
     alpha_T: float = 1.0

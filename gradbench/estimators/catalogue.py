@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EstimatorEntry(Entry):
-    """A line of the estimators' catalogue; its traits may be given as a mapping."""
+    """A line of the catalogue of estimators; its traits may be given as a mapping."""
 
     traits: EstimatorTraits = field(default_factory=EstimatorTraits)
     refuses: Callable[[Options, ProblemTraits], str | None] = lambda options, traits: None
@@ -52,7 +52,7 @@ _TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
 def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
-    """`plans`: what in the module of truncations makes the distribution of plans, from the options but `draws`."""
+    """`plans` names the function of `truncation` that makes the distribution of plans, from all options but `draws`."""
 
     def distribution(options: Options) -> "PlanDistribution":
         make = load(name, f"gradbench.estimators.pathwise.truncation:{plans}")

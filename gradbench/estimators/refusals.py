@@ -1,10 +1,10 @@
-"""Reasons to refuse a chain that estimators of several kinds share; no torch."""
+"""Reasons to refuse a problem that several kinds of estimators share; no torch."""
 
 from gradbench.problems.traits import ProblemTraits
 
 
 def no_equation(traits: ProblemTraits) -> str | None:
-    """A chain whose steps do not tile its range solves no equation."""
+    """A chain whose steps do not tile its time range solves no equation on its grid."""
     if traits.tiled:
         return None
     return (
@@ -14,7 +14,7 @@ def no_equation(traits: ProblemTraits) -> str | None:
 
 
 def no_other_times(traits: ProblemTraits) -> str | None:
-    """A solver with times of its own needs an equation, and a network that is told what the schedule says of a time."""
+    """A solver that chooses its own times needs an equation, and a network that is told the times of the schedule."""
     if not traits.told:
         return no_equation(traits)
     return no_equation(traits) or (
@@ -24,7 +24,7 @@ def no_other_times(traits: ProblemTraits) -> str | None:
 
 
 def no_reverse_sde(traits: ProblemTraits) -> str | None:
-    """Equations of a stochastic chain are those of the reverse SDE."""
+    """The equation of a stochastic chain is the reverse SDE."""
     if traits.reverse_sde:
         return None
     return (
@@ -34,7 +34,7 @@ def no_reverse_sde(traits: ProblemTraits) -> str | None:
 
 
 def no_point(traits: ProblemTraits, who: str) -> str | None:
-    """Where x_T and the sample are pairs, `who` knows nothing of pairs."""
+    """`who` knows single points, and no pairs."""
     if not traits.pair:
         return None
     return (

@@ -7,13 +7,13 @@ from gradbench.traits import Traits
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EstimatorTraits(Traits):
-    """The promises of an estimator, to the first four of which `gradbench check` holds it.
+    """What an estimator promises; `gradbench check` tests the first four.
 
-    exact: its gradient is that of the sampler that is run, to rounding. order: the power of 1/N with which its gradient
-    tends to the flow's. biased: the mean of its draws is another than the expected gradient. memory: how live bytes
-    grow in N at most, `constant`, `log`, `sqrt` or `linear`. draws: it is an average over draws. stochastic: it is no
-    differentiable sample, and so not for `gradbench.sample`. coordinates: it runs chains for every number that it
-    differentiates by.
+    exact: its gradient is that of the chosen sampler, up to rounding. order: the power of 1/N at which its gradient
+    converges to that of the flow. biased: the mean over its draws is not the expected gradient. memory: an upper bound
+    on how live bytes grow with N, `constant`, `log`, `sqrt` or `linear`. draws: it averages over draws. stochastic: it
+    is not a differentiable sample, so `gradbench.sample` cannot use it. coordinates: it runs chains for every
+    coordinate.
     """
 
     exact: bool = False

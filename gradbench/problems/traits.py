@@ -1,4 +1,4 @@
-"""What an estimator is told of a problem before it is given one; no torch."""
+"""What a plan and an estimator know of a problem before it is built; no torch."""
 
 from dataclasses import dataclass, field
 
@@ -8,9 +8,9 @@ from gradbench.samplers.traits import SamplerTraits
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProblemTraits(SamplerTraits, TimeRange):
-    """The facts of a sampler and of its time range, with those of the problem.
+    """Facts about a problem: those of its sampler, those of its time range, and
 
-    steps: N. targets: the names of those asked for. dtype: the name of the network's floating type.
+    steps: N. targets: the names of the targets asked for. dtype: the name of the network's floating type.
     """
 
     steps: int = 1

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import make_chart
+from gradbench.estimators.pathwise.pullback import Totals
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.base import ChartField
@@ -76,7 +76,7 @@ def _gradients(problem: Problem, solve: Solve) -> Gradients:
     (cotangent,) = torch.autograd.grad(problem.objective(x_0).sum(), x_0)
     adjoint = cotangent * chart.kappa(times[-1])
     pulled = [torch.zeros_like(slope) for slope in slopes]
-    total: list[Tensor] = [torch.zeros_like(leaf) for leaf in problem.wrt]
+    totals = Totals(problem.wrt)
     for k in reversed(range(len(slopes))):
         for j, c in weights[k].items():
             pulled[j] += c * adjoint
@@ -85,8 +85,8 @@ def _gradients(problem: Problem, solve: Solve) -> Gradients:
             slope = field(times[k], point * chart.kappa(times[k]))
         own, *rest = torch.autograd.grad(slope, [point, *problem.wrt], pulled[k], allow_unused=True)
         adjoint = adjoint + own
-        total = [a if g is None else a + g for a, g in zip(total, rest, strict=True)]
-    return problem.gradients(adjoint / chart.kappa(times[0]), total)
+        totals.add(rest)
+    return problem.gradients(adjoint / chart.kappa(times[0]), totals.whole)
 
 
 def _times(schedule: Schedule, solve: Solve, t_max: float, t_min: float) -> list[float]:

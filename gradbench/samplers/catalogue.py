@@ -25,7 +25,7 @@ LATER = {"solver": "midpoint"}  # options that published rows lack: said only wh
 
 @dataclass(frozen=True)
 class SamplerEntry(Entry):
-    """A line of the samplers' catalogue; its traits may be given as a mapping."""
+    """A line of the catalogue of samplers; its traits may be given as a mapping."""
 
     traits: SamplerTraits = field(default_factory=SamplerTraits)
     refuses: Callable[[Options, TimeRange], str | None] = lambda options, where: None

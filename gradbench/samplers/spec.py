@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradbench import checks
 from gradbench.checks import UsageError
@@ -80,7 +80,7 @@ class SamplerSpec:
             )
         return refuses(self.chart_between(where), where) or self.entry.refuses(self.params, where)
 
-    def _noise(self, noise: Any, seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
+    def _noise(self, noise: "Tensor | str", seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
         """Noise by key, as one Wiener path that other chains share, or as it is given."""
         import torch
 
@@ -107,7 +107,7 @@ class SamplerSpec:
         t_min: float,
         x_T: "Tensor",
         seed: int,
-        noise: Any,
+        noise: "Tensor | str",
         times: Sequence[float] | None = None,
     ) -> "Rollout":
         """The chain of `steps` steps from t_max to t_min, or over the `times` given in their place; `ValueError` where

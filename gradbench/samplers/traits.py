@@ -1,4 +1,4 @@
-"""What is known of a sampler before it is built; no torch."""
+"""What a plan and an estimator know of a sampler before it is built; no torch."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,15 @@ from gradbench.traits import Traits
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SamplerTraits(Traits):
-    """The facts of a sampler by which estimators, and the plan, know whether they can serve it.
+    """Facts about a sampler.
 
-    stochastic: whether its steps draw noise. order: the power of 1/N with which its error falls. stages: evaluations a
-    step. chart: that in which it steps; None on a line whose option says it. chart_at_zero: that in which it steps from
-    alpha = 0, where that is another one. runge_kutta: whether it is a one-step rule of the ODE. history: whether a step
-    reads what steps before it left. multistep: whether a draw's state so is more than one point. reversible: whether a
-    step has an inverse. reverse_sde: whether a chain that draws noise converges to the reverse SDE. grid: the name of
-    its grid; None on a line. pair: whether x_T and the sample are pairs of points, (b, 2, *x).
+    stochastic: whether its steps draw noise. order: the power of 1/N at which its error falls. stages: evaluations per
+    step. chart: the chart that it steps in; None in a catalogue line where an option sets it. chart_at_zero: the chart
+    for ranges that start at alpha = 0, if it is another one. runge_kutta: whether it is a one-step rule for the ODE.
+    history: whether a step uses the steps before it. multistep: whether the state of a draw is more than one point.
+    reversible: whether its steps have an inverse. reverse_sde: whether, if stochastic, it converges to the reverse SDE.
+    grid: the name of its grid; None in a catalogue line. pair: whether x_T and the sample are pairs of points,
+    (b, 2, *x).
     """
 
     stochastic: bool = False

@@ -51,10 +51,8 @@ class TorchdiffeqAdjoint(Differentiable):
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]
         clock = torch.tensor([chart.tau(t) for t in grid], dtype=torch.float64, device=x_T.device)
-        forward, backward = (
-            {},
-            {} if method in FIXED else {"norm": "seminorm"} if self.norm == "seminorm" else {},
-        )
+        forward = {}
+        backward = {"norm": "seminorm"} if method not in FIXED and self.norm == "seminorm" else {}
         if method in FIXED and self.trajectory == "resolved":
             # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
             negated = -clock if clock[0] > clock[-1] else clock

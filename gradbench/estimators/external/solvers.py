@@ -1,4 +1,4 @@
-"""Solvers of torchdiffeq and torchsde before they are made: options, what these promise, and refusals; no torch."""
+"""The options of the solvers of torchdiffeq and torchsde, what they promise and what they refuse; no torch."""
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
@@ -9,8 +9,8 @@ from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rules import ONE_STEP
 from gradbench.selector import Options
 
-# torchdiffeq's solvers on a given grid, as its own names spell our rules, and those that choose their steps
-FIXED = {{"heun": "heun2"}.get(name, name): rule for name, rule in ONE_STEP.items()}
+# torchdiffeq's names of our rules, for solvers on a given grid, and of solvers that choose their steps
+FIXED = {"heun2" if name == "heun" else name: rule for name, rule in ONE_STEP.items()}
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver of its adjoint
     "reversible_heun": ("stratonovich", "adjoint_reversible_heun"),

@@ -1,4 +1,4 @@
-"""Options of the estimators that draw, and what these promise; no torch."""
+"""The options of Monte Carlo estimators and what they promise; no torch."""
 
 from gradbench import checks
 from gradbench.checks import UsageError
@@ -7,7 +7,7 @@ from gradbench.selector import Options
 
 
 def check_draws(options: Options) -> None:
-    """Options of estimators that draw, by what each has."""
+    """Checks those of the options that an estimator has."""
     if "index" in options:
         checks.one_of("index", options["index"], ("end", "start"))
     for name in ("draws", "k", "n", "window", "h"):
@@ -27,7 +27,7 @@ def check_draws(options: Options) -> None:
 
 
 def declare_draws(options: Options) -> EstimatorTraits:
-    """The bias that an option brings: of a truncation law, of a baseline with the draw in it, of a shifted adjoint."""
+    """Whether an option brings a bias: a truncation law, a baseline that contains the draw, a shifted adjoint."""
     unbiased = {"law": "unbiased", "index": "end"}
     biased = any(options[name] != value for name, value in unbiased.items() if name in options)
     return EstimatorTraits(biased=biased or options.get("baseline") == "mean")

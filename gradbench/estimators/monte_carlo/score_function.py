@@ -10,7 +10,6 @@ itself, which keeps the estimate unbiased. References: Williams, 1992, Machine L
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.transitions import no_density
-from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.estimators.pathwise.pullback import Cotangents, Totals, pull
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.stochastic import StochasticRule
@@ -91,7 +90,7 @@ class ScoreFunction(MonteCarlo):
             (x_T,) = pull(lambda s: rollout.start(*s), (block.x_T,), carried, Totals([]))
         return BlockSum(x_T, totals.values, x_0, values.sum().item(), forward)
 
-    def _from_end(self, block: Block, state: State) -> list[Any]:
+    def _from_end(self, block: Block, state: State) -> Cotangents:
         """Cotangents of L itself at the last state."""
         with torch.enable_grad():
             inputs = tuple(s.detach().requires_grad_() for s in state)

@@ -1,10 +1,10 @@
-"""What the transitions of a chain lack for an estimator that draws; no torch."""
+"""Why a Monte Carlo estimator cannot use the transitions of a chain; no torch."""
 
 from gradbench.problems.traits import ProblemTraits
 
 
 def no_density(traits: ProblemTraits) -> str | None:
-    """Score functions speak of the densities of transitions."""
+    """Score functions need the densities of transitions."""
     if not traits.stochastic:
         return "a deterministic sampler has no transition density: use a stochastic one, as ddim[eta=1]"
     if traits.reversible:
@@ -21,11 +21,11 @@ def no_sub_chain(h: int, traits: ProblemTraits) -> str | None:
 
 
 def no_mean(traits: ProblemTraits) -> str | None:
-    """Adjoint matching regresses the mean of a transition from one point."""
+    """Adjoint matching needs the mean of a transition from one point."""
     many = "adjoint matching is for samplers whose state is one point" if traits.multistep else None
     return no_density(traits) or many
 
 
 def no_last_step(traits: ProblemTraits) -> str | None:
-    """DRaFT-LV noises a sample again, and starts its last step from one point."""
+    """DRaFT-LV noises a sample again, and takes its last step from one point."""
     return "draft-lv starts from one point: this sampler carries two copies" if traits.reversible else None

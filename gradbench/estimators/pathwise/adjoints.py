@@ -1,4 +1,4 @@
-"""The continuous adjoints before they are made: their options, what these promise, and what they refuse; no torch."""
+"""The options of the continuous adjoints, what they promise and what they refuse; no torch."""
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
@@ -63,9 +63,9 @@ def refuse_adjoint(options: Options, traits: ProblemTraits) -> str | None:
 
 
 def refuse_equation(chart: str, steps: int | None, recovery: Recovery, traits: ProblemTraits) -> str | None:
-    """Why the adjoint equation cannot be solved in a chart by so many steps, or None.
+    """Why the adjoint equation cannot be solved in a chart with this number of backward steps, or None.
 
-    It sees times and positions only, in a chart that reaches both ends of the range.
+    It knows times and positions only, and its chart must be finite at both ends of the time range.
     """
     reason = no_equation(traits) or no_point(traits, "a continuous adjoint")
     if traits.stochastic:

@@ -1,4 +1,4 @@
-"""What the inverted recovery brings back: each state from the next one, by the inverse of the step; none is kept."""
+"""The trajectory of the inverted recovery: each state from the next one, by the inverse of the step."""
 
 import dataclasses
 from collections.abc import Sequence

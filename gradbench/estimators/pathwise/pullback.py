@@ -23,6 +23,8 @@ from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
 
+Cotangents = list[Tensor | None]  # of the tensors of a state; None is zero
+
 
 class Totals:
     """Gradients of the shared leaves, added up in place; one that nothing was added to is None at the end."""
@@ -38,6 +40,12 @@ class Totals:
                 total = self.values[i]
                 total = torch.zeros_like(self.wrt[i]) if total is None else total
                 self.values[i] = total.add_(grad, alpha=scale)
+
+    @property
+    def whole(self) -> list[Tensor]:
+        """The totals, zero where nothing was added."""
+        pairs = zip(self.wrt, self.values, strict=True)
+        return [torch.zeros_like(leaf) if total is None else total for leaf, total in pairs]
 
 
 class Pullback(ABC):
@@ -95,7 +103,7 @@ def pull(
     cotangents: Sequence[Tensor | None],
     totals: Totals,
     scale: float = 1.0,
-) -> list[Tensor | None]:
+) -> Cotangents:
     """The cotangents of `state` from those of link(state); the shared leaves' gradients go to the totals, scaled."""
     with torch.enable_grad():
         inputs = tuple(s.detach().requires_grad_() for s in state)

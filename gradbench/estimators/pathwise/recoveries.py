@@ -9,12 +9,12 @@ RECOVERIES: dict[str, type[Recovery]] = {kind.name: kind for kind in (Stored, Re
 
 
 def recovery_of(trajectory: str, snapshots: int = Binomial.snapshots) -> Recovery:
-    """The recovery of that name; snapshots: of a binomial one."""
+    """The recovery of that name; snapshots: for the binomial one."""
     return Binomial(snapshots) if trajectory == Binomial.name else RECOVERIES[trajectory]()
 
 
 def check_recovery(options: Options) -> None:
-    """The number of snapshots, and where states are kept."""
+    """Checks the number of snapshots, and where states are kept."""
     if "snapshots" in options:
         checks.positive_integer("snapshots", options["snapshots"])
     if options.get("offload") is not None:

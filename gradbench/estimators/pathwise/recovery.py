@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Recovery(ABC):
     """Runs the chain from its start state, under `no_grad`, and keeps what it will need.
 
-    name: its value of the option `trajectory`. memory: how what it keeps grows in N, as an estimator's traits say it.
-    between: whether it has states at times between those of the grid.
+    name: the value of the option `trajectory`. memory: how what it keeps grows with N, see `EstimatorTraits`. between:
+    whether it has states at times between those of the grid.
     """
 
     name: ClassVar[str]
@@ -40,7 +40,7 @@ class Recovery(ABC):
 
 
 def watched(rollout: "Rollout") -> "Ambient":
-    """The circumstances of a chain's steps, before its first one."""
+    """What the steps of a chain depend on besides their arguments, before the first one."""
     from gradbench.estimators.ambient import Ambient
 
     return Ambient(rollout.denoiser)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.ambient import Ambient
+from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.leaves import Leaves
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.mean_cost import mean_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable, refuse_second_order
-from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.estimators.pathwise.pullback import Cotangents, Totals, pull
 from gradbench.estimators.pathwise.truncation import (
     LastSteps,
     OneStepLeft,
@@ -46,7 +47,7 @@ class Truncated(Differentiable, MonteCarlo):
     def refuses(self, traits: ProblemTraits) -> str | None:
         return self.plans.refuses(traits)
 
-    def __call__(self, problem: Problem) -> Any:
+    def __call__(self, problem: Problem) -> GradientEstimate:
         drawing = problem.rollout.noise is not None or self.plans.random
         return (MonteCarlo if drawing else Differentiable).__call__(self, problem)
 
@@ -119,7 +120,7 @@ class _Truncated(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
-        totals, carried = Totals(wrt), [None]
+        totals, carried = Totals(wrt), Cotangents([None])
         ctx.witness = ctx.ambient.witness()
         for k in range(int(plan.stop.max()), -1, -1):
             state = ctx.kept.get(k)
@@ -145,7 +146,7 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
     return None, None, None, x_T, *totals.values
 
 
-def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals: Totals) -> list[Any]:
+def _step_back(ctx: Any, k: int, state: State | None, carried: Cotangents, totals: Totals) -> Cotangents:
     """Cotangents before step k from those after it, by the plan's field."""
     rollout, plan = ctx.rollout, ctx.plan
     alive = plan.alive[k]
@@ -171,7 +172,7 @@ def _step_back(ctx: Any, k: int, state: State | None, carried: list[Any], totals
         return pull(link, before, carried, totals, float(plan.scale[k]))
 
 
-def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> list[Any]:
+def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> Cotangents:
     """Cotangents of the state at k from those of the samples that stop there."""
     rollout, plan = ctx.rollout, ctx.plan
 

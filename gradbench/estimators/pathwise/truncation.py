@@ -54,7 +54,7 @@ class Plan:
 
 
 class PlanDistribution(ABC):
-    """A distribution of plans, of which each sample has one; `random` says whether two draws can differ."""
+    """A distribution of plans, one plan per sample; `random` says whether two draws can differ."""
 
     random = True
 
