@@ -215,7 +215,7 @@ def unreached(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[str]:
 def _nearest(
     task: Task, rows: Iterable[Row], measure: Measure, combine: Combine = statistics.median
 ) -> Evidence | None:
-    """The value of the rows that differ from the task in the fewest parameters, the same case first.
+    """What the rows say that differ from the task in the fewest parameters, the same case first.
 
     Of other numbers of steps, the nearest lower and higher count. combine: several rows of one problem and seed.
     """
@@ -243,7 +243,7 @@ def _nearest(
 
 
 def _bracketing(steps: int, near: Sequence[Known]) -> list[Known]:
-    """Rows, those of other numbers of steps cut to the nearest lower and higher, if both exist."""
+    """Rows, those of other numbers of steps cut to the nearest lower and the nearest higher one."""
     others = {found["steps"][0] for _, _, found in near if "steps" in found}
     ends = {max((n for n in others if n < steps), default=None), min((n for n in others if n > steps), default=None)}
     return [item for item in near if "steps" not in item[2] or item[2]["steps"][0] in ends]

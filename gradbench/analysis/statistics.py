@@ -1,7 +1,7 @@
 """Statistics of two sides, BASE and NEW: functions of plain arrays with one cell's samples along the last axis.
 
-The samples are logarithms of one process's median each, because processes are independent and repeats within one are
-not. Simulated error rates of these rules are in docs/guide/regression.md.
+A sample is the median of one process, because processes are independent and repeats within one are not; times are
+compared by their logarithms. Simulated error rates of these rules are in docs/guide/regression.md.
 """
 
 import warnings

@@ -13,7 +13,7 @@ from gradbench.analysis.rows import Row
 from gradbench.bench.columns import IDENTITY, TABLE, Type
 from gradbench.checks import UsageError
 
-_BASELINE = [column for column in TABLE if column.baseline]  # below counts come first
+_BASELINE = [column for column in TABLE if column.baseline]
 MEASURES = tuple(
     column.name for column in sorted(_BASELINE, key=lambda column: column.type is Type.REAL)
 )  # counts first

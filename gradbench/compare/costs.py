@@ -87,7 +87,7 @@ def time_mark(ratio: float, p_slower: float, p_faster: float, factor: float) -> 
 
 
 def busy_note(pair: Pair) -> str:
-    """Whether more wanted to run than the machine has threads, on the side where it was worse; "" if not."""
+    """A note if a side, NEW first, was measured while more wanted to run than 1.5 times the threads; "" if not."""
     for name, side in (("NEW", pair.new), ("BASE", pair.base)):
         load, threads = median(row.get("load") for row in side), re.search(r"(\d+) threads", _place(side[0])[0])
         if load is not None and threads and load > BUSY * int(threads[1]):
