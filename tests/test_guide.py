@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     """An empty folder that is the current one, with the examples in it; what blocks add to catalogues is taken back."""
     from gradbench.estimators.catalogue import ESTIMATORS
     from gradbench.objectives.catalogue import OBJECTIVES
-    from gradbench.problems import case
+    from gradbench.problems.folders import folders, package_of_cases
     from gradbench.samplers.catalogue import SAMPLERS
 
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
@@ -50,12 +50,12 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     held = [(catalogue, dict(catalogue)) for catalogue in (ESTIMATORS, OBJECTIVES, SAMPLERS)]
-    modules, paths = set(sys.modules), case.folders()
+    modules, paths = set(sys.modules), folders()
     yield tmp_path
     for catalogue, entries in held:
         catalogue.clear()
         catalogue.update(entries)
-    case._package().__path__[:] = map(str, paths)
+    package_of_cases().__path__[:] = map(str, paths)
     for name in set(sys.modules) - modules:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
