@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradbench.analysis.cells import Cell, cells
+from gradbench.analysis.cells import Group, cells
 
 MIB = 1024**2
 
@@ -81,7 +81,7 @@ def drawn(
     return row(estimator, steps, nfe=nfe, **{**numbers, "expected_norm_ratio_x_T": ratio, "draws": draws, **columns})
 
 
-def cell(*rows: Mapping[str, Any]) -> Cell:
+def cell(*rows: Mapping[str, Any]) -> Group:
     """The one cell of these rows."""
     (found,) = cells(rows)
     return found

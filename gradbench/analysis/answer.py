@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis import words
-from gradbench.analysis.cells import Cell, how_ended
+from gradbench.analysis.cells import Group, how_ended
 from gradbench.analysis.rows import Row, is_finite, median, number, text
 from gradbench.analysis.sentences import GRADIENT, MEMORY, TIME, accuracy, expense
 from gradbench.analysis.standings import Contest
@@ -38,7 +38,7 @@ class Answer:
     notes: list[str]
 
 
-def answer(found: list[Cell], contests: list[Contest]) -> Answer:
+def answer(found: list[Group], contests: list[Contest]) -> Answer:
     """The answer from cells and contests; it names no estimator if they do not decide."""
     by = {k: mine for k in GRADIENT if (mine := [c for c in contests if c.reference == k])}
     decided = [k for k, mine in by.items() if any(c.accurate for c in mine)]
@@ -66,14 +66,14 @@ def outcome(rows: Sequence[Row]) -> str:
     return f"Of {words.plural(total, 'measurement')}, {f'{fine:,}' if fine else 'none'} ended well; {'; '.join(parts)}."
 
 
-def caveats(found: Sequence[Cell]) -> list[str]:
+def caveats(found: Sequence[Group]) -> list[str]:
     """Sentences on seeds, cases, machines, sizes and estimators that answer for another sample."""
     measured = [cell for cell in found if cell.measured]
     told = [_seeds(measured), _cases(measured), _machines(measured), _drift(measured)]
     return [sentence for sentence in told if sentence]
 
 
-def _nothing(found: list[Cell]) -> str:
+def _nothing(found: list[Group]) -> str:
     measured = list(dict.fromkeys(cell.estimator for cell in found if cell.measured))
     if not found:
         return "Nothing was run, so there is nothing to compare."
@@ -96,7 +96,7 @@ def _why(rows: Sequence[Row], status: str) -> str:
     return f" ({'mostly: ' if len(reasons) > 1 else ''}{short})"
 
 
-def _seeds(found: Sequence[Cell]) -> str:
+def _seeds(found: Sequence[Group]) -> str:
     counts = [len({row.get("seed") for row in cell.measured}) for cell in found]
     if max(counts) == 1:
         return "Every cell was measured from one seed, so that the spread over seeds is not known."
@@ -104,7 +104,7 @@ def _seeds(found: Sequence[Cell]) -> str:
     return f"Numbers are medians over {few} seeds."
 
 
-def _cases(found: Sequence[Cell]) -> str:
+def _cases(found: Sequence[Group]) -> str:
     cases = list(dict.fromkeys(cell.case for cell in found))
     peaks = [peak for cell in found if is_finite(peak := cell.median("peak_bytes"))]
     where = f"All of it was found on {words.names(cases) if len(cases) < 4 else words.plural(len(cases), 'case')}"
@@ -112,7 +112,7 @@ def _cases(found: Sequence[Cell]) -> str:
     return f"{where}{heavy}: rankings may differ on others."
 
 
-def _machines(found: Sequence[Cell]) -> str:
+def _machines(found: Sequence[Group]) -> str:
     machines = list(dict.fromkeys(cell.machine_class for cell in found if cell.machine_class))
     load = median(row.get("load") for cell in found for row in cell.measured) or 0.0
     threads = max((number(row.get("threads")) or 1.0 for cell in found for row in cell.measured), default=1.0)
@@ -123,7 +123,7 @@ def _machines(found: Sequence[Cell]) -> str:
     return f"Times are those of {where}: another may rank them otherwise."
 
 
-def _drift(found: Sequence[Cell]) -> str:
+def _drift(found: Sequence[Group]) -> str:
     drifts: dict[str, float] = {}
     for cell in found:
         drift = cell.median("x0_drift")

@@ -5,13 +5,13 @@ A row's counts and time are for one draw; its error is that of the mean of all d
 
 from dataclasses import dataclass
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.rows import Row, Spread, is_finite, median, number, params_of, spread
 
 COSTS = ("time", "nfe", "vjps", "memory")
 
 
-def cost(cell: Cell, kind: str) -> Spread | None:
+def cost(cell: Group, kind: str) -> Spread | None:
     """The spread of one cost over the rows that ended well; None if it was not measured.
 
     kind: `time` in seconds, over every sample of every row; `nfe`, network evaluations of both passes; `vjps`;
@@ -20,7 +20,7 @@ def cost(cell: Cell, kind: str) -> Spread | None:
     return spread(value for row in cell.measured for value in _values(row, kind))
 
 
-def evaluations(cell: Cell) -> float | None:
+def evaluations(cell: Group) -> float | None:
     """Network evaluations of both passes of one draw, median over the rows; None if they were not counted."""
     return median(_evaluations(row) for row in cell.measured or cell.rows)
 
@@ -41,7 +41,7 @@ class Parts:
         return self.baseline + self.peak
 
 
-def parts(cell: Cell) -> Parts | None:
+def parts(cell: Group) -> Parts | None:
     """The parts of a cell's median peak; None if the peak was not measured.
 
     tape: `tape_bytes`, of one step. states: `state_bytes` times the states held, or what the peak leaves for them.
@@ -55,7 +55,7 @@ def parts(cell: Cell) -> Parts | None:
     return Parts(states, tape, peak - tape - states, peak, cell.median("baseline_bytes") or 0.0)
 
 
-def held(cell: Cell) -> int:
+def held(cell: Group) -> int:
     """How many states are kept: one if inversion or a second solve recovers them, else one per step."""
     options, steps = params_of(cell.rows[0], "estimator"), cell.steps or 0
     trajectory, snapshots = options.get("trajectory"), number(options.get("snapshots"))
@@ -91,7 +91,7 @@ class PredictedBytes:
         }
 
 
-def predicted_bytes(cell: Cell) -> PredictedBytes | None:
+def predicted_bytes(cell: Group) -> PredictedBytes | None:
     """None if a cell has no prediction besides its peak."""
     names = ("predicted_peak_bytes", "peak_bytes", "requested_bytes", "reserved_bytes", "baseline_bytes")
     predicted, peak, requested, reserved, baseline = map(cell.median, names)
@@ -100,7 +100,7 @@ def predicted_bytes(cell: Cell) -> PredictedBytes | None:
     return PredictedBytes(predicted, peak, requested, reserved, baseline)
 
 
-def overhead(cell: Cell) -> float | None:
+def overhead(cell: Group) -> float | None:
     """T / ((NFE_forward + NFE_backward) F + VJPs B): a gradient's time over that of its evaluations and VJPs alone.
 
     None if the cell did not end well or any of these was not measured.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.rows import Row, is_finite, number
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -27,7 +27,7 @@ class Reading:
     floor: float
 
 
-def floor_of(cell: Cell, reference: str) -> float:
+def floor_of(cell: Group, reference: str) -> float:
     """The accuracy of one reference of a cell."""
     return tolerance(cell.rows, cell.dtype, reference)
 
@@ -45,12 +45,12 @@ def tolerance(rows: Iterable[Row], dtype: str, reference: str) -> float:
     return EPSILON.get(dtype, EPSILON["float64"])
 
 
-def resolution(cell: Cell, reference: str) -> float:
+def resolution(cell: Group, reference: str) -> float:
     """Two errors of a cell below it are indistinguishable: the reference's accuracy, or the rounding of a chain."""
     return max(floor_of(cell, reference), ROUNDING.get(cell.dtype, ROUNDING["float64"]))
 
 
-def read(cell: Cell, reference: str, target: str) -> Reading | None:
+def read(cell: Group, reference: str, target: str) -> Reading | None:
     """The median error of a cell against one reference for one target; None if it was not measured."""
     error = cell.median(f"{reference}_error_{target}")
     if error is None or not cell.measured:

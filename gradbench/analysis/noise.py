@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import evaluations
 from gradbench.analysis.rows import is_finite
 
@@ -11,7 +11,7 @@ WORK = 1000
 """Network evaluations after which Monte Carlo errors are compared."""
 
 
-def noise(cell: Cell, target: str, reference: str = "expected") -> float | None:
+def noise(cell: Group, target: str, reference: str = "expected") -> float | None:
     """The standard deviation of one draw over the norm of the reference g: (|m|/|g|)/snr, with m the mean of all draws.
 
     snr is |m| over that standard deviation, the root of the trace of the covariance. 1/snr alone is relative to |m|:
@@ -58,7 +58,7 @@ class Split:
         return math.hypot(self.offset, self.spread(evaluations))
 
 
-def split(cell: Cell, target: str) -> Split | None:
+def split(cell: Group, target: str) -> Split | None:
     """Bias and noise of a cell for one target; None without draws or a known expected gradient.
 
     With m the mean of n draws, E|m - g|^2 = |E m - g|^2 + noise^2/n: the offset is `bias_norm` less the noise that n

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbench.analysis import words
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.errors import Reading, read
 from gradbench.analysis.standings import Contest, Standing, cheapest
 from gradbench.problems.spec import REFERENCES, TARGETS
@@ -49,9 +49,9 @@ class Winner:
     case: str
     reference: str
     target: str
-    cell: Cell
+    cell: Group
     reading: Reading
-    leanest: Cell
+    leanest: Group
     equals: int
 
     @property
@@ -64,14 +64,14 @@ class Winner:
         return f"error below {words.error(self.reading.shown)}, the floor of the reference"
 
 
-def winners(found: list[Cell]) -> list[Winner]:
+def winners(found: list[Group]) -> list[Winner]:
     """One winner per (case, reference, target) that was measured, in the order of the cases.
 
     The sampler's and the expected gradient differ for every number of steps: there, only the largest number competes.
     If the sampler draws no noise the two coincide, and the expected gradient is not repeated.
     """
     won: dict[tuple[str, str, str], Winner] = {}
-    rivals_of: dict[str, list[Cell]] = {}
+    rivals_of: dict[str, list[Group]] = {}
     for cell in found:
         rivals_of.setdefault(cell.case, []).append(cell)
     for case, rivals in rivals_of.items():
@@ -89,7 +89,7 @@ def _order(line: Line) -> tuple[Any, ...]:
     return not line.named, -sum(shares) / len(shares), -asked, line.memory or 0.0
 
 
-def _winner(rivals: list[Cell], reference: str, target: str) -> Winner | None:
+def _winner(rivals: list[Group], reference: str, target: str) -> Winner | None:
     readings = [(cell, reading) for cell in rivals if (reading := read(cell, reference, target))]
     readings = [(cell, reading) for cell, reading in readings if reading.mark != "not finite"]
     if reference != "flow":
@@ -107,6 +107,6 @@ def _winner(rivals: list[Cell], reference: str, target: str) -> Winner | None:
     return Winner(cell.case, reference, target, cell, reading, leanest, len(estimators))
 
 
-def _cost(cell: Cell, column: str) -> float:
+def _cost(cell: Group, column: str) -> float:
     cost = cell.median(column)
     return math.inf if cost is None else cost

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis import words
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.noise import WORK
 from gradbench.analysis.standings import USEFUL, Contest, Setting, Standing, cheapest, price
 from gradbench.problems.spec import TARGETS
@@ -175,7 +175,7 @@ def _clause(contest: Contest, kind: Expense) -> str:
 
 def _beside(found: Sequence[Setting], cheap: str, dear: str, kind: Expense, lead: str) -> str:
     """The lead and "`b` needs 5.1 times its memory (...), 106 MiB instead of 5.5 MiB on `CASE` at 20 steps"."""
-    pairs: list[tuple[float, float, Cell]] = []
+    pairs: list[tuple[float, float, Group]] = []
     for setting in found:
         low, high = (price(setting[name], kind.column) if name in setting else None for name in (cheap, dear))
         if low is not None and high is not None:

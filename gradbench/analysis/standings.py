@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import evaluations
 from gradbench.analysis.errors import read, resolution
 from gradbench.analysis.noise import WORK, noise
@@ -27,7 +27,7 @@ COVERED = 0.5
 USEFUL = 0.9
 """... and is nearer than that in the median: zero is off by 1."""
 
-Setting = dict[str, Cell]
+Setting = dict[str, Group]
 """The cells of one setting by the label of their estimator."""
 
 
@@ -70,7 +70,7 @@ class Contest:
         return tuple(s for s in self.rivals if s.share >= DECIDED and s.error < USEFUL)
 
 
-def settings(cells: Iterable[Cell]) -> list[Setting]:
+def settings(cells: Iterable[Group]) -> list[Setting]:
     """The cells by setting, in the order in which they first appear."""
     found: dict[tuple[Any, ...], Setting] = {}
     for c in cells:
@@ -84,7 +84,7 @@ def contests(found: list[Setting]) -> list[Contest]:
     return [contest for contest in held if contest]
 
 
-def error_of(cell: Cell, reference: str, target: str) -> float | None:
+def error_of(cell: Group, reference: str, target: str) -> float | None:
     """The error by which a cell is compared; inf if it failed, None if there is none.
 
     For a Monte Carlo estimator it is that of its mean over `WORK` network evaluations: with e the error after all draws
@@ -100,7 +100,7 @@ def error_of(cell: Cell, reference: str, target: str) -> float | None:
     return math.sqrt(max(0.0, reading.error**2 - spread**2 / draws) + spread**2 * nfe / WORK)
 
 
-def price(cell: Cell, column: str) -> float | None:
+def price(cell: Group, column: str) -> float | None:
     """Median time or memory; for a Monte Carlo estimator the time of `WORK` evaluations, like its error."""
     value = cell.median(column) if cell.measured else None
     if value is None or not math.isfinite(value) or value <= 0:

@@ -18,13 +18,11 @@ from gradbench.commands.exits import Exit
 from gradbench.commands.options import Parsed, json_option, one_of, selector
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.spec import REFERENCES, TARGETS
-from gradbench.report.static.catalogue import FIGURES
+from gradbench.report.static.catalogue import FIGURES, FORMATS
 from gradbench.selector import expand, render
 
 if TYPE_CHECKING:
     from gradbench.report.static.write import Written
-
-FORMATS = ("pdf", "svg", "png")
 
 
 def _formats(text: str, option: str) -> list[str]:

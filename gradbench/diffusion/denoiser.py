@@ -27,7 +27,7 @@ from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
 from gradbench.diffusion.told import Told, check_told, time_told
 
-KINDS = ("eps", "x0", "v", "score", "flow")
+PREDICTIONS = ("eps", "x0", "v", "score", "flow")
 
 
 class Prediction(ABC):
@@ -191,8 +191,8 @@ class Conditions:
 class NetworkDenoiser(Denoiser):
     """A network with a time input, a condition shared by the batch, and classifier-free guidance.
 
-    network(x, time, condition, **extra) -> (b, *x), of any `kind` of KINDS. With guidance w != 1 both predictions come
-    from one doubled batch,
+    network(x, time, condition, **extra) -> (b, *x), of any `kind` of PREDICTIONS. With guidance w != 1 both predictions
+    come from one doubled batch,
 
         out = out_null + w (out_condition - out_null)
 
@@ -241,7 +241,7 @@ class NetworkDenoiser(Denoiser):
         self.extra, self.null_extra = dict(extra or {}), dict(null_extra or extra or {})
         self.shared = frozenset(shared)
         self.batched = batched
-        self.kind = checks.one_of("prediction", kind, KINDS) if precondition is None else "x0"
+        self.kind = checks.one_of("prediction", kind, PREDICTIONS) if precondition is None else "x0"
         self.precondition = precondition
         self.guidance = checks.finite("guidance", guidance)
         if guidance_rescale != "norm":

@@ -124,7 +124,7 @@ def _required(model: nn.Module, text: str) -> bool:
     return own or bool(convention and convention.width)
 
 
-KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction": "flow"}
+PREDICTION_TYPES = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction": "flow"}
 
 
 def kind_of(scheduler: Any) -> str:
@@ -132,7 +132,7 @@ def kind_of(scheduler: Any) -> str:
     if known(scheduler) in FLOW or "FlowMatch" in type(scheduler).__name__:
         return "flow"
     prediction = "epsilon" if isinstance(scheduler, Schedule) else scheduler.config.get("prediction_type", "epsilon")
-    return KINDS[checks.one_of("prediction_type", prediction, KINDS)]
+    return PREDICTION_TYPES[checks.one_of("prediction_type", prediction, PREDICTION_TYPES)]
 
 
 def preconditioning_of(scheduler: Any) -> Preconditioning | None:

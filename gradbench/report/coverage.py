@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.analysis.cells import Cell, how_ended
+from gradbench.analysis.cells import Group, how_ended
 from gradbench.analysis.rows import SEVERITY, Row, text, weights_of
 
 Counts = list[tuple[str, int]]
@@ -69,7 +69,7 @@ def counts(rows: Iterable[Row]) -> Counts:
     return sorted(Counter(map(how_ended, rows)).items(), key=lambda item: _order(item[0]))
 
 
-def boxes(cells: Iterable[Cell], name: Callable[[Cell], str]) -> dict[tuple[str, str], Counts]:
+def boxes(cells: Iterable[Group], name: Callable[[Group], str]) -> dict[tuple[str, str], Counts]:
     """The counts of each (estimator, case), estimators as `name` calls them; what was not requested has none."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for cell in cells:
@@ -77,7 +77,7 @@ def boxes(cells: Iterable[Cell], name: Callable[[Cell], str]) -> dict[tuple[str,
     return {place: counts(own) for place, own in rows.items()}
 
 
-def failures(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+def failures(cells: Iterable[Group]) -> list[dict[str, Any]]:
     """What did not end well, one line per (status, estimator, case, reason), gravest first and skips last."""
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for cell in cells:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
-from gradbench.analysis.cells import Cell, cells
+from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.rankings import ranking, winners
 from gradbench.analysis.rows import Row
 from gradbench.analysis.standings import Contest, contests, settings
@@ -89,7 +89,7 @@ def _told(held: Sequence[Contest], first: str | None) -> list[str]:
     return sorted({contest.reference for contest in held}, key=lambda reference: (reference != first, reference))
 
 
-def _named(found: Sequence[Cell], held: Sequence[Contest], reference: str | None) -> list[tuple[str, str]]:
+def _named(found: Sequence[Group], held: Sequence[Contest], reference: str | None) -> list[tuple[str, str]]:
     """The estimators that the answer recommends, and what the catalogue says they do, where it knows them."""
     labels = dict.fromkeys(s.estimator for c in held if c.reference == reference for s in c.accurate)
     names = {cell.estimator: cell.name for cell in found}

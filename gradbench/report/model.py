@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import Parts, cost, parts
 from gradbench.analysis.noise import Split, split
 from gradbench.analysis.profile import pareto_front
@@ -29,7 +29,7 @@ def work_precision(errors: Errors, kind: str) -> list[Priced]:
     return [Priced(point, paid, place in front) for place, (point, paid) in enumerate(priced)]
 
 
-def positive_cost(cell: Cell, kind: str) -> Spread | None:
+def positive_cost(cell: Group, kind: str) -> Spread | None:
     """A cost as a logarithmic axis shows it; None if it was not measured or is zero."""
     found = cost(cell, kind)
     return found if found and found.mid > 0 else None
@@ -39,13 +39,13 @@ def positive_cost(cell: Cell, kind: str) -> Spread | None:
 class Peak:
     """A point of memory against steps: the peak over weights and inputs in bytes, and its parts."""
 
-    cell: Cell
+    cell: Group
     steps: int
     size: Spread
     parts: Parts
 
 
-def memory_steps(found: Sequence[Cell]) -> list[Peak]:
+def memory_steps(found: Sequence[Group]) -> list[Peak]:
     """Peaks of memory against steps, for cells that have both."""
     peaks = ((cell, positive_cost(cell, "memory"), parts(cell)) for cell in found)
     return [Peak(cell, cell.steps, size, whole) for cell, size, whole in peaks if cell.steps and size and whole]
@@ -57,6 +57,6 @@ def levels(found: Sequence[Peak]) -> dict[str, float]:
     return {column: max(each) for column, each in sizes.items() if each}
 
 
-def bias_variance(found: Sequence[Cell], target: str) -> list[tuple[Cell, Split]]:
+def bias_variance(found: Sequence[Group], target: str) -> list[tuple[Group, Split]]:
     """Bias and noise of Monte Carlo cells."""
     return [(cell, known) for cell in found if (known := split(cell, target))]

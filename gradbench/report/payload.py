@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gradbench.analysis.cells import PLACE, TABLE, Cell
+from gradbench.analysis.cells import PLACE, TABLE, Group
 from gradbench.analysis.noise import WORK, Split, split
 from gradbench.analysis.rows import Spread, is_finite, number, params_of, text
 from gradbench.problems.spec import REFERENCES, TARGETS
@@ -28,7 +28,7 @@ DIGITS = 6
 Readings = dict[tuple[str, str], Point]
 
 
-def page_data(found: Sequence[Cell]) -> dict[str, Any]:
+def page_data(found: Sequence[Group]) -> dict[str, Any]:
     """What the page's script reads: one point per cell, and panels that list points by index."""
     known = [readings(cell) for cell in found]
     return {
@@ -42,12 +42,12 @@ def page_data(found: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def readings(cell: Cell) -> Readings:
+def readings(cell: Group) -> Readings:
     """The measured errors of a cell by (reference, target)."""
     return {held: found for held in HELD if (found := point(cell, *held))}
 
 
-def page_point(cell: Cell, held: Readings) -> dict[str, Any]:
+def page_point(cell: Group, held: Readings) -> dict[str, Any]:
     """The line of the table, its errors and costs as figures draw them, and how to measure it again."""
     status = status_of(cell.status)
     return cell.line() | {
@@ -66,7 +66,7 @@ def page_point(cell: Cell, held: Readings) -> dict[str, Any]:
     }
 
 
-def page_panels(found: Sequence[Cell], known: Sequence[Readings]) -> list[dict[str, Any]]:
+def page_panels(found: Sequence[Group], known: Sequence[Readings]) -> list[dict[str, Any]]:
     """The panels in order, each with its points, its figures by "reference target", and the levels of its memory.
 
     `best` is, for each target, the reference of the figure if none is chosen. `sampler` is the sampler's name, by which
@@ -78,7 +78,7 @@ def page_panels(found: Sequence[Cell], known: Sequence[Readings]) -> list[dict[s
     return [_panel({place: found[place] for place in places}, known) for places in members.values()]
 
 
-def _panel(members: dict[int, Cell], known: Sequence[Readings]) -> dict[str, Any]:
+def _panel(members: dict[int, Group], known: Sequence[Readings]) -> dict[str, Any]:
     cells = list(members.values())
     return {
         **dict(zip(PLACE, cells[0].place, strict=True)),
@@ -91,7 +91,7 @@ def _panel(members: dict[int, Cell], known: Sequence[Readings]) -> dict[str, Any
     }
 
 
-def _best(cells: Sequence[Cell]) -> dict[str, str]:
+def _best(cells: Sequence[Group]) -> dict[str, str]:
     best = {}
     for target in TARGETS:
         with contextlib.suppress(NoData):
@@ -99,7 +99,7 @@ def _best(cells: Sequence[Cell]) -> dict[str, str]:
     return best
 
 
-def _figure(key: tuple[str, str], members: dict[int, Cell], known: Sequence[Readings]) -> dict[str, Any]:
+def _figure(key: tuple[str, str], members: dict[int, Group], known: Sequence[Readings]) -> dict[str, Any]:
     """The floor of a figure of errors, whether it is shown, and the fronts by cost, the cheapest point first."""
     held = {id(found.cell): (place, found) for place in members if (found := known[place].get(key))}
     errors = Errors(*key, tuple(found for _, found in held.values() if found.finite))

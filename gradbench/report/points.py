@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradbench.analysis.cells import Cell, cells
+from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.errors import Reading, read
 from gradbench.analysis.rows import Row, Spread, number, params_of, spread
 from gradbench.problems.spec import REFERENCES, TARGETS
@@ -45,7 +45,7 @@ DEFAULT = Ask()
 class Point:
     """A cell with its error, and the quartiles of the error over its rows, none of them below the floor."""
 
-    cell: Cell
+    cell: Group
     reading: Reading
     error: Spread
 
@@ -88,7 +88,7 @@ class Errors:
         """Some of the points."""
         return replace(self, points=tuple(points))
 
-    def absent(self, found: Iterable[Cell]) -> str:
+    def absent(self, found: Iterable[Group]) -> str:
         """A sentence that names the estimators that ran but have no point, or nothing."""
         there = {point.cell.estimator for point in self.points}
         lacking = dict.fromkeys(cell.estimator for cell in found if cell.estimator not in there)
@@ -105,13 +105,13 @@ class Errors:
         }
 
 
-def errors(found: Iterable[Cell], reference: str, target: str) -> Errors:
+def errors(found: Iterable[Group], reference: str, target: str) -> Errors:
     """The errors of cells against one reference for one target."""
     known = (point(cell, reference, target) for cell in found)
     return Errors(reference, target, tuple(each for each in known if each and each.finite))
 
 
-def point(cell: Cell, reference: str, target: str) -> Point | None:
+def point(cell: Group, reference: str, target: str) -> Point | None:
     """The error of a cell; None if it was not measured."""
     reading = read(cell, reference, target)
     if reading is None:
@@ -122,7 +122,7 @@ def point(cell: Cell, reference: str, target: str) -> Point | None:
     return Point(cell, reading, replace(found, mid=middle) if found else Spread(middle, middle, middle, 0))
 
 
-def choose(found: Sequence[Cell], ask: Ask = DEFAULT) -> tuple[str, str]:
+def choose(found: Sequence[Group], ask: Ask = DEFAULT) -> tuple[str, str]:
     """Reference and target of one figure: the first that at least half as many cells have as any other.
 
     `NoData` if no cell has an error against what is asked.
@@ -137,18 +137,18 @@ def choose(found: Sequence[Cell], ask: Ask = DEFAULT) -> tuple[str, str]:
     return next(pair for pair, count in counts.items() if 2 * count >= most)
 
 
-def ordered(rows: Sequence[Row]) -> list[Cell]:
+def ordered(rows: Sequence[Row]) -> list[Group]:
     """The cells of rows in legend order, with each estimator's steps ascending."""
     return sorted(cells(rows), key=lambda cell: (_place(cell), cell.steps or 0))
 
 
-def looks(found: Iterable[Cell]) -> dict[str, Style]:
+def looks(found: Iterable[Group]) -> dict[str, Style]:
     """The look of every estimator's label, in the order of a legend."""
     order = sorted({cell.estimator: cell for cell in found}.values(), key=_place)
     return {cell.estimator: style_for(cell.name, params_of(cell.rows[0], "estimator")) for cell in order}
 
 
-def curves(found: Iterable[tuple[Cell, float, Spread | None]]) -> dict[str, Curve]:
+def curves(found: Iterable[tuple[Group, float, Spread | None]]) -> dict[str, Curve]:
     """Places and spreads by estimator label, without those that were not measured."""
     gathered: dict[str, Curve] = {}
     for cell, place, value in found:
@@ -157,7 +157,7 @@ def curves(found: Iterable[tuple[Cell, float, Spread | None]]) -> dict[str, Curv
     return gathered
 
 
-def identity(cell: Cell) -> dict[str, Any]:
+def identity(cell: Group) -> dict[str, Any]:
     """The first columns of every table: what was measured, with all options."""
     return {
         **{name: getattr(cell, name) for name in ("case", "sampler", "dtype", "steps", "estimator")},
@@ -172,7 +172,7 @@ def spread_columns(name: str, found: Spread | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
-def _place(cell: Cell) -> tuple[Any, ...]:
+def _place(cell: Group) -> tuple[Any, ...]:
     return rank(cell.name), _natural(cell.estimator)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import overhead, predicted_bytes
 from gradbench.analysis.rows import number
 from gradbench.bench.load import load_rows
@@ -54,7 +54,7 @@ class Card:
     rows: tuple[Row, ...]
 
     @cached_property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[Group]:
         """The cells in the order of measurement."""
         places = {id(row): place for place, row in enumerate(self.rows)}
         return sorted(ordered(list(self.rows)), key=lambda cell: places[id(cell.rows[0])])
@@ -125,7 +125,7 @@ def cards(folders: Sequence[Path], predicted: Path) -> dict[str, Callable[..., A
     }
 
 
-def _line(cell: Cell) -> Line:
+def _line(cell: Group) -> Line:
     row, size = cell.rows[0], predicted_bytes(cell)
     target = row["targets"][0] if row["targets"] else ""
     wall, passes = cell.median("wall_s"), cell.median("passes_s")

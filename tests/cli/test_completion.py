@@ -163,7 +163,7 @@ def test_the_words_that_are_offered_are_those_of_the_code():
     from gradbench.compare.text import FORMATS
     from gradbench.measure.cards import CARDS
     from gradbench.problems.spec import REFERENCES, TARGETS
-    from gradbench.report.static.canvas import FORMATS as FILES
+    from gradbench.report.static.catalogue import FORMATS as FILES
 
     for line, allowed in (
         ("compare --metric ", METRICS),

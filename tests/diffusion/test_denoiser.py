@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gradbench import NetworkDenoiser
-from gradbench.diffusion.denoiser import KINDS, NetworkPrediction
+from gradbench.diffusion.denoiser import PREDICTIONS, NetworkPrediction
 from gradbench.diffusion.schedule import make_schedule
 
 ALPHA, SIGMA = 0.6, 0.8
@@ -12,8 +12,8 @@ X = ALPHA * X0 + SIGMA * EPS
 VALUES = {"eps": EPS, "x0": X0, "v": ALPHA * EPS - SIGMA * X0, "score": -EPS / SIGMA, "flow": EPS - X0}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("asked", KINDS)
+@pytest.mark.parametrize("kind", PREDICTIONS)
+@pytest.mark.parametrize("asked", PREDICTIONS)
 def test_every_parametrisation_gives_every_other(kind, asked):
     prediction = NetworkPrediction(kind, VALUES[kind], X, ALPHA, SIGMA)
     assert torch.allclose(getattr(prediction, asked), VALUES[asked], rtol=1e-14, atol=1e-15)

@@ -11,7 +11,7 @@ from torch import nn
 
 import gradbench
 from gradbench.diffusion.chart import CHARTS
-from gradbench.diffusion.denoiser import KINDS, NetworkDenoiser
+from gradbench.diffusion.denoiser import PREDICTIONS, NetworkDenoiser
 from gradbench.diffusion.grid import make_grid
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import make_chart
@@ -119,7 +119,7 @@ class LawNetwork(nn.Module):
         return getattr(self.law.predict(x, time.item()), self.kind)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PREDICTIONS)
 @examples(15)
 @given(situations(), st.sampled_from(["ddim", "heun[chart=angle]", "midpoint[chart=data]", "euler"]))
 def test_what_a_network_predicts_does_not_matter(kind, problem, sampler):

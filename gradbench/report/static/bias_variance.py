@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.labels import broken
 from gradbench.analysis.noise import WORK, Split
 from gradbench.analysis.rows import Row, is_finite
@@ -44,7 +44,7 @@ def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     return figure, pd.DataFrame([_line(cell, s, target) for cell, s in splits[target]])
 
 
-def _biases(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, Any], target: str) -> None:
+def _biases(axes: Any, shown: dict[str, tuple[Group, Split]], styles: dict[str, Any], target: str) -> None:
     for place, (name, (_, s)) in enumerate(shown.items()):
         pens.bars(axes, styles[name].light, [s.bias], [place], [(s.bias - s.margin, s.bias + s.margin)], True)
         pens.line(axes, styles[name], [s.bias], [place], name, **pens.look(styles[name]))
@@ -65,7 +65,7 @@ def _ticks(largest: float) -> tuple[list[float], list[str]]:
     return ticks, [f"{value:g}" for value in ticks]
 
 
-def _errors(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, Any], target: str) -> None:
+def _errors(axes: Any, shown: dict[str, tuple[Group, Split]], styles: dict[str, Any], target: str) -> None:
     most = max(s.nfe * s.draws for _, s in shown.values())
     measured = [(s.nfe * s.draws, cell.median(f"expected_error_{target}") or 0.0) for cell, s in shown.values()]
     above = pens.stacked([point] for point in measured)
@@ -81,7 +81,7 @@ def _errors(axes: Any, shown: dict[str, tuple[Cell, Split]], styles: dict[str, A
     canvas.log_axis(axes, "y")
 
 
-def _line(cell: Cell, s: Split, target: str) -> dict[str, Any]:
+def _line(cell: Group, s: Split, target: str) -> dict[str, Any]:
     return points.identity(cell) | {
         "target": target,
         **{name: getattr(s, name) for name in ("bias", "std_error", "noise", "offset", "nfe", "draws")},

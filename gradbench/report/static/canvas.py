@@ -22,7 +22,6 @@ SMALL = 7.0  # points: nothing is smaller
 INK, MUTED, LINE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
 LEGEND_ROW, LETTER = 0.145, 0.05  # inches: height of a legend's line, mean width of a SMALL letter
 HEADS = ((0.7, (1, 2, 3, 5, 7)), (1.6, (1, 2, 5)), (3.2, (1, 3)))  # tick digits, for axes of fewer decades
-FORMATS = ("pdf", "svg", "png")
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,

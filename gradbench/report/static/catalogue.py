@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from gradbench.report.static.canvas import Drawn
 
 
+FORMATS = ("pdf", "svg", "png")
+
+
 @dataclass(frozen=True)
 class Drawing:
     """One line of the catalogue.

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.patches import Patch
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import Parts
 from gradbench.analysis.errors import Power, fit_power
 from gradbench.analysis.labels import broken
@@ -112,7 +112,7 @@ def cards(axes: Any, found: Iterable[Parts], scale: float) -> str:
     return f"The largest peak with weights and inputs takes {share} % of a {card} GB card."
 
 
-def _found(every: Sequence[Cell]) -> list[Peak]:
+def _found(every: Sequence[Group]) -> list[Peak]:
     found = model.memory_steps(every)
     if not found:
         raise NoData("no peak of memory was measured")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.report.coverage import status_of
 from gradbench.report.points import Curve, Errors
 from gradbench.report.static.canvas import INK, MUTED, SMALL, log_axis, plain
@@ -105,7 +105,7 @@ def ring(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     axes.plot(x, y, linestyle="", marker="o", markersize=9.5, fillstyle="none", color=INK, markeredgewidth=0.7)
 
 
-def failures(axes: Axes, cells: Iterable[Cell], looks: dict[str, Style]) -> None:
+def failures(axes: Axes, cells: Iterable[Group], looks: dict[str, Style]) -> None:
     """A boxed letter above the axes at the steps of each cell that ended badly: M out of memory, T out of time ..."""
     taken: dict[int, int] = {}
     for cell in cells:

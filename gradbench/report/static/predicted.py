@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gradbench.analysis import costs
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.rows import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
@@ -86,9 +86,9 @@ def overhead(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     )
 
 
-def _marks(axes: Any, found: Iterable[tuple[Cell, float, float]]) -> list[Any]:
+def _marks(axes: Any, found: Iterable[tuple[Group, float, float]]) -> list[Any]:
     """One mark per cell in its estimator's look; the handles of a legend."""
-    gathered: dict[str, list[tuple[Cell, float, float]]] = {}
+    gathered: dict[str, list[tuple[Group, float, float]]] = {}
     for cell, x, y in found:
         gathered.setdefault(cell.estimator, []).append((cell, x, y))
     handles = []

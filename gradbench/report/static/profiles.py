@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from gradbench.analysis import profile
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.profile import Costs
 from gradbench.analysis.rows import Row
 from gradbench.report import model, points
@@ -97,7 +97,7 @@ def profile_pairs(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     return figure, pd.DataFrame(lines)
 
 
-def _costs(found: Sequence[Cell], ask: Ask, everyone: bool = False) -> tuple[float, dict[str, Costs], list[str], str]:
+def _costs(found: Sequence[Group], ask: Ask, everyone: bool = False) -> tuple[float, dict[str, Costs], list[str], str]:
     """The error target, the costs of reaching it, those left out, and all in words."""
     errors = points.errors(found, *points.choose(found, ask))
     asked = _asked(found, errors)
@@ -115,11 +115,11 @@ def _costs(found: Sequence[Cell], ask: Ask, everyone: bool = False) -> tuple[flo
     return error, costs, left, f"{problems} problems; solved: {goal}. Bands: 95 % by bootstrap.{out}"
 
 
-def _problem(cell: Cell) -> str:
+def _problem(cell: Group) -> str:
     return ", ".join(filter(None, (cell.case, cell.sampler, cell.dtype, cell.device, cell.machine_class)))
 
 
-def _asked(found: Sequence[Cell], errors: Errors) -> dict[str, set[str]]:
+def _asked(found: Sequence[Group], errors: Errors) -> dict[str, set[str]]:
     """The problems that each estimator was run on, of those where any was compared with the reference.
 
     Failures and skips count as asked: they are problems that it did not solve.

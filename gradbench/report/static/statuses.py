@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.rows import Row, text
 from gradbench.report import points
 from gradbench.report.coverage import STATUSES, Counts, boxes, status_of
@@ -82,7 +82,7 @@ def _box(axes: Any, x: int, y: int, counts: Counts) -> None:
     axes.text(x + 0.5, y + 0.53, words + letter, ha="center", va="center", fontsize=canvas.SMALL)
 
 
-def _lines(cell: Cell) -> list[dict[str, Any]]:
+def _lines(cell: Group) -> list[dict[str, Any]]:
     """One line per (status, reason) of the cell."""
     identity = {name: value for name, value in points.identity(cell).items() if name != "rows"}
     names = ("status", "phase", "reason")

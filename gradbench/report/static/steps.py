@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradbench.analysis.cells import Cell
+from gradbench.analysis.cells import Group
 from gradbench.analysis.errors import EPSILON, Power, fit_order
 from gradbench.analysis.rows import Row, Spread, number, params_of, spread
 from gradbench.estimators.catalogue import ESTIMATORS
@@ -117,7 +117,7 @@ def direction(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     )
 
 
-def _turned(cell: Cell, reference: str, target: str) -> Spread | None:
+def _turned(cell: Group, reference: str, target: str) -> Spread | None:
     cosines = [number(row.get(f"{reference}_cosine_{target}")) for row in cell.measured]
     return spread(max(1 - cosine, LEAST) for cosine in cosines if cosine is not None)
 

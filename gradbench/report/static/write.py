@@ -9,8 +9,8 @@ from gradbench.analysis.panel import Panel, panels
 from gradbench.analysis.rows import Row
 from gradbench.report.coverage import random_weights
 from gradbench.report.points import DEFAULT, Ask, NoData
-from gradbench.report.static.canvas import FORMATS, save
-from gradbench.report.static.catalogue import FIGURES, Drawing
+from gradbench.report.static.canvas import save
+from gradbench.report.static.catalogue import FIGURES, FORMATS, Drawing
 
 
 @dataclass(frozen=True)
