@@ -20,7 +20,7 @@ TABLE = ("case", "sampler", "steps", "estimator", "status", *ERRORS, *BIASES, *C
 
 
 @dataclass(frozen=True)
-class Cell:
+class Group:
     """The rows of one (case, sampler, steps, estimator, targets, dtype, device, machine class), with their labels."""
 
     case: str
@@ -86,13 +86,13 @@ class Cell:
         }
 
 
-def cells(rows: Sequence[Row]) -> list[Cell]:
+def cells(rows: Sequence[Row]) -> list[Group]:
     """The cells of `rows`, in the order in which they first appear."""
     gathered: dict[tuple[Any, ...], list[Row]] = {}
     for row, *names in zip(rows, *(labels(rows, kind) for kind in CHOICES), strict=True):
         place = [text(row.get(column)) for column in ("dtype", "device", "machine_class")]
         gathered.setdefault((*names, _steps(row), _targets(row), *place), []).append(row)
-    return [Cell(*key, rows=tuple(members)) for key, members in gathered.items()]
+    return [Group(*key, rows=tuple(members)) for key, members in gathered.items()]
 
 
 def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
