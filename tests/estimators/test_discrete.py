@@ -99,7 +99,7 @@ def test_reversible_refuses_samplers_without_an_inverse(gaussian, sampler):
 
 def test_the_memo_hands_each_evaluation_to_the_place_it_was_made_at(gaussian, monkeypatch):
     """Whether the inverse was evaluated where the step is: the field of a memo is asked at the same (t, x)."""
-    from gradbench.estimators.pathwise.pathwise import inverted
+    from gradbench.estimators.pathwise import inverted
 
     apart = []
 
