@@ -33,7 +33,7 @@ class Traits(Mapping[str, Any]):
         return tuple(each.name for each in fields(cls))
 
     @property
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, Any]:
         """The facts that were given."""
         return {name: getattr(self, name) for name in vars(self)["_said"]}
 

@@ -8,6 +8,7 @@ from typing import Any
 from gradbench.analysis.labels import labels
 from gradbench.analysis.rows import CHOICES, SEVERITY, Row, median, number, text
 from gradbench.command import command
+from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
 
 PLACE = ("case", "sampler", "dtype", "device", "machine_class", "targets")
@@ -75,7 +76,7 @@ class Group:
         rows = self.measured or self.rows
         return number(rows[0].get(column)) if len(rows) == 1 else median(row.get(column) for row in rows)
 
-    def line(self) -> dict[str, Any]:
+    def line(self) -> Columns:
         """The line of `table`."""
         return {
             **{name: getattr(self, name) for name in ("case", "sampler", "steps", "estimator", "status")},
@@ -95,7 +96,7 @@ def cells(rows: Sequence[Row]) -> list[Group]:
     return [Group(*key, rows=tuple(members)) for key, members in gathered.items()]
 
 
-def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def table(rows: Sequence[Row]) -> list[Columns]:
     """One line per (case, sampler, steps, estimator): status, medians over seeds and replicates, and any reason.
 
     Cells that differ in targets, dtype, device or machine class stay apart; these four, `n` (rows) and `n_ok` are

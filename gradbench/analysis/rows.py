@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from gradbench.selector import Options, Value
+
 Row = Mapping[str, Any]
 """The columns of one measurement by name, any of them missing or None."""
 
@@ -86,13 +88,13 @@ def spread(values: Iterable[Any]) -> Spread | None:
     return Spread(low, mid, high, len(found))
 
 
-def params_of(row: Row, kind: str) -> dict[str, Any]:
+def params_of(row: Row, kind: str) -> dict[str, Value]:
     """The options of a row's case, sampler or estimator; empty where there are none."""
     params = row.get(f"{kind}_params")
     return params if isinstance(params, dict) else {}
 
 
-def whole_params(row: Row, kind: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def whole_params(row: Row, kind: str, defaults: Options) -> dict[str, Value]:
     """All options of a row's case, sampler or estimator: those an old row lacks are the defaults, or `BEFORE`."""
     return {**defaults, **BEFORE.get(text(row.get(kind)), {}), **params_of(row, kind)}
 

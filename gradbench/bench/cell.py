@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from gradbench.data import Columns
 from gradbench.selector import Options
 
 
@@ -29,12 +30,12 @@ class Cell(Mapping[str, Any]):
     @staticmethod
     def of(row: Mapping[str, Any]) -> "Cell":
         """The cell of a row, or of a mapping with its identity."""
-        own: dict[str, Any] = {field.name: row[field.name] for field in fields(Cell)}
+        own: Columns = {field.name: row[field.name] for field in fields(Cell)}
         own["targets"] = tuple(own["targets"])
         return Cell(**own)
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Columns:
         """The identity columns by name, as stored in JSON."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         params = {name: dict(own[name]) for name in ("case_params", "sampler_params", "estimator_params")}

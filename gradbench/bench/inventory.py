@@ -7,6 +7,7 @@ from typing import Any
 from gradbench import checks
 from gradbench.allowed import Allowed, allowed
 from gradbench.bench.suite import load_suite, suite_files
+from gradbench.data import Json
 from gradbench.entry import Catalogue, Entry, load
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
@@ -19,7 +20,7 @@ CATALOGUES: dict[str, Catalogue[Any]] = {"estimators": ESTIMATORS, "samplers": S
 KINDS = ("cases", "estimators", "samplers", "objectives", "suites")
 
 
-def entries(kind: str) -> list[dict[str, Any]]:
+def entries(kind: str) -> list[Json]:
     """Name, summary and source of every case, estimator, sampler, objective or suite."""
     if kind == "suites":
         found = [load_suite(name) for name in suite_files()]
@@ -61,7 +62,7 @@ def _takes(entry: Entry) -> dict[str, Allowed]:
     return {option: allowed(entry.options, option) for option in entry.defaults}
 
 
-def _plain(takes: dict[str, Allowed]) -> dict[str, Any]:
+def _plain(takes: dict[str, Allowed]) -> Json:
     """Lists of values, or words, as in JSON."""
     return {option: list(found.values) or found.words for option, found in takes.items()}
 
@@ -72,7 +73,7 @@ def entry(selector: str) -> Mapping[str, Any]:
     catalogue = _catalogue_of(name)
     if catalogue is not None:
         e = catalogue.find(name)
-        facts: dict[str, Any] = {"source": e.citation, "code": e.factory}
+        facts: Json = {"source": e.citation, "code": e.factory}
         if isinstance(e, ObjectiveSpec):
             checks.options(name, given, e.defaults)
             facts |= {"judges": e.on, "made from": list(e.takes) or "nothing"}

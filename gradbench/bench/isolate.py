@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from gradbench.bench.cell import Cell
 from gradbench.bench.plan import USUAL
+from gradbench.data import Columns
 from gradbench.measure import nvidia
 from gradbench.problems.folders import folders
 
@@ -67,7 +67,7 @@ class Server:
             last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
             raise RuntimeError(f"the worker could not start: {last}")
 
-    def submit(self, request: dict[str, Any], descriptors: list[int]) -> None:
+    def submit(self, request: Columns, descriptors: list[int]) -> None:
         """Sends a request with its pipe and its log."""
         with self._lock:
             socket.send_fds(self.channel, [json.dumps(request).encode()], descriptors)
@@ -127,7 +127,7 @@ class Isolation:
                 self._server = Server(self.cases, self.preload, self.limits.threads)
             return self._server
 
-    def run_isolated(self, cell: Cell, replicate: int, passes: Sequence[str] = USUAL) -> dict[str, Any]:
+    def run_isolated(self, cell: Cell, replicate: int, passes: Sequence[str] = USUAL) -> Columns:
         """The row of one cell: its measurements, or how its worker died."""
         log = self.logs / f"{cell.id}-{replicate}.txt"
         try:
@@ -137,7 +137,7 @@ class Isolation:
         except Exception as failure:
             return {"status": "lost", "phase": "start", "reason": f"{type(failure).__name__}: {failure}"}
 
-    def _on_gpu(self, cell: Cell, passes: Sequence[str], log: Path) -> dict[str, Any]:
+    def _on_gpu(self, cell: Cell, passes: Sequence[str], log: Path) -> Columns:
         """One cell alone on a GPU: a free one, or the one it names; with the state of the card before."""
         gpu = self._gpus.take(cell.device.partition(":")[2])
         try:
@@ -160,9 +160,7 @@ class Isolation:
         finally:
             own.close()
 
-    def _run(
-        self, server: Server, cell: Cell, passes: Sequence[str], log: Path, gpu: str | None = None
-    ) -> dict[str, Any]:
+    def _run(self, server: Server, cell: Cell, passes: Sequence[str], log: Path, gpu: str | None = None) -> Columns:
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
@@ -184,7 +182,7 @@ class Isolation:
                 _keep_tail(log)
         return row
 
-    def _predicted(self, server: Server, cell: Cell) -> dict[str, Any]:
+    def _predicted(self, server: Server, cell: Cell) -> Columns:
         """The memory that an out-of-memory cell would have needed, from shapes alone, in another process."""
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as answer, open(os.devnull, "wb") as nowhere:
@@ -195,9 +193,9 @@ class Isolation:
                 os.close(write)
             return self._listen(answer.fileno()).get("row", {})
 
-    def _listen(self, descriptor: int) -> dict[str, Any]:
+    def _listen(self, descriptor: int) -> Columns:
         """All messages of the worker, until it ends or its time is up; then its group is killed."""
-        said: dict[str, Any] = {}
+        said: Columns = {}
         deadline, buffer = time.monotonic() + self.limits.timeout, b""
         try:
             while "rc" not in said:
@@ -220,7 +218,7 @@ class Isolation:
                 self._groups.discard(said["pid"])
         return said
 
-    def _classify(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _classify(self, said: Columns) -> Columns:
         phase = said.get("phase", "import")
         if "row" in said:
             return said["row"]
@@ -263,7 +261,7 @@ def _keep_tail(log: Path) -> None:
         log.write_bytes(data[-LOG_TAIL:])
 
 
-def run_isolated(cell: Cell, limits: Limits, logs: Path | None = None) -> dict[str, Any]:
+def run_isolated(cell: Cell, limits: Limits, logs: Path | None = None) -> Columns:
     """The row of one cell, run in its own process: its measurements, or how it died. Never raises.
 
     cell: one of a plan. logs: a folder for the tail of a failed worker's output; by default a temporary one.

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from gradbench.bench.row import Row
+
 EVERY = 30.0  # seconds between two plain lines
 
 
@@ -83,7 +85,7 @@ class Progress:
             self._bar.start()
         return self
 
-    def row(self, row: dict[str, Any]) -> None:
+    def row(self, row: Row) -> None:
         """Records the end of one cell."""
         self.counts[row["status"]] += 1
         done, now = sum(self.counts.values()), self.clock()

@@ -5,13 +5,14 @@ from typing import Any
 
 from gradbench.bench.columns import IDENTITY, SCHEMA, STATUSES, TABLE, Column, Type
 from gradbench.checks import UsageError
+from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
 
 REQUIRED = ("schema", "cell_id", "replicate", "status", "started_at", *IDENTITY)
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
+Migration = Callable[[Columns], Columns]
 
 
-def _one_to_two(row: dict[str, Any]) -> dict[str, Any]:
+def _one_to_two(row: Columns) -> Columns:
     """Schema 2 gave each reference its own tolerance, and each row its attempt number."""
     known = [k for k in REFERENCES if any(row.get(f"{k}_error_{t}") is not None for t in TARGETS)]
     return {**row, "attempt": 1, **{f"{k}_tol": row.get("reference_tol") for k in known}}
@@ -21,7 +22,7 @@ def _one_to_two(row: dict[str, Any]) -> dict[str, Any]:
 MIGRATIONS: dict[int, Migration] = {1: _one_to_two}
 
 
-def migrate(row: Mapping[str, Any]) -> dict[str, Any]:
+def migrate(row: Mapping[str, Any]) -> Columns:
     """A row of any schema up to today's, in today's; `ValueError` for a later one."""
     number = row.get("schema") or 1
     if number > SCHEMA:
@@ -34,7 +35,7 @@ def migrate(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "schema": SCHEMA}
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> Columns:
     """The JSON schema of a row, as published in results/schema/."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -46,8 +47,8 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _property(column: Column) -> dict[str, Any]:
-    special: dict[Type, dict[str, Any]] = {
+def _property(column: Column) -> Columns:
+    special: dict[Type, Columns] = {
         Type.STATUS: {"enum": list(STATUSES)},
         Type.TARGETS: {"type": "array", "items": {"enum": list(TARGETS)}},
         Type.REALS: {"type": ["array", "null"], "items": {"type": "number"}},

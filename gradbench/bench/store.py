@@ -18,9 +18,10 @@ from gradbench.bench.plan import Planned
 from gradbench.bench.row import Key, Row
 from gradbench.bench.schema import migrate
 from gradbench.checks import UsageError
+from gradbench.data import Json
 
 
-def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+def complete(row: Mapping[str, Any]) -> Json:
     """The row with every column, in the schema's order; an unknown column is our error."""
     unknown = set(row) - set(COLUMNS)
     if unknown:
@@ -70,7 +71,7 @@ class Store:
         temporary.write_text(json.dumps(plan))
         temporary.replace(self.folder / "plan.json")
 
-    def plan(self) -> dict[str, Any] | None:
+    def plan(self) -> Json | None:
         """plan.json, or None if there is none."""
         return read_plan(self.folder)
 
@@ -103,7 +104,7 @@ class Store:
         return found
 
 
-def read_plan(folder: Path) -> dict[str, Any] | None:
+def read_plan(folder: Path) -> Json | None:
     """The plan of a folder; None if there is none, `ValueError` if it is invalid."""
     try:
         return json.loads((folder / "plan.json").read_text())
@@ -145,7 +146,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
             print(f"{shard}: {foreign} lines are no rows and are passed over", file=sys.stderr)
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def _row(line: bytes) -> Json | None:
     """The row in a line, or None."""
     try:
         row = json.loads(line, object_pairs_hook=_shared)
@@ -155,7 +156,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
     return row if known and isinstance(row.get("replicate"), int) and isinstance(row.get("status"), str) else None
 
 
-def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _shared(pairs: list[tuple[str, Any]]) -> Json:
     """A mapping whose strings are shared with all others, because most rows repeat most of them."""
     return {sys.intern(key): sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 

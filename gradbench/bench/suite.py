@@ -1,7 +1,7 @@
 """Suites: named lists of blocks of cells, as YAML files in the `suites` folders of the cases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,6 @@ class Block:
     device: str = "cpu"
     passes: list[str] = field(default_factory=lambda: ["error", "rounding", "time", "memory"])
     seconds: float | None = None
-
-    def override(self, given: dict[str, Any]) -> "Block":
-        """This block with the lists of a command line in place of its own."""
-        return replace(self, **{name: value for name, value in given.items() if value})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from gradbench.bench.failures import line_of
 from gradbench.bench.plan import USUAL
 from gradbench.bench.predictions import predicted_bytes
 from gradbench.checks import UsageError
+from gradbench.data import Columns
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.estimators.monte_carlo.base import MonteCarlo
@@ -40,7 +40,6 @@ from gradbench.references.known import references
 from gradbench.references.stored import stored
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # imported by torch itself on first use
-Columns = dict[str, Any]  # of a row, by name
 PLANS = 16  # random plans averaged for the time of one draw
 
 

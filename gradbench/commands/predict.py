@@ -15,6 +15,7 @@ from gradbench.bench.working import Working
 from gradbench.checks import UsageError
 from gradbench.commands.exits import Exit
 from gradbench.commands.options import CELLS, anew_option, cases_option, json_option, suite_option, with_selection
+from gradbench.data import Columns
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.problems.folders import case_specs, weights_of
@@ -59,7 +60,7 @@ def predict(selection: Selection, anew: bool, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, Any]]:
+def predictions(planned: list[Planned], anew: bool = False) -> list[Columns]:
     """One mapping per cell: identity, `peak_bytes` and the other bytes, `how` and `cards`; or the reason why not."""
     from gradbench.bench.predictions import foretell
 
@@ -72,12 +73,12 @@ def predictions(planned: list[Planned], anew: bool = False) -> list[dict[str, An
     return rows
 
 
-def _columns(found: Any) -> dict[str, Any]:
+def _columns(found: Any) -> Columns:
     named = {f"{name}_bytes": value for name, value in asdict(found).items() if name not in ("steps", "how")}
     return {**named, "how": found.how, "cards": cards_for(found.baseline + found.peak)}
 
 
-def _problem(row: dict[str, Any]) -> str:
+def _problem(row: Columns) -> str:
     case = case_specs()[row["case"]]
     given = {name: value for name, value in row["case_params"].items() if value != case.params[name]}
     sampler = render(row["sampler"], {k: v for k, v in row["sampler_params"].items() if k not in ("grid",) and v})
@@ -85,7 +86,7 @@ def _problem(row: dict[str, Any]) -> str:
     return f"{render(row['case'], given)}, {sampler}, {row['steps']} steps, {row['dtype']}, gradient of {targets}"
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[Columns]) -> None:
     done = [row for row in rows if "peak_bytes" in row]
     if done:
         first = done[0]

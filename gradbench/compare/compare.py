@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
 
 from gradbench import checks
 from gradbench.analysis.rows import Row, text
@@ -10,6 +9,7 @@ from gradbench.compare.costs import compare_memory, compare_nfe, compare_time
 from gradbench.compare.finding import METRICS, Comparison, Finding
 from gradbench.compare.gradients import compare_gradients
 from gradbench.compare.pairs import Pair, pair
+from gradbench.data import Columns
 
 FACTOR = 1.10
 ORIGIN = ("gradbench", "torch", "git_commit", "machine_class")
@@ -62,7 +62,7 @@ def compare_status(pairs: Iterable[Pair], found: Comparison) -> None:
         found.findings.append(Finding("status", "status", mark, cell.cell, base, new, note=note))
 
 
-def origin(rows: Sequence[Row]) -> dict[str, Any]:
+def origin(rows: Sequence[Row]) -> Columns:
     """How many cells and rows there are, and the code, torch and machines that they come from."""
     said = {name: [v for v in dict.fromkeys(text(row.get(name)) for row in rows) if v] for name in ORIGIN}
     replicates = Counter(row["cell_id"] for row in rows)

@@ -5,13 +5,13 @@ import math
 import statistics
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gradbench.analysis.labels import cell_names
 from gradbench.analysis.rows import Row
 from gradbench.analysis.words import counted, seconds
 from gradbench.command import command
 from gradbench.compare.finding import MARKS, Comparison, Finding
+from gradbench.data import Json
 
 WIDTH = 100
 CELLS, EACH = 20, 4  # cells, and findings per cell, that are spelled out; JSON has all
@@ -63,10 +63,10 @@ def to_json(found: Comparison, names: tuple[str, str]) -> str:
     """For tools: every finding with its cell and the command that measures it again."""
     labels = _labels(found)
 
-    def cell(row: Row) -> dict[str, Any]:
+    def cell(row: Row) -> Json:
         return {"cell_id": row["cell_id"], "cell": labels[row["cell_id"]]}
 
-    def entry(finding: Finding) -> dict[str, Any]:
+    def entry(finding: Finding) -> Json:
         fields = {name: getattr(finding, name) for name in ("metric", "column", "base", "new", "ratio", "p", "note")}
         word = {"mark": finding.mark, "meaning": MARKS[finding.mark], "regression": finding.regression}
         return {**word, **_finite(fields), **cell(finding.cell), "command": command(finding.cell)}
@@ -189,6 +189,6 @@ def _wrap(line: str, indent: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _finite(fields: dict[str, Any]) -> dict[str, Any]:
+def _finite(fields: Json) -> Json:
     """Fields for JSON; infinity as a word."""
     return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradbench.data import Columns
+
 
 @contextlib.contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
@@ -22,7 +24,7 @@ def tf32(allowed: bool) -> Iterator[None]:
             switch.allow_tf32 = value
 
 
-def arithmetic(network: nn.Module, device: torch.device) -> dict[str, Any]:
+def arithmetic(network: nn.Module, device: torch.device) -> Columns:
     """The columns `tf32` (None on a CPU, which has none) and `attention` (None without any).
 
     tf32: whether matrix products or convolutions may use it. A float32 cell may not, a tf32 cell may. attention: the

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.data import Columns
 from gradbench.estimators.base import GradientEstimate
 from gradbench.problems.gradients import flatten
 from gradbench.references.reference import Reference
 
 
-def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str, Any]:
+def columns(estimate: GradientEstimate, reference: Reference | None) -> Columns:
     """By target T, with m the estimate, g the expected gradient and m_j the means of parts of s draws:
 
         bias_T = <m - g, g>/|g|^2,     bias_norm_T = |m - g|/|g|,
@@ -30,7 +31,7 @@ def columns(estimate: GradientEstimate, reference: Reference | None) -> dict[str
 
     Only snr_T if the expected gradient is unknown; no column for an estimate without parts.
     """
-    row: dict[str, Any] = {}
+    row: Columns = {}
     means = estimate.batch_means
     if means is None or len(means) < 2 or estimate.draws is None:
         return row

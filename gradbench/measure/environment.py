@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gradbench
+from gradbench.data import Columns
 from gradbench.objectives.sums import OWN
 from gradbench.plugins import spec_of
 
@@ -86,7 +87,7 @@ def _source(module: str) -> bytes:
 
 
 @cache
-def provenance(cases: tuple[Path, ...]) -> dict[str, Any]:
+def provenance(cases: tuple[Path, ...]) -> Columns:
     """The provenance columns that are the same for every row of a process; needs no torch."""
     cpu, memory = _cpu(), _memory_bytes()
     commit = _git("rev-parse", "HEAD")
@@ -104,7 +105,7 @@ def provenance(cases: tuple[Path, ...]) -> dict[str, Any]:
     }
 
 
-def environment(cases: tuple[Path, ...]) -> dict[str, Any]:
+def environment(cases: tuple[Path, ...]) -> Columns:
     """The output of `gradbench env`: the provenance, and the versions of packages that affect numbers."""
     names = ("numpy", "scipy", "diffusers", "transformers", "peft", "torchdiffeq", "torchsde", "safetensors")
     return {

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from gradbench.data import Json
 from gradbench.diffusion.told import Told
 
 
@@ -95,7 +96,7 @@ def convention_of(model: nn.Module) -> Convention | None:
     return Convention(channels=None)
 
 
-def config_of(model: Any) -> dict[str, Any]:
+def config_of(model: Any) -> Json:
     """The configuration of the network inside all wrappers, empty if it has none."""
     config: Any = getattr(unwrapped(model), "config", None)
     return {str(key): config[key] for key in config} if hasattr(config, "keys") else {}

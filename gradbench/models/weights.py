@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradbench.checks import UsageError
+from gradbench.data import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_record(folder: Path, files: Sequence[str], facts: dict[str, Any]) -> None:
+def write_record(folder: Path, files: Sequence[str], facts: Json) -> None:
     """Records the digests of `files`, and the measured facts about them, in the folder's weights.json."""
     record = {"digests": {name: digest(folder / name) for name in files}, "facts": facts}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")

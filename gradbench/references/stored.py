@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gradbench.checks import UsageError
+from gradbench.data import Json
 from gradbench.models.weights import RECORD as WEIGHTS
 from gradbench.models.weights import digest
 from gradbench.problems.gradients import Gradients, flatten
@@ -31,7 +32,7 @@ def inputs_of(problem: Problem) -> str:
     return found.hexdigest()[:16]
 
 
-def identity(folder: Path, cell: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+def identity(folder: Path, cell: Mapping[str, Any], problem: Problem) -> Json:
     """An entry's description of its problem: options of case and sampler, steps, weights, the inputs' digest."""
     return {
         "case_params": dict(cell["case_params"]),
@@ -90,7 +91,7 @@ def _reference(tensors: Mapping[str, torch.Tensor], name: str, entry: Mapping[st
     return Reference(gradients(mean), method, max(error.values()), own, entry["dtype"], thirds)
 
 
-def entry_of(blocks: list[dict[str, torch.Tensor]], size: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def entry_of(blocks: list[dict[str, torch.Tensor]], size: int) -> tuple[dict[str, torch.Tensor], Json]:
     """The tensors and numbers of an entry, from the flat mean gradients of blocks of `size` draws, by target.
 
     error: the root of the trace of the mean's covariance over |g|, with g's square less the noise in it.

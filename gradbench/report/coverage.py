@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gradbench.analysis.cells import Group, how_ended
 from gradbench.analysis.rows import SEVERITY, Row, text, weights_of
+from gradbench.data import Json
 
 Counts = list[tuple[str, int]]
 
@@ -77,9 +77,9 @@ def boxes(cells: Iterable[Group], name: Callable[[Group], str]) -> dict[tuple[st
     return {place: counts(own) for place, own in rows.items()}
 
 
-def failures(cells: Iterable[Group]) -> list[dict[str, Any]]:
+def failures(cells: Iterable[Group]) -> list[Json]:
     """What did not end well, one line per (status, estimator, case, reason), gravest first and skips last."""
-    lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    lines: dict[tuple[str, str, str, str], Json] = {}
     for cell in cells:
         for row in cell.rows:
             status = how_ended(row)

@@ -13,6 +13,7 @@ from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.rankings import ranking, winners
 from gradbench.analysis.rows import Row
 from gradbench.analysis.standings import Contest, contests, settings
+from gradbench.data import Json
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import coverage
 from gradbench.report.payload import packed, page_data
@@ -46,7 +47,7 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     return path
 
 
-def context(rows: Sequence[Row], command: str = "") -> dict[str, Any]:
+def context(rows: Sequence[Row], command: str = "") -> Json:
     """Everything that the template names."""
     found = cells(rows)
     held = contests(settings(found))

@@ -15,6 +15,7 @@ from typing import Any
 from gradbench.analysis.cells import PLACE, TABLE, Group
 from gradbench.analysis.noise import WORK, Split, split
 from gradbench.analysis.rows import Spread, is_finite, number, params_of, text
+from gradbench.data import Json
 from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report import model
 from gradbench.report.coverage import status_of
@@ -28,7 +29,7 @@ DIGITS = 6
 Readings = dict[tuple[str, str], Point]
 
 
-def page_data(found: Sequence[Group]) -> dict[str, Any]:
+def page_data(found: Sequence[Group]) -> Json:
     """What the page's script reads: one point per cell, and panels that list points by index."""
     known = [readings(cell) for cell in found]
     return {
@@ -47,7 +48,7 @@ def readings(cell: Group) -> Readings:
     return {held: found for held in HELD if (found := point(cell, *held))}
 
 
-def page_point(cell: Group, held: Readings) -> dict[str, Any]:
+def page_point(cell: Group, held: Readings) -> Json:
     """The line of the table, its errors and costs as figures draw them, and how to measure it again."""
     status = status_of(cell.status)
     return cell.line() | {
@@ -66,7 +67,7 @@ def page_point(cell: Group, held: Readings) -> dict[str, Any]:
     }
 
 
-def page_panels(found: Sequence[Group], known: Sequence[Readings]) -> list[dict[str, Any]]:
+def page_panels(found: Sequence[Group], known: Sequence[Readings]) -> list[Json]:
     """The panels in order, each with its points, its figures by "reference target", and the levels of its memory.
 
     `best` is, for each target, the reference of the figure if none is chosen. `sampler` is the sampler's name, by which
@@ -78,7 +79,7 @@ def page_panels(found: Sequence[Group], known: Sequence[Readings]) -> list[dict[
     return [_panel({place: found[place] for place in places}, known) for places in members.values()]
 
 
-def _panel(members: dict[int, Group], known: Sequence[Readings]) -> dict[str, Any]:
+def _panel(members: dict[int, Group], known: Sequence[Readings]) -> Json:
     cells = list(members.values())
     return {
         **dict(zip(PLACE, cells[0].place, strict=True)),
@@ -99,7 +100,7 @@ def _best(cells: Sequence[Group]) -> dict[str, str]:
     return best
 
 
-def _figure(key: tuple[str, str], members: dict[int, Group], known: Sequence[Readings]) -> dict[str, Any]:
+def _figure(key: tuple[str, str], members: dict[int, Group], known: Sequence[Readings]) -> Json:
     """The floor of a figure of errors, whether it is shown, and the fronts by cost, the cheapest point first."""
     held = {id(found.cell): (place, found) for place in members if (found := known[place].get(key))}
     errors = Errors(*key, tuple(found for _, found in held.values() if found.finite))
@@ -113,7 +114,7 @@ def _figure(key: tuple[str, str], members: dict[int, Group], known: Sequence[Rea
     return {"floor": errors.floor, "near": errors.near, "fronts": fronts}
 
 
-def _error(found: Point, column: str) -> dict[str, Any]:
+def _error(found: Point, column: str) -> Json:
     """An error as it is drawn, with its quartiles if they differ; least and most are of the unfloored errors."""
     reading = found.reading
     told = {"shown": reading.shown, "mark": reading.mark, "floor": reading.floor}
@@ -123,13 +124,13 @@ def _error(found: Point, column: str) -> dict[str, Any]:
     return told | _quartiles(found.error)
 
 
-def _sent(point: dict[str, Any]) -> dict[str, Any]:
+def _sent(point: Json) -> Json:
     """A point without what the page can infer: a shown error is the error itself, or its floor."""
     errors = {key: {k: v for k, v in error.items() if k != "shown"} for key, error in point["errors"].items()}
     return point | {"errors": errors}
 
 
-def _split(found: Split) -> dict[str, Any]:
+def _split(found: Split) -> Json:
     """What `bias against noise` draws: the spread that `WORK` evaluations leave, and the size of the bias.
 
     A bias hidden by its own error is shown as large as that error, without bars.
@@ -155,7 +156,7 @@ def packed(data: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), mtime=0)).decode()
 
 
-def by_column(records: list[dict[str, Any]]) -> dict[str, Any]:
+def by_column(records: list[Json]) -> Json:
     """{"n": 2, "columns": {"errors/flow x_T/shown": [0.1, None], ...}} of nested records; the page rebuilds them.
 
     A column of texts is {"words": [...], "of": [0, 0, 1]}: every text once. An all-None column is left out.
@@ -170,7 +171,7 @@ def by_column(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {"n": len(records), "columns": {path: _column(values) for path, values in found.items()}}
 
 
-def _leaves(record: dict[str, Any], path: str = "") -> Any:
+def _leaves(record: Json, path: str = "") -> Any:
     for key, value in record.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{path}{key}/")

@@ -9,6 +9,7 @@ from typing import Any
 from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.errors import Reading, read
 from gradbench.analysis.rows import Row, Spread, number, params_of, spread
+from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report.style import Style, rank, style_for
 from gradbench.selector import render
@@ -94,7 +95,7 @@ class Errors:
         lacking = dict.fromkeys(cell.estimator for cell in found if cell.estimator not in there)
         return f" Without such an error: {', '.join(lacking)}." if lacking else ""
 
-    def columns(self, point: Point) -> dict[str, Any]:
+    def columns(self, point: Point) -> Columns:
         """A point's error in a table, with its quartiles, its mark and its floor."""
         return {
             "reference": self.reference,
@@ -157,7 +158,7 @@ def curves(found: Iterable[tuple[Group, float, Spread | None]]) -> dict[str, Cur
     return gathered
 
 
-def identity(cell: Group) -> dict[str, Any]:
+def identity(cell: Group) -> Columns:
     """The first columns of every table: what was measured, with all options."""
     return {
         **{name: getattr(cell, name) for name in ("case", "sampler", "dtype", "steps", "estimator")},

@@ -1,13 +1,14 @@
 """The state of the process that an estimator may use and must leave as it was."""
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 
-def ambient() -> dict[str, Any]:
+def ambient() -> Mapping[str, object]:
     """Random states by library, and torch's modes."""
     return {
         "torch's random state": torch.get_rng_state(),
@@ -20,14 +21,14 @@ def ambient() -> dict[str, Any]:
     }
 
 
-def restore(state: dict[str, Any]) -> None:
+def restore(state: Mapping[str, Any]) -> None:
     """The random states, put back."""
     torch.set_rng_state(state["torch's random state"])
     np.random.set_state(state["numpy's random state"])
     random.setstate(state["Python's random state"])
 
 
-def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """The names whose values differ, tensors bit by bit."""
     return [name for name, value in before.items() if not _equal(value, after[name])]
 

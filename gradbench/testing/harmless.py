@@ -1,6 +1,6 @@
 """Nothing is changed: the problem, its network and the process are after an estimate what they were before."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 
@@ -23,9 +23,9 @@ def unmutated(subject: Subject) -> str:
     return f"{len(before)} things as before, on {len(problems)} problems"
 
 
-def state_of(problem: Problem) -> dict[str, Any]:
+def state_of(problem: Problem) -> Mapping[str, object]:
     """Everything of a problem that an estimate must leave alone, copied."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for target in TARGETS:
         leaves = problem.of(target)
         found[target] = [leaf.detach().clone() for leaf in leaves]

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gradbench.analysis.cells import Group
+from gradbench.data import Json
 from gradbench.report.coverage import status_of
 from gradbench.report.points import Curve, Errors
 from gradbench.report.static.canvas import INK, MUTED, SMALL, log_axis, plain
@@ -21,7 +22,7 @@ MARKS = {
 LARGER = {"star": 1.5, "diamond": 0.85, "square": 0.9}
 
 
-def look(style: Style, above: int = 0) -> dict[str, Any]:
+def look(style: Style, above: int = 0) -> Json:
     """Keywords of a line; markers get smaller with the number of lines that it lies `above`, so that all are seen."""
     size = max(6.2 - 1.4 * above, 2.4) * LARGER.get(style.marker, 1.0)
     return {
