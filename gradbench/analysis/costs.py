@@ -3,7 +3,8 @@
 A row's counts and time are for one draw; its error is that of the mean of all draws.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from gradbench.analysis.cells import Cell
 from gradbench.analysis.rows import Row, Spread, is_finite, median, number, params_of, spread
@@ -14,10 +15,13 @@ COSTS = ("time", "nfe", "vjps", "memory")
 def cost(cell: Cell, kind: str) -> Spread | None:
     """The spread of one cost over the rows that ended well; None if it was not measured.
 
-    kind: `time` in seconds, over every sample of every row; `nfe`, network evaluations of both passes; `vjps`;
-    `memory`, the peak in bytes. All are for all draws together, made one by one, so memory does not grow with them.
+    kind: `time` in seconds; `nfe`, network evaluations of both passes; `vjps`; `memory`, the peak in bytes. All are for
+    all draws together, made one by one, so memory does not grow with them. The middle of times is the median of the
+    rows' own times, which are means over draws if the cost of a draw is random; quartiles are over all samples.
     """
-    return spread(value for row in cell.measured for value in _values(row, kind))
+    found = spread(value for row in cell.measured for value in _values(row, kind))
+    own = spread(_of_all(row, row.get("time_s")) for row in cell.measured) if kind == "time" else None
+    return replace(found, mid=own.mid) if found and own else found
 
 
 def evaluations(cell: Cell) -> float | None:
@@ -114,15 +118,20 @@ def overhead(cell: Cell) -> float | None:
 
 
 def _values(row: Row, kind: str) -> list[float | None]:
-    draws = number(row.get("draws")) or 1.0
     if kind == "memory":
         return [number(row.get("peak_bytes"))]
     if kind == "time":
         samples = row.get("time_samples")
-        times = list(samples) if samples is not None and len(samples) else [row.get("time_s")]
-        return [None if (t := number(time)) is None else t * draws for time in times]
-    count = _evaluations(row) if kind == "nfe" else number(row.get("vjps"))
-    return [None if count is None else count * draws]
+        return [
+            _of_all(row, time) for time in (samples if samples is not None and len(samples) else [row.get("time_s")])
+        ]
+    return [_of_all(row, _evaluations(row) if kind == "nfe" else row.get("vjps"))]
+
+
+def _of_all(row: Row, one: Any) -> float | None:
+    """The cost of all draws, of that of one."""
+    known = number(one)
+    return None if known is None else known * (number(row.get("draws")) or 1.0)
 
 
 def _evaluations(row: Row) -> float | None:

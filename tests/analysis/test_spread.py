@@ -36,6 +36,13 @@ def test_time_is_spread_over_the_samples_of_all_rows():
     assert found == Spread(1.5, 2.0, 2.5, 3)
 
 
+def test_the_middle_of_times_is_that_of_the_rows_own():
+    """Of 16 random plans a row tells the mean, which is what all draws cost per draw, and not the median."""
+    plans = [1.0] * 12 + [9.0] * 4
+    found = cost(cell(drawn(time_s=3.0, time_samples=plans, draws=100)), "time")
+    assert (found.low, found.mid, found.high) == (100.0, 300.0, 300.0)
+
+
 def test_time_and_counts_are_of_all_draws_and_memory_is_not():
     noisy = cell(drawn(draws=10, time_s=0.5, nfe=(20, 5, 4), peak_bytes=700))
     found = {kind: cost(noisy, kind) for kind in ("time", "nfe", "vjps", "memory")}

@@ -32,7 +32,7 @@ def test_equal_work_leaves_the_most_accurate_alone_on_the_front():
 
 
 def test_quartiles_are_over_time_samples_and_over_seeds():
-    given = [row("backprop", 10, e, seed=i, time_samples=[1.0, 3.0]) for i, e in enumerate((0.1, 0.2, 0.4))]
+    given = [row("backprop", 10, e, seed=i, time_s=2.0, time_samples=[1.0, 3.0]) for i, e in enumerate((0.1, 0.2, 0.4))]
     _, table = work_precision(given)
     time = table[table.cost == "time"].iloc[0]
     assert tuple(time[["value_low", "value", "value_high"]]) == (1.0, 2.0, 3.0)
