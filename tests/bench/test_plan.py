@@ -1,16 +1,17 @@
 """The plan: identities, skips and refusals, without torch."""
 
 import json
-import subprocess
-import sys
+import shlex
 
 import pytest
+from click.testing import CliRunner
 
 from gradbench.bench.cell import Cell
 from gradbench.bench.columns import IDENTITY
 from gradbench.bench.plan import make_plan
 from gradbench.bench.quantities import parse_seconds, parse_seeds
 from gradbench.bench.suite import Block, load_suite, suite_files
+from gradbench.cli import cli
 from gradbench.command import command
 from gradbench.estimators.catalogue import ESTIMATORS
 
@@ -41,18 +42,15 @@ def test_a_whole_number_for_a_real_parameter_is_the_same_cell():
     assert len(ids) == 1
 
 
-def test_the_command_of_a_cell_plans_that_cell():
-    for item in make_plan(load_suite("smoke").blocks, 1):
-        done = plan_of(command(item.cell))
-        assert [c["cell_id"] for c in done] == [item.cell["cell_id"]]
-        break
+def test_the_command_of_every_cell_plans_that_cell():
+    cells = [item.cell for item in make_plan(load_suite("smoke").blocks, 1)]
+    assert [plan_of(command(cell)) for cell in cells] == [[cell["cell_id"]] for cell in cells]
 
 
 def plan_of(line):
-    import shlex
-
-    words = [sys.executable, "-m", *shlex.split(line), "--dry-run", "--json"]
-    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    """The cells that a command line would run."""
+    done = CliRunner().invoke(cli, [*shlex.split(line)[1:], "--dry-run", "--json"], standalone_mode=False)
+    return [cell["cell_id"] for cell in json.loads(done.stdout)]
 
 
 @pytest.mark.parametrize("name", sorted(suite_files()))
