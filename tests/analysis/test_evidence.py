@@ -54,7 +54,7 @@ def seen(case="digits", given=None, estimator="adjoint-deis", **changes):
     made = {"case": case, "case_params": params(case, **(given or {})), "sampler_params": DDIM, "options": DEIS[1]}
     made |= {"targets": ["parameters"], "dtype": "float32", "machine_id": "here", "time_s": 2.0}
     made |= {"sampler_error_parameters": 0.3, "flow_error_parameters": 0.4}
-    return row(estimator, 50, **{**made, **changes})
+    return row(estimator, **{"steps": 50, **made, **changes})
 
 
 def other(value):
