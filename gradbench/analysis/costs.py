@@ -15,9 +15,9 @@ COSTS = ("time", "nfe", "vjps", "memory")
 def cost(cell: Group, kind: str) -> Spread | None:
     """The spread of one cost over the rows that ended well; None if it was not measured.
 
-    kind: `time` in seconds; `nfe`, network evaluations of both passes; `vjps`; `memory`, the peak in bytes. All are of
-    all draws together, made one by one, so that memory does not grow with them. The middle of times is the median of
-    the rows' own, which is the mean over draws where what one costs is random; their quartiles are over all samples.
+    kind: `time` in seconds; `nfe`, network evaluations of both passes; `vjps`; `memory`, the peak in bytes. All are for
+    all draws together, made one by one, so memory does not grow with them. The middle of times is the median of the
+    rows' own times, which are means over draws if the cost of a draw is random; quartiles are over all samples.
     """
     found = spread(value for row in cell.measured for value in _values(row, kind))
     own = spread(_of_all(row, row.get("time_s")) for row in cell.measured) if kind == "time" else None
