@@ -64,9 +64,11 @@ def compare(
     words = _words(selection, case_folder)
     try:
         if revisions is None:
-            base, new = _given(sides, words, refresh)
+            given = [*words, *(["--replicates"] if selection.replicates is not None else [])]
+            base, new = _given(sides, given, refresh)
         else:
-            replicates = selection.replicates or (REPLICATES if "time" in chosen else 1)
+            usual = REPLICATES if "time" in chosen else 1
+            replicates = usual if selection.replicates is None else selection.replicates
             base, new = _measured(sides, revisions, words, replicates, Path(out or "runs/ab"), selection, refresh)
     except ab.CannotRun as reason:
         print(f"gradbench: {reason}", file=sys.stderr)
