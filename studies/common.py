@@ -11,7 +11,8 @@ from torch import Tensor
 import gradbench
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.pathwise.pathwise import Pathwise
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.measure.error import cosine, norm_ratio
 from gradbench.problems.gradients import relative_error
 from gradbench.problems.problem import Problem

@@ -14,7 +14,8 @@ from gradbench.diffusion.wiener import path
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.pathwise.pathwise import Pathwise
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, StateByEuler
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.samplers.base import State
 from gradbench.samplers.multistep import TWO_M
 from gradbench.samplers.rollout import Rollout

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems get their references from it
 from gradbench.estimators.catalogue import make_estimator
 from gradbench.problems.gradients import relative_error
 from gradbench.samplers.catalogue import SAMPLERS

@@ -16,7 +16,8 @@ from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import make_estimator
 from gradbench.estimators.pathwise.pathwise import Pathwise
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, Transpose
-from gradbench.estimators.pathwise.recovery import Recovery, Stored, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery, Stored
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.problems.problem import Problem
 from gradbench.samplers.runge_kutta import EULER
 from gradbench.testing.faults import Fault

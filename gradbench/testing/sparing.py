@@ -10,7 +10,8 @@ from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.pathwise.binomial import Binomial
 from gradbench.estimators.pathwise.pathwise import Pathwise
 from gradbench.estimators.pathwise.pullback import Pullback, Transpose
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.pathwise.adjoints import refuse_equation
-from gradbench.estimators.pathwise.recovery import Recovery, Trajectory
+from gradbench.estimators.pathwise.recovery import Recovery
+from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
