@@ -161,7 +161,8 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 
 
 def row(cell_id="a", status="ok", **more):
-    return Row(cell_id=cell_id, replicate=0, status=status, started_at="2026-01-01", schema=SCHEMA, **more)
+    known = {"replicate": 0, "started_at": "2026-01-01", "schema": SCHEMA}
+    return Row({"cell_id": cell_id, "status": status, **known, **more})
 
 
 def test_a_later_attempt_counts_though_the_clock_went_backwards():

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,6 +28,7 @@ def test_without_a_card_it_is_one_line(tmp_path):
     assert "make gpu: nvidia-smi finds no NVIDIA card; DEVICE=cpu tries the way without one" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_whole_way_on_a_cpu(tmp_path):
     out = tmp_path / "rows"
     done = make_gpu(DEVICE="cpu", BUDGET="5m", SELECT="--suite gpu -c sd-tiny --steps 2", OUT=str(out))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradbench.measure.error import columns, cosine, norm_ratio
-from gradbench.problems.gradients import relative_error
+from gradbench.problems.gradients import Gradients, relative_error
 
 A, B = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 0.0])
 
@@ -34,5 +34,5 @@ def test_columns_name_the_reference_and_the_target():
     assert set(found) == {f"flow_{name}_x_T" for name in ("error", "cosine", "norm_ratio", "sample_error")}
 
 
-def test_an_unknown_reference_has_no_columns():
-    assert columns("flow", {"x_T": A}, None) == {}
+def test_a_target_that_the_reference_lacks_has_no_columns():
+    assert columns("flow", Gradients(x_T=A), Gradients()) == {}
