@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gradbench.models.decoder import LatentDecoder
     from gradbench.models.network import diffusers_denoiser
     from gradbench.models.pipeline import from_pipeline
-    from gradbench.problems.problem import Problem
+    from gradbench.references import Problem
     from gradbench.samplers.base import Interval, ReversibleRule, Rule
     from gradbench.samplers.encoding import cycle_encode, encode, interpolate
     from gradbench.samplers.rollout import Rollout
@@ -53,7 +53,7 @@ _HOMES = {
     "Differentiable": "estimators.pathwise.pathwise",
     "GradientEstimate": "estimators.base",
     "GradientEstimator": "estimators.base",
-    "Problem": "problems.problem",
+    "Problem": "references",
     "diffusers_denoiser": "models.network",
     "from_pipeline": "models.pipeline",
     "LatentDecoder": "models.decoder",

@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(Exit.USAGE)
     except OSError as error:
         _say(f"{error.filename or 'a file'}: {error.strerror or error}")
-        sys.exit(Exit.USAGE)
+        sys.exit(Exit.SYSTEM)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
     except Exception as error:

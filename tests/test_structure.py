@@ -70,5 +70,23 @@ def test_listing_planning_and_comparing_import_no_torch(line):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["import gradbench; gradbench.Problem", "import gradbench; gradbench.case", "import gradbench.testing.strategies"],
+)
+def test_a_problem_from_a_public_place_knows_who_answers(line):
+    code = f"{line}\nfrom gradbench.problems.problem import Problem\nassert Problem.answers is not None"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_problem_that_nobody_answers_says_what_to_import():
+    code = (
+        "from gradbench.problems.case import make_case\n"
+        "try:\n    make_case('gaussian', {}).problem(steps=2).flow_gradient()\n"
+        "except RuntimeError as error:\n    assert 'gradbench.references' in str(error)\nelse:\n    assert False"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_public_names_resolve():
     assert all(getattr(gradbench, name) is not None for name in gradbench.__all__)

@@ -79,7 +79,6 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
     checks.device_name(block.device)
     if block.dtype is not None:
         checks.one_of("dtype", block.dtype, checks.DTYPES)
-    targets = [name for name in TARGETS if name in block.targets]
     for target in block.targets:
         checks.one_of("target", target, TARGETS)
     for text in block.cases:
@@ -87,10 +86,15 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
             refuse_arrays(case_name, case_given)
             case = make_case(case_name, case_given)
             span = _time_range(case)
+            targets = [name for name in TARGETS if name in block.targets and name in case.spec.targets]
+            dtype = block.dtype or case.spec.dtype
             for name, given in samplers:
                 spec = sampler_spec(render(name, given), case.spec.grid)
                 for n in steps:
+                    traits = ProblemTraits(**spec.traits, **span, steps=n, targets=targets, dtype=dtype)
+                    unable = spec.refuses(traits)
                     for entry, options in estimators:
+                        skip = _skip(case, entry, options, traits, block.device) or unable
                         for seed in seeds:
                             cell = Cell(
                                 case=case.name,
@@ -100,15 +104,12 @@ def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
                                 steps=n,
                                 estimator=entry.name,
                                 estimator_params=options,
-                                targets=tuple(target for target in targets if target in case.spec.targets),
+                                targets=tuple(targets),
                                 seed=seed,
-                                dtype=block.dtype or case.spec.dtype,
+                                dtype=dtype,
                                 device=block.device,
                             )
-                            traits = ProblemTraits(
-                                **spec.traits, **span, steps=n, targets=list(cell.targets), dtype=cell.dtype
-                            )
-                            yield cell, _skip(case, entry, options, traits, block.device) or spec.refuses(traits)
+                            yield cell, skip
 
 
 def _skip(case: Case, entry: EstimatorEntry, options: Options, traits: ProblemTraits, device: str) -> str | None:

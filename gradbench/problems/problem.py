@@ -81,7 +81,7 @@ class Problem:
     for networks where float64 would take too long or too much memory.
     """
 
-    answers: ClassVar[Answers]  # registered by gradbench.references, a higher layer
+    answers: ClassVar[Answers | None] = None  # set by gradbench.references, a higher layer
 
     denoiser: Denoiser
     sampler: SamplerSpec
@@ -165,25 +165,32 @@ class Problem:
         grads = list(torch.autograd.grad(result, inputs, allow_unused=True))
         return self.gradients(grads.pop(0) if x_T.requires_grad else None, grads), result.item()
 
+    @property
+    def _asked(self) -> Answers:
+        """Who answers; `RuntimeError` in a program that has not imported `gradbench.references`."""
+        if self.answers is None:
+            raise RuntimeError("the right answers of a problem are made by gradbench.references: import it first")
+        return self.answers
+
     def flow_gradient(self) -> Gradients | None:
         """Gradient of L of the exact flow, see `gradbench.references.flow`; None if unknown."""
-        return self.answers.flow_gradient(self)
+        return self._asked.flow_gradient(self)
 
     def path_gradient(self, levels: int = LEVELS) -> Gradients | None:
         """Gradient of L of the exact reverse SDE on this problem's Wiener path, resolved into 2^levels cells."""
-        return self.answers.path_gradient(self, levels)
+        return self._asked.path_gradient(self, levels)
 
     def sampler_gradient(self) -> Gradients:
         """Gradient of L of the chain as run, at its noises, see `gradbench.references.sampler`."""
-        return self.answers.sampler_gradient(self)
+        return self._asked.sampler_gradient(self)
 
     def expected_gradient(self, of: str = "sampler") -> Gradients | None:
         """Gradient of E[L] over the step noises, see `gradbench.references.expected`; None if unknown."""
-        return self.answers.expected_gradient(self, of)
+        return self._asked.expected_gradient(self, of)
 
     def expectation(self, of: str = "sampler") -> Expectation | None:
         """The same, with the moments of x_0 given x_T and the value of E[L]."""
-        return self.answers.expectation(self, of)
+        return self._asked.expectation(self, of)
 
     def to(self, dtype: torch.dtype) -> "Problem":
         """A copy whose values are this problem's, already rounded, in another floating type."""

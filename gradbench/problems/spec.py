@@ -31,7 +31,9 @@ def _nothing(params: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseSpec:
-    """A case, without torch: `SPEC` of its `case.py`. Cases that share most of it derive it by `dataclasses.replace`.
+    """A case, without torch: `SPEC` of its `case.py`.
+
+    Cases that share most of theirs make it by a `functools.partial`, or one from another by `dataclasses.replace`.
 
     name, summary, citation: as shown in lists and pages. objectives: their names. params: the parameters and their
     defaults; `batch`, `objective`, `t_max` and `t_min` must be among them. build: makes a problem's parts from the

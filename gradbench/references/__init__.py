@@ -9,6 +9,6 @@ from gradbench.references.expected import expectation, expected_gradient
 from gradbench.references.flow import flow_gradient, path_gradient
 from gradbench.references.sampler import sampler_gradient
 
-__all__ = ["expectation", "expected_gradient", "flow_gradient", "path_gradient", "sampler_gradient"]
+__all__ = ["Problem", "expectation", "expected_gradient", "flow_gradient", "path_gradient", "sampler_gradient"]
 
 Problem.answers = answers

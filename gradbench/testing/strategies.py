@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 import gradbench
 from gradbench.diffusion.chart import CHARTS
 from gradbench.diffusion.schedule import Schedule, make_schedule
-from gradbench.problems.problem import Problem
+from gradbench.references import Problem
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 

@@ -10,7 +10,7 @@ from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.case import make_case
-from gradbench.problems.problem import Problem
+from gradbench.references import Problem
 from gradbench.selector import parse, render
 from gradbench.testing.verdict import Skipped, demand
 

@@ -81,3 +81,12 @@ def test_an_option_value_that_a_users_own_check_refuses_is_wrong_usage(monkeypat
     monkeypatch.setitem(ESTIMATORS, "checkpoint", replace(ESTIMATORS["checkpoint"], check=check))
     done = inside("show", "checkpoint")
     assert done.returncode == Exit.USAGE and done.stderr == "gradbench: order must be odd\n"
+
+
+def test_a_file_that_the_system_refuses_is_no_wrong_usage(monkeypatch):
+    def full(kind):
+        raise OSError(28, "No space left on device", "rows.parquet")
+
+    monkeypatch.setattr("gradbench.commands.list.entries", full)
+    done = inside("list")
+    assert done.returncode == Exit.SYSTEM and done.stderr == "gradbench: rows.parquet: No space left on device\n"
