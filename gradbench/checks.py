@@ -1,9 +1,12 @@
 """Every input check of the package: each raises `UsageError` with the value given and the values allowed."""
 
 import difflib
+import errno
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -12,6 +15,20 @@ class UsageError(ValueError):
 
     A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench.
     """
+
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+@contextmanager
+def writing(name: str, path: Path) -> Iterator[None]:
+    """A path that can be written to; what the disk refuses, full or broken, stays an `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK:
+            raise
+        raise UsageError(f"{name} {str(path)!r} cannot be written to: {error.strerror or error}") from None
 
 
 def positive_integer(name: str, value: Any) -> int:

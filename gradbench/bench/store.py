@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from gradbench import checks
 from gradbench.bench.columns import COLUMNS, SCHEMA, TABLE, Type
 from gradbench.bench.plan import Planned
 from gradbench.bench.row import Key, Row
@@ -35,13 +36,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock: IO[str] | None = None
-        try:
+        with checks.writing("--out", folder):
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             probe = folder / f".write-{os.getpid()}"
             probe.write_text("")
             probe.unlink()
-        except OSError as error:
-            raise UsageError(f"--out {str(folder)!r} cannot be written to: {error.strerror}") from None
 
     def lock(self) -> None:
         """Makes this the only run that writes here, until the process ends; `ValueError` if there is another."""

@@ -76,7 +76,8 @@ def compare(
     found = compared(base, new, factor, chosen, interleaved=revisions is not None)
     told = FORMATS["json" if as_json else form](found, revisions or (str(sides[0]), str(sides[1])))
     if out and revisions is None:
-        Path(out).write_text(told)
+        with checks.writing("--out", Path(out)):
+            Path(out).write_text(told)
         print(f"{headline(found)}\nverdict: {out}")
     else:
         print(told, end="")

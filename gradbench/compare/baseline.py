@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradbench import checks
 from gradbench.analysis.rows import Row
 from gradbench.bench.columns import IDENTITY, TABLE, Type
 from gradbench.checks import UsageError
@@ -29,10 +30,11 @@ def write_baseline(rows: Sequence[Row], path: Path) -> int:
         first.setdefault(row["cell_id"], row)
     kept = [{name: _rounded(row[name]) for name in KEPT if row.get(name) is not None} for row in first.values()]
     lines = sorted(json.dumps({**row, "replicate": 0}, separators=(",", ":")) for row in kept)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(f"{line}\n" for line in lines))
-    temporary.replace(path)
+    with checks.writing("baseline", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text("".join(f"{line}\n" for line in lines))
+        temporary.replace(path)
     return len(lines)
 
 

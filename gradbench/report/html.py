@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradbench import checks
 from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Group, cells
@@ -42,8 +43,9 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     environment.filters.update({"prose": _prose, "label": _label})
     page = environment.get_template("report.html.j2").render(context(rows, command))
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    with checks.writing("path", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
     return path
 
 

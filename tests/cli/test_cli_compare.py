@@ -83,7 +83,10 @@ WRONG = [
     (("{ok}", "{ok}", "--format", "html"), "unknown format 'html'; allowed: text, markdown, json"),
     (("{ok}", "{ok}", "--suite", "ci"), "--suite belongs to --ab"),
     (("{ok}", "{ok}", "--replicates", "5"), "--replicates belongs to --ab"),
-    (("{ok}", "{ok}", "--out", "/nowhere/at/all"), "/nowhere/at/all: No such file or directory"),
+    (
+        ("{ok}", "{ok}", "--out", "/nowhere/at/all"),
+        "--out '/nowhere/at/all' cannot be written to: No such file or directory",
+    ),
     (("{folder}", "{ok}", "--refresh"), "--refresh writes a baseline over BASE, a .jsonl file"),
     (("{ok}", "{ok}", "--ab", "HEAD", "HEAD"), "--ab names both sides"),
     (("--ab", "no-such-revision", "HEAD"), "'no-such-revision' is no revision of the git repository here"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gradbench import checks
 from gradbench.analysis.panel import Panel, panels
 from gradbench.analysis.rows import Row
 from gradbench.report.coverage import random_weights
@@ -36,7 +37,8 @@ def write_figures(
     A figure of one case and sampler is drawn once per case, from the panel with most rows that has data, and named
     FIGURE-CASE; with `every` once per panel, named by its title too.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with checks.writing("out", out):
+        out.mkdir(parents=True, exist_ok=True)
     for name in only or FIGURES:
         drawing = FIGURES[name]
         groups = _groups(rows, drawing, every)
