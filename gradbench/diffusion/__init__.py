@@ -1,1 +1,1 @@
-"""The process: schedules, grids, charts, denoisers, noise and laws known in closed form."""
+"""The diffusion process: schedules, grids, charts, denoisers, noise, and distributions known in closed form."""

@@ -9,5 +9,5 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
 
 
 def repeated(x: Tensor, copies: int) -> Tensor:
-    """The samples x (b, *x) `copies` times one after another, (copies b, *x)."""
+    """`copies` copies of the samples x (b, *x), one batch after another: (copies b, *x)."""
     return x.repeat(copies, *[1] * (x.ndim - 1))

@@ -1,12 +1,12 @@
 """Charts: coordinates in which the probability-flow ODE of a diffusion process is solved.
 
-A chart is two scalar functions of time, a scale kappa and a clock tau. With y = x / kappa the ODE reads dy/dtau = F,
+A chart is two scalar functions of time, a scale kappa and a clock tau. With y = x / kappa the ODE is dy/dtau = F,
 
     F = [ (alpha' - alpha kappa'/kappa) x0_hat + (sigma' - sigma kappa'/kappa) eps_hat ] / (kappa tau'),   ' = d/dt,
 
-one formula for every chart. A chart gives kappa, kappa' and the pace kappa^2 tau'; where F has a limit that the
-formula cannot reach (0/0 at an end of a schedule) the chart states `weights` in closed form, and a test holds it to
-the formula everywhere else. Steps need kappa_1/kappa_0 and kappa_1 (tau_1 - tau_0) only, so no y is ever formed.
+and this formula holds for every chart. A chart defines kappa, kappa' and the pace kappa^2 tau'. Where the formula is
+0/0 (at an end of a schedule) but F has a limit, the chart gives `weights` in closed form, and a test compares them with
+the formula everywhere else. A step needs only kappa_1/kappa_0 and kappa_1 (tau_1 - tau_0), so y is never formed.
 """
 
 import math
@@ -18,7 +18,7 @@ from gradbench.diffusion.schedule import Ends, Schedule
 
 @dataclass(frozen=True)
 class Chart(ABC):
-    """Two scalar functions of time over a schedule: `kappa` and `tau`."""
+    """A scale `kappa` and a clock `tau` over a schedule, both scalar functions of time."""
 
     schedule: Schedule
 
@@ -43,7 +43,7 @@ class Chart(ABC):
         """The inverse of `tau`."""
 
     def weights(self, t: float) -> tuple[float, float]:
-        """(w_x0, w_eps) of the field F = w_x0 x0_hat + w_eps eps_hat: the formula at the head of this file."""
+        """(w_x0, w_eps) of the field F = w_x0 x0_hat + w_eps eps_hat, by the formula at the top of this file."""
         s, kappa, dkappa, pace = self.schedule, self.kappa(t), self.dkappa(t), self.pace(t)
         return (
             (s.dalpha(t) * kappa - s.alpha(t) * dkappa) / pace,
@@ -55,7 +55,7 @@ class Chart(ABC):
         return self.kappa(t1) / self.kappa(t0)
 
     def increment(self, t0: float, t1: float) -> float:
-        """kappa(t1) (tau(t1) - tau(t0)): how far a unit of F carries x."""
+        """kappa(t1) (tau(t1) - tau(t0)): an Euler step is x_1 = ratio x_0 + increment F."""
         return self.kappa(t1) * (self.tau(t1) - self.tau(t0))
 
     def _wronskian(self, t: float) -> float:
@@ -95,7 +95,7 @@ class TimeChart(Chart):
 
 
 class NoiseChart(Chart):
-    """kappa = alpha, tau = sigma / alpha, F = eps_hat: Euler here is DDIM, tau is AdjointDPM's rho and EDM's sigma.
+    """kappa = alpha, tau = sigma / alpha, F = eps_hat. Euler's method is DDIM; tau is AdjointDPM's rho and EDM's sigma.
 
     References: Song et al., 2021, DDIM, arXiv:2010.02502, equation 14; Karras et al., 2022, arXiv:2206.00364.
     """
@@ -120,7 +120,7 @@ class NoiseChart(Chart):
 
 
 class DataChart(Chart):
-    """kappa = sigma, tau = alpha / sigma, F = x0_hat: DDIM again at first order, DPM-Solver++'s side above it.
+    """kappa = sigma, tau = alpha / sigma, F = x0_hat: DDIM at first order, DPM-Solver++ at higher orders.
 
     References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 8.
     """
@@ -145,13 +145,13 @@ class DataChart(Chart):
         return 1.0, 0.0
 
     def increment(self, t0: float, t1: float) -> float:
-        # alpha_1 - sigma_1 alpha_0 / sigma_0: finite where sigma_1 = 0 and tau_1 is not
+        # alpha_1 - sigma_1 alpha_0 / sigma_0: finite where sigma_1 = 0 although tau_1 is not
         s = self.schedule
         return s.alpha(t1) - s.sigma(t1) * s.alpha(t0) / s.sigma(t0)
 
 
 class AngleChart(Chart):
-    """kappa = r = hypot(alpha, sigma), tau = atan2(sigma, alpha), F = (alpha eps_hat - sigma x0_hat) / r, which is v.
+    """kappa = r = hypot(alpha, sigma), tau = atan2(sigma, alpha), F = (alpha eps_hat - sigma x0_hat) / r = v / r.
 
     Regular at both ends of every schedule. References: Salimans and Ho, 2022, arXiv:2202.00512, section 4.
     """
@@ -178,7 +178,7 @@ class AngleChart(Chart):
 
 
 class LogSNRChart(Chart):
-    """kappa = r = hypot(alpha, sigma), tau = log(alpha / sigma); F is the angle chart's times -alpha sigma / r^2."""
+    """kappa = r = hypot(alpha, sigma), tau = log(alpha / sigma); F is -alpha sigma / r^2 times the angle chart's."""
 
     def kappa(self, t: float) -> float:
         return self._radius(t)
@@ -207,10 +207,10 @@ CHARTS: dict[str, type[Chart]] = {
 
 
 def refuses(name: str, ends: Ends) -> str | None:
-    """Why a chart cannot serve a time range of these ends, or None: its scale, clock and field must stay finite.
+    """Why a chart cannot be used on a range with these ends, or None. Its scale, clock and field must stay finite.
 
-    At alpha = 0 the data and time charts serve denoisers that give x_0 without dividing by alpha; the angle chart
-    serves all.
+    At alpha = 0 the data and time charts work for denoisers that give x_0 without dividing by alpha; the angle chart
+    works for all denoisers.
     """
     if ends.alpha_T <= 0 and name not in ("data", "angle", "time"):
         return f"the {name} chart has no value at alpha = 0, the noisy end; the angle chart has"

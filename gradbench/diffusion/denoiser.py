@@ -1,6 +1,6 @@
-"""Denoisers: whatever predicts the noise or the data at (x, t), in one normal form.
+"""Denoisers: models that predict the noise or the data at (x, t), with one interface.
 
-A denoiser's answer is a `Prediction`, which gives x_0, eps, v or the score, whichever the network itself predicts:
+A denoiser returns a `Prediction`, which gives x_0, eps, v, score and flow, whichever of them the network predicts:
 
     x = alpha x_0 + sigma eps,    v = alpha eps - sigma x_0,    score = -eps / sigma,    flow = eps - x_0.
 
@@ -31,14 +31,14 @@ PREDICTIONS = ("eps", "x0", "v", "score", "flow")
 
 
 class Prediction(ABC):
-    """What a denoiser says at (x, t): every parametrisation, each a tensor of x's shape (b, *x)."""
+    """The output of a denoiser at (x, t) in every parametrisation, each with the shape of x, (b, *x)."""
 
     alpha: float
     sigma: float
 
     @abstractmethod
     def combine(self, w_x0: float, w_eps: float) -> Tensor:
-        """w_x0 x_0 + w_eps eps; a weight of zero costs nothing and divides by nothing."""
+        """w_x0 x_0 + w_eps eps; a term of weight zero is skipped, so it cannot divide by zero."""
 
     @property
     def x0(self) -> Tensor:
@@ -67,7 +67,7 @@ class Prediction(ABC):
 
 
 class NetworkPrediction(Prediction):
-    """One predicted tensor; x_0 and eps are affine in x and it, so that every combination is c_x x + c_value value."""
+    """A prediction from one tensor `value`: x_0 and eps, hence all combinations, are c_x x + c_value value."""
 
     def __init__(self, kind: str, value: Tensor, x: Tensor, alpha: float, sigma: float) -> None:
         self.kind, self.value, self.x, self.alpha, self.sigma = kind, value, x, alpha, sigma
@@ -107,7 +107,7 @@ class NetworkPrediction(Prediction):
 
 
 class ExactPrediction(Prediction):
-    """x_0 and eps each in closed form, evaluated only when asked for: no division at either end of a schedule."""
+    """x_0 and eps in closed form, each evaluated only if needed: no division at either end of a schedule."""
 
     def __init__(self, x0: Callable[[], Tensor], eps: Callable[[], Tensor], alpha: float, sigma: float) -> None:
         self._x0, self._eps, self.alpha, self.sigma = x0, eps, alpha, sigma
@@ -120,13 +120,13 @@ class ExactPrediction(Prediction):
 
 
 class Denoiser(nn.Module, ABC):
-    """A module of (x, t), x (b, *x) and t a float in [0, 1], that counts its calls.
+    """A module of (x, t) that counts its calls, with x (b, *x) and t a float in [0, 1].
 
-    `calls` is the number of network evaluations (a guided doubled batch is one); `pulled` how many of them a
-    backward pass went through. Subclasses write `predict`. `affine` says that the prediction is affine in x, `rowwise`
-    that a sample's is a function of that sample alone, the same for all, so that some may be evaluated without others,
-    `clean` that it can be asked at sigma = 0. sampler: the selector of the sampler that `gradbench.sample` takes unless
-    it is told one; where there is none, why_no_sampler says why.
+    `calls` is the number of network evaluations (a doubled batch for guidance counts once), and `pulled` is the number
+    of those that a backward pass went through. Subclasses implement `predict`. `affine`: the prediction is affine in x.
+    `rowwise`: the prediction for a sample is the same function of that sample alone, so samples may be evaluated
+    separately. `clean`: it can be evaluated at sigma = 0. sampler: the selector of the default sampler of
+    `gradbench.sample`; if there is none, why_no_sampler says why.
     """
 
     affine = False
@@ -157,7 +157,7 @@ class Denoiser(nn.Module, ABC):
         return prediction
 
     def field(self, x: Tensor, t: float, weights: tuple[float, float]) -> Tensor:
-        """w_x0 x_0 + w_eps eps at (x, t), counted again when a cotangent is pulled back through it."""
+        """w_x0 x_0 + w_eps eps at (x, t), (b, *x); `pulled` grows by one when a cotangent is pulled back through it."""
         value = self(x, t).combine(*weights)
         if value.shape != x.shape:
             raise UsageError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
@@ -167,7 +167,7 @@ class Denoiser(nn.Module, ABC):
 
     @contextlib.contextmanager
     def repeated(self, copies: int) -> Iterator[None]:
-        """Inside, a batch is the samples that conditions are of, `copies` times one after another: x.repeat(copies)."""
+        """Context in which a batch is `copies` copies of the samples that conditions refer to: x.repeat(copies)."""
         self.copies, before = copies, self.copies
         try:
             yield
@@ -180,7 +180,7 @@ class Denoiser(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a network is told besides x and the time: for a sample, and for the null prediction of guidance."""
+    """The inputs of a network besides x and the time, for the sample and for the null prediction of guidance."""
 
     condition: Tensor | None = None
     null_condition: Tensor | None = None
@@ -189,29 +189,29 @@ class Conditions:
 
 
 class NetworkDenoiser(Denoiser):
-    """A network with a time input, a condition shared by the batch, and classifier-free guidance.
+    """A network with a time input, a condition and classifier-free guidance.
 
-    network(x, time, condition, **extra) -> (b, *x), of any `kind` of PREDICTIONS. With guidance w != 1 both predictions
-    come from one doubled batch,
+    network(x, time, condition, **extra) -> (b, *x), a prediction of `kind`, one of PREDICTIONS. With guidance w != 1,
+    both predictions come from one doubled batch:
 
         out = out_null + w (out_condition - out_null)
 
-    (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance; every other w is taken as it
-    stands, 0 being the null prediction alone). guidance_rescale: phi in [0, 1], out <- phi s out + (1 - phi) out with
-    s = std(out_condition) / std(out) over a sample (Lin et al., 2024, arXiv:2305.08891, section 3.4); or `norm`, with
-    s = |out_condition| / |out| along the last axis, as Qwen-Image and Lumina 2 have it.
+    (Ho and Salimans, 2022, arXiv:2207.12598, equation 6, with w = 1 for no guidance; any other w is used as given, and
+    w = 0 is the null prediction alone). guidance_rescale: phi in [0, 1], out <- phi s out + (1 - phi) out with
+    s = std(out_condition) / std(out) over each sample (Lin et al., 2024, arXiv:2305.08891, section 3.4); or `norm`,
+    out <- s out with s = |out_condition| / |out| along the last axis, as in Qwen-Image and Lumina 2.
 
-    told: what the network hears of the time, one of `index`, `1000 t`, `t`, `1 - t`, `log(sigma)/4` or a function of t;
-    by default the index of the schedule, and on `ve` log(sigma)/4 (see `time_told`). A condition is one sample's,
-    shared by the batch, or with `batched` has a leading axis of 1 or b. extra, null_extra: what else the network is
-    told, as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth, but
-    those named in `shared`, which have no such axis. encoder: a module of no arguments that gives `Conditions` in place
-    of all four, called anew at every evaluation, so that its weights are on the tape. A network without a condition is
-    guided by what it is told. precondition: EDM's scales of a network's input and output, whose result is x_0.
+    told: the time input of the network, one of `index`, `1000 t`, `t`, `1 - t`, `log(sigma)/4` or a function of t; by
+    default the index of the schedule, or log(sigma)/4 on `ve` (see `time_told`). condition, null_condition: those of
+    one sample, shared by the batch; with `batched` they have a leading axis of 1 or b. extra, null_extra: further
+    inputs, such as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth,
+    except that those named in `shared` have no such axis. encoder: a module without arguments that returns `Conditions`
+    to replace all four; it is called at every evaluation, so its weights are on the tape. Without a condition, guidance
+    contrasts extra with null_extra. precondition: EDM's scales of the input and the output, which is then x_0.
 
-    The state stays in its own dtype, the network in its own (`precision_of`). The network's answer, or its first entry
-    where it is a tuple or an output object, must have the shape of what it was given. Raises `ValueError`, one line,
-    for other shapes, and for a condition or an extra tensor that fits no batch.
+    The state and the network keep their own dtypes (`precision_of`). The network's output, or its first entry if it is
+    a tuple or an output object, must have the shape of its input. Raises a one-line `ValueError` for other shapes, and
+    for a condition or an extra tensor that does not fit the batch.
     """
 
     clean = False
@@ -259,7 +259,7 @@ class NetworkDenoiser(Denoiser):
 
     @property
     def conditions(self) -> Conditions:
-        """What the network is told now."""
+        """The current inputs besides x and the time."""
         if self.encoder is not None:
             return self.encoder()
         return Conditions(self.condition, self.null_condition, self.extra, self.null_extra)
@@ -310,7 +310,7 @@ class NetworkDenoiser(Denoiser):
         return condition.to(inputs.device, inputs.dtype).expand(batch, *own)
 
     def _told(self, extra: Mapping[str, Any], inputs: Tensor) -> dict[str, Any]:
-        """What else the network is told, for every sample of a batch; whole numbers keep their type."""
+        """The extra inputs, expanded to the batch; integer tensors keep their dtype."""
         batch = len(inputs)
 
         def expand(path: tuple[Any, ...], tensor: Any) -> Any:
@@ -332,11 +332,11 @@ class NetworkDenoiser(Denoiser):
 
 
 def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
-    """`ValueError` for a network that cannot be called with (x, time, condition) and what else it is told."""
+    """`ValueError` for a network that cannot be called with (x, time, condition, **extra)."""
     call = network.forward if isinstance(network, nn.Module) else network
     try:
         signature = inspect.signature(call)
-    except (TypeError, ValueError):  # written in another language
+    except (TypeError, ValueError):  # not written in Python
         return
     try:
         signature.bind(None, None, None, **extra)
@@ -348,12 +348,12 @@ def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
 
 
 def _of_copies(told: Tensor, copies: int) -> Tensor:
-    """What one row a sample is told, for every copy of the samples; one row for all stays one."""
+    """One row per sample, repeated for every copy of the samples; a single row for all samples stays one row."""
     return told if copies == 1 or told.shape[0] == 1 else repeated(told, copies)
 
 
 def _answer(answer: Any, inputs: Tensor) -> Tensor:
-    """A network's answer, in the shape of its input: a tensor, or the first entry of a tuple or output object."""
+    """The network's output, with the shape of its input: a tensor, or the first entry of a tuple or output object."""
     found = answer
     if not isinstance(answer, Tensor):
         found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
@@ -382,10 +382,10 @@ def _doubled(null: Any, conditional: Any) -> Any:
 
 @contextlib.contextmanager
 def pure_autocast() -> Iterator[None]:
-    """Autocast's cache of cast weights is off inside, so that a network evaluation depends on nothing before it.
+    """Context with autocast's cache of cast weights off, so that a network evaluation does not depend on earlier ones.
 
-    With it on, a weight cast under `no_grad` is handed to a later evaluation that is to be differentiated, whose
-    gradient is then silently lost; and gradients of a weight add up over the steps in half precision.
+    With the cache, a weight cast under `no_grad` may be reused in an evaluation that is to be differentiated, and its
+    gradient is silently lost; also, the gradients of a weight are summed over the steps in half precision.
     """
     enabled = torch.is_autocast_cache_enabled()
     if not enabled or not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")):

@@ -1,4 +1,4 @@
-"""Schedules given as a table of cumulated alphas, and those of diffusers' schedulers, continuous in t."""
+"""Continuous-time schedules from a table of cumulative alphas and from diffusers' schedulers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ from gradbench.diffusion.schedulers import EDM, is_flow, known, option, refuse_o
 
 @dataclass(frozen=True)
 class Discrete(VariancePreserving):
-    """A table of cumulated alphas, made continuous by a cubic spline of log alpha through the table and (0, 0).
+    """A table of cumulative alphas, made continuous by a cubic spline of log alpha through the table and (0, 0).
 
-    Index i of the table, 0..n-1, stands at t = (i + 1) / n, so that t = 0 is the clean end and table values are hit
-    exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15. Beyond the table log alpha goes on
-    along its last slope, up to t = 2, for schedulers whose sigmas reach further than their table does. A last entry of
-    0 (zero terminal SNR) is no knot: from the entry before it alpha falls to 0 along a parabola that goes on smoothly.
+    Index i of the table, 0..n-1, is at t = (i + 1) / n, so t = 0 is the clean end, and the spline reproduces the table
+    exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15. Beyond the table, log alpha is
+    extrapolated with its final slope up to t = 2, for schedulers with larger sigmas than the table's. A last entry of 0
+    (zero terminal SNR) is no knot: alpha falls to 0 from the entry before it along a parabola with a continuous slope.
     """
 
     alphas_cumprod: tuple[float, ...] = field(repr=False)
@@ -35,12 +35,12 @@ class Discrete(VariancePreserving):
 
     @cached_property
     def _edge(self) -> float:
-        """The last time at which log alpha is that of the spline."""
+        """The last time at which the spline gives log alpha."""
         return 1.0 if self.alphas_cumprod[-1] else (self.train_steps - 1) / self.train_steps
 
     @cached_property
     def _spline(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
-        """log alpha and its derivative; values are kept, as a chain asks for those at its grid again and again."""
+        """log alpha and its derivative; values are cached, because a chain evaluates them at its grid repeatedly."""
         import numpy as np
         from scipy.interpolate import CubicSpline
 
@@ -53,7 +53,7 @@ class Discrete(VariancePreserving):
 
     @cached_property
     def _parabola(self) -> tuple[float, float]:
-        """(b, c) of alpha = b (1 - t) + c (1 - t)^2 between the edge and alpha = 0: the edge's value and slope."""
+        """(b, c) of alpha = b (1 - t) + c (1 - t)^2 beyond the edge; value and slope are continuous at the edge."""
         width, alpha = 1 - self._edge, math.exp(self._spline[0](self._edge))
         slope = alpha * self._spline[1](self._edge)
         return 2 * alpha / width + slope, -(alpha / width + slope) / width
@@ -95,18 +95,18 @@ class Discrete(VariancePreserving):
 
 
 def from_diffusers(scheduler: Any) -> Schedule:
-    """The schedule of a diffusers scheduler (or of a mapping with `alphas_cumprod`), continuous in t.
+    """The continuous-time schedule of a diffusers scheduler, or of a mapping with `alphas_cumprod`.
 
-    A table is taken as it stands: diffusers computes it in float32, 6e-8 off the exact product; put a float64 table
-    in its place first where that matters. A last entry of 0 (`rescale_betas_zero_snr`) is alpha = 0 at t = 1. Flow
-    matching is `rectified`, whatever the scheduler's shift: that is one of the grid (`grid_of`). EDM's schedulers have
-    alpha = 1 and sigma = t up to their sigma_max; `timestep_type="continuous"` is `trigonometric`, in which networks
-    are told log(sigma / alpha) / 4.
+    A table is used as it is. diffusers computes it in float32, 6e-8 off the exact product; where that matters, replace
+    it with a float64 table first. A last entry of 0 (`rescale_betas_zero_snr`) is alpha = 0 at t = 1. Flow matching is
+    `rectified`, whatever the scheduler's shift, which belongs to the grid (`grid_of`). EDM's schedulers have alpha = 1
+    and sigma = t up to their sigma_max. `timestep_type="continuous"` with v-prediction is `trigonometric`, whose
+    networks take log(sigma / alpha) / 4 as their time.
 
-    Raises `ValueError` for a scheduler that is no ODE or SDE of ours (LCM, TCD, SA-Solver, RePaint,
-    `stochastic_sampling` ...), with what would serve; for `clip_sample=True` or `thresholding=True`: a clipped step is
-    another map, and its gradient is zero wherever the clip binds, which no estimator here can see; and for schedulers
-    without a table.
+    Raises `ValueError`, with an alternative, for a scheduler that solves no ODE or SDE of gradbench (LCM, TCD,
+    SA-Solver, RePaint, `stochastic_sampling` ...); for `clip_sample=True` or `thresholding=True`, because a clipped
+    step is a different map with zero gradient wherever the clip is active, which no estimator here can detect; and for
+    schedulers without a table.
     """
     if not isinstance(scheduler, Mapping):
         refuse_other(scheduler)
@@ -134,6 +134,6 @@ def from_diffusers(scheduler: Any) -> Schedule:
 
 
 def told_log_sigma(scheduler: Any) -> bool:
-    """Whether its network is told log(sigma / alpha) / 4, as that of Stable Video Diffusion."""
+    """Whether the scheduler's network takes log(sigma / alpha) / 4 as its time, as in Stable Video Diffusion."""
     continuous = option(scheduler, "timestep_type") == "continuous"
     return continuous and option(scheduler, "prediction_type") == "v_prediction"

@@ -1,7 +1,7 @@
-"""The Gaussian law: its noise prediction, its flow and its reverse SDE in closed form.
+"""A Gaussian distribution: its noise prediction, its flow and its reverse SDE in closed form.
 
-eps(x, t) = -sigma grad log p_t(x), p_t the law of x_t = alpha x_0 + sigma eps. x_0 and eps are each given without a
-division by alpha or sigma, and so are regular at both ends of a schedule.
+eps(x, t) = -sigma grad log p_t(x), where p_t is the density of x_t = alpha x_0 + sigma eps. x_0 and eps are computed
+without dividing by alpha or sigma, so both are regular at both ends of a schedule.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class GaussianLaw(Denoiser):
         eps = sigma Q [u / C],        x_0 = condition + Q [alpha exp(2 log_std) u / C].
 
     condition (d), log_std (d), rotation Q (d, d) orthogonal. Raises `ValueError` for shapes that do not fit, for values
-    that are not finite and for a rotation that is not orthogonal to 1e-6.
+    that are not finite, for a variance of 0 and for a rotation that is not orthogonal to 1e-6.
     """
 
     affine = True
@@ -50,7 +50,7 @@ class GaussianLaw(Denoiser):
         )
 
     def flow(self, x_T: Tensor, t_max: float, t_min: float) -> Tensor:
-        """The exact flow of the probability-flow ODE, (b, d) -> (b, d), differentiable in x_T and in both leaves:
+        """The exact flow of the probability-flow ODE, (b, d) -> (b, d), differentiable in x_T, condition and log_std:
 
         x_min = alpha_min condition + Q [ sqrt(C_min / C_max) Q^T (x_T - alpha_max condition) ].
         """
@@ -78,14 +78,14 @@ class GaussianLaw(Denoiser):
         return mean, (self.rotation * (last - gain * shrink * last)) @ self.rotation.T
 
     def on_path(self, x_T: Tensor, times: Sequence[float], normals: Tensor) -> Tensor:
-        """x at times[-1] of the exact reverse SDE from x_T (b, d) at times[0] along a Wiener path of cells.
+        """x at times[-1], (b, d), of the exact reverse SDE from x_T (b, d) at times[0] along a discretised Wiener path.
 
-        normals (M, b, d), one a cell between the M + 1 decreasing times. The SDE is linear: in the eigenbasis, from s
-        to t < s, gain G = (alpha_s / alpha_t) C_t / C_s and variance V = C_t - G (alpha_s / alpha_t) C_t, so that
+        normals (M, b, d): one per cell between the M + 1 decreasing times. The SDE is linear: in the eigenbasis, a step
+        from s to t < s has gain G = (alpha_s / alpha_t) C_t / C_s and variance V = C_t - G (alpha_s / alpha_t) C_t, so
 
             x_end = alpha_end c + Q [ G(T, end) u_T + sum_j G(t_{j+1}, end) V(t_j, t_{j+1})^(1/2) Q^T xi_j ].
 
-        On the tape for x_T and all leaves. Exact in law; on the path up to the size of a cell.
+        Differentiable in x_T, condition and log_std. Exact in distribution, and pathwise accurate to the cell size.
         """
         alpha = x_T.new_tensor([self.schedule.alpha(t) for t in times])[:, None]
         sigma = x_T.new_tensor([self.schedule.sigma(t) for t in times])[:, None]

@@ -1,8 +1,8 @@
 """Time grids: N + 1 decreasing times, index 0 at the noisy end; step k goes from grid[k] to grid[k + 1].
 
-A grid is a function (schedule, steps, t_max, t_min) -> tuple of floats that begins at t_max and ends at t_min exactly.
-`leading`, `trailing` and `linspace` are those of discrete samplers, index i standing at t = (i + 1) / train_steps: they
-choose their own first time and end at t_min. Times of a diffusers scheduler are `Stop`s where they say more than t.
+A grid function maps (schedule, steps, t_max, t_min) to a tuple of floats, from exactly t_max to exactly t_min. The
+grids of discrete samplers, `leading`, `trailing` and `linspace`, place index i at t = (i + 1) / train_steps; they
+choose their own first time and end at t_min. Times of a diffusers scheduler are `Stop`s where they carry more than t.
 """
 
 import math
@@ -17,12 +17,12 @@ Grid = tuple[float, ...]
 
 
 class Stop(float):
-    """A time of a scheduler's own grid: a float t that also says what the scheduler's timestep is there (`told`), and
-    where the step from it really ends (`end`); either is None where a plain float would say the same.
+    """A time t of a scheduler's own grid, a float that also carries the scheduler's timestep (`told`) and the end of
+    the step from t (`end`); each is None if a plain float would imply it.
 
-    told: what the network is told in place of schedule.index(t). end: another time than the next one of the grid: a
-    chain of such steps does not tile the range, and is no solution of an equation on the grid. first_order: a two-step
-    solver of the scheduler's kind takes the step from here by its first-order rule.
+    told: the time input of the network, instead of schedule.index(t). end: a time other than the next one of the grid;
+    such steps do not tile the range, and their chain solves no equation on the grid. first_order: a two-step solver of
+    the scheduler's kind uses its first-order rule for the step from t.
     """
 
     told: float | None
@@ -42,7 +42,7 @@ class Stop(float):
 
 
 def end_of(grid: Grid, k: int) -> float:
-    """The time at which step k ends: grid[k + 1], or what its stop says."""
+    """The time at which step k ends: grid[k + 1], or the `end` of its stop."""
     end = getattr(grid[k], "end", None)
     return grid[k + 1] if end is None else end
 
@@ -53,13 +53,13 @@ def tiles(grid: Grid) -> bool:
 
 
 def tells(grid: Grid) -> bool:
-    """Whether the network is told other times on this grid than its schedule says."""
+    """Whether any stop of the grid sets the time input of the network."""
     return any(getattr(t, "told", None) is not None for t in grid)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeRange(Ends):
-    """The ends of a grid; whether it is `tiled`, see `tiles`, and whether its stops have `told` times, see `tells`."""
+    """The ends of a grid, and the values of `tiles` and `tells` for it."""
 
     tiled: bool = True
     told: bool = False
@@ -88,7 +88,7 @@ def uniform_log_snr(schedule: Schedule, steps: int, t_max: float, t_min: float) 
 def leading(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
     """Indices k * (train_steps // N) + steps_offset, descending, then t_min: Stable Diffusion's grid.
 
-    With t_min = 1 / train_steps the end is alphas_cumprod[0] (diffusers' set_alpha_to_one=False).
+    With t_min = 1 / train_steps the final alpha^2 is alphas_cumprod[0] (diffusers' set_alpha_to_one=False).
     References: Song et al., 2021, DDIM, arXiv:2010.02502, section D.3; diffusers' `timestep_spacing="leading"`.
     """
     n = _spacing(schedule, steps)
@@ -96,7 +96,7 @@ def leading(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
 
 
 def trailing(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
-    """Indices round(train_steps (1 - k / N)) - 1, then t_min: it begins at the last trained time.
+    """Indices round(train_steps (1 - k / N)) - 1, then t_min; t_0 is the last training time.
 
     References: Lin et al., 2024, Common diffusion noise schedules are flawed, arXiv:2305.08891, table 2.
     """
@@ -105,10 +105,10 @@ def trailing(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid
 
 
 def linspace(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
-    """Indices round((train_steps - 1) (1 - k / N)), k = 0..N - 1, then t_min: from the last trained time downwards.
+    """Indices round((train_steps - 1) (1 - k / N)), k = 0..N - 1, then t_min; t_0 is the last training time.
 
-    diffusers' `timestep_spacing="linspace"` spaces its N times so that the last is index 0, and then steps by
-    train_steps // N whatever the spacing: its own steps do not end where the next ones begin. Here they do.
+    diffusers' `timestep_spacing="linspace"` spaces its N times so that the last is index 0, but steps by
+    train_steps // N whatever the spacing, so its steps do not end where the next ones begin. Here they do.
     """
     n = _spacing(schedule, steps)
     return _of_indices(schedule, [round((n - 1) * (1 - k / steps)) for k in range(steps)], t_min)
@@ -135,7 +135,7 @@ def karras(schedule: Schedule, steps: int, t_max: float, t_min: float, rho: floa
 
 
 def angle(schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
-    """phi_k = phi(t_max) + (phi(t_min) - phi(t_max)) k / N, phi = atan2(sigma, alpha): both ends of any schedule."""
+    """phi_k = phi(t_max) + (phi(t_min) - phi(t_max)) k / N, phi = atan2(sigma, alpha): finite at both ends."""
     first, last = (math.atan2(schedule.sigma(t), schedule.alpha(t)) for t in (t_max, t_min))
     inner = (first + (last - first) * k / steps for k in range(1, steps))
     return (t_max, *(schedule.t_of_log_snr(-math.log(math.tan(phi))) for phi in inner), t_min)
@@ -169,8 +169,8 @@ def _of_indices(schedule: Schedule, indices: list[int], t_min: float) -> Grid:
 
 
 def check_grid(grid: Sequence[float], schedule: Schedule) -> Grid:
-    """Times given one by one, stops as they are; `ValueError` for fewer than two, and where they do not decrease in
-    [0, t_limit].
+    """A grid given as a list of times, with its stops kept. `ValueError` for fewer than two times, for times that do
+    not decrease and for a time outside [0, t_limit].
     """
     times = tuple(t if isinstance(t, Stop) else float(t) for t in grid)
     for t in times:
@@ -193,7 +193,7 @@ GRIDS: dict[str, Callable[[Schedule, int, float, float], Grid]] = {
 
 
 def make_grid(name: str, schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
-    """The grid of that name; `ValueError` for an unknown name, steps < 1 or an empty time range."""
+    """The grid of the given name; `ValueError` for an unknown name, steps < 1 or an empty time range."""
     checks.one_of("grid", name, GRIDS)
     checks.positive_integer("steps", steps)
     checks.time_range(t_max, t_min, schedule.t_end)

@@ -1,4 +1,4 @@
-"""What the laws share: checks of their arrays, and the variance of what is noised."""
+"""Helpers shared by the analytic distributions: checks of their arrays, and the variance after noising."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from gradbench.checks import UsageError
 
 
 def check_law(arrays: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """`ValueError` for an array of another shape, one that is not finite, and a standard deviation of 0."""
+    """`ValueError` for an array of the wrong shape, one that is not finite, and a standard deviation of 0."""
     for name, array in arrays.items():
         checks.shape(name, array.shape, shapes[name])
         if not torch.isfinite(array).all():
@@ -30,5 +30,5 @@ def check_rotation(rotation: Tensor, dim: int) -> None:
 
 
 def noised(variance: Tensor, alpha: float | Tensor, sigma: float | Tensor) -> Tensor:
-    """alpha^2 variance + sigma^2: the variance of alpha x_0 + sigma eps where that of x_0 is given."""
+    """alpha^2 variance + sigma^2: the variance of alpha x_0 + sigma eps if x_0 has the given variance."""
     return alpha**2 * variance + sigma**2

@@ -1,6 +1,6 @@
-"""Laws with a nonlinear score in closed form: Gaussian mixtures, their rotated products, and a single point.
+"""Non-Gaussian distributions with a closed-form score: mixtures, rotated products of mixtures, and a point mass.
 
-eps(x, t) = -sigma grad log p_t(x); each law gives x_0 and eps without a division by alpha or sigma.
+eps(x, t) = -sigma grad log p_t(x); the mixtures give x_0 and eps without dividing by alpha or sigma.
 """
 
 import torch
@@ -20,7 +20,7 @@ class MixtureLaw(Denoiser):
 
         eps = sigma sum_k p_k r_k / C_k,    x_0 = sum_k p_k (means_k + condition + alpha exp(2 log_std_k) r_k / C_k).
 
-    condition (d), means (K, d), log_std (K, d), logits (K).
+    condition (d), means (K, d), log_std (K, d), logits (K). `ValueError` as in `check_law`.
     """
 
     rowwise = True
@@ -52,10 +52,10 @@ class MixtureLaw(Denoiser):
 
 
 class ProductMixtureLaw(Denoiser):
-    """x_0 = Q u, the u_i independent, u_i ~ sum_k w_ik N(means_ik + condition_i, exp(2 log_std_ik)).
+    """x_0 = Q u with independent u_i ~ sum_k w_ik N(means_ik + condition_i, exp(2 log_std_ik)).
 
-    w_i = softmax(logits_i): the one-dimensional mixture in every coordinate of Q^T x. condition (d), means, log_std and
-    logits (d, K), rotation Q (d, d) orthogonal. Its flow is known exactly (`gradbench.diffusion.transport`).
+    w_i = softmax(logits_i). Each coordinate of Q^T x has a one-dimensional mixture distribution. condition (d), means,
+    log_std and logits (d, K), rotation Q (d, d) orthogonal. Its exact flow is in `gradbench.diffusion.transport`.
     """
 
     rowwise = True
@@ -75,7 +75,7 @@ class ProductMixtureLaw(Denoiser):
         self.register_buffer("rotation", rotation)
 
     def components(self, t: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each coordinate's law at t: log weights, means and variances, (d, K) each."""
+        """The mixture of each coordinate at time t: log weights, means and variances, each (d, K)."""
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         means = alpha * (self.means + self.condition[:, None])
         return torch.log_softmax(self.logits, 1), means, noised(torch.exp(2 * self.log_std), alpha, sigma)
@@ -97,9 +97,10 @@ class ProductMixtureLaw(Denoiser):
 
 
 class DiracLaw(Denoiser):
-    """x_0 = condition: eps = (x - alpha condition) / sigma, so that DDIM is exact in one step from any t.
+    """x_0 = condition: eps = (x - alpha condition) / sigma, so DDIM is exact in one step from any t.
 
-    References: Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564, proposition 1. condition (d).
+    condition (d). `ValueError` at sigma = 0. References: Zhang, Tao and Chen, 2023, gDDIM, arXiv:2206.05564,
+    proposition 1.
     """
 
     affine = True
@@ -119,7 +120,7 @@ class DiracLaw(Denoiser):
         )
 
     def flow(self, x_T: Tensor, t_max: float, t_min: float) -> Tensor:
-        """The exact flow: alpha_min c + (sigma_min / sigma_max) (x_T - alpha_max c)."""
+        """The exact flow, (b, d) -> (b, d): alpha_min c + (sigma_min / sigma_max) (x_T - alpha_max c)."""
         s = self.schedule
         return s.alpha(t_min) * self.condition + s.sigma(t_min) / s.sigma(t_max) * (
             x_T - s.alpha(t_max) * self.condition

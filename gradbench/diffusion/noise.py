@@ -1,8 +1,8 @@
 """Noise by key: the same (seed, step, sample) gives the same numbers, in any order, on any machine and in any dtype.
 
-Draws come from numpy's SFC64 keyed by (seed, step, block), a block being 4,096 consecutive samples of the batch, always
-in float64 and then rounded: a float32 run and its float64 reference share their noise, and so do runs whose batches
-are cut differently at multiples of the block.
+Draws come from numpy's SFC64 keyed by (seed, step, block), where a block is 4,096 consecutive samples of the batch.
+They are made in float64 and then rounded, so a float32 run and its float64 reference share their noise. A larger batch
+begins with the noise of a smaller one.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ INITIAL = -1  # the step whose noise is x_T
 
 
 class Noise(Protocol):
-    """Noise of every step of a chain."""
+    """The noise of each step of a chain."""
 
     def __call__(self, step: int) -> Tensor:
-        """Standard normal, (b, *x), for that step."""
+        """Standard normal draws for that step, (b, *x)."""
         ...
 
 
 def draw(seed: int, step: int, shape: Sequence[int], stream: Sequence[int] = ()) -> np.ndarray:
     """Standard normal draws of `shape` = (b, *x) in float64 for a seed >= 0 and a step >= -1.
 
-    stream: further keys, for draws that are independent of those without them.
+    stream: further keys; draws with different streams are independent.
     """
     blocks: list[np.ndarray] = []
     for block, first in enumerate(range(0, shape[0], BLOCK)):
@@ -42,7 +42,7 @@ def draw(seed: int, step: int, shape: Sequence[int], stream: Sequence[int] = ())
 
 @dataclass(frozen=True)
 class KeyedNoise:
-    """Fresh draws by key; nothing is stored."""
+    """Draws of shape (b, *x), recomputed from the key in every call; nothing is stored."""
 
     seed: int
     shape: tuple[int, ...]
@@ -52,12 +52,12 @@ class KeyedNoise:
 
     def __call__(self, step: int) -> Tensor:
         drawn = torch.from_numpy(draw(self.seed, step, self.shape, self.stream))
-        return drawn.to(self.device, self.dtype, non_blocking=True)  # a GPU goes on with the step before it
+        return drawn.to(self.device, self.dtype, non_blocking=True)  # a GPU may still be running the previous step
 
 
 @dataclass(frozen=True)
 class RecordedNoise:
-    """The rows of an array (n, b, *x): row k drives step k."""
+    """The rows of an array (n, b, *x): row k drives step k. `ValueError` for a step beyond them."""
 
     rows: Tensor
 

@@ -1,4 +1,4 @@
-"""The precision that a network works in, which its first parameter need not have."""
+"""The precision in which a network computes, which may differ from that of its first parameter."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ WORKING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def precision_of(network: nn.Module, default: torch.dtype) -> torch.dtype:
-    """The floating type that a network computes in.
+    """The floating-point dtype in which a network computes.
 
-    It is what the network says itself (`dtype`, which knows of modules kept in float32 and of weights that are cast
-    from 8 bits layer by layer); then the compute type of its quantisation; then that of its first parameter or buffer
-    that is float64, float32, bfloat16 or float16; else `default`. Integers and 8-bit types are storage, never it.
+    The first of these that exists: the network's own `dtype`, which accounts for modules kept in float32 and for
+    weights cast from 8 bits layer by layer; the compute dtype of its quantisation; the dtype of its first parameter or
+    buffer in float64, float32, bfloat16 or float16; `default`. Integers and 8-bit types are storage, never the result.
     """
     said = getattr(network, "dtype", None)
     if said in WORKING:

@@ -1,4 +1,4 @@
-"""EDM's preconditioning: a network in the middle of a denoiser whose scales do not depend on the noise level."""
+"""EDM's preconditioning keeps the scales of a network's input and output independent of the noise level."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Preconditioning:
 
         c_in = 1 / sqrt(sigma^2 + s^2),    c_skip = s^2 / (sigma^2 + s^2),    c_out = sigma s / sqrt(sigma^2 + s^2),
 
-    and c_out negative where the network predicts v, as diffusers has it. F is told c_noise = log(sigma) / 4.
+    where c_out is negative if the network predicts v, as in diffusers. The time input of F is c_noise = log(sigma) / 4.
     References: Karras et al., 2022, arXiv:2206.00364, equation 7 and table 1.
     """
 
@@ -30,7 +30,7 @@ class Preconditioning:
         return y / math.hypot(sigma, self.sigma_data)
 
     def outputs(self, y: Tensor, answer: Tensor, sigma: float) -> Tensor:
-        """c_skip y + c_out F, the clean sample."""
+        """c_skip y + c_out F, the predicted clean sample."""
         total = math.hypot(sigma, self.sigma_data)
         c_out = sigma * self.sigma_data / total * (-1 if self.prediction == "v_prediction" else 1)
         return (self.sigma_data / total) ** 2 * y + c_out * answer

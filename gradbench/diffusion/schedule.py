@@ -1,8 +1,8 @@
-"""Noise schedules: x_t = alpha(t) x_0 + sigma(t) eps, with t in [0, 1], t = 1 the noisy end (EDM's: [0, 80]).
+"""Noise schedules: x_t = alpha(t) x_0 + sigma(t) eps for t in [0, 1], with the noisy end at t = 1 (EDM's: [0, 80]).
 
-All are scalar functions of a Python float in float64: coefficients never enter a tape, and the same schedule serves a
-network in half precision, a float64 reference and a run without memory. `log_snr` is lambda = log(alpha / sigma),
-half of log(alpha^2 / sigma^2).
+All are scalar functions of a Python float in float64. Coefficients never enter a tape, so the same schedule serves a
+network in half precision, a float64 reference and a run on tensors without memory. `log_snr` is
+lambda = log(alpha / sigma), half of log(alpha^2 / sigma^2).
 """
 
 import math
@@ -23,16 +23,16 @@ class Schedule(ABC):
 
     name: str
     t_end: float = 1.0  # the noisy end of time
-    train_steps: int = 1000  # the number of discrete times that networks of this schedule count in
-    steps_offset: int = 1  # added to the indices of the `leading` grid, as Stable Diffusion's configuration does
+    train_steps: int = 1000  # the number of discrete training times of networks of this schedule
+    steps_offset: int = 1  # added to the indices of the `leading` grid, as in Stable Diffusion's configuration
 
     @abstractmethod
     def alpha(self, t: float) -> float:
-        """Scale of the signal, > 0 but perhaps at t = 1."""
+        """Scale of the signal, > 0 except possibly at t = 1."""
 
     @abstractmethod
     def sigma(self, t: float) -> float:
-        """Standard deviation of the noise, > 0 but perhaps at t = 0."""
+        """Standard deviation of the noise, > 0 except possibly at t = 0."""
 
     @abstractmethod
     def dalpha(self, t: float) -> float:
@@ -51,7 +51,7 @@ class Schedule(ABC):
         """The inverse of `log_snr`."""
 
     def noising(self, t: float, later: float) -> tuple[float, float]:
-        """(a, s) of the forward process from t to a later time, x_later = a x_t + s xi with xi standard normal:
+        """(a, s) of the forward process from t to a later time, x_later = a x_t + s xi with standard normal xi:
 
         a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2).
         """
@@ -59,17 +59,17 @@ class Schedule(ABC):
         return ratio, math.sqrt(self.sigma(later) ** 2 - (ratio * self.sigma(t)) ** 2)
 
     def gained(self, t0: float, t1: float) -> float:
-        """1 - exp(2 (lambda_0 - lambda_1)): the share of the SNR at t1 < t0 that was gained since t0."""
+        """1 - exp(2 (lambda_0 - lambda_1)): the fraction of the SNR at t1 that is gained from t0 to t1 < t0."""
         return -math.expm1(2 * (self.log_snr(t0) - self.log_snr(t1)))
 
     @property
     def t_limit(self) -> float:
-        """The last time that a grid given time by time may begin at: t_end, but where a table is carried on beyond."""
+        """The latest time at which a grid given as a list may begin: t_end, or more where a table is extrapolated."""
         return self.t_end
 
     def index(self, t: float) -> float:
-        """What networks of this schedule are told of the time: train_steps t - 1, the index in the discrete table, and
-        0 below it, as no network was trained on another.
+        """The time input of networks of this schedule: train_steps t - 1, the index in the discrete table, and 0 where
+        that is negative, because no network was trained below index 0.
         """
         return max(self.train_steps * t - 1, 0.0)
 
@@ -83,7 +83,7 @@ class VariancePreserving(Schedule):
 
     @abstractmethod
     def dlog_alpha(self, t: float) -> float:
-        """f(t) = d log alpha / dt, the linear drift of the forward process."""
+        """f(t) = d log alpha / dt, the linear drift coefficient of the forward process."""
 
     @abstractmethod
     def t_of_log_alpha(self, log_alpha: float) -> float:
@@ -107,7 +107,7 @@ class VariancePreserving(Schedule):
         return self.log_alpha(t) - math.log(sigma) if sigma else math.inf
 
     def t_of_log_snr(self, log_snr: float) -> float:
-        # alpha^2 = 1 / (1 + exp(-2 lambda)), in the form that does not overflow
+        # alpha^2 = 1 / (1 + exp(-2 lambda)), in a form that does not overflow
         return self.t_of_log_alpha(-0.5 * (max(0.0, -2 * log_snr) + math.log1p(math.exp(-abs(2 * log_snr)))))
 
 
@@ -129,7 +129,7 @@ class VPLinear(VariancePreserving):
         return -(self.beta_0 + (self.beta_1 - self.beta_0) * t) / 2
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
-        # the root of the quadratic without the cancellation near t = 0
+        # the root of the quadratic, without cancellation near t = 0
         slope = self.beta_1 - self.beta_0
         return -4 * log_alpha / (self.beta_0 + math.sqrt(self.beta_0**2 - 4 * slope * log_alpha))
 
@@ -169,7 +169,7 @@ class ScaledLinear(VariancePreserving):
 
 @dataclass(frozen=True)
 class Cosine(VariancePreserving):
-    """alpha = cos(u) / cos(u_0), u = (pi/2) (t + s) / (1 + s), u_0 = u(0); alpha = 0 at t = 1, no clipping of beta.
+    """alpha = cos(u) / cos(u_0), u = (pi/2) (t + s) / (1 + s), u_0 = u(0); alpha = 0 at t = 1, and beta is not clipped.
 
     References: Nichol and Dhariwal, 2021, arXiv:2102.09672, equation 17.
     """
@@ -184,7 +184,7 @@ class Cosine(VariancePreserving):
         return math.cos(self._angle(t)) / math.cos(self._angle(0.0)) if t < 1 else 0.0
 
     def sigma(self, t: float) -> float:
-        # 1 - cos(u)^2 / cos(u_0)^2 without the cancellation near t = 0
+        # 1 - cos(u)^2 / cos(u_0)^2, without cancellation near t = 0
         u, first = self._angle(t), self._angle(0.0)
         return math.sqrt(math.sin(u - first) * math.sin(u + first)) / math.cos(first)
 
@@ -206,7 +206,7 @@ class Cosine(VariancePreserving):
         return super().log_snr(t) if self.alpha(t) else -math.inf
 
     def t_of_log_alpha(self, log_alpha: float) -> float:
-        # cos u = alpha cos u_0, with sin u free of the cancellation near t = 0
+        # cos u = alpha cos u_0, with sin u free of cancellation near t = 0
         first = self._angle(0.0)
         sine = math.sqrt(math.sin(first) ** 2 - math.expm1(2 * log_alpha) * math.cos(first) ** 2)
         u = math.atan2(sine, math.exp(log_alpha) * math.cos(first))
@@ -244,9 +244,9 @@ class VarianceExploding(Schedule):
 
 @dataclass(frozen=True)
 class Trigonometric(VariancePreserving):
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): every ratio s = sigma / alpha from 0 on, t = 2 atan(s) / pi.
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): every ratio s = sigma / alpha >= 0 occurs, at t = 2 atan(s) / pi.
 
-    Networks are told log(s) / 4, EDM's c_noise, as those of Stable Video Diffusion are. References: Salimans and Ho,
+    Networks take log(s) / 4, EDM's c_noise, as their time, as in Stable Video Diffusion. References: Salimans and Ho,
     2022, arXiv:2202.00512, section 4; Karras et al., 2022, arXiv:2206.00364, table 1 (c_noise).
     """
 
@@ -290,8 +290,8 @@ class Trigonometric(VariancePreserving):
 class Rectified(Schedule):
     """alpha = 1 - t, sigma = t: rectified flow, the straight path of flow matching.
 
-    Networks are told train_steps t. References: Liu et al., 2023, arXiv:2209.03003, equation 1; Lipman et al., 2023,
-    arXiv:2210.02747, equation 20.
+    Networks take train_steps t as their time. References: Liu et al., 2023, arXiv:2209.03003, equation 1; Lipman et
+    al., 2023, arXiv:2210.02747, equation 20.
     """
 
     train_steps: int = 1000
@@ -324,7 +324,7 @@ class Rectified(Schedule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ends(Traits):
-    """What charts and samplers need to know of a time range; the defaults refuse nothing, for an unknown schedule.
+    """What charts and samplers need to know about a time range. The defaults, for an unknown schedule, refuse nothing.
 
     alpha_T: alpha at the noisy end. sigma_0, dsigma_0: sigma and d sigma / dt at the clean end. schedule: its name.
     """
@@ -356,7 +356,7 @@ SCHEDULES: dict[str, Any] = {
 
 
 def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
-    """A schedule from its selector, `vp-linear[beta_1=10]`, from a mapping of its name and constants, or itself."""
+    """A schedule from a selector, `vp-linear[beta_1=10]`, or from a mapping of name and constants, or itself."""
     if isinstance(schedule, Schedule):
         return schedule
     if isinstance(schedule, Mapping):

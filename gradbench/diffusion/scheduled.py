@@ -1,4 +1,4 @@
-"""A condition that changes in time: one for each stretch of it."""
+"""A condition that is piecewise constant in time."""
 
 import copy
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from gradbench.diffusion.denoiser import Denoiser, Prediction
 
 
 class Scheduled(Denoiser):
-    """A denoiser with the condition conditions[i] where edges[i - 1] >= t > edges[i], edges falling from noise to data.
+    """A denoiser whose condition is conditions[i] for edges[i - 1] >= t > edges[i].
 
-    conditions: (pieces, *condition), a leaf that the gradient reaches piece by piece. edges: pieces - 1 times. A
-    sampler that stands on an edge takes the piece below it. The gradient of a piece is what the adjoint gathers while
-    t is inside it, the increment of its quadrature: the sensitivity that Blasingame and Liu, 2024, arXiv:2405.15020,
-    theorem 2.2, give for a time t is the sum over all pieces below t, that is of a shift of the condition there on.
-    Raises `ValueError` for edges that do not fall or do not fit.
+    conditions: (pieces, *condition), a leaf with a separate gradient per piece. edges: pieces - 1 times that decrease
+    from noise to data; at an edge, the piece below it applies. The gradient of a piece is the adjoint's quadrature over
+    its times. The sensitivity at t of Blasingame and Liu, 2024, arXiv:2405.15020, theorem 2.2, is the sum over all
+    pieces below t: the derivative with respect to a shift of the condition from t onwards. Raises `ValueError` for
+    edges that do not decrease or do not fit, for conditions of the wrong shape and for a denoiser without a condition.
     """
 
     def __init__(self, denoiser: Denoiser, conditions: Tensor, edges: Sequence[float]) -> None:

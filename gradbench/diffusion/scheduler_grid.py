@@ -1,4 +1,4 @@
-"""The times at which a diffusers scheduler takes its steps, as a grid of its schedule's own time."""
+"""The times at which a diffusers scheduler takes its steps, as a grid in the time of its schedule."""
 
 import copy
 import inspect
@@ -24,19 +24,18 @@ def grid_of(
     timesteps: Sequence[float] | None = None,
     mu: float | None = None,
 ) -> Grid:
-    """The times at which a diffusers scheduler takes its N `steps`, with the end of the last: exactly what its own
-    `step` uses.
+    """The step times of a diffusers scheduler for N `steps`, and the end of the last step: exactly as in its `step`.
 
-    Index i of a table stands at t = (i + 1) / train_steps; a sigma of its own (spaced by Karras, exponentially, between
-    two entries of the table, beyond it) at the time where the schedule has it, t_of_log_snr(-log sigma); a flow's sigma
-    at t = sigma. Where the scheduler tells its network another number than schedule.index(t), or a step ends elsewhere
-    than where the next begins, as DDIM's stride of train_steps // N does when N does not divide the table, the time is
-    a `Stop` that says so. A last step of no length is left out. sigmas, timesteps, mu: as the scheduler's own
-    `set_timesteps` takes them, in place of or beside N. The scheduler is left as it was.
+    Index i of a table is at t = (i + 1) / train_steps. A sigma that is not in the table (Karras or exponential spacing,
+    between two entries, or beyond the table) is at the time when the schedule reaches it, t_of_log_snr(-log sigma). A
+    flow's sigma is at t = sigma. A time is a `Stop` where the scheduler passes its network a number other than
+    schedule.index(t), or where a step does not end at the start of the next one: DDIM's stride of train_steps // N does
+    this when N does not divide the table. A last step of length zero is omitted. sigmas, timesteps, mu: as for the
+    scheduler's own `set_timesteps`, instead of N or with it. The scheduler is not changed.
 
-    Raises `ValueError` for a scheduler that is no ODE or SDE of ours; for one whose timesteps hold stages between its
-    steps (KDPM2); for a timestep beyond the table, for times that do not fall, and for what its `set_timesteps` refuses
-    or lacks, mu under `use_dynamic_shifting` first of all.
+    Raises `ValueError` for a scheduler that solves no ODE or SDE of gradbench; for one whose timesteps include stages
+    between its steps (KDPM2); for a timestep beyond the table; for times that do not decrease; for a missing mu under
+    `use_dynamic_shifting`; and for arguments that its `set_timesteps` refuses or does not have.
     """
     schedule, name = from_diffusers(scheduler), known(scheduler)
     if name in STAGED:
@@ -57,11 +56,11 @@ def grid_of(
 
 
 def latents_scale(scheduler: Any, grid: Grid) -> float:
-    """c with x_T = c * latents: from the scale in which a scheduler holds its latents to that of `gradbench.sample`.
+    """c in x_T = c * latents, which converts a scheduler's latents to the scale of `gradbench.sample`.
 
-    Ours is the schedule's own, x_T = alpha x_0 + sigma eps at grid[0], of spread 1 where alpha^2 + sigma^2 = 1. Euler's
-    and Heun's schedulers hold x / alpha, and a pipeline begins at init_noise_sigma * noise: there c = alpha(grid[0]).
-    Of all others c is 1. So the pipeline's x_T is latents_scale(scheduler, grid) * scheduler.init_noise_sigma * noise,
+    That scale is the schedule's own, x_T = alpha x_0 + sigma eps at grid[0], of unit scale where alpha^2 + sigma^2 = 1.
+    Euler's and Heun's schedulers store x / alpha, so c = alpha(grid[0]); for all others c = 1. A pipeline starts from
+    init_noise_sigma * noise, so its x_T is latents_scale(scheduler, grid) * scheduler.init_noise_sigma * noise, with
     init_noise_sigma read after set_timesteps.
     """
     return from_diffusers(scheduler).alpha(grid[0]) if known(scheduler) in SCALED else 1.0
@@ -104,7 +103,7 @@ def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: flo
 
 
 def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
-    """Steps from index to index: each to the next, or back by a fixed stride."""
+    """Steps between table indices: from each to the next, or down by a fixed stride."""
     n, indices = schedule.train_steps, [int(index) for index in own.timesteps]
     if name == "PNDMScheduler":
         if not own.config.skip_prk_steps:
@@ -112,7 +111,7 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
                 "PNDMScheduler takes Runge-Kutta stages first: allowed is skip_prk_steps=True, or "
                 "DDIMScheduler.from_config(scheduler.config)"
             )
-        indices = list(dict.fromkeys(indices))  # its second timestep is visited twice
+        indices = list(dict.fromkeys(indices))  # its second timestep occurs twice
     _inside(name, indices, n)
     to_one = name in CHAINED or float(own.final_alpha_cumprod) == 1.0
     first = 0.0 if to_one else 1 / n
@@ -126,11 +125,10 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
 
 
 def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
-    """Steps from sigma to sigma, the network being told the timesteps."""
+    """Steps between sigmas; the network takes the timesteps as its time."""
     sigmas, told = ([float(value) for value in values] for values in (own.sigmas, own.timesteps))
-    spare = len(sigmas) - len(
-        told
-    )  # with no more than the end, a loop that skips the first step breaks off at the last
+    # if the end is the only spare sigma, a loop that skips the first step fails at its last one
+    spare = len(sigmas) - len(told)
     if name in PAIRED:
         sigmas, told = sigmas[:1] + sigmas[1::2], told[:1] + told[1::2]
     sigmas = sigmas[: len(told) + 1]
@@ -159,14 +157,14 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
 
 
 def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) -> float:
-    """The time at which sigma / alpha is a VP scheduler's sigma, and sigma is that of the others."""
+    """The time of a scheduler's sigma, which is sigma / alpha for VP schedulers and sigma for the others."""
     if schedule.name in ("rectified", "ve"):
         return min(sigma, schedule.t_end) if sigma < schedule.t_end * (1 + 1e-6) else sigma
     if sigma == 0:
         return 0.0
     if told is not None and schedule.name == "discrete" and told == int(told):
         t = (told + 1) / schedule.train_steps
-        if abs(math.log(sigma) + schedule.log_snr(t)) < exact:  # an entry of the table, but for rounding
+        if abs(math.log(sigma) + schedule.log_snr(t)) < exact:  # an entry of the table, up to rounding
             return t
     t = schedule.t_of_log_snr(-math.log(sigma))
     if abs(schedule.log_snr(t) + math.log(sigma)) > 1e-6:
@@ -187,7 +185,7 @@ def _inside(name: str, told: Sequence[float], n: int) -> None:
 def _grid(
     name: str, schedule: Schedule, times: list[float], told: list[float], ends: list[float], low: list[bool]
 ) -> Grid:
-    """The times as stops where they say more than t, without a last step of no length."""
+    """The grid of these times, with `Stop`s where they carry more than t and without a last step of length zero."""
     if len(times) > 1 and ends[-1] >= times[-1]:
         times, told, ends, low = times[:-1], told[:-1], ends[:-1], low[:-1]
     nexts = [*times[1:], ends[-1]]

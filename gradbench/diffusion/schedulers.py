@@ -1,6 +1,6 @@
-"""The schedulers of diffusers by class: which are chains of ours in another notation, and why the others are not.
+"""The scheduler classes of diffusers: which are chains of gradbench in another notation, and why the others are not.
 
-A class is known by its name, and a subclass by that of the class whose methods it takes over as they are.
+A class is identified by its name, and a subclass by the name of the class whose methods it inherits unchanged.
 """
 
 import inspect
@@ -13,7 +13,7 @@ from gradbench.checks import UsageError
 STRIDED = ("DDIMScheduler", "DDIMParallelScheduler", "CogVideoXDDIMScheduler")
 # steps from one timestep to the next, the last one to alpha = 1
 CHAINED = ("DDPMScheduler", "DDPMParallelScheduler")
-# the network is preconditioned, sigma grows to sigma_max, alpha = 1
+# the network is preconditioned, alpha = 1, and sigma goes up to sigma_max
 EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler")
 FLOW = (
     "FlowMatchEulerDiscreteScheduler",
@@ -22,7 +22,7 @@ FLOW = (
 )
 # timesteps come in pairs, one for each evaluation of Heun's rule
 PAIRED = ("HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
-# latents are in the scale x / alpha, and enter the network scaled back
+# latents are stored as x / alpha and scaled back before they enter the network
 SCALED = (
     "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler",
@@ -33,7 +33,7 @@ SCALED = (
     "DPMSolverSDEScheduler",
     *EDM,
 )
-# the times of solvers of the same equation whose steps none of our samplers takes
+# higher-order solvers of the same equation, whose last step may be of first order
 MULTISTEP = (
     "DPMSolverMultistepScheduler",
     "DPMSolverSinglestepScheduler",
@@ -47,13 +47,13 @@ BETWEEN = (
     "its timesteps hold times between its steps, and none of the samplers takes its second stage there: use "
     "sampler='heun' or 'midpoint' on the grid of EulerDiscreteScheduler.from_config(scheduler.config)"
 )
-# solvers of the same equation whose timesteps are no grid
+# solvers of the same equation whose timesteps do not form a grid
 STAGED = {
     "KDPM2DiscreteScheduler": BETWEEN,
     "KDPM2AncestralDiscreteScheduler": BETWEEN,
     "DPMSolverSDEScheduler": BETWEEN,
 }
-# chains that are no solver of a diffusion's ODE or reverse SDE
+# chains that solve neither the ODE nor the reverse SDE of a diffusion
 OTHERS = {
     "LCMScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
     "TCDScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
@@ -98,7 +98,7 @@ CUTS = ("clip_sample", "thresholding")
 
 
 def known(scheduler: Any) -> str | None:
-    """The name of the diffusers class whose steps a scheduler takes; None where it has steps of its own."""
+    """The name of the diffusers class whose steps a scheduler takes; None if it defines its own steps."""
     changed: set[str] = set()
     for base in type(scheduler).__mro__:
         if base.__module__.startswith("diffusers."):
@@ -108,7 +108,7 @@ def known(scheduler: Any) -> str | None:
 
 
 def option(scheduler: Any, name: str, default: Any = None) -> Any:
-    """A value of the configuration that its class of diffusers reads: one may also hold what another wrote there."""
+    """A configuration value, or `default` if the diffusers class does not read it (it may stem from another class)."""
     config: Mapping[str, Any] = getattr(scheduler, "config", {})
     classes = [base for base in type(scheduler).__mro__ if base.__module__.startswith("diffusers.")]
     reads = not classes or any(name in inspect.signature(base.__init__).parameters for base in classes)
@@ -116,7 +116,7 @@ def option(scheduler: Any, name: str, default: Any = None) -> Any:
 
 
 def is_flow(scheduler: Any) -> bool:
-    """Whether it is a scheduler of rectified flow, which steps in sigmas of its own instead of a table of alphas."""
+    """Whether a scheduler is for rectified flow, which steps in sigmas of its own and not in a table of alphas."""
     return (
         "FlowMatch" in type(scheduler).__name__
         or known(scheduler) in FLOW
@@ -125,7 +125,7 @@ def is_flow(scheduler: Any) -> bool:
 
 
 def refuse_other(scheduler: Any) -> None:
-    """`ValueError` for a scheduler that is no ODE or SDE of ours, and for one that cuts gradients off."""
+    """`ValueError` for a scheduler that solves no ODE or SDE of gradbench, and for one that cuts off gradients."""
     name = type(scheduler).__name__
     reason = OTHERS.get(known(scheduler) or name)
     if reason:
@@ -141,5 +141,5 @@ def refuse_other(scheduler: Any) -> None:
             "are use_flow_sigmas=True, or another prediction_type"
         )
     for cut in CUTS:
-        if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option and no clip
+        if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option but does not clip
             raise UsageError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")

@@ -1,11 +1,11 @@
 """Charts of the reverse SDE dx = [f x + (g^2 / sigma) eps] dt + g dW.
 
-Its drift exceeds that of the ODE by (g^2 / (2 sigma)) eps, and g^2 / (2 sigma) = W / alpha with the Wronskian
-W = sigma' alpha - sigma alpha', so that in y = x / kappa against tau
+Its drift exceeds that of the ODE by (g^2 / (2 sigma)) eps, where g^2 / (2 sigma) = W / alpha with the Wronskian
+W = sigma' alpha - sigma alpha'. So in y = x / kappa, with respect to tau,
 
-    F = ODE's F + (W / alpha) eps_hat / (kappa tau'),
+    F = (F of the ODE) + (W / alpha) eps_hat / (kappa tau').
 
-with the standard deviation of a step's noise in x, `std`, beside it: kappa_1 [ int g^2 / kappa^2 dt ]^(1/2).
+`std` is the standard deviation in x of the noise of a step: kappa_1 [ int g^2 / kappa^2 dt ]^(1/2).
 """
 
 import math
@@ -17,20 +17,20 @@ from gradbench.diffusion.schedule import Schedule
 
 
 class SDEChart(Chart):
-    """A chart with the reverse SDE's drift in its field and the standard deviation of a step's noise."""
+    """A chart whose field is the drift of the reverse SDE, with the standard deviation of a step's noise."""
 
     def weights(self, t: float) -> tuple[float, float]:
         w_x0, w_eps = Chart.weights(self, t)
         return w_x0, w_eps + self.kappa(t) * self._wronskian(t) / self.schedule.alpha(t) / self.pace(t)
 
     def diffusion(self, t: float) -> float:
-        """g / kappa: the diffusion of y in time, g^2 = 2 sigma W / alpha."""
+        """g / kappa: the diffusion coefficient of y in time t, with g^2 = 2 sigma W / alpha."""
         s = self.schedule
         return math.sqrt(2 * s.sigma(t) * self._wronskian(t) / s.alpha(t)) / self.kappa(t)
 
     @abstractmethod
     def variance(self, t0: float, t1: float) -> float:
-        """int g^2 / kappa^2 dt from t1 to t0 > t1: what the noise of a step adds to the variance of y."""
+        """int g^2 / kappa^2 dt from t1 to t0 > t1: the variance that the noise of a step adds to y."""
 
     def std(self, t0: float, t1: float) -> float:
         """Standard deviation, in x, of the noise that a step from t0 to t1 < t0 adds."""
@@ -38,7 +38,7 @@ class SDEChart(Chart):
 
 
 class TimeSDEChart(SDEChart, TimeChart):
-    """Euler here is Euler-Maruyama: std g(t0) sqrt(t0 - t1), g^2 = 2 sigma W / alpha.
+    """kappa = 1, tau = t: Euler's method is Euler-Maruyama, with std g(t0) sqrt(t0 - t1), g^2 = 2 sigma W / alpha.
 
     References: Song et al., 2021, arXiv:2011.13456, equation 6.
     """
@@ -48,7 +48,7 @@ class TimeSDEChart(SDEChart, TimeChart):
 
 
 class NoiseSDEChart(SDEChart, NoiseChart):
-    """F = 2 eps_hat; Euler here is SDE-DPM-Solver-1: std alpha_1 sqrt(chi_0^2 - chi_1^2), chi = sigma / alpha.
+    """F = 2 eps_hat: Euler's method is SDE-DPM-Solver-1, with std alpha_1 sqrt(chi_0^2 - chi_1^2), chi = sigma / alpha.
 
     References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 17.
     """
@@ -62,7 +62,7 @@ class NoiseSDEChart(SDEChart, NoiseChart):
 
 
 class DataSDEChart(SDEChart):
-    """kappa = sigma^2 / alpha, tau = (alpha / sigma)^2, F = x0_hat, unit diffusion: Euler here is SDE-DPM-Solver++-1.
+    """kappa = sigma^2 / alpha, tau = (alpha / sigma)^2, F = x0_hat, diffusion 1 in tau: Euler is SDE-DPM-Solver++-1.
 
     References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equation 18.
     """
@@ -109,7 +109,7 @@ class _RadialSDEChart(SDEChart):
 
 
 class AngleSDEChart(_RadialSDEChart, AngleChart):
-    """The angle chart's scale and clock: F = v + (r / alpha) eps_hat."""
+    """The angle chart's scale and clock: F = v / r + (r / alpha) eps_hat."""
 
 
 class LogSNRSDEChart(_RadialSDEChart, LogSNRChart):
@@ -126,6 +126,6 @@ SDE_CHARTS: dict[str, type[SDEChart]] = {
 
 
 def make_chart(name: str, schedule: Schedule) -> Chart:
-    """The chart of that name over a schedule, of the ODE or of the reverse SDE."""
+    """The chart of the given name over a schedule, for the ODE or the reverse SDE; `ValueError` for an unknown name."""
     both: dict[str, type[Chart]] = {**CHARTS, **SDE_CHARTS}
     return both[checks.one_of("chart", name, both)](schedule)

@@ -1,7 +1,7 @@
-"""What a network is told of the time: every convention in use, as a function of the schedule and of t.
+"""The time input of a network: every convention in use, as a function of the schedule and t.
 
-A time of a scheduler's grid may carry the scheduler's own timestep (`t.told`): where there is one it is what a pipeline
-hands on, rounded as the scheduler rounds it.
+A time of a scheduler's grid may carry the scheduler's own timestep (`t.told`). If so, the network takes that, rounded
+as the scheduler rounds it, as in a pipeline.
 """
 
 import math
@@ -20,7 +20,7 @@ def _index(schedule: Schedule, t: float) -> float:
 
 
 def _clock(schedule: Schedule, t: float) -> float:
-    """t, which a flow's scheduler counts in train_steps t."""
+    """t, or a flow scheduler's own timestep divided by train_steps."""
     own = getattr(t, "told", None)
     return float(t) if own is None or not isinstance(schedule, Rectified) else float(own) / schedule.train_steps
 
@@ -35,7 +35,7 @@ CONVENTIONS: dict[str, Callable[[Schedule, float], float]] = {
 
 
 def check_told(told: Told | None, schedule: Schedule) -> Told:
-    """A convention that there is, or a function; by default the index, and on `ve` log(sigma)/4, as EDM has it."""
+    """A known convention or a function; by default the index, or log(sigma)/4 on `ve`. `ValueError` for others."""
     if told is None:
         return "log(sigma)/4" if isinstance(schedule, VarianceExploding) else "index"
     if callable(told):
@@ -44,15 +44,14 @@ def check_told(told: Told | None, schedule: Schedule) -> Told:
 
 
 def time_told(told: Told, schedule: Schedule, t: float) -> float:
-    """What the network hears of t:
+    """The time input of the network at t:
 
         index           the scheduler's timestep: train_steps t - 1 on a table of alphas, train_steps t on a flow
         1000 t          train_steps t
         t, 1 - t
         log(sigma)/4    c_noise, with sigma / alpha for sigma
 
-    or told(t). `ValueError` where that is no number. References: Karras et al., 2022, arXiv:2206.00364, table 1
-    (c_noise).
+    or told(t). `ValueError` if it is not finite. References: Karras et al., 2022, arXiv:2206.00364, table 1 (c_noise).
     """
     value = float(told(t)) if callable(told) else CONVENTIONS[told](schedule, t)
     if not math.isfinite(value):

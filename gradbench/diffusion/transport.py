@@ -1,12 +1,12 @@
-"""The exact flow of a product mixture: monotone transport in every coordinate.
+"""The exact flow of a product mixture: monotone transport in each coordinate.
 
-The probability-flow ODE carries the law at t_max into the law at t_min. In one dimension that alone fixes the map:
+The probability-flow ODE carries the distribution at t_max to that at t_min. In one dimension this determines the map:
 
     u(t_min) = F_{t_min}^{-1}( F_{t_max}( u(t_max) ) ),     F_t the distribution function of the coordinate at t.
 
-Both sides are held as logarithms of whichever tail is the smaller, log F or log (1 - F), so that nothing is lost far
-out; the equation is solved by Newton's method inside a bracket. Gradients follow by implicit differentiation: at the
-root one more Newton step is taken on the tape, its slope held fixed, whose derivative is that of the solution.
+Both sides are stored as the logarithm of the smaller tail, log F or log (1 - F), so no accuracy is lost far from the
+centre. The equation is solved by Newton's method inside a bracket. Gradients follow by implicit differentiation: one
+more Newton step from the root, taken on the tape with a fixed slope, has the derivative of the solution.
 """
 
 import torch
@@ -25,7 +25,7 @@ def log_tail(u: Tensor, components: Components, upper: Tensor) -> Tensor:
 
 
 def log_density(u: Tensor, components: Components) -> Tensor:
-    """log of the density of the mixtures at u (b, d)."""
+    """Log density of the mixtures (d, K) at u, (b, d)."""
     log_weight, means, variance = components
     square = (u[..., None] - means) ** 2 / variance
     return torch.logsumexp(log_weight - 0.5 * (square + torch.log(2 * torch.pi * variance)), dim=-1)
@@ -33,10 +33,10 @@ def log_density(u: Tensor, components: Components) -> Tensor:
 
 @torch.no_grad()
 def invert(log_p: Tensor, upper: Tensor, components: Components, iterations: int = 200) -> tuple[Tensor, Tensor]:
-    """u (b, d) with log_tail(u) = log_p, and a bound on its error, both (b, d).
+    """u with log_tail(u) = log_p, and a bound on its error, both (b, d).
 
-    Newton's method on log_tail, kept inside a bracket that shrinks at every step. The bound is the residual and the
-    rounding of log_tail, each divided by its slope.
+    Newton's method on log_tail, inside a bracket that shrinks at every step. The bound is the sum of the residual and
+    the rounding error of log_tail, divided by the slope, and is doubled where the slope changes too much within it.
     """
     _, means, variance = components
     deviation = torch.sqrt(variance)
@@ -60,7 +60,7 @@ def invert(log_p: Tensor, upper: Tensor, components: Components, iterations: int
     slope = torch.exp(log_density(u, components) - value)
     rounding = 4 * torch.finfo(u.dtype).eps * (1 + value.abs())
     bound = ((value - log_p).abs() + rounding) / slope
-    for _ in range(80):  # a slope that changes within the bound (between far modes) makes it larger
+    for _ in range(80):  # the bound must grow where the slope changes within it (between distant modes)
         below = sign * (log_tail(u - bound, components, upper) - log_p) <= -rounding
         above = sign * (log_tail(u + bound, components, upper) - log_p) >= rounding
         if (below & above).all():
@@ -83,11 +83,11 @@ def transport(u: Tensor, first: Components, last: Components) -> tuple[Tensor, T
 
 
 def flow(law: ProductMixtureLaw, x_T: Tensor, t_max: float, t_min: float) -> Tensor:
-    """The exact flow of the law, (b, d) -> (b, d), differentiable in x_T and in all leaves."""
+    """The exact flow of the mixture, (b, d) -> (b, d), differentiable in x_T and in all parameters."""
     return flow_with_bound(law, x_T, t_max, t_min)[0]
 
 
 def flow_with_bound(law: ProductMixtureLaw, x_T: Tensor, t_max: float, t_min: float) -> tuple[Tensor, float]:
-    """The exact flow, and a bound on the error of each coordinate of Q^T x_0."""
+    """The exact flow, (b, d), and an upper bound on the error of every coordinate of Q^T x_0."""
     image, bound = transport(x_T @ law.rotation, law.components(t_max), law.components(t_min))
     return image @ law.rotation.T, bound.max().item()

@@ -1,17 +1,17 @@
-"""One Wiener path for every number of steps and every clock.
+"""One Wiener path for any number of steps and any clock.
 
-The path is held as 2^levels normal draws, one a cell of log-SNR between the ends of the time range. A grid's times
-split cells: parts of widths w_i (of a cell of width 1 with draw xi) are independent given that they add up,
+The path is stored as 2^levels normal draws, one per cell of log-SNR between the ends of the time range. The times of a
+grid split cells. In a cell of width 1 with draw xi, the increments d_i over parts of width w_i are independent normals
+conditioned on their sum xi:
 
     d_i = w_i^(1/2) g_i + w_i (xi - sum_k w_k^(1/2) g_k),      g_i drawn by the key of the cell,
 
-so that every part is normal of its own width. A step of a chain in an SDE chart sees its parts through the chart's
-measure,
+so each d_i has variance w_i. A step of a chain in an SDE chart weights its parts by the chart's measure,
 
     z = sum_j (q_j / w_j)^(1/2) d_j / (sum_j q_j)^(1/2),      q_j = int over part j of g^2 / kappa^2 dt,
 
-which is standard normal and independent from step to step. Chains with N = 20 and N = 40 steps, in different charts,
-share their path up to what happens inside one cell.
+and the z of different steps are independent standard normals. Chains with N = 20 and N = 40 steps, in different charts,
+share their path down to the size of one cell.
 """
 
 import math
@@ -25,11 +25,11 @@ from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart
 
 LEVELS = 12
-PATH, SPLIT = 0x9E37, 0x9E38  # the steps under which cells and their splits are keyed, apart from those of chains
+PATH, SPLIT = 0x9E37, 0x9E38  # the step keys of cells and of their splits, different from those of chains
 
 
 def cell_normals(seed: int, shape: Sequence[int], levels: int = LEVELS) -> np.ndarray:
-    """The draws of the cells, (2^levels, b, *x); those of a coarser level are the normalised sums of pairs."""
+    """The draws of the cells, (2^levels, b, *x); those at a coarser level are the normalised sums of pairs."""
     cells = draw(seed, PATH, (2**LEVELS, *shape))
     for _ in range(LEVELS - levels):
         cells = (cells[0::2] + cells[1::2]) / math.sqrt(2)
@@ -39,7 +39,7 @@ def cell_normals(seed: int, shape: Sequence[int], levels: int = LEVELS) -> np.nd
 def path(
     schedule: Schedule, grid: Sequence[float], seed: int, shape: Sequence[int], levels: int = LEVELS
 ) -> tuple[list[float], np.ndarray]:
-    """The path resolved into its cells, split at the grid's times: P + 1 decreasing times, draws (P, b, *x).
+    """The cells of the path, split at the times of the grid: P + 1 decreasing times, normalised draws (P, b, *x).
 
     Raises `ValueError` where log-SNR is infinite at an end of the grid.
     """
@@ -74,7 +74,7 @@ def _split(xi: np.ndarray, widths: Sequence[float], seed: int, cell: int, levels
 
 
 def step_normals(chart: SDEChart, grid: Sequence[float], seed: int, shape: Sequence[int]) -> np.ndarray:
-    """The normal draw of every step of a grid, (N, b, *x), as the chart sees the path."""
+    """The standard normal draw of each step of a grid, (N, b, *x): its parts of the path in the chart's measure."""
     times, normals = path(chart.schedule, grid, seed, shape)
     ends = {t: j for j, t in enumerate(times)}
     rows: list[np.ndarray] = []

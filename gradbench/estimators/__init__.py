@@ -1,1 +1,1 @@
-"""The subject: estimators of the gradient through a diffusion sampler."""
+"""Estimators of the gradient through a diffusion sampler."""

@@ -1,8 +1,8 @@
-"""Autocast, the random state of each step and the denoiser's settings: what a step depends on besides its arguments.
+"""What a step depends on besides its arguments: autocast, the random state and the denoiser's settings.
 
-A step that is taken again, to be differentiated, must see the autocast that the forward pass ran under, and where the
-network draws random numbers (dropout) the same ones, as torch.utils.checkpoint has it. Random states are kept only for
-steps that did draw. Settings that were changed in between are refused.
+A step that is recomputed for differentiation must run under the autocast of the forward pass. If the network draws
+random numbers (dropout), it must draw the same ones, as in torch.utils.checkpoint. Random states are kept only for
+steps that drew random numbers. Settings that changed in between are refused.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def _restore(states: list[Tensor]) -> None:
 
 
 class Ambient:
-    """Recorded by the forward pass, a step at a time; replayed by the backward pass."""
+    """What the steps depend on besides their arguments, recorded in the forward and replayed in the backward pass."""
 
     def __init__(self, denoiser: Denoiser) -> None:
         self.settings, self.unit = Settings(denoiser), unit_of(denoiser)
@@ -39,26 +39,26 @@ class Ambient:
 
     @contextlib.contextmanager
     def record(self, k: int) -> Iterator[None]:
-        """Around step k of the forward pass."""
+        """Context for step k of the forward pass; keeps the random state from before a step that changes it."""
         before = _states()
         yield
         if any(not torch.equal(old, new) for old, new in zip(before, _states(), strict=True)):
             self.random[k] = before
 
     def settle(self) -> None:
-        """At the end of the forward pass."""
+        """Call at the end of the forward pass: settings that this pass changed are not compared."""
         self.settings.settle()
 
     def witness(self) -> Replay:
-        """At the beginning of the backward pass: what compares its steps with those of the forward pass. `RuntimeError`
-        where the denoiser's settings are others.
+        """Call at the start of the backward pass: returns the `Replay` that compares recomputed steps with those of the
+        forward pass. `RuntimeError` if the denoiser's settings have changed.
         """
         self.settings.refuse_changes()
         return Replay(self.unit)
 
     @contextlib.contextmanager
     def replay(self, k: int | None = None) -> Iterator[None]:
-        """Around step k taken again; outside of any step (None) only autocast is restored."""
+        """Context for recomputing step k: restores autocast and random state; outside steps (None), only autocast."""
         with contextlib.ExitStack() as stack:
             for device, (enabled, dtype) in self.autocast.items():
                 if (

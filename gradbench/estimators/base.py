@@ -15,17 +15,17 @@ from gradbench.problems.traits import ProblemTraits
 
 @dataclass
 class GradientEstimate:
-    """What an estimator found, and what it paid.
+    """An estimated gradient and its cost.
 
-    grads: gradients of L by target, in the order x_T (b, *x), condition, parameters (a tuple); a target is absent
-    where it was not asked for or cannot be reached. x_0 (b, *x): the sample of this estimator's own forward pass.
-    objective: L there. nfe_forward, nfe_backward: network evaluations of each pass, recomputation included, a guided
-    doubled batch counted once. vjps: evaluations that a cotangent was pulled back through.
+    grads: gradients of L by target, in the order x_T (b, *x), condition, parameters (a tuple); a target is absent if it
+    was not requested or cannot be reached. x_0 (b, *x): the sample of this estimator's own forward pass. objective: L
+    at x_0. nfe_forward, nfe_backward: network evaluations in each pass, including recomputation; the doubled batch of
+    guidance counts once. vjps: the number of evaluations through which a cotangent was pulled back.
 
-    Of estimators that draw: the counts are those of one draw, and of a random truncation their means over its plans,
-    which may be fractional; draws is their number, std_error the standard error of
-    each component of the gradients, batch_means the means over equal consecutive parts of the draws, from which every
-    statistic is made; x_0 is the sample of the first draw and objective the mean.
+    For Monte Carlo estimators the counts are per draw; for a random truncation they are means over its plans and may be
+    fractional. draws: the number of draws. std_error: the standard error of each component of the gradients.
+    batch_means: means over equal consecutive batches of draws, from which every statistic is computed. x_0 is the
+    sample of the first draw, objective the mean over all draws.
     """
 
     grads: Gradients
@@ -43,7 +43,7 @@ class GradientEstimate:
 
 
 def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
-    """What is wrong with the form of an answer, or None: targets not asked for, shapes other than the leaves'."""
+    """Why an estimate is malformed, or None: a target not requested, shapes other than the leaves', or a wrong type."""
     for target, gradient in estimate.grads.items():
         if target not in problem.targets:
             return f"the estimator returned a gradient of {target!r}, asked for {', '.join(problem.targets)}"
@@ -56,10 +56,10 @@ def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
 
 
 class GradientEstimator(ABC):
-    """Called with a problem, returns a `GradientEstimate`; never changes the problem.
+    """Maps a problem to a `GradientEstimate`, without changing the problem.
 
-    traits: what it promises, in the words of `EstimatorTraits`: exact, order, biased and memory, which `gradbench
-    check` holds it to; what is left out is measured and reported.
+    traits: what the estimator promises, named as in `EstimatorTraits`. `gradbench check` tests exact, order, biased and
+    memory if they are declared; otherwise they are measured and reported.
     """
 
     traits: ClassVar[Mapping[str, Any]] = {}
@@ -67,8 +67,8 @@ class GradientEstimator(ABC):
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         """None, or the reason why this estimator cannot serve a problem with these traits.
 
-        traits: `ProblemTraits`, read as attributes or by name; a mapping of some of its names will do. An estimator of
-        your own overrides this method or `refuses`, which is always given `ProblemTraits`.
+        traits: `ProblemTraits`, read as attributes or by name; a mapping with some of the names is enough. A custom
+        estimator overrides this method or `refuses`; the latter is always given `ProblemTraits`.
         """
         return self.refuses(ProblemTraits.of("a problem", traits))
 
@@ -77,11 +77,11 @@ class GradientEstimator(ABC):
         return None
 
     def ensure_supported(self, problem: Problem) -> None:
-        """`ValueError` with the reason where this estimator cannot serve a problem."""
+        """`ValueError` with the reason if this estimator cannot serve the problem."""
         reason = self.supports(problem.traits)
         if reason:
             raise UsageError(f"this estimator cannot serve the problem: {reason}")
 
     @abstractmethod
     def __call__(self, problem: Problem) -> GradientEstimate:
-        """The estimate."""
+        """The estimated gradients of L with respect to the problem's targets."""

@@ -1,4 +1,4 @@
-"""The estimators by name, as plain data; no import of torch until one is made."""
+"""The estimators by name, as plain data; torch is not imported until one is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EstimatorEntry(Entry):
-    """A line of the catalogue of estimators; its traits may be given as a mapping."""
+    """A catalogue entry of an estimator; traits may be a mapping. refuses: why it cannot serve a problem, or None."""
 
     traits: EstimatorTraits = field(default_factory=EstimatorTraits)
     refuses: Callable[[Options, ProblemTraits], str | None] = lambda options, traits: None
@@ -43,7 +43,7 @@ class EstimatorEntry(Entry):
         object.__setattr__(self, "traits", EstimatorTraits.of(self.name, self.traits))
 
     def declared(self, given: Options) -> EstimatorTraits:
-        """Its traits with these options."""
+        """The estimator's traits with these options."""
         return self.traits.amended(self.declares(self.options(given)))
 
 
@@ -52,7 +52,7 @@ _TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
 def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
-    """`plans` names the function of `truncation` that makes the distribution of plans, from all options but `draws`."""
+    """An entry whose plans come from the callable `plans` in `truncation`, given all options except `draws`."""
 
     def distribution(options: Options) -> "PlanDistribution":
         make = load(name, f"gradbench.estimators.pathwise.truncation:{plans}")

@@ -1,4 +1,4 @@
-"""Every tensor that a denoiser holds, as far as it can be seen: where a network reads from besides its arguments."""
+"""The tensors that a denoiser visibly holds, which the network may read besides its arguments."""
 
 import dis
 import functools
@@ -8,16 +8,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-DEPTH = 4  # of containers in containers
+DEPTH = 4  # nesting depth of containers
 
 
 def held_tensors(denoiser: nn.Module, others: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Tensor]]:
-    """Tensors by name: parameters, buffers, and what is found in attributes, containers, hooks and closures.
+    """Yields (name, tensor) for parameters, buffers, and tensors in attributes, containers, hooks and closures.
 
-    Looked into are attributes of the denoiser and its submodules, mappings and sequences, modules in these, plain
-    objects that a module holds, forward hooks, functions (closures, defaults, partial arguments, global tensors that
-    their code names) and the objects that bound methods belong to. Not seen is what is reached in another way: through
-    a global object, a file, an extension. others: what else is read, by name.
+    The search covers attributes of the denoiser and its submodules, mappings and sequences, modules in these, plain
+    objects held by a module, forward hooks, functions (closures, defaults, partial arguments, global tensors named in
+    their code), and the objects to which bound methods belong. It misses tensors that are reached in other ways:
+    through a global object, a file or an extension. others: further values that are read, by name.
     """
     walk = _Walk()
     for name, value in (others or {}).items():
@@ -26,7 +26,7 @@ def held_tensors(denoiser: nn.Module, others: Mapping[str, Any] | None = None) -
 
 
 class _Walk:
-    """One walk over what a module holds, each object once."""
+    """One walk over everything a module holds; each object is visited once."""
 
     def __init__(self) -> None:
         self.seen: set[int] = set()
@@ -46,7 +46,7 @@ class _Walk:
                         yield from self.value(dot + name, value, DEPTH)
 
     def value(self, name: str, value: Any, depth: int) -> Iterator[tuple[str, Tensor]]:
-        """What an attribute's value holds."""
+        """The tensors in the value of an attribute."""
         if isinstance(value, Tensor):
             if self._new(value):
                 yield name, value
@@ -86,14 +86,14 @@ class _Walk:
         yield from self._code(name, function)
 
     def _code(self, name: str, function: Any) -> Iterator[tuple[str, Tensor]]:
-        """Global tensors that a function's code names."""
+        """Global tensors that are named in a function's code."""
         code, around = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         for variable in _globals_of(code) if code is not None else ():
             if isinstance(around.get(variable), Tensor):
                 yield from self.value(f"{name}: global {variable}", around[variable], 1)
 
     def _tensors_of(self, name: str, owner: Any) -> Iterator[tuple[str, Tensor]]:
-        """The tensors that an object holds itself; whatever else it knows of need not be read."""
+        """Tensors that are attributes of an object; other objects that it refers to need not be read."""
         for attribute, entry in getattr(owner, "__dict__", {}).items():
             if isinstance(entry, Tensor):
                 yield from self.value(f"{name}.{attribute}", entry, 1)
@@ -106,7 +106,7 @@ class _Walk:
 
 _PLAIN = (bool, int, float, complex, str, bytes)
 _OPAQUE = (type, types.ModuleType)
-_TORCH = frozenset(vars(nn.Module()))  # what every module has: its parameters, submodules and hooks are walked above
+_TORCH = frozenset(vars(nn.Module()))  # attributes of every module: parameters, submodules and hooks are walked above
 
 
 @functools.lru_cache(4096)

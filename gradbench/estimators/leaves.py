@@ -1,7 +1,7 @@
-"""What `wrt` names: each tensor once, under its name, and what would be lost in silence is refused.
+"""The tensors of `wrt`, each once and by name, and the checks that no gradient is lost silently.
 
-A gradient is lost where a trainable tensor is read and not named, where one is named and never reached, and where the
-network is wrapped so that it reads other tensors than those that are named.
+A gradient is lost if a trainable tensor is read but is not in `wrt`, if a tensor in `wrt` is never reached, or if the
+network is wrapped so that it reads tensors other than those in `wrt`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,9 @@ from gradbench.estimators.held import held_tensors
 
 
 class Leaves(tuple[Tensor, ...]):
-    """The distinct tensors of `wrt` that ask for a gradient, in the order given.
+    """The distinct tensors of `wrt` that require a gradient, in the order given.
 
-    names: what each is called, by identity. demanded: whether one that the chain never reaches is an error.
+    names: the name of each tensor, by its id. demanded: whether a leaf that the chain never reaches is an error.
     """
 
     names: dict[int, str]
@@ -26,7 +26,7 @@ class Leaves(tuple[Tensor, ...]):
 
     @staticmethod
     def of(wrt: Iterable[Tensor], names: dict[int, str] | None = None, demanded: bool = False) -> "Leaves":
-        """Those of `wrt`, which is returned as it is where it is one already."""
+        """The leaves of `wrt`; a `wrt` that is already `Leaves` is returned unchanged."""
         if isinstance(wrt, Leaves):
             return wrt
         leaves = Leaves({id(leaf): leaf for leaf in wrt if leaf.requires_grad}.values())
@@ -34,12 +34,12 @@ class Leaves(tuple[Tensor, ...]):
         return leaves
 
     def name(self, leaf: Tensor) -> str:
-        """What a leaf is called in messages."""
+        """The name and shape of a leaf, for messages."""
         place = next((k for k, own in enumerate(self) if own is leaf), None)
         return self.names.get(id(leaf), f"tensor {place} of wrt") + f" {tuple(leaf.shape)}"
 
     def refuse_unreached(self, unreached: Sequence[Tensor]) -> None:
-        """`RuntimeError` naming the leaves that nothing reached, where that is demanded."""
+        """`RuntimeError` naming the unreached leaves, if `demanded`."""
         if self.demanded and unreached:
             more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
             raise RuntimeError(
@@ -49,7 +49,7 @@ class Leaves(tuple[Tensor, ...]):
 
 
 def listed(wrt: Any) -> list[Tensor]:
-    """The tensors of any iterable; `ValueError` for a tensor alone and for what holds anything else."""
+    """The tensors of an iterable; `ValueError` for anything but an iterable of tensors, such as a single tensor."""
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
         raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
     found: list[Any] = list(wrt)
@@ -65,11 +65,11 @@ def listed(wrt: Any) -> list[Tensor]:
 def leaves_of(
     denoiser: Denoiser, wrt: Iterable[Tensor], others: Mapping[str, Any], allow_unused: bool, one_tape: bool
 ) -> Leaves:
-    """The ledger of a chain: `wrt` with the names of what is seen, checked before any work.
+    """The `Leaves` of a chain, with the names of all tensors found; checked before any work is done.
 
-    others: what the chain reads besides its denoiser, by name. `ValueError` naming the trainable tensors that the
-    denoiser or the others hold and `wrt` does not name, and, unless the chain has `one_tape`, where a tensor of `wrt`
-    is computed from another: the gradient of the first would be counted in that of the second, and then go on to it.
+    others: values that the chain reads besides its denoiser, by name. `ValueError` if the denoiser or the others hold
+    trainable tensors that are not in `wrt`. Unless the chain has `one_tape`, also `ValueError` if a tensor of `wrt` is
+    computed from another, whose gradient would then include the contribution of the first twice.
     """
     held = list(held_tensors(denoiser, others))
     leaves = Leaves.of(wrt, {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
@@ -96,10 +96,10 @@ def _count(names: Sequence[str]) -> str:
 
 
 def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
-    """Those of `leaves` that the tape of `output` leads to.
+    """Those of `leaves` that the tape of `output` reaches.
 
-    The walk ends as soon as all are found. Behind torch.utils.checkpoint in its reentrant form a tape does not say what
-    it leads to, and all count as found.
+    The walk stops once all are found. A tape cannot be followed past a reentrant torch.utils.checkpoint; there all
+    leaves count as found.
     """
     waiting = {id(leaf): leaf for leaf in leaves}
     nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
@@ -118,25 +118,25 @@ def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Reach:
-    """Which leaves the evaluations of a backward pass that another library runs have led to."""
+    """Tracks which leaves are reached by the field evaluations of a backward pass that another library runs."""
 
     def __init__(self, leaves: Leaves) -> None:
         self.leaves = leaves
         self.missing: list[Tensor] = list(leaves)
 
     def see(self, value: Tensor) -> None:
-        """Told of every value of the field; those without a tape say nothing."""
+        """Call with every value of the field; values without a tape are ignored."""
         if self.missing and value.grad_fn is not None:
             found = {id(leaf) for leaf in reached(value, self.missing)}
             self.missing = [leaf for leaf in self.missing if id(leaf) not in found]
 
     def check(self) -> None:
-        """At the end of the backward pass."""
+        """Call at the end of the backward pass: `RuntimeError` for unreached leaves, if demanded."""
         self.leaves.refuse_unreached(self.missing)
 
 
 class Demanded(torch.autograd.Function):
-    """The identity on a sample that has its whole tape, whose backward pass looks whether that reaches every leaf."""
+    """The identity on a sample with its whole tape; the backward pass checks that the tape reaches every leaf."""
 
     @staticmethod
     def forward(ctx: Any, x_0: Tensor, tape: list[Tensor], leaves: Leaves) -> Tensor:
@@ -159,10 +159,10 @@ WRAPPERS = {
 
 
 def refuse_wrapped(denoiser: Denoiser) -> None:
-    """`ValueError` where a network inside the denoiser is wrapped by torch.distributed.
+    """`ValueError` if a network inside the denoiser is wrapped by torch.distributed.
 
-    FSDP gathers parameters around each forward pass, so that the tensors in `wrt` are not those that the tape sees. DDP
-    with a static graph counts on one forward pass before the backward pass, and here there are many in it.
+    FSDP gathers parameters around each forward pass, so the tensors in `wrt` are not those on the tape. DDP with a
+    static graph expects one forward pass before the backward pass; here the backward pass itself contains many.
     """
     for name, module in denoiser.named_modules():
         for kind in type(module).__mro__:

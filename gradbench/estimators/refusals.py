@@ -1,10 +1,10 @@
-"""Reasons to refuse a problem that several kinds of estimators share; no torch."""
+"""Reasons to refuse a problem, shared by several kinds of estimators; no torch."""
 
 from gradbench.problems.traits import ProblemTraits
 
 
 def no_equation(traits: ProblemTraits) -> str | None:
-    """A chain whose steps do not tile its time range solves no equation on its grid."""
+    """Refuses chains whose steps do not tile the time range: they solve no equation on their grid."""
     if traits.tiled:
         return None
     return (
@@ -14,7 +14,7 @@ def no_equation(traits: ProblemTraits) -> str | None:
 
 
 def no_other_times(traits: ProblemTraits) -> str | None:
-    """A solver that chooses its own times needs an equation, and a network that is told the times of the schedule."""
+    """For solvers that choose their times: refuses what `no_equation` does, and networks told times other than t."""
     if not traits.told:
         return no_equation(traits)
     return no_equation(traits) or (
@@ -24,7 +24,7 @@ def no_other_times(traits: ProblemTraits) -> str | None:
 
 
 def no_reverse_sde(traits: ProblemTraits) -> str | None:
-    """The equation of a stochastic chain is the reverse SDE."""
+    """Refuses stochastic chains that do not converge to the reverse SDE."""
     if traits.reverse_sde:
         return None
     return (
@@ -34,7 +34,7 @@ def no_reverse_sde(traits: ProblemTraits) -> str | None:
 
 
 def no_point(traits: ProblemTraits, who: str) -> str | None:
-    """`who` knows single points, and no pairs."""
+    """Refuses pairs of points (copies=both) for `who`, which handles single points only."""
     if not traits.pair:
         return None
     return (

@@ -1,14 +1,14 @@
-"""A step that is taken again is the step that was taken: the states of the two are compared.
+"""Checks that a recomputed step reproduces the original step, by comparing their states.
 
-With x_k the state before step k, x_{k+1} the one after it and x'_{k+1} what the step gives when it is taken again,
+Let x_k be the state before step k, x_{k+1} the state after it, and x'_{k+1} the recomputed value. The bound is
 
     |x'_{k+1} - x_{k+1}| <= u^(1/2) |x_{k+1} - x_k| + 64 u_x |x_{k+1}|
 
-in the largest entry. u is the unit roundoff of the network's arithmetic, so that half of its digits are allowed (2.4e-4
-for float32, 2.2e-2 for float16 and TF32, 6.3e-2 for bfloat16, 1.1e-8 for float64), relative to how far the step goes;
-u_x is that of the state. Kernels that differ in the order of their sums stay far below; another prompt, scale, adapter
-or mode, or a feature from a cache, does not. The comparison stays on the device and is read once, at the end of a
-backward pass.
+in the maximum norm. Here u is the unit roundoff of the network's arithmetic, so half of its digits may be lost (2.4e-4
+for float32, 2.2e-2 for float16 and TF32, 6.3e-2 for bfloat16, 1.1e-8 for float64), relative to the length of the step;
+u_x is the unit roundoff of the state. Kernels that differ only in the order of summation stay far below the bound; a
+different prompt, scale, adapter or mode, or a cached feature, exceeds it. The comparison stays on the device and is
+read once, at the end of a backward pass.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from gradbench.samplers.base import State
 
 ROUNDOFF = {torch.float64: 2.0**-53, torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 TF32 = 2.0**-11
-DRIFT = {torch.float64: 1e-6, torch.float32: 1e-2}  # of a chain that is run backwards, relative, in the largest entry
+DRIFT = {torch.float64: 1e-6, torch.float32: 1e-2}  # allowed relative error of a chain run backwards, maximum norm
 
 
 class Replay:
     """The comparisons of one backward pass. unit: the unit roundoff of the network's arithmetic.
 
-    What is kept of them are two numbers on the device: the largest excess over what is allowed, and its step.
+    Two numbers are kept, on the device: the largest excess over the bound, and its step.
     """
 
     def __init__(self, unit: float) -> None:
@@ -36,9 +36,9 @@ class Replay:
         self.step: Tensor | None = None
 
     def compare(self, k: int, again: State, taken: State, before: State = (), rows: Tensor | None = None) -> None:
-        """Step k: the state that it gives now, the one that it gave, and the one before it, where that is known.
+        """Step k: compares the state `again` with the original `taken`. before: the state before the step, if known.
 
-        rows: the samples that are compared, None for all.
+        rows: the samples to compare, None for all.
         """
         with torch.no_grad():
             for i, (new, old) in enumerate(zip(again, taken, strict=True)):
@@ -60,7 +60,7 @@ class Replay:
             self.worst = torch.maximum(excess, self.worst)
 
     def check(self) -> None:
-        """`RuntimeError` naming the step that is furthest from the one that was taken."""
+        """`RuntimeError` naming the step with the largest excess, if any step exceeds the bound."""
         if self.worst is not None and self.step is not None and self.worst.item() > 0:
             raise RuntimeError(
                 f"step {int(self.step.item())} gives another state when it is taken again for the backward pass: what "
@@ -70,7 +70,7 @@ class Replay:
 
 
 def unit_of(denoiser: Denoiser) -> float:
-    """The unit roundoff of a network's arithmetic, under the autocast and the TF32 switches that hold now."""
+    """The unit roundoff of a network's arithmetic under the current autocast and TF32 settings."""
     parameters = [p for p in denoiser.parameters() if p.is_floating_point()]
     units = [ROUNDOFF.get(p.dtype, ROUNDOFF[torch.bfloat16]) for p in parameters]
     for device in {p.device.type for p in parameters}:
@@ -82,7 +82,7 @@ def unit_of(denoiser: Denoiser) -> float:
 
 
 def refuse_drift(found: Sequence[Tensor], start: Sequence[Tensor]) -> None:
-    """`RuntimeError` where a chain that was run backwards does not arrive where it set out."""
+    """`RuntimeError` if a chain that is run backwards does not return to where it started."""
     for back, old in zip(found, start, strict=True):
         off, size, allowed = _distance(back, old).item(), _largest(old).item(), DRIFT.get(old.dtype, 1e-2)
         if off > allowed * size:

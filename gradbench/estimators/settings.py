@@ -1,8 +1,8 @@
-"""What a denoiser is set to: all besides x and t that decides its answer, as far as it can be seen.
+"""The settings of a denoiser: everything visible, besides x and t, that determines its prediction.
 
-A step that is taken again must be taken under the settings of the forward pass. They are its conditions, its guidance,
-the mode and the plain attributes of every module (adapter scales among them), its hooks, and the versions of its
-weights. What the forward pass itself changes, as counters and caches, is no setting.
+A step must be recomputed under the settings of the forward pass. These are the conditions, the guidance, the mode and
+plain attributes of every module (including adapter scales), the hooks, and the versions of the weights. Whatever the
+forward pass itself changes, such as counters and caches, is not a setting.
 """
 
 import operator
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import Denoiser
 
-DEPTH, WIDTH = 3, 64  # of containers that are looked into
+DEPTH, WIDTH = 3, 64  # the nesting depth and size up to which containers are searched
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
-Name = tuple[str, str]  # of a module, and of what it holds
-Held = tuple[Any, int | None]  # a value, and its version where it is a tensor
+Name = tuple[str, str]  # a module's path, and the name of something that it holds
+Held = tuple[Any, int | None]  # a value, and its version if it is a tensor
 
 
 class Settings:
-    """Taken before a forward pass, settled after it, and compared before its backward pass."""
+    """A snapshot of the settings before a forward pass; settled after it, and compared before the backward pass."""
 
     def __init__(self, denoiser: Denoiser) -> None:
         self._denoiser = denoiser
@@ -30,11 +30,11 @@ class Settings:
         self._moving: set[Name] = set()
 
     def settle(self) -> None:
-        """After the forward pass: forgets what it changed."""
+        """Call after the forward pass: settings that this pass changed are left out of the comparison."""
         self._moving = set(self._changed())
 
     def refuse_changes(self) -> None:
-        """`RuntimeError` naming what is another than in the forward pass."""
+        """`RuntimeError` naming the settings that have changed since the forward pass."""
         changed = [".".join(filter(None, name)) for name in self._changed() if name not in self._moving]
         if changed:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -44,7 +44,7 @@ class Settings:
             )
 
     def _changed(self) -> list[Name]:
-        """What is another or gone, and what has come and is code: a hook, or a method put in another's place."""
+        """Settings that changed or are gone, and new ones that are code: a hook, or a method that overrides another."""
         if self._then.untouched():
             return []
         found, now = self._then.found, Look(self._denoiser).found
@@ -59,23 +59,23 @@ _CONTAINERS = (dict, list, tuple)
 
 
 class Look:
-    """One look over a denoiser. found: every setting by name.
+    """One scan of a denoiser. found: every setting by name.
 
-    Whole numbers are counters more often than settings, and are left out. What was looked at is kept, so that a second
-    look that finds nothing touched costs a quarter of the first.
+    Integers are left out: they are counters more often than settings. The objects scanned are kept, so that checking
+    that nothing was touched costs a quarter of a scan.
     """
 
     def __init__(self, denoiser: Denoiser) -> None:
         self.found: dict[Name, Held] = {}
-        self._containers: list[tuple[Any, tuple[Any, ...]]] = []  # with what they held
-        self._counted: list[Any] = []  # what may be added to, empty or not
+        self._containers: list[tuple[Any, tuple[Any, ...]]] = []  # each with its contents
+        self._counted: list[Any] = []  # containers that may grow, even if empty now
         for path, module in denoiser.named_modules():
             self._module(path, module)
         self._tensors = [held for held in self.found.values() if held[1] is not None]
         self._count = sum(map(len, self._counted))
 
     def untouched(self) -> bool:
-        """Whether the same objects are in the same places, at the same versions, and nothing else."""
+        """Whether the same objects, and no others, are in the same places, at the same versions."""
         return (
             sum(map(len, self._counted)) == self._count
             and all(
@@ -112,7 +112,7 @@ class Look:
         self._containers.append((container, tuple(_entries(container))))
 
     def _add(self, path: str, name: str, value: Any, depth: int) -> None:
-        """A plain value, a tensor, a function, or what a container holds of them; other objects are passed over."""
+        """Adds a plain value, a tensor or a function, or those in a container; other objects are skipped."""
         if isinstance(value, _WHOLE):
             self.found[path, name] = value, None
         elif isinstance(value, Tensor):
@@ -128,13 +128,13 @@ def _entries(container: Any) -> Any:
 
 
 def _same(old: Held, new: Held) -> bool:
-    """A tensor by its version, a plain value by equality, code by identity."""
+    """Compares tensors by version (by content if replaced), plain values by equality, and code by identity."""
     (a, version), (b, now) = old, new
     if a is b:
         return version == now
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         moved = isinstance(a, nn.Parameter) and a.device != b.device
-        return moved or _equal(a, b)  # weights that an offload moves are put in others' place
+        return moved or _equal(a, b)  # offloading replaces the weights that it moves
     return isinstance(a, _PLAIN) and a == b
 
 
@@ -151,9 +151,9 @@ def _of_library(hook: Any) -> bool:
 
 
 def warn_of_hooks(denoiser: Denoiser) -> None:
-    """A warning where forward hooks may capture features: without a tape, a loss on these has no gradient.
+    """Warns if forward hooks may capture features: without a tape, a loss on such features has no gradient.
 
-    Hooks that libraries register on their own models are none of these.
+    Hooks that libraries register on their own models are ignored.
     """
     for path, module in denoiser.named_modules():
         if any(not _of_library(hook) for hook in module._forward_hooks.values()):

@@ -10,10 +10,10 @@ class EstimatorTraits(Traits):
     """What an estimator promises; `gradbench check` tests the first four.
 
     exact: its gradient is that of the chosen sampler, up to rounding. order: the power of 1/N at which its gradient
-    converges to that of the flow. biased: the mean over its draws is not the expected gradient. memory: an upper bound
-    on how live bytes grow with N, `constant`, `log`, `sqrt` or `linear`. draws: it averages over draws. stochastic: it
-    is not a differentiable sample, so `gradbench.sample` cannot use it. coordinates: it runs chains for every
-    coordinate.
+    converges to that of the flow. biased: its mean over draws does not tend to the expected gradient. memory: an upper
+    bound on the growth of live bytes with N: `constant`, `log`, `sqrt` or `linear`. draws: it averages over draws.
+    stochastic: it is not a differentiable sample, so `gradbench.sample` cannot use it. coordinates: it runs separate
+    chains for every coordinate.
     """
 
     exact: bool = False

@@ -1,1 +1,1 @@
-"""Real networks behind the Denoiser contract."""
+"""Adapters that make `Denoiser`s of real networks."""

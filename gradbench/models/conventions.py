@@ -15,12 +15,12 @@ from gradbench.diffusion.told import Told
 
 @dataclass(frozen=True)
 class Convention:
-    """How a network class is called and its output read.
+    """How a network class is called and how its output is read.
 
-    told: the form of the time. sign: of the predicted flow. width: the configuration's key for the condition's width.
-    channels: the axis of x with `in_channels`, None if x has none. shared: arguments without a batch axis. rescale: how
-    its pipeline rescales a guided prediction. per_frame: the axis of frames, if each reads its own condition. cast:
-    whether the time is in the network's precision.
+    told: the form of the time input. sign: of the predicted flow. width: the configuration's key for the condition's
+    width. channels: the axis of x with `in_channels`, None if x has none. shared: arguments without a batch axis.
+    rescale: how the pipeline rescales a guided prediction. per_frame: the axis of the frames, if the condition is
+    repeated for each frame. cast: whether the time is cast to the network's precision.
     """
 
     told: Told = "index"
@@ -83,9 +83,9 @@ def unwrapped(model: Any) -> Any:
 
 
 def convention_of(model: nn.Module) -> Convention | None:
-    """The convention of the class or of its known base class; the index for other classes from outside diffusers.
+    """The convention of the class of `model` or of its nearest known base class.
 
-    None for other classes of diffusers, and for other transformers.
+    None for other diffusers classes and other transformers; any other class takes the index as its time.
     """
     kinds = type(unwrapped(model)).__mro__
     for kind in kinds:

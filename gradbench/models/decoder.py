@@ -16,14 +16,14 @@ from gradbench.models.placed import refuse_moving
 
 
 class LatentDecoder(nn.Module):
-    """images = D(z / scaling + shift) / 2 + 1/2, with D a diffusers autoencoder's decoder: not clamped.
+    """images = D(z / scaling + shift) / 2 + 1/2, not clamped, where D is the decoder of a diffusers autoencoder.
 
-    z: latents (b, c, h, w), in any precision; D works in its own precision and the images (b, 3, f h, f w) have that of
-    z. A float16 autoencoder whose configuration sets `force_upcast` overflows inside: D is then a float32 copy of it,
-    outside of float16 autocast. With `checkpointing` the decoder's blocks are recomputed in a backward pass, one
-    block's tape at a time; without it the tape of one decoded image is larger than that of one evaluation of the U-Net;
-    None leaves it as it is. Raises `ValueError` for an autoencoder that shifts and scales each channel separately,
-    decodes in tiles, or has offloaded weights. References: Rombach et al., 2022, arXiv:2112.10752, section 3.1.
+    z: latents (b, c, h, w), in any precision; D works in its own, and the images (b, 3, f h, f w) have that of z. f is
+    the upsampling factor. A float16 autoencoder whose configuration sets `force_upcast` overflows internally; D is then
+    a float32 copy outside float16 autocast. checkpointing: recompute the decoder's blocks in the backward pass, one
+    block's tape at a time (without it, the tape of one decoded image is larger than that of one U-Net evaluation); None
+    keeps the setting. Raises `ValueError` for an autoencoder that shifts and scales each channel separately, decodes in
+    tiles, or has offloaded weights. References: Rombach et al., 2022, arXiv:2112.10752, section 3.1.
     """
 
     def __init__(self, vae: Any, checkpointing: bool | None = True) -> None:

@@ -12,9 +12,9 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 def add_lora(unet: nn.Module, rank: int, seed: int, scale: float = 0.02) -> tuple[Tensor, ...]:
-    """Freezes a diffusers U-Net, adds adapters of that rank to its attention and returns their weights.
+    """Freezes a diffusers U-Net, adds adapters of the given rank to its attention and returns their weights.
 
-    peft starts with lora_B = 0, where every gradient of lora_A vanishes; here both are drawn from N(0, scale^2) with a
+    peft starts with lora_B = 0, where every gradient of lora_A vanishes. Here both are drawn from N(0, scale^2) with a
     separate generator, in the order of the parameters' names, so no gradient is trivially zero.
     """
     from peft import LoraConfig

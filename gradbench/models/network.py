@@ -26,11 +26,11 @@ PROMPT_MADE = ("text_embeds", "pooled_projections", "encoder_attention_mask", "e
 class DiffusersNetwork(nn.Module):
     """A diffusers U-Net or transformer as a network of (x, time, condition), whatever its arguments are called.
 
-    The condition is what cross-attention reads, (b, tokens, width). If the network also predicts a variance (twice as
+    The condition is the input of cross-attention, (b, tokens, width). If the network also predicts a variance (twice as
     many output channels as input channels), the first half is used; if its flow points the other way (Lumina, Z-Image),
-    the output is negated. torch.compile's and peft's wrappers are called, but the arguments are read from the module
-    inside. `ValueError` for a module without the arguments of a denoising network, for a condition that is not read,
-    missing or of another width, and for an x with other channels.
+    the output is negated. Wrappers of torch.compile and peft are called as they are; the arguments are read from the
+    module inside. `ValueError` for a module without the arguments of a denoising network, for a condition that is not
+    read, missing or of the wrong width, and for an x with the wrong number of channels.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -116,7 +116,7 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
 
 
 def _required(model: nn.Module, text: str) -> bool:
-    """Whether it fails without a condition: the argument has no default, or is the only text input."""
+    """Whether the network needs a condition: the argument has no default, or the convention gives its width."""
     if not text:
         return False
     convention = convention_of(model)
@@ -128,7 +128,7 @@ PREDICTION_TYPES = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow
 
 
 def kind_of(scheduler: Any) -> str:
-    """What a network predicts, by its scheduler's `prediction_type`; eps for a `Schedule`."""
+    """What a network predicts, by its scheduler's `prediction_type`: flow for flow matching, eps for a `Schedule`."""
     if known(scheduler) in FLOW or "FlowMatch" in type(scheduler).__name__:
         return "flow"
     prediction = "epsilon" if isinstance(scheduler, Schedule) else scheduler.config.get("prediction_type", "epsilon")
@@ -136,7 +136,7 @@ def kind_of(scheduler: Any) -> str:
 
 
 def preconditioning_of(scheduler: Any) -> Preconditioning | None:
-    """EDM's scales, if the scheduler applies them to the network's input and output."""
+    """EDM's scales if the scheduler applies them to the network's input and output, else None."""
     if not hasattr(scheduler, "precondition_outputs"):
         return None
     config = scheduler.config
@@ -144,7 +144,7 @@ def preconditioning_of(scheduler: Any) -> Preconditioning | None:
 
 
 def told_by(model: nn.Module, scheduler: Any) -> Told | None:
-    """The form of the time for a network, by its class and scheduler; `ValueError` if neither says."""
+    """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it."""
     convention, name = convention_of(model), type(unwrapped(model)).__name__
     ask = (
         "say what it is told of the time: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
@@ -180,18 +180,18 @@ def diffusers_denoiser(
 ) -> NetworkDenoiser:
     """A denoiser from a diffusers network and its scheduler's noise schedule and prediction type.
 
-    condition: (tokens, width), shared by the batch, or with `batched` (1 or b, tokens, width), as text encoders give
-    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps; an EDM scheduler brings its
-    preconditioning. guidance: w of `NetworkDenoiser`; as in diffusers, w <= 1 means none (Z-Image's pipeline counts
-    from 0: its scale is w - 1). guidance_rescale: by default the class's own (`norm` for Qwen-Image and Lumina 2,
-    otherwise none). told: the form of the time that the network takes, by default that of its class's pipeline. extra,
-    null_extra: further arguments of the network, tensors with a leading axis of 1 or b (`pooled_projections`,
-    `added_cond_kwargs`, `class_labels`), or as they are where the class has no such axis (`img_ids`,
-    `image_rotary_emb`). inner_checkpointing: whether the network recomputes its own blocks in a backward pass, which
-    combines with every estimator; None leaves it as it is. compile: torch.compile of the network. Raises `ValueError`
-    for other schedulers and networks, for a class or a scheduler of unknown convention without `told`, for a
-    guidance-distilled network without its guidance, for pooled embeddings under guidance without those of the null
-    prompt, and for weights that hooks move or keep from step to step.
+    condition: (tokens, width), shared by the batch, or with `batched` (1 or b, tokens, width), as text encoders return
+    it. scheduler: a diffusers scheduler, or a `Schedule` for a network that predicts eps; an EDM scheduler adds its
+    preconditioning. guidance: w of `NetworkDenoiser`; as in diffusers, w <= 1 means none (the scale of Z-Image's
+    pipeline is w - 1). guidance_rescale: by default that of the class (`norm` for Qwen-Image and Lumina 2, otherwise
+    none). told: the form of the time input, by default that of the class's pipeline. extra, null_extra: further
+    arguments of the network, tensors with a leading axis of 1 or b (`pooled_projections`, `added_cond_kwargs`,
+    `class_labels`), or without one where the class has none (`img_ids`, `image_rotary_emb`). inner_checkpointing:
+    whether the network recomputes its own blocks in the backward pass, which combines with every estimator; None keeps
+    the current setting. compile: torch.compile of the network. Raises `ValueError` for other schedulers and networks;
+    for a class or scheduler of unknown convention without `told`; for a guidance-distilled network without its
+    guidance; for pooled embeddings under guidance without those of the null prompt; and for hooks that move weights or
+    keep outputs from step to step.
     """
     network: nn.Module = DiffusersNetwork(model)
     refuse_moving(model)
@@ -246,7 +246,7 @@ def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, gui
 
 
 def set_inner_checkpointing(model: Any, on: bool) -> None:
-    """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` where it has none."""
+    """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` if it has none to turn on."""
     model = unwrapped(model)
     if on and not getattr(model, "_supports_gradient_checkpointing", False):
         raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")

@@ -43,8 +43,8 @@ class PipelineParts:
 
     denoiser: the network with its guidance; its `condition`, a leaf, is the embedding of the n prompts, (n, tokens,
     width), or None if they are encoded on the tape. decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not
-    clamped; None for a model of pixels. shape: of one sample. image_shape: of one decoded image. scheduler: the source
-    of the grid. prompts: their number, 1 for a batch of any size.
+    clamped; None for a pixel-space model. shape: of one sample. image_shape: of one decoded image. scheduler: the
+    source of the grid. prompts: the number of prompts; with 1, the batch may have any size.
     """
 
     denoiser: NetworkDenoiser
@@ -62,14 +62,14 @@ class PipelineParts:
     def sampler(self) -> str:
         """The selector of the sampler with the scheduler's steps, the default of `gradbench.sample`.
 
-        `ValueError` if there is none, naming alternatives.
+        `ValueError` with alternatives if there is none.
         """
         return sampler_for(self.scheduler)
 
     def noise(self, batch: int | None = None, seed: int = 0) -> Tensor:
         """Normal noise (batch, *shape), drawn by key, in float32 or better on the network's device.
 
-        It corresponds to a pipeline's `latents=`. batch: by default one per prompt.
+        It corresponds to a pipeline's `latents=`. batch: by default one sample per prompt.
         """
         batch = self.prompts if batch is None else checks.positive_integer("batch", batch)
         dtype = precision_of(self.denoiser.network, torch.float32)
@@ -81,7 +81,7 @@ class PipelineParts:
         return next(self.denoiser.network.parameters()).device
 
     def objective(self, text: str, seed: int = 0) -> nn.Module:
-        """x_0 (b, *shape) -> (b), the objective or weighted sum named by a text: `colourfulness-0.1*jpeg-size`.
+        """x_0 (b, *shape) -> (b): the objective or weighted sum named by `text`, e.g. `colourfulness-0.1*jpeg-size`.
 
         Terms on images are evaluated after the decoder. seed: for random features and fixed targets. `ValueError` as in
         `make_objective`, and for a term on images without a decoder.
@@ -112,20 +112,20 @@ def from_pipeline(
     decoder_checkpointing: bool | None = True,
     compile: bool = False,
 ) -> PipelineParts:
-    """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a model of pixels without a prompt.
+    """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a pixel-space model without a prompt.
 
-    prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance leads away from, by
+    prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance steers away from, by
     default the pipeline's own: an empty prompt, or zeros if its configuration says so. guidance: the classifier-free
-    guidance scale, by default the pipeline's own (`GUIDANCE`), and 1 without a prompt; a scale of 1 or less means none,
+    guidance scale, by default the pipeline's own (`GUIDANCE`), or 1 without a prompt; a scale of 1 or less means none,
     as in diffusers. guidance_rescale: the pipelines' option of that name (see `NetworkDenoiser`). height, width: of the
-    image in pixels, by default the model's own. encode: `once` makes the embeddings here, as leaves; `on-tape` makes
-    them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze: weights
-    get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others, and name
-    them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers are kept.
-    Raises `ValueError` for other pipelines, and for subclasses with their own `__call__`; for networks with other
-    inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
-    `encode="once"`; for a prompt where none is read; and for options of the scheduler that a schedule cannot express
-    (`clip_sample`).
+    image in pixels, by default the model's own. encode: `once` computes the embeddings here, as leaves; `on-tape`
+    computes them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze:
+    weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others,
+    and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers
+    are kept. Raises `ValueError` for other pipelines, and for subclasses with their own `__call__`; for networks with
+    other inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
+    `encode="once"`; for a prompt if the pipeline takes none, or a missing one; and for scheduler options that a
+    schedule cannot express (`clip_sample`).
     """
     family = _family(pipe)
     checks.one_of("encode", encode, ENCODE)

@@ -1,4 +1,4 @@
-"""Hooks that are incompatible with a gradient: those that move weights between evaluations or cache outputs."""
+"""Hooks that are incompatible with gradients: those that move weights between evaluations or cache outputs."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ HARMLESS = ("layerwise_casting", "peft_autocast_disable")
 def refuse_moving(model: nn.Module, name: str = "the network") -> None:
     """`ValueError` if accelerate offloads the weights, or a hook of diffusers offloads them or caches outputs.
 
-    Offloaded weights are different, or elsewhere, when a step is repeated; a cache makes the network's output depend on
-    the previous step. The casts of layer-wise storage are harmless.
+    Offloaded weights may be different or on another device when a step is repeated; a cache makes the network's output
+    depend on the previous step. The casts of layer-wise storage are harmless.
     """
     for path, module in model.named_modules():
         where = f"{name}{'.' if path else ''}{path}"

@@ -1,4 +1,4 @@
-"""Stable Diffusion from a folder or a hub, in safetensors only, checked early for errors that would show late."""
+"""Stable Diffusion from a folder or a hub, in safetensors only, with early checks for errors that would show late."""
 
 import json
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from gradbench.models.stable_diffusion import Architecture, assembled, check_cou
 def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     """The `StableDiffusionPipeline` from a folder written by `save_pretrained`, or from a hub id.
 
-    Only safetensors are read; a pickle runs code. Parts that gradients do not need (safety checker, feature extractor)
-    are left out. Inside `skeleton` only configurations are read. With HF_HUB_OFFLINE=1 nothing is fetched. Raises a
-    one-line `ValueError` for unreadable sources (a missing folder, file or shard, or only pickles), for networks of
-    other classes than Stable Diffusion's, for missing, unexpected, misshapen or non-finite weights, and for networks
-    whose sizes differ from a given `architecture`.
+    Only safetensors are read, because a pickle can run code. Parts that gradients do not need (safety checker, feature
+    extractor) are left out. Inside `skeleton`, only the networks' configurations are read. With HF_HUB_OFFLINE=1
+    nothing is fetched. Raises a one-line `ValueError` for unreadable sources (a missing folder, file or shard, or only
+    pickles); for network classes other than Stable Diffusion's; for missing, unexpected, misshapen or non-finite
+    weights; and for networks whose sizes differ from a given `architecture`.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -92,7 +92,7 @@ def _refuse_missing_files(folder: Path) -> None:
 
 
 def _keys(info: Mapping[str, Any], problem: str) -> list[Any]:
-    """Without old checkpoints' position_ids, which transformers reports as unexpected: not weights."""
+    """The keys except old checkpoints' position_ids, which transformers reports as unexpected but are not weights."""
     return [key for key in info.get(problem) or () if not str(key).endswith("position_ids")]
 
 
@@ -113,7 +113,7 @@ def _tokenizer(source: str) -> Any:
 
 
 def _scheduler(source: str) -> Any:
-    """The scheduler read as DDIM's: alphas are the same for every kind, and our samplers read nothing else."""
+    """The scheduler, read as DDIM's: alphas are the same for every kind, and the samplers here read nothing else."""
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     try:

@@ -1,4 +1,4 @@
-"""A pipeline's prompts, encoded once, or anew on the tape at every network evaluation."""
+"""A pipeline's prompts, encoded once or, on the tape, at every network evaluation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,11 @@ Prompt = str | Sequence[str]
 
 
 class PromptEncoder(nn.Module):
-    """`Conditions` of a pipeline's prompts, from its own `encode_prompt`.
+    """The `Conditions` of a pipeline's prompts, from its own `encode_prompt`.
 
-    Embeddings are (n, tokens, width), pooled ones are in extra, and guidance adds those of the negative prompt. size:
-    of the image, an input of XL. device: of the network. The text encoders are its submodules, so that their trainable
-    weights are seen.
+    Embeddings are (n, tokens, width), and pooled ones are in extra; guidance adds those of the negative prompt. size:
+    of the image, which XL takes as an input. device: of the network. The text encoders are submodules, so their
+    trainable weights are found.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PromptEncoder(nn.Module):
         return Conditions(condition, null, extra, null_extra or extra)
 
     def once(self) -> Conditions:
-        """The same as leaves, off the tape."""
+        """The same `Conditions`, computed off the tape, with the embeddings as leaves."""
         with torch.no_grad():
             found = self()
         own = {id(t): t.detach().clone() for t in (found.condition, found.null_condition) if t is not None}
@@ -70,14 +70,14 @@ class PromptEncoder(nn.Module):
         )
 
     def _places(self) -> dict[str, Any]:
-        """Version 3 encodes a prompt with three encoders, XL with two, the first versions with one."""
+        """Arguments of `encode_prompt`: version 3 has three encoders, XL two, and the first versions one."""
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
         more = {"prompt_2": None, "prompt_3": None} if self.family == "StableDiffusion3Pipeline" else {}
         return {**more, "device": device}
 
     def _told(self, pooled: Tensor) -> dict[str, Any]:
-        """XL takes the pooled embedding and the image's sizes (original, crop, target), version 3 the embedding."""
+        """Extra inputs: XL's pooled embedding and image sizes (original, crop, target); version 3's embedding."""
         if self.family == "StableDiffusion3Pipeline":
             return {"pooled_projections": pooled}
         if self.family != "StableDiffusionXLPipeline":

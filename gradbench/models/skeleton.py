@@ -15,7 +15,7 @@ META = "meta"
 
 @contextlib.contextmanager
 def made_on(device: torch.device | str) -> Iterator[None]:
-    """Inside, large networks are built on that device, or stay skeletons inside `skeleton`."""
+    """Context in which large networks are built on that device; inside `skeleton` they stay skeletons."""
     token = _DEVICE.set(META if in_skeleton() else str(device))
     try:
         yield
@@ -24,7 +24,7 @@ def made_on(device: torch.device | str) -> Iterator[None]:
 
 
 def skeleton() -> contextlib.AbstractContextManager[None]:
-    """Inside, large networks are built on the `meta` device, and only their configurations are read."""
+    """Context in which large networks are built on the `meta` device and only their configurations are read."""
     return made_on(META)
 
 
@@ -40,7 +40,7 @@ def device() -> torch.device:
 
 @contextlib.contextmanager
 def drawn(seed: int) -> Iterator[None]:
-    """Inside, networks are built there with torch's own initialisation from `seed`; random states are restored.
+    """Context in which networks are built on `device()` from `seed` by torch's initialisation; restores random states.
 
     On CUDA the numbers come from its own generator (Philox) and differ from a CPU's (Mersenne twister) for the same
     seed.

@@ -1,4 +1,4 @@
-"""Stable Diffusion's networks from their configurations with seeded random weights: the whole one, and a tiny one.
+"""Stable Diffusion's networks from their configurations with seeded random weights, at full size and tiny.
 
 References: Rombach et al., 2022, arXiv:2112.10752, section 3 and appendix E; Radford et al., 2021, arXiv:2103.00020
 (the text encoder).
@@ -31,7 +31,7 @@ SD15 = Architecture(
     unet={
         "sample_size": 64,
         "cross_attention_dim": 768,
-        "attention_head_dim": 8,  # the number of heads, by a historical name
+        "attention_head_dim": 8,  # the number of heads; the name is historical
         "block_out_channels": (320, 640, 1280, 1280),
         "down_block_types": (*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
         "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
@@ -89,10 +89,9 @@ TINY = Architecture(
 def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
     """A `StableDiffusionPipeline` with torch's own random initialisation from `seed`.
 
-    The tokenizer spells words letter by letter: with random weights a prompt is an input like any other, without
-    meaning. The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen and modules in evaluation mode.
-    Weights are drawn on the device of `skeleton.made_on` by its own generator; the global random state is left as it
-    was.
+    The tokenizer splits words into letters: with random weights a prompt has no meaning and is an input like any other.
+    The scheduler is DDIM with Stable Diffusion's betas. Weights are frozen, and modules are in evaluation mode. Weights
+    are drawn on the device of `skeleton.made_on` by that device's generator; the global random state is left as it was.
     """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -111,7 +110,7 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
 
 
 def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
-    """The pipeline made of its parts, without those that gradients do not need."""
+    """The pipeline built from its parts, without the safety checker and feature extractor: gradients need neither."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""Weights that ship in a case's folder: read from safetensors only, and only if the digest matches the record."""
+"""Weights that ship in a case's folder, read from safetensors only, and only if the digest matches the record."""
 
 import hashlib
 import json

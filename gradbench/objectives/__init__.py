@@ -1,1 +1,1 @@
-"""Objectives: rewards or losses of x_0 (b, *x), one value per sample, each a module, so its dtype changes as one."""
+"""Objectives: modules from x_0 (b, *x) to one reward or loss per sample, (b); `.to(dtype)` casts them whole."""

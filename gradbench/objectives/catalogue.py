@@ -16,17 +16,17 @@ IMAGE, LATENT = "image", "latent"
 
 @dataclass(frozen=True)
 class ObjectiveSpec(Entry):
-    """An entry whose factory makes the module.
+    """A catalogue entry whose factory makes the module of an objective.
 
     on: the input of the objective, `image` (b, 3, h, w) with values in [0, 1] or `latent` (b, c, h, w). takes: which of
-    shape, seed and target the factory is called with.
+    shape, seed and target are arguments of the factory.
     """
 
     on: str = IMAGE
     takes: tuple[str, ...] = ()
 
     def make(self, **told: Any) -> "nn.Module":
-        """The module, made with its share of `told`: shape, seed and target."""
+        """The module, made with those of shape, seed and target in `told` that `takes` names."""
         return self.load()(**{key: told[key] for key in self.takes})
 
 
@@ -84,7 +84,7 @@ OBJECTIVES: Catalogue[ObjectiveSpec] = Catalogue(
 
 @dataclass(frozen=True)
 class Objectives:
-    """The parts of a sum by their input; None where the sum has no such term."""
+    """The parts of a sum by input; None if the sum has no such term."""
 
     latent: "nn.Module | None"
     image: "nn.Module | None"
@@ -97,12 +97,12 @@ def make_objective(
     image_shape: tuple[int, ...] | None = None,
     targets: "Mapping[str, Tensor] | None" = None,
 ) -> Objectives:
-    """The objective, or the weighted sum of objectives (`parse_sum`), named by a text.
+    """The objective, or the weighted sum of objectives (`parse_sum`), that `text` names.
 
     shape: (c, h, w) of x. image_shape: of the images decoded from x, by default x's own. targets: by objective name,
     the image or latent that it aims at; by default a fixed pattern drawn from the seed. Names are those of `OBJECTIVES`
     and of entry points, and `module:attribute` for your own code. A single term of weight 1 is that objective itself.
-    `ValueError` for a malformed text, for a target that no term takes, and for one of another shape.
+    `ValueError` for a malformed text, for a target that no term takes, and for one of the wrong shape.
     """
     terms = [(weight, OBJECTIVES.find(name)) for weight, name in parse_sum(text, (*OBJECTIVES, *OBJECTIVES.plugins))]
     aimed = [spec.name for _, spec in terms if "target" in spec.takes]

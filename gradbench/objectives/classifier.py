@@ -9,7 +9,7 @@ from gradbench import checks
 class ClassLogProbability(nn.Module):
     """objective(x)_b = log softmax(classifier(x))_{b, label}, with the classifier frozen.
 
-    classifier: (b, *x) -> logits (b, classes).
+    classifier: (b, *x) -> logits (b, classes). `ValueError` for a label outside 0..classes-1.
     """
 
     def __init__(self, classifier: nn.Module, label: int, classes: int) -> None:

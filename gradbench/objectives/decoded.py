@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class Decoded(nn.Module):
     """objective(x)_b = image(decode(x))_b + latent(x)_b, without the second term if there is no `latent`.
 
-    decode: latents (b, c, h, w) -> images (b, 3, H, W), put in evaluation mode and frozen. It may have its own
+    decode: latents (b, c, h, w) -> images (b, 3, H, W), put in evaluation mode and frozen. It may work in its own
     precision, like `LatentDecoder`, if its images have that of x. Moving this module to another dtype also moves the
     decoder.
     """

@@ -29,8 +29,8 @@ CHROMINANCE = (
     *(99,) * 32,
 )
 HEADER = 625  # bytes: SOI 2, APP0 18, DQT 2 x 69, SOF0 19, DHT 432 (tables K.3 to K.6), SOS 14, EOI 2
-EMPTY_LUMINANCE, EMPTY_CHROMINANCE = 6, 4  # bits of a block of zeros: its DC code and its end of block
-BITS = (3.74, 1.32)  # bits of a non-zero coefficient, and of each doubling; fitted by the test of this file
+EMPTY_LUMINANCE, EMPTY_CHROMINANCE = 6, 4  # bits of a block of zeros: DC code and end of block
+BITS = (3.74, 1.32)  # bits per non-zero coefficient and per doubling, fitted in test_jpeg_fit.py
 
 
 def quantisation_tables(quality: int) -> Tensor:
@@ -71,7 +71,7 @@ def count(blocks: Tensor) -> Tensor:
 class JPEGSize(nn.Module):
     """objective(x)_b = the size of image b as a JPEG file in kilobytes (1000 bytes), estimated smoothly.
 
-    x: (b, 3, h, w), RGB in [0, 1]. The encoder is followed up to its rounding: Y = 0.299 R + 0.587 G + 0.114 B,
+    x: (b, 3, h, w), RGB in [0, 1]. The encoder is followed up to rounding: Y = 0.299 R + 0.587 G + 0.114 B,
     Cb = (B - Y)/1.772, Cr = (R - Y)/1.402 on the scale [0, 255]; with `subsample` the means of 2x2 pixels of Cb and Cr
     (4:2:0, Pillow's default at every quality); edges repeated up to whole blocks; the DCT of 8x8 blocks divided by the
     tables at `quality`; each block's DC minus that of the previous block in reading order. A coefficient z, not
@@ -110,7 +110,7 @@ class JPEGSize(nn.Module):
         self.register_buffer("tables", quantisation_tables(quality))
 
     def coefficients(self, x: Tensor) -> list[Tensor]:
-        """The DCT coefficients of Y, Cb and Cr divided by the table, each (b, blocks, 8, 8), not rounded."""
+        """The unrounded DCT coefficients of Y, Cb and Cr divided by their tables, each (b, blocks, 8, 8)."""
         red, green, blue = (255 * x).unbind(1)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue
         chroma = torch.stack([(blue - luma) / 1.772, (red - luma) / 1.402], 1)

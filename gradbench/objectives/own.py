@@ -17,7 +17,7 @@ TOLD = ("shape", "seed", "target")  # the arguments that a factory may have
 
 
 class Function(nn.Module):
-    """objective(x)_b = function(x)_b."""
+    """objective(x)_b = function(x)_b for a function of x (b, *x)."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class _Each:
 def objective(entry: Entry, found: Any) -> ObjectiveSpec:
     """The entry of a user-defined objective, which takes decoded images unless its `on` is `latent`.
 
-    A module, or a function of x (b, *x), is the objective itself; a class of modules, or a function of any of shape,
-    seed and target, is called to make it.
+    A module, or a function of x (b, *x), is the objective itself. A module class, or a function of any of shape, seed
+    and target, is called to make it.
     """
     if isinstance(found, ObjectiveSpec):
         return OwnObjective(**vars(entry))
@@ -78,7 +78,7 @@ def _arguments(found: Any) -> dict[str, inspect.Parameter]:
 
 
 def _makes(name: str, found: Any) -> bool:
-    """Whether the object found is called to make the objective, rather than being it."""
+    """Whether the object found is called to make the objective; if not, it is the objective."""
     if isinstance(found, nn.Module):
         return False
     needs = [

@@ -17,7 +17,7 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def smooth_image(shape: Shape, seed: int) -> Tensor:
-    """(c, h, w) in [0, 1]: a colour that fades into another from left to right, with a Gaussian blob of a third."""
+    """(c, h, w) in [0, 1]: one colour fades into another from left to right, with a Gaussian blob of a third colour."""
     c, h, w = shape
     generator = _generator(seed)
     left, right, middle = torch.rand((3, c, 1, 1), generator=generator)
@@ -28,7 +28,7 @@ def smooth_image(shape: Shape, seed: int) -> Tensor:
 
 
 def texture(shape: Shape, seed: int) -> Tensor:
-    """(c, h, w) in (0, 1): the logistic function of eight plane waves of 4 to 16 pixels, mixed anew in each channel."""
+    """(c, h, w) in (0, 1): the logistic function of eight plane waves of 4 to 16 pixels, with weights per channel."""
     c, h, w = shape
     generator = _generator(seed)
     direction, phase = 2 * math.pi * torch.rand((2, WAVES, 1, 1), generator=generator)

@@ -33,7 +33,7 @@ class Quadratic(nn.Module):
     def expectation(self, mean: Tensor, variance: Tensor) -> Tensor:
         """E[objective(x)]_b for Gaussian x_b of mean (b, d) and variances (d).
 
-        A square gains weight_i variance_i / 2, and E sin(x_i) = exp(-variance_i / 2) sin(mean_i).
+        The quadratic gains weight_i variance_i / 2, and E sin(x_i) = exp(-variance_i / 2) sin(mean_i).
         """
         value = 0.5 * self.weight * ((mean - self.target) ** 2 + variance)
         return (value + torch.exp(-variance / 2) * torch.sin(mean) if self.sine else value).flatten(1).sum(1)

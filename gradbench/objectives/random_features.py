@@ -10,10 +10,10 @@ SILU_POWER = 0.3558  # E[silu(z)^2] for normal z
 
 
 class RandomConv(nn.Module):
-    """x (b, c, h, w) -> silu(weight * x), (b, channels, ceil(h/stride), ceil(w/stride)), with zeros around x.
+    """x (b, c, h, w) -> silu(weight * x), (b, channels, ceil(h/stride), ceil(w/stride)), a zero-padded convolution.
 
     weight ~ N(0, 1/(c size^2 E[silu^2])) from `generator`, so that inputs of unit power give features of about unit
-    power. It is a fixed buffer; the features are smooth in x.
+    power. The weight is a fixed buffer; the features are smooth in x.
     """
 
     def __init__(self, channels: int, inputs: int, size: int, generator: torch.Generator, stride: int = 1) -> None:

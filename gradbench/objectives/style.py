@@ -15,11 +15,11 @@ class GramStyle(nn.Module):
     """objective(x)_b = sum_l w_l E_l with E_l = 1/(4 N^2) sum_ij (G^l_ij(x_b)/M - A^l_ij/M')^2.
 
     G^l_ij = sum_p F^l_ip F^l_jp is the Gram matrix of the features of layer l over its M pixels, A^l that of
-    `reference` (3, h', w'), with M' pixels; for images of one size this is the paper's 1/(4 N^2 M^2) sum (G - A)^2.
+    `reference` (3, h', w'), with M' pixels; for images of equal size this is the paper's 1/(4 N^2 M^2) sum (G - A)^2.
 
     The features are random: l is one of four sizes of filters, 3, 5, 7 and 11 pixels, with N = 16 filters each, drawn
-    from `seed`, applied to 2 x - 1 and followed by silu; w_l = 1/4. No network was trained; they see texture as a bank
-    of filters does.
+    from `seed`, applied to 2 x - 1 and followed by silu; w_l = 1/4. No network is trained; the features
+    describe texture as a filter bank does.
 
     x: (b, 3, h, w), RGB in [0, 1] and of any size; values outside are not clamped, and the formula still applies.
     `ValueError` for anything but images of three channels and for a seed that is not an integer >= 0.

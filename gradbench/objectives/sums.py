@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from gradbench import checks
 from gradbench.checks import UsageError
 
-OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # user-defined code, by its place
+OWN = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"  # user-defined code, by its location
 
 
 def parse_sum(text: str, allowed: Iterable[str]) -> list[tuple[float, str]]:

@@ -1,1 +1,1 @@
-"""One step and the chain: a sampler is a chart, a rule and a grid."""
+"""Samplers, their steps and their chains: a sampler is a chart, a rule and a grid."""

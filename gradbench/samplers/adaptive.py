@@ -1,4 +1,4 @@
-"""Adaptive steps: a rule whose one step over an interval takes as many smaller ones as a tolerance asks for."""
+"""Adaptive step sizes: a rule that crosses an interval in as many substeps as a tolerance requires."""
 
 import math
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import torch
 from gradbench.samplers.base import Field, Interval, Point, Rule, State
 from gradbench.samplers.runge_kutta import RungeKutta
 
-MOST = 10_000  # attempts in one interval
+MOST = 10_000  # attempted substeps per interval
 
 
 @dataclass(frozen=True)
 class Adaptive(Rule):
-    """A Runge-Kutta rule with an embedded solution, steps chosen so that the estimated error of each is below
+    """An embedded Runge-Kutta pair with step-size control. A substep is accepted if its error estimate, divided by
 
-        atol + rtol max(|x_k|, |x_{k+1}|),      in root mean square over all components of the point.
+        atol + rtol max(|x_k|, |x_{k+1}|)      in each component of the point,
 
-    The error is measured in x, not in the chart's y, whose size varies over the range; quadratures that no field reads
-    stay out of it (Kidger, Chen and Lyons, 2021, arXiv:2009.09457). An attempt that is rejected costs its evaluations.
-    Raises `RuntimeError` where steps become too small or too many. References: Hairer, Norsett and Wanner, 1993,
-    Solving Ordinary Differential Equations I, section II.4.
+    has root mean square at most 1. The error is measured in x, not in the chart's y, whose size varies over the range;
+    quadratures that no field reads are left out (Kidger, Chen and Lyons, 2021, arXiv:2009.09457). Rejected attempts
+    cost evaluations too. Raises `RuntimeError` if the substeps become too small or too many. References: Hairer,
+    Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, section II.4.
     """
 
     base: RungeKutta
@@ -60,7 +60,7 @@ class Adaptive(Rule):
         )
 
     def _error(self, point: Point, end: Point, second: Point) -> float:
-        """The estimated error over what is allowed."""
+        """The error estimate over its tolerance, in root mean square."""
         total, count = 0.0, 0
         for p, e, s in zip(*((q,) if isinstance(q, torch.Tensor) else q for q in (point, end, second)), strict=True):
             allowed = self.atol + self.rtol * torch.maximum(p.abs(), e.abs())

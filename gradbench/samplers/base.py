@@ -1,9 +1,9 @@
 """The contract of a rule: one pure step of a solver, which knows nothing of gradients, grids, counters or seeds.
 
-A rule moves a point x from grid[k] to grid[k + 1]. It asks a field for slopes F and lets the interval do the chart's
-arithmetic: `carry` takes a point along with the scale, x kappa_c / kappa_0, and `add` adds kappa_c h w F to it, h being
-tau_1 - tau_0 and c in [0, 1] the place of a stage. The same rule so solves the sampling ODE, whose point is a tensor,
-and the adjoint ODE, whose point is a pair. No torch: a rule is data until its step is taken.
+A rule moves a point x from grid[k] to grid[k + 1]. It evaluates a field for slopes F and leaves the chart's arithmetic
+to the interval: `carry` rescales a point to x kappa_c / kappa_0, and `add` adds kappa_c h w F to it, where
+h = tau_1 - tau_0 and c in [0, 1] is the node of a stage. The same rule therefore solves the sampling ODE, whose point
+is a tensor, and the adjoint ODE, whose point is a pair. No torch: a rule is data until it takes a step.
 """
 
 from abc import ABC, abstractmethod
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from gradbench.diffusion.denoiser import Denoiser
 
-Point = Any  # a tensor (b, *x), or in an adjoint equation a pair of them
-State = tuple["Tensor", ...]  # a point on the path first; then a rule's history or coupled copies
+Point = Any  # a tensor (b, *x), or a pair of them in an adjoint equation
+State = tuple["Tensor", ...]  # the point on the path, then the rule's history or coupled copies
 Field = Callable[[float, Point], Any]  # (t, point) -> slope d(point)/dtau
 
 
 @dataclass(frozen=True)
 class Interval:
-    """One step's stretch of time in a chart: Python floats, and the step's noise where the rule is stochastic.
+    """The time interval of one step in a chart, as Python floats, with the step's noise if the rule is stochastic.
 
-    t0, t1: its ends in the direction of travel. t_before: the start of the previous interval, or None in the first.
-    noise: standard normal, (b, *x). index: the step's place k in the chain, for rules whose steps take turns. closed:
-    the field has no value at t1, as a network has none at sigma = 0. first_order: a scheduler's own two-step solver
-    takes this step by its first-order rule.
+    t0, t1: its start and its end. t_before: the start of the previous interval, or None in the first. noise: standard
+    normal, (b, *x). index: the number k of the step in the chain, for rules that alternate from step to step. closed:
+    the field is undefined at t1, as that of a network is at sigma = 0. first_order: a scheduler's two-step solver takes
+    this step by its first-order rule.
     """
 
     chart: Chart
@@ -45,26 +45,26 @@ class Interval:
 
     @property
     def before(self) -> "Interval":
-        """The previous interval, from t_before to t0."""
+        """The previous interval, from t_before to t0; `ValueError` in the first."""
         if self.t_before is None:
             raise UsageError("the first interval has none before it: a rule with history starts with a step of its own")
         return Interval(self.chart, self.t_before, self.t0)
 
     @property
     def reversed(self) -> "Interval":
-        """The same stretch from t1 to t0, without noise."""
+        """The same interval from t1 to t0, without noise."""
         return Interval(self.chart, self.t1, self.t0)
 
     def part(self, c0: float, c1: float) -> "Interval":
-        """The stretch from tau_0 + c0 h to tau_0 + c1 h, for a rule that takes several steps in one interval."""
+        """The interval from tau_0 + c0 h to tau_0 + c1 h, for a rule that takes several substeps per interval."""
         return replace(self, t0=self.time(c0), t1=self.time(c1))
 
     def accept(self, part: "Interval") -> None:
-        """Said of a part whose step is kept."""
+        """Called with each part whose substep is accepted; does nothing unless overridden."""
 
     @property
     def tau0(self) -> float:
-        """The clock at the start."""
+        """tau(t0), the clock at the start."""
         return self.chart.tau(self.t0)
 
     @property
@@ -73,7 +73,7 @@ class Interval:
         return self.chart.tau(self.t1) - self.tau0
 
     def time(self, c: float) -> float:
-        """The time t with tau(t) = tau_0 + c h, exactly: no snapping to the grid."""
+        """The time t at which tau(t) = tau_0 + c h exactly, not rounded to the grid."""
         if c in (0.0, 1.0):
             return self.t1 if c else self.t0
         return self.chart.t_of(self.tau0 + c * self.h)
@@ -87,7 +87,7 @@ class Interval:
         return self.chart.increment(self.t0, self.t1) if c == 1.0 else self.chart.kappa(self.time(c)) * self.h
 
     def carry(self, point: Point, c: float = 1.0) -> Point:
-        """The point at stage c if the field were zero."""
+        """point kappa_c / kappa_0: the point at node c if the field were zero."""
         ratio = 1.0 if c == 0.0 else self.ratio(c)
         return point if ratio == 1.0 else point * ratio
 
@@ -96,12 +96,15 @@ class Interval:
         return point.add(slope, alpha=self.increment(c) * weight)
 
     def recall(self, slope: Any) -> Any:
-        """What later stages of the same step need of a slope."""
+        """The part of a slope that later stages of the same step use."""
         return slope
 
 
 class Rule(ABC):
-    """A solver's step as a pure function of (state, interval); `order` is formal, `stages` counts evaluations."""
+    """One step of a solver, a pure function of field, state and interval.
+
+    order: the formal order of accuracy. stages: field evaluations per step.
+    """
 
     order: int
     stages: int
@@ -112,7 +115,7 @@ class Rule(ABC):
 
     @abstractmethod
     def step(self, field: Field, state: State, interval: Interval) -> State:
-        """The state at the end of the interval."""
+        """The state at the end of the interval from that at its start."""
 
     def finish(self, field: Field, state: State, interval: Interval) -> Point:
         """The sample, (b, *x), from the last state and the last interval."""
@@ -122,9 +125,9 @@ class Rule(ABC):
 class ReversibleRule(Rule):
     """A rule whose step can be undone in closed form: inverse(step(state)) == state up to rounding.
 
-    An inverse evaluates the field where the step did, at the same points; where the step does so in two parts, the
-    inverse takes the parts in the opposite order. `parts` says how many there are: a backward pass that undoes a step
-    and then differentiates it so needs each evaluation once.
+    The inverse evaluates the field at the same points as the step. If the step consists of several `parts`, the inverse
+    undoes them in reverse order. A backward pass that undoes a step and then differentiates it therefore needs each
+    evaluation only once.
     """
 
     parts: int = 1
@@ -136,7 +139,7 @@ class ReversibleRule(Rule):
 
 @dataclass(frozen=True)
 class ChartField:
-    """The field F of a chart: F(t, x) = w_x0(t) x0_hat(x, t) + w_eps(t) eps_hat(x, t)."""
+    """The field F of a chart: F(t, x) = w_x0(t) x0_hat(x, t) + w_eps(t) eps_hat(x, t), (b, *x)."""
 
     denoiser: "Denoiser"
     chart: Chart

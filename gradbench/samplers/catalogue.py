@@ -1,6 +1,6 @@
-"""The samplers by name, as plain data; no import of torch until one is built.
+"""Samplers by name, as plain data; torch is imported only when one is built.
 
-A sampler is a chart, a rule and a grid. `chart` and `grid` are its parameters; a grid of None means the case's own.
+A sampler is a chart, a rule and a grid. Its parameters include `chart` and `grid`; grid=None takes that of the case.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from gradbench.samplers.traits import SamplerTraits
 from gradbench.selector import Options
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
-LATER = {"solver": "midpoint"}  # options that published rows lack: said only where they are not these
+LATER = {"solver": "midpoint"}  # options absent from published rows: stored only if they differ
 
 
 @dataclass(frozen=True)
 class SamplerEntry(Entry):
-    """A line of the catalogue of samplers; its traits may be given as a mapping."""
+    """A catalogue entry of a sampler; its traits may be a mapping. refuses: (options, range) -> the reason, or None."""
 
     traits: SamplerTraits = field(default_factory=SamplerTraits)
     refuses: Callable[[Options, TimeRange], str | None] = lambda options, where: None
@@ -34,7 +34,7 @@ class SamplerEntry(Entry):
         object.__setattr__(self, "traits", SamplerTraits.of(self.name, self.traits))
 
     def declared(self, given: Options) -> SamplerTraits:
-        """Its traits with these options."""
+        """The traits under these options."""
         return self.traits.amended(self.declares(self.options(given)))
 
 
@@ -77,7 +77,7 @@ def _refuse_rex(options: Options, where: TimeRange) -> str | None:
 
 
 def _runge_kutta(name: str, summary: str, factory: str, citation: str, **chart: str) -> SamplerEntry:
-    """`chart=` is a default that a selector may change; `only=` the chart that makes the sampler what it is."""
+    """`chart` is a default that a selector may change; `only` is a fixed chart, part of the sampler's definition."""
     rule: RungeKutta = getattr(runge_kutta, factory)
     return SamplerEntry(
         name,
@@ -109,7 +109,7 @@ def _dpm_sde(
 def _reversible(
     name: str, summary: str, factory: str, citation: str, order: int, stages: int = 1, **defaults: Any
 ) -> SamplerEntry:
-    """A sampler in the noise chart unless `defaults` has a chart."""
+    """A reversible sampler, in the noise chart unless `defaults` has another."""
     chart = {} if "chart" in defaults else {"chart": "noise"}
     return SamplerEntry(
         name,
@@ -135,7 +135,7 @@ SAMPLERS = Catalogue(
             stochastic=False, order=1, stages=1, chart="noise", chart_at_zero="data", runge_kutta=True
         ),
         check=_check,
-        # with 0 < eta < 1 the chain goes to another equation than the reverse SDE, of less noise
+        # for 0 < eta < 1 the chain converges to an SDE with less noise than the reverse SDE
         declares=lambda options: SamplerTraits(stochastic=options["eta"] > 0, reverse_sde=options["eta"] == 1),
     ),
     _runge_kutta(

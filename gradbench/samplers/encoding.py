@@ -1,6 +1,6 @@
 """From data to noise: DDIM encoding, interpolation between noises, and cycle encoding into an SDE sampler's noises.
 
-Each gives what `gradbench.sample` takes: x_T, or x_T and the step noises.
+The results are inputs of `gradbench.sample`: x_T, or x_T and the step noises.
 """
 
 import torch
@@ -15,7 +15,7 @@ from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import sampler_spec
 from gradbench.samplers.stochastic import StochasticRule
 
-CYCLE = 0x9E3A  # the steps under which the forward chain is keyed, apart from those of samplers and of Wiener paths
+CYCLE = 0x9E3A  # the first step key of the forward chain, distinct from those of samplers and Wiener paths
 
 
 def _rollout(denoiser: Denoiser, x_0: Tensor, sampler: str, steps: int, t_max: float, t_min: float) -> Rollout:
@@ -35,11 +35,11 @@ def encode(
     t_max: float = 1.0,
     t_min: float = 0.001,
 ) -> Tensor:
-    """x_T (b, *x) from x_0 (b, *x), the state at t_min: the sampler's rule run over its own grid from end to start.
+    """x_T (b, *x) from x_0 (b, *x), the state at t_min, by running the sampler's rule backwards over its grid.
 
-    With `ddim` that is DDIM inversion. Sampling from the result gives x_0 back up to the errors of both solves, of the
-    rule's order in 1/steps. Raises `ValueError` for samplers that are no one-step ODE rule. References: Song, Meng and
-    Ermon, 2021, DDIM, arXiv:2010.02502, section 4.3 and equation 14.
+    With `ddim` this is DDIM inversion. Sampling from the result recovers x_0 up to the errors of both solves, which are
+    of the rule's order in 1/steps. Raises `ValueError` unless the sampler is a one-step ODE rule. References: Song,
+    Meng and Ermon, 2021, DDIM, arXiv:2010.02502, section 4.3 and equation 14.
     """
     spec = sampler_spec(sampler)
     if spec.traits.stochastic or not spec.traits.runge_kutta:
@@ -52,10 +52,10 @@ def encode(
 
 
 def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
-    """Between two noises (b, *x) on the sphere: sin((1 - w) theta)/sin theta x + sin(w theta)/sin theta y, per sample.
+    """Spherical interpolation of noises x, y (b, *x), per sample: (sin((1 - w) theta) x + sin(w theta) y) / sin theta.
 
-    theta is the angle between the two; weight w = 0 gives the first and 1 the second. Raises `ValueError` for shapes
-    that differ, for a weight that is no finite number, and for opposite noises, between which there is no one way.
+    theta is the angle between x and y; the weight w = 0 gives x, the first, and w = 1 gives y. Raises `ValueError` if
+    the shapes differ, if the weight is not finite, or if two noises are opposite, where the great circle is not unique.
     References: Shoemake, 1985, SIGGRAPH 19; Song, Meng and Ermon, 2021, arXiv:2010.02502, appendix D.5.
     """
     checks.batch("first", first)
@@ -68,7 +68,7 @@ def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
         raise UsageError("first and second must not be opposite: there is no one way between them on the sphere")
     theta = torch.arccos(cosine)[:, None]
     sine = torch.sin(theta)
-    near = sine < 1e-6  # the two are parallel: on a line, as on the sphere
+    near = sine < 1e-6  # nearly parallel: linear interpolation, the limit of the spherical one
     safe = torch.where(near, torch.ones_like(sine), sine)
     one = torch.where(near, torch.full_like(sine, 1 - weight), torch.sin((1 - weight) * theta) / safe)
     two = torch.where(near, torch.full_like(sine, weight), torch.sin(weight * theta) / safe)
@@ -86,17 +86,17 @@ def cycle_encode(
     t_max: float = 1.0,
     t_min: float = 0.001,
 ) -> tuple[Tensor, Tensor]:
-    """x_T (b, *x) and the step noises (steps, b, *x) with which a stochastic sampler arrives at x_0 (b, *x) exactly.
+    """x_T (b, *x) and the step noises (steps, b, *x) from which a stochastic sampler reproduces x_0 (b, *x) exactly.
 
-    A path is drawn from the forward process as one chain, from x_0, the state at t_min, up the grid,
+    A path of the forward process is drawn as one chain, from x_0, the state at t_min, up the grid,
 
         x_k = (alpha_k/alpha_{k+1}) x_{k+1} + (sigma_k^2 - (alpha_k/alpha_{k+1})^2 sigma_{k+1}^2)^(1/2) xi_k,
 
-    and the noises are solved for from its transitions, z_k = (x_{k+1} - mean_k)/std_k. Because the chain is joint they
-    become standard normal and independent as the steps of log-SNR become small (a long last step has a large one);
-    drawing each x_k from its own marginal, as published code does, gives noises whose variance grows with the number of
-    steps. Raises `ValueError` for samplers without a transition density. References: Wu and De la Torre, 2023,
-    CycleDiffusion, arXiv:2210.05559.
+    and the sampler's transitions are solved for the noises, z_k = (x_{k+1} - mean_k)/std_k. Because the path is drawn
+    jointly, the noises tend to independent standard normals as the steps in log-SNR shrink (a last step that is long in
+    time is large in log-SNR). Drawing each x_k from its own marginal, as published code does, gives noises whose
+    variance grows with the number of steps. Raises `ValueError` if a step has no transition density. References: Wu and
+    De la Torre, 2023, CycleDiffusion, arXiv:2210.05559.
     """
     rollout = _rollout(denoiser, x_0, sampler, steps, t_max, t_min)
     rule, schedule, grid = rollout.rule, denoiser.schedule, rollout.grid

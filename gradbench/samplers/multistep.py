@@ -1,4 +1,4 @@
-"""Multistep rules: the history lives in the state, so that a step can be taken again in any order.
+"""Multistep rules: the history is part of the state, so that steps can be recomputed in any order.
 
 y_{k+1} = y_k + h [(1 + w) F_k - w F_{k-1}];    the first step is Euler's.
 """
@@ -13,12 +13,12 @@ SOLVERS = ("midpoint", "heun")
 
 @dataclass(frozen=True)
 class TwoStep(Rule):
-    """Extrapolation of the slope from two evaluations; state (x, F_{k-1}) after the first step.
+    """Extrapolation of the slope from two evaluations; the state is (x_k, F_{k-1}) after the first step.
 
-    w = h / (2 h_before) with h the step of the chart's clock tau (Adams-Bashforth with variable steps), or with
-    `logarithmic` H / (2 H_before) with H the step of log tau: in the data chart that is DPM-Solver++(2M). Its other
-    solver, `heun`, integrates the line through both slopes exactly: w = (1 / (1 - exp(-H)) - 1 / H) H / H_before. A
-    scheduler's stop may ask for a step of first order, w = 0.
+    w = h / (2 h_before), where h is the step in the chart's clock tau (variable-step Adams-Bashforth). With
+    `logarithmic`, w = H / (2 H_before), where H is the step in log tau: in the data chart this is DPM-Solver++(2M). Its
+    variant `heun` integrates the line in log tau through both slopes exactly, with
+    w = (1 / (1 - exp(-H)) - 1 / H) H / H_before. A scheduler's `Stop` may ask for a first-order step, w = 0.
 
     References: Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, section III.5; Lu et al.,
     2022, DPM-Solver++, arXiv:2211.01095, algorithm 2 and appendix B.2 (heun: diffusers' `solver_type`).
@@ -43,7 +43,7 @@ class TwoStep(Rule):
         if not self.logarithmic:
             return (after - now) / (2 * (now - before))
         if interval.first_order or after == math.inf or before == 0:
-            return 0.0  # to sigma = 0, and after a step from alpha = 0, there is no finite ratio
+            return 0.0  # a step to sigma = 0, or after one from alpha = 0, has no finite ratio
         step, last = math.log(after / now), math.log(now / before)
         if self.solver == "heun":
             return (1 / -math.expm1(-step) - 1 / step) * step / last

@@ -1,4 +1,4 @@
-"""Samplers that are not gradbench's: a rule, or what makes one, as a line of the catalogue."""
+"""Samplers from outside gradbench: catalogue entries for a rule, or for a class or function that makes one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from gradbench.samplers.stochastic import Diffused, StochasticRule
 from gradbench.samplers.traits import SamplerTraits
 from gradbench.selector import Options
 
-OURS = ("chart", "grid")  # options of every sampler, which its rule is not called with
+OURS = ("chart", "grid")  # options of every sampler, not passed to its rule
 
 
 @dataclass(frozen=True)
 class OwnSampler(SamplerEntry):
-    """An entry of a class or function, which is called to have the rule, or of a rule itself."""
+    """An entry for a rule, or for a class or function that is called to make one."""
 
     def load(self) -> Any:
         made = partial(rule_of, self.name, super().load())
@@ -34,11 +34,11 @@ class OwnSampler(SamplerEntry):
 
 
 def sampler(entry: Entry, found: Any) -> Entry:
-    """The line of a sampler whose code was found: a rule, a class or function that makes one, or an `Entry`.
+    """The catalogue entry for the code found: a rule, a class or function that makes one, or an `Entry`.
 
-    Of a rule, `chart` is an option (noise by default, noise-sde for a rule on the reverse SDE) unless its `traits` name
-    one; order, stages and whether it is stochastic, reversible or keeps a history are asked of the rule. Raises
-    `ValueError` for what makes no rule, and for an `Entry` that names no chart.
+    For a rule, `chart` is an option (noise by default, noise-sde on the reverse SDE) unless the `traits` name one.
+    Order, stages and whether it is stochastic, reversible or keeps a history are read off the rule. Raises `ValueError`
+    if the code makes no rule, or for an `Entry` that does not state its chart and whether it is stochastic.
     """
     said = SamplerTraits.of(entry.name, entry.traits).said
     if isinstance(found, Entry):
@@ -68,12 +68,12 @@ def sampler(entry: Entry, found: Any) -> Entry:
 
 
 def rule_of(name: str, found: Any, **options: Any) -> Rule:
-    """The rule itself, or what the class or function makes; `ValueError` where that is none."""
+    """`found` if it is a rule, else the rule that it makes of the options; `ValueError` if it makes none."""
     try:
         rule = found if isinstance(found, Rule) else found(**options)
     except TypeError as error:
         raise UsageError(f"sampler {name!r} cannot be made of its options alone: {error}") from None
-    except ValueError as error:  # an option's value that the class does not take
+    except ValueError as error:  # an option value that the class rejects
         raise UsageError(str(error)) from None
     if not isinstance(rule, Rule):
         raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
@@ -81,7 +81,7 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
 
 
 def traits_of(rule: Rule, chart: str) -> SamplerTraits:
-    """What estimators are told of a rule; only one on an SDE chart is taken to converge to the reverse SDE."""
+    """The traits of a rule; it is assumed to converge to the reverse SDE only on an SDE chart."""
     many = _keeps_history(rule, chart)
     return SamplerTraits(
         stochastic=isinstance(rule, StochasticRule),
@@ -96,25 +96,25 @@ def traits_of(rule: Rule, chart: str) -> SamplerTraits:
 
 
 def _keeps_history(rule: Rule, chart: str) -> bool:
-    """Whether a step leaves more than a point, seen on one step; a rule that cannot take it is taken to do so."""
+    """Whether the state after a trial step is more than one point; True if the trial step fails."""
     schedule, x = make_schedule("scaled-linear"), torch.zeros(1, 1, dtype=torch.float64)
     try:
         field: Callable[[float, Any], Any] = lambda t, point: torch.zeros_like(point)  # noqa: E731
         interval = Interval(make_chart(chart, schedule), 0.6, 0.5, None, torch.zeros_like(x))
         return len(rule.step(field, rule.start(field, x), interval)) > 1
-    except Exception:  # of the user's code
+    except Exception:  # user code may raise anything
         return True
 
 
 def _check_chart(rule: Rule, options: Options) -> None:
-    """A rule of the ODE has no noise for the chart of an SDE, and `Diffused` needs one."""
+    """An ODE rule draws no noise and so cannot use an SDE chart; `Diffused` requires one."""
     if "chart" in options:
         stochastic = (*CHARTS, *SDE_CHARTS) if isinstance(rule, StochasticRule) else CHARTS
         checks.one_of("chart", options["chart"], SDE_CHARTS if isinstance(rule, Diffused) else stochastic)
 
 
 def _both(check: Callable[[Options], None]) -> Callable[[Options], None]:
-    """That check, and the grid's."""
+    """The grid's check, then the given one."""
 
     def both(options: Options) -> None:
         if options["grid"] is not None:

@@ -1,6 +1,6 @@
-"""Reversible rules: samplers whose states can be had back from the last one, in closed form.
+"""Reversible rules: all states can be recovered from the last one in closed form.
 
-In the chart's y = x / kappa and tau, with h = tau_{k+1} - tau_k and h_before = tau_k - tau_{k-1}.
+Formulas are in the chart's y = x / kappa and tau, with h = tau_{k+1} - tau_k and h_before = tau_k - tau_{k-1}.
 """
 
 from abc import abstractmethod
@@ -16,18 +16,18 @@ from gradbench.samplers.rules import ONE_STEP
 
 
 class TwoPoint(ReversibleRule):
-    """Explicit two-step rules that keep the point before: state (x_k, x_{k-1}); the first step is Euler's.
+    """Explicit two-step rules that keep the previous point: state (x_k, x_{k-1}); the first step is Euler's.
 
-    y_{k+1} = a y_{k-1} + (1 - a) y_k + (h + a h_before) F_k,
+    y_{k+1} = a y_{k-1} + (1 - a) y_k + (h + a h_before) F_k.
 
-    consistent for every a, reversible for every a != 0. a = 1 is the leapfrog rule, a = 0 Euler's.
+    They are consistent for every a and reversible for every a != 0; a = 1 is the leapfrog rule, a = 0 is Euler's.
     """
 
     stages = 1
 
     @abstractmethod
     def weight(self, interval: Interval) -> float:
-        """a, of the step over the interval."""
+        """The weight a of the step over the interval."""
 
     def step(self, field: Field, state: State, interval: Interval) -> State:
         x, *history = state
@@ -87,11 +87,12 @@ class EDICT(ReversibleRule):
 
         u~ = u + h F(t_k, v),  v~ = v + h F(t_k, u~);    u' = p u~ + (1 - p) v~,  v' = p v~ + (1 - p) u'.
 
-    u~ goes into F as it is in x. turns=alternate, as the released code (its leapfrog_steps): in steps 1, 3, ... of the
-    chain v goes first, v~ = v + h F(t_k, u) and u~ = u + h F(t_k, v~), while the copies are mixed in the same order in
-    all steps. turns=fixed: u goes first always, as the paper's equations. copies=one: x_T (b, *x) starts both copies,
-    and u is the sample; copies=both: x_T and the sample are pairs (b, 2, *x). Rounding errors of the inverse grow like
-    p^-2N. References: Wallace, Gokul and Naik, 2023, EDICT, arXiv:2211.12446, equations 12 to 15, and its code.
+    F receives u~ as x = kappa_{k+1} u~, not rescaled to t_k. turns=alternate, as in the released code (leapfrog_steps):
+    in steps 1, 3, ... v goes first, v~ = v + h F(t_k, u) and u~ = u + h F(t_k, v~); the copies are mixed in the same
+    order in all steps. turns=fixed, as in the paper's equations: u always goes first. copies=one: x_T (b, *x) starts
+    both copies, and u is the sample; copies=both: x_T and the sample are pairs (b, 2, *x). Rounding errors of the
+    inverse grow like p^-2N. References: Wallace, Gokul and Naik, 2023, EDICT, arXiv:2211.12446, equations 12 to 15,
+    and its code.
     """
 
     p: float
@@ -126,7 +127,7 @@ class EDICT(ReversibleRule):
         return (1, 0) if self.turns == "alternate" and interval.index % 2 else (0, 1)
 
     def _swept(self, field: Field, state: State, interval: Interval, along: Interval, turns: tuple[int, ...]) -> State:
-        """Each copy in its turn moved along by the slope at the other one."""
+        """The copies, advanced in turn by the slope at the other one."""
         pair = list(state)
         for i in turns:
             pair[i] = along.add(along.carry(pair[i]), 1.0, field(interval.t0, pair[1 - i]))
@@ -139,8 +140,8 @@ class ReversibleHeun(ReversibleRule):
 
         z_{k+1} = 2 y_k - z_k + h F_k,   F_{k+1} = F(t_{k+1}, z_{k+1}),   y_{k+1} = y_k + (h / 2) (F_k + F_{k+1}),
 
-    held as (z_k, q_k) with q_k = y_k - (h_before / 2) F_k, the y before its last half step: so a step evaluates F at
-    its own start only, z_{k+1} = 2 q_{k+1} - z_k, and one evaluation undoes it.
+    with state (z_k, q_k), where q_k = y_k - (h_before / 2) F_k is y before its last half step. A step then evaluates F
+    only at its start, z_{k+1} = 2 q_{k+1} - z_k, and its inverse takes one evaluation.
 
     References: Kidger et al., 2021, Efficient and accurate gradients for neural SDEs, arXiv:2105.13493.
     """
@@ -173,13 +174,13 @@ class ReversibleHeun(ReversibleRule):
 
 @dataclass(frozen=True)
 class McCallumFoster(ReversibleRule):
-    """Any one-step rule made reversible: with B_h(y) = y + Phi_h(y) the step of the base rule,
+    """Any one-step rule made reversible. If B_h(y) = y + Phi_h(y) is the step of the base rule,
 
         y_{k+1} = B_h(z_k) + zeta (y_k - z_k),      z_{k+1} = y_{k+1} + z_k - B_{-h}(y_{k+1}).
 
-    In a diffusion's chart that is Rex. In an SDE chart the base rule is driven by the slope W / h of the path, W its
-    increment over the interval, the same on the way back. Rounding errors of the inverse grow like zeta^-N; the region
-    of stability shrinks as zeta goes to 1.
+    In a diffusion's chart this is Rex. In an SDE chart, W / h is added to the slope, where W is the increment of the
+    path over the interval; B_{-h} and the inverse use the same W / h. Rounding errors of the inverse grow like zeta^-N;
+    the stability region shrinks as zeta tends to 1.
 
     References: McCallum and Foster, 2024, arXiv:2410.11648; Blasingame and Liu, 2025, Rex,
     arXiv:2502.08834.
@@ -218,7 +219,7 @@ class McCallumFoster(ReversibleRule):
 
 
 def _driven(field: Field, interval: Interval) -> Field:
-    """The field with the slope of the path added: F + W / h, W = (int g^2 / kappa^2 dt)^(1/2) times the noise."""
+    """The field plus the slope of the path: F + W / h, where W is (int g^2 / kappa^2 dt)^(1/2) times the noise."""
     if interval.noise is None:
         return field
     assert isinstance(interval.chart, SDEChart)

@@ -1,4 +1,4 @@
-"""The chain x_T -> x_0: a denoiser, a chart, a rule, a grid and the noises, as the pure maps start, step and finish."""
+"""The chain x_T -> x_0 of a denoiser, chart, rule, grid and noises, as pure maps: start, step and finish."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from gradbench.samplers.base import ChartField, Interval, Rule, State
 
 @dataclass(frozen=True)
 class Rollout:
-    """N steps over `grid` (N + 1 decreasing times). It holds no state: a step may be taken again in any order."""
+    """N steps over `grid` (N + 1 decreasing times). It holds no state, so that steps can be recomputed in any order."""
 
     denoiser: Denoiser
     chart: Chart
@@ -24,7 +24,7 @@ class Rollout:
 
     @property
     def steps(self) -> int:
-        """N."""
+        """N, the number of steps."""
         return len(self.grid) - 1
 
     @cached_property
@@ -33,7 +33,7 @@ class Rollout:
         return ChartField(self.denoiser, self.chart)
 
     def interval(self, k: int) -> Interval:
-        """The stretch of step k, 0 <= k < N, from grid[k] to grid[k + 1], or to where its stop says that it ends."""
+        """The interval of step k, 0 <= k < N, from grid[k] to grid[k + 1], or to the `end` that a `Stop` sets."""
         before, end = self.grid[k - 1] if k else None, end_of(self.grid, k)
         noise = self.noise(k) if self.noise is not None else None
         closed = not self.denoiser.clean and self.denoiser.schedule.sigma(end) <= 0
@@ -41,7 +41,7 @@ class Rollout:
         return Interval(self.chart, self.grid[k], end, before, noise, k, closed, first_order)
 
     def start(self, x_T: Tensor) -> State:
-        """The state at grid[0]; x_T (b, *x) is the state there as given, without scaling."""
+        """The state at grid[0] from x_T (b, *x), which is used as given, without scaling."""
         return self.rule.start(self.field, x_T)
 
     def step(self, k: int, state: State) -> State:
@@ -49,11 +49,11 @@ class Rollout:
         return self.rule.step(self.field, state, self.interval(k))
 
     def finish(self, state: State) -> Tensor:
-        """The sample x_0 (b, *x): the state at grid[N], with no last denoising step."""
+        """The sample x_0 (b, *x): the state at grid[N], without a final denoising step."""
         return self.rule.finish(self.field, state, self.interval(self.steps - 1))
 
     def sample(self, x_T: Tensor) -> Tensor:
-        """x_0 from x_T (b, *x) by the plain loop, on whatever tape is being recorded."""
+        """x_0 (b, *x) from x_T (b, *x) by a plain loop, recorded on the tape if there is one."""
         state = self.start(x_T)
         for k in range(self.steps):
             state = self.step(k, state)

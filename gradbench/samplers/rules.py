@@ -1,4 +1,4 @@
-"""The rules by name, for samplers, continuous adjoints and their catalogues; no torch."""
+"""Rules by name, for samplers, continuous adjoints and their catalogues; no torch."""
 
 from gradbench.samplers.base import Rule
 from gradbench.samplers.multistep import AB2, TWO_M

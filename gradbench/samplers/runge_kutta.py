@@ -10,12 +10,12 @@ from gradbench.samplers.base import Field, Interval, Point, Rule, State
 
 @dataclass(frozen=True)
 class RungeKutta(Rule):
-    """One step of an explicit tableau. nodes c (s), matrix a (s rows of up to s - 1), weights b (s).
+    """An explicit Runge-Kutta rule by its tableau: nodes c (s), matrix a (s rows of up to s - 1), weights b (s).
 
-    Where the field has no value at the end of the interval, as a network has none at sigma = 0, a tableau that would
-    ask for it there gives way to Euler's: Heun's rule so ends as in Karras et al., 2022, arXiv:2206.00364, algorithm 1.
+    Where the field is undefined at the end of the interval, as that of a network is at sigma = 0, Euler's rule replaces
+    a tableau with a node there: Heun's rule then ends as in Karras et al., 2022, arXiv:2206.00364, algorithm 1.
 
-    embedded: the weights of a second solution, of lower order, from the same stages, for an estimate of the error.
+    embedded: the weights (s) of a second solution of lower order from the same stages, for error estimation.
     """
 
     order: int
@@ -33,7 +33,7 @@ class RungeKutta(Rule):
         return (tableau.solutions(field, state[0], interval)[0],)
 
     def solutions(self, field: Field, point: Point, interval: Interval) -> tuple[Point, Point]:
-        """The end of the step by `weights`, and by `embedded` where there are such."""
+        """The end of the step by `weights`, and by `embedded` (None if there are no such weights)."""
         end, second, slopes = None, None, list[Point]()
         for i, (c, row, b) in enumerate(zip(self.nodes, self.matrix, self.weights, strict=True)):
             stage = interval.carry(point, c)

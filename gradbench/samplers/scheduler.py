@@ -1,4 +1,4 @@
-"""Which of the samplers is the chain of a diffusers scheduler, and why none is where there is none."""
+"""The sampler that reproduces a diffusers scheduler's chain, or the reason why none does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,11 +83,11 @@ TABLE: dict[str, str | Callable[[Any], str]] = {
 
 
 def sampler_for(scheduler: Any) -> str:
-    """The selector of the sampler whose step is the scheduler's own, at its defaults, on the grid that `grid_of` gives.
+    """The selector of the sampler with the scheduler's own steps, on the grid that `grid_of` gives.
 
-    DDIM's and Euler's schedulers are `ddim`, Euler's ancestral one `ddim[eta=1]`, DDPM's `ddpm`, DPM-Solver++'s of
-    order 2 `dpm++2m`, those of flow matching `flow-euler` and `heun[chart=time]`. What the arguments of a scheduler's
-    `step` say (`eta`, `s_churn`) it does not know. Raises `ValueError` where none is, with what would serve.
+    DDIM and Euler schedulers map to `ddim`, ancestral Euler to `ddim[eta=1]`, DDPM to `ddpm`, second-order DPM-Solver++
+    to `dpm++2m`, flow matching to `flow-euler` and `heun[chart=time]`. The arguments of a scheduler's `step` (`eta`,
+    `s_churn`) are unknown here and taken at their defaults. Raises `ValueError`, with alternatives, if no sampler fits.
     """
     from_diffusers(scheduler)
     name = known(scheduler)

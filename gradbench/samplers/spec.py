@@ -1,4 +1,4 @@
-"""A sampler with all its parameters said, and the chain that is built from it. No torch until one is."""
+"""A sampler with all its parameters, and the chain built from it; torch is imported only when one is built."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,30 +27,28 @@ NOISES = ("keyed", "nested")
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """A sampler with all its parameters said: what a cell stores and what a rollout is built from."""
+    """A sampler with all its parameters: a cell stores it, and a rollout is built from it."""
 
     name: str
     params: Options
 
     @property
     def entry(self) -> SamplerEntry:
-        """Its catalogue line, or that of code of one's own."""
+        """Its catalogue entry, or that of user-defined code."""
         return SAMPLERS.find(self.name)
 
     @property
     def chart(self) -> str:
-        """The chart that it steps in."""
+        """The name of the chart in which it steps."""
         return self.params.get("chart") or self.entry.traits.chart or ""
 
     def chart_between(self, ends: Ends) -> str:
-        """The chart that it steps in on a range of these ends: DDIM's step from alpha = 0 is Euler's in the data chart,
-        the same map.
-        """
+        """The chart for a range: from alpha = 0, DDIM takes Euler's step in the data chart, which is the same map."""
         return self.entry.traits.chart_at_zero or self.chart if ends.alpha_T <= 0 else self.chart
 
     @property
     def traits(self) -> SamplerTraits:
-        """What an estimator is told of it: its line's traits, the chart, the grid and what noise is drawn."""
+        """The traits for an estimator: those of the entry, the chart, the grid, and whether noise is drawn."""
         known = self.entry.declared(self.params)
         noisy = known.stochastic or self.chart in SDE_CHARTS
         return replace(
@@ -64,7 +62,7 @@ class SamplerSpec:
 
     @property
     def rule(self) -> "Rule":
-        """Its rule: the catalogue's, or what the catalogue's function makes of the options."""
+        """Its rule: that of the entry, or made by the entry's factory from the options."""
         made = self.entry.load()
         said = {**self.entry.defaults, **self.params}
         options = {key: value for key, value in said.items() if key not in ("chart", "grid")}
@@ -81,7 +79,7 @@ class SamplerSpec:
         return refuses(self.chart_between(where), where) or self.entry.refuses(self.params, where)
 
     def _noise(self, noise: "Tensor | str", seed: int, x_T: "Tensor", schedule: Schedule, grid: Grid) -> "Noise":
-        """Noise by key, as one Wiener path that other chains share, or as it is given."""
+        """The step noises: drawn by key, taken from a Wiener path shared with other chains, or as given."""
         import torch
 
         from gradbench.diffusion.noise import KeyedNoise, RecordedNoise
@@ -96,7 +94,7 @@ class SamplerSpec:
 
     @property
     def sde_chart(self) -> str:
-        """The chart in whose measure this sampler's noise sees a Wiener path; DDIM's family has that of ddpm."""
+        """The SDE chart whose measure turns a Wiener path into step noises: its own, else data-sde, that of ddpm."""
         return self.chart if self.chart in SDE_CHARTS else "data-sde"
 
     def rollout(
@@ -110,8 +108,8 @@ class SamplerSpec:
         noise: "Tensor | str",
         times: Sequence[float] | None = None,
     ) -> "Rollout":
-        """The chain of `steps` steps from t_max to t_min, or over the `times` given in their place; `ValueError` where
-        the chart has no value on the way.
+        """The chain from x_T (b, *x) in `steps` steps from t_max to t_min, or over `times` if given. noise: `keyed`,
+        `nested` or (steps, b, *x). Raises `ValueError` if the sampler cannot run there or the noise is invalid.
         """
         from gradbench.samplers.rollout import Rollout
 
@@ -141,7 +139,7 @@ class SamplerSpec:
 
 
 def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:
-    """The sampler that a selector names, `rk4[chart=noise,grid=uniform-log-snr]`, with its defaults filled in."""
+    """The sampler of a selector such as `rk4[chart=noise,grid=uniform-log-snr]`, with its defaults filled in."""
     name, given = parse(selector)
     params = SAMPLERS.find(name).options(given)
     params = {**params, "grid": params["grid"] or default_grid}

@@ -1,4 +1,4 @@
-"""Stochastic rules: a transition, from which the step and its log-probability both derive."""
+"""Stochastic rules, defined by a transition, from which the step and its log-probability both follow."""
 
 import math
 from abc import abstractmethod
@@ -16,28 +16,31 @@ from gradbench.samplers.runge_kutta import EULER
 
 
 class StochasticRule(Rule):
-    """x_{k+1} = mean + std z, z the interval's noise, (b, *x)."""
+    """x_{k+1} = mean + std z, where z is the interval's noise, (b, *x)."""
 
     @abstractmethod
     def mean(self, field: Field, state: State, interval: Interval) -> State:
-        """The next state with the mean of its point in first place."""
+        """The next state, with its point replaced by the mean."""
 
     @abstractmethod
     def std(self, interval: Interval) -> float:
-        """The standard deviation of the next point's noise; 0 where none is drawn."""
+        """The standard deviation of the step's noise; 0 if none is drawn."""
 
     def transition(self, field: Field, state: State, interval: Interval) -> tuple[State, float]:
-        """The next state with the mean of its point in first place, and the standard deviation of its noise."""
+        """`mean` and `std` of the step."""
         return self.mean(field, state, interval), self.std(interval)
 
     def step(self, field: Field, state: State, interval: Interval) -> State:
         (mean, *history), std = self.transition(field, state, interval)
         if interval.noise is None:
             raise UsageError("a stochastic step needs the noise of its interval, got None")
-        return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward mode, torch 2.13
+        return mean + std * interval.noise, *history  # torch.add with alpha crashes in forward-mode AD, torch 2.13
 
     def log_prob(self, field: Field, state: State, interval: Interval, point: Tensor) -> Tensor:
-        """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi; needs std > 0."""
+        """log p(point | state), (b): -|point - mean|^2 / (2 std^2) - D log std - (D/2) log 2 pi.
+
+        point (b, *x), D its components per sample. Raises `ValueError` if std = 0.
+        """
         (mean, *_), std = self.transition(field, state, interval)
         if not std:
             raise UsageError("a transition without noise has no log-probability: its std is 0")
@@ -48,10 +51,11 @@ class StochasticRule(Rule):
 
 @dataclass(frozen=True)
 class Diffused(StochasticRule):
-    """A deterministic rule on the reverse SDE in an SDE chart: its step is the mean, the chart's std that of the noise.
+    """A deterministic rule on the reverse SDE in an SDE chart: the rule's step is the mean, the chart gives the std.
 
-    Euler's so is Euler-Maruyama, SDE-DPM-Solver-1 or SDE-DPM-Solver++-1; the two-step rule in log tau in the data chart
-    is SDE-DPM-Solver++(2M). References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, equations 17 to 19.
+    With Euler's rule this is Euler-Maruyama, SDE-DPM-Solver-1 or SDE-DPM-Solver++-1, depending on the chart; with the
+    two-step rule in log tau, in the data chart, it is SDE-DPM-Solver++(2M). References: Lu et al., 2022, DPM-Solver++,
+    arXiv:2211.01095, equations 17 to 19.
     """
 
     drift: Rule
@@ -71,15 +75,15 @@ class Diffused(StochasticRule):
 
 @dataclass(frozen=True)
 class DDIMEta(StochasticRule):
-    """DDIM's family in the noise chart, from alpha = 0 in the data chart: eta = 0 is the ODE, eta = 1 is DDPM with the
-    posterior variance.
+    """The DDIM family in the noise chart, or from alpha = 0 in the data chart: eta = 0 is the ODE, eta = 1 is DDPM with
+    the posterior variance.
 
         mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1)))
 
-    with the log-SNR lambda: for variance-preserving schedules the paper's
-    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has the standard deviation s, or with `large`
-    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))): the paper's sigma-hat;
-    the step from index 0 to the clean end draws none (Ho et al., 2020, algorithm 2).
+    where lambda is the log-SNR; for variance-preserving schedules this is the paper's
+    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has standard deviation s, or with `large`
+    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))), the paper's sigma-hat.
+    The step from index 0 to the clean end draws no noise (Ho et al., 2020, algorithm 2).
 
     References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16 and section 5.
     """
@@ -108,20 +112,20 @@ class DDIMEta(StochasticRule):
         return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
     def _posterior(self, interval: Interval) -> float:
-        """s."""
+        """s, see the class."""
         schedule = interval.chart.schedule
         return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
 
 @dataclass(frozen=True)
 class FlowSDE(StochasticRule):
-    """The stochastic sampler of rectified flow that has the flow's marginals, in time, with v = eps_hat - x0_hat,
+    """The stochastic sampler of rectified flow with the flow's marginals, in the time chart, with v = eps_hat - x0_hat:
 
         mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2).
 
-    At t = 1, where s is infinite, with t_1 the next time: first=released has s = a (1/(1 - t_1))^(1/2), as the released
-    code (sde_step_with_logprob), first=next has s = a (t_1/(1 - t_1))^(1/2). References: Liu et al., 2025, Flow-GRPO,
-    arXiv:2505.05470.
+    At t = 1, where s would be infinite, let t_1 be the next time: first=released takes s = a (1/(1 - t_1))^(1/2), as in
+    the released code (sde_step_with_logprob); first=next takes s = a (t_1/(1 - t_1))^(1/2). References: Liu et al.,
+    2025, Flow-GRPO, arXiv:2505.05470.
     """
 
     a: float
@@ -153,7 +157,7 @@ def two_m_sde(solver: str = "midpoint") -> Rule:
 
 
 def ddim(eta: float) -> Rule:
-    """The rule of `ddim[eta]`: Euler's where no noise is drawn."""
+    """The rule of `ddim[eta=...]`: Euler's for eta = 0."""
     return DDIMEta(eta) if eta else EULER
 
 

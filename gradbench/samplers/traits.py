@@ -9,13 +9,13 @@ from gradbench.traits import Traits
 class SamplerTraits(Traits):
     """Facts about a sampler.
 
-    stochastic: whether its steps draw noise. order: the power of 1/N at which its error falls. stages: evaluations per
-    step. chart: the chart that it steps in; None in a catalogue line where an option sets it. chart_at_zero: the chart
-    for ranges that start at alpha = 0, if it is another one. runge_kutta: whether it is a one-step rule for the ODE.
-    history: whether a step uses the steps before it. multistep: whether the state of a draw is more than one point.
-    reversible: whether its steps have an inverse. reverse_sde: whether, if stochastic, it converges to the reverse SDE.
-    grid: the name of its grid; None in a catalogue line. pair: whether x_T and the sample are pairs of points,
-    (b, 2, *x).
+    stochastic: whether its steps draw noise. order: the power of 1/N at which its error decays. stages: evaluations per
+    step. chart: the chart in which it steps; None in a catalogue entry where an option sets it. chart_at_zero: the
+    chart for ranges that start at alpha = 0, if different. runge_kutta: whether it is a one-step rule for the ODE.
+    history: whether a step uses previous steps. multistep: whether the state of a stochastic chain is more than one
+    point. reversible: whether its steps have an inverse. reverse_sde: whether, if stochastic, it converges to the
+    reverse SDE. grid: the name of its grid; None in a catalogue entry. pair: whether x_T and the sample are pairs of
+    points, (b, 2, *x).
     """
 
     stochastic: bool = False

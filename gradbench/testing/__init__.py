@@ -1,4 +1,4 @@
-"""For authors of estimators: conformance checks, strategies of Hypothesis, and estimators that misbehave."""
+"""For authors of estimators: conformance checks, Hypothesis strategies, and faulty estimators."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["assert_close", "conformance"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "assert_close":  # not before it is used: it needs torch
+    if name == "assert_close":  # imported only when used, as it needs torch
         from gradbench.testing.distance import assert_close
 
         return assert_close

@@ -1,4 +1,4 @@
-"""Right on the laws: exactness, order and bias, each as the estimator declares it."""
+"""Accuracy on known distributions: exactness, order and bias, each as the estimator declares it."""
 
 import math
 from dataclasses import replace
@@ -15,12 +15,12 @@ from gradbench.testing.verdict import Skipped, demand, promise
 
 EXACT, SLACK = 1e-10, 0.3
 GRIDS = (120, 240, 480)
-CHAINS = ("rk4", "belm", "reversible-heun", "dpm++2m", "ddim")  # the first of these that has the order and is served
+CHAINS = ("rk4", "belm", "reversible-heun", "dpm++2m", "ddim")  # the first that has the order and is not refused
 DRAWS = 4096
 
 
 def exact(subject: Subject) -> str:
-    """The largest relative distance to float64 backprop of the sampler, over laws, samplers and targets."""
+    """The largest relative distance to float64 backprop of the sampler, over distributions, samplers and targets."""
     found, tried = [], 0
     for law in LAWS:
         for problem in subject.served(case=law, draws=2):
@@ -41,10 +41,10 @@ def exact(subject: Subject) -> str:
 
 
 def order(subject: Subject) -> str:
-    """The least order, over the targets, with which the gradient tends to the flow's on a Gaussian law.
+    """The lowest order, over the targets, at which the gradient converges to the flow's on a Gaussian distribution.
 
-    The slope of log error against log N by least squares, on a grid uniform in log-SNR, under a sampler of that order
-    or higher; errors that are rounding are left out.
+    It is the least-squares slope of -log error against log N, on grids uniform in log-SNR, with a sampler of at least
+    the declared order; errors at rounding level are left out.
     """
     promised = subject.traits.order
     fit = [name for name in CHAINS if (SAMPLERS[name].traits.order or 0) >= (promised or 1)]
@@ -80,7 +80,7 @@ def _slope(points: list[tuple[int, float]]) -> float | None:
 def unbiased(subject: Subject) -> str:
     """The largest deviation of a component from the expected gradient, in standard errors.
 
-    On a Gaussian law, whose expected gradient is exact, and on a product mixture against pathwise draws of their own.
+    Tested on a Gaussian against the exact expectation, and on a product mixture against independent pathwise draws.
     """
     found = []
     for law in ("gaussian", "product-mixture"):

@@ -1,4 +1,4 @@
-"""The state of the process that an estimator may use and must leave as it was."""
+"""Process-wide state, which an estimator may use but must leave unchanged."""
 
 import random
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import torch
 
 
 def ambient() -> Mapping[str, object]:
-    """Random states by library, and torch's modes."""
+    """The random state of each library, and torch's modes, by name."""
     return {
         "torch's random state": torch.get_rng_state(),
         "numpy's random state": np.random.get_state(),
@@ -22,14 +22,14 @@ def ambient() -> Mapping[str, object]:
 
 
 def restore(state: Mapping[str, Any]) -> None:
-    """The random states, put back."""
+    """Restore the random states of torch, numpy and Python."""
     torch.set_rng_state(state["torch's random state"])
     np.random.set_state(state["numpy's random state"])
     random.setstate(state["Python's random state"])
 
 
 def changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """The names whose values differ, tensors bit by bit."""
+    """The names whose values differ; tensors must be equal in every element."""
     return [name for name, value in before.items() if not _equal(value, after[name])]
 
 

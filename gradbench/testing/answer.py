@@ -1,4 +1,4 @@
-"""The answer itself: shapes and meaning, any subset of the targets, any order of the batch."""
+"""The estimate itself: shapes and meaning, every subset of the targets, a permuted batch."""
 
 import itertools
 import math
@@ -15,11 +15,11 @@ from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import Skipped, demand
 
 EQUAL = 1e-10  # relative, in float64
-DRAWS = 256  # enough for the standard errors by which two runs of draws are compared
+DRAWS = 256  # enough for the standard errors used to compare two Monte Carlo runs
 
 
 def answer(subject: Subject) -> str:
-    """Finite gradients of asked targets in their leaves' shapes, x_0 in x_T's; without draws the objective L(x_0)."""
+    """Gradients are finite, shaped like their leaves, x_0 like x_T; without draws the objective is L(x_0)."""
     drift = 0.0
     for problem in subject.one_of_each():
         estimate = subject.estimate(problem)
@@ -35,7 +35,7 @@ def answer(subject: Subject) -> str:
 
 
 def well_formed(problem: Problem, estimate: GradientEstimate) -> None:
-    """`Failed` for an answer of another form, and for numbers that are not finite."""
+    """Raise `Failed` if the estimate is malformed or has numbers that are not finite."""
     wrong = malformed(problem, estimate)
     demand(wrong is None, f"{wrong} ({place(problem)})")
     for target, gradient in estimate.grads.items():
@@ -47,7 +47,7 @@ def well_formed(problem: Problem, estimate: GradientEstimate) -> None:
 
 
 def targets(subject: Subject) -> str:
-    """Each of the seven subsets against all three; one that declares exact or an order must reach every target."""
+    """Every subset of the targets against all three; if exact or an order is declared, all must be reached."""
     found, reaches_all = [], subject.traits.exact or subject.traits.order is not None
     for problem in subject.one_of_each(draws=DRAWS):
         whole = subject.estimate(problem)
@@ -71,7 +71,7 @@ def targets(subject: Subject) -> str:
 
 
 def batch(subject: Subject) -> str:
-    """The batch in another order, with its noises: the gradient of x_T in that order, those of the leaves the same."""
+    """Permuting the batch and its noises permutes the gradient of x_T and leaves those of the leaves unchanged."""
     order, found = [2, 0, 1], []
     for problem in subject.one_of_each(batch=3, draws=DRAWS):
         noise, own = problem.noise, problem.rollout.noise

@@ -1,4 +1,4 @@
-"""Estimators that are wrong, each in one way: a check must fail each of them, and the others let it pass.
+"""Estimators that are wrong, each in one way: one check must fail each, and if possible no other does.
 
 gradbench check gradbench.testing.broken:WrongSign
 """
@@ -41,7 +41,7 @@ class _Scaled(Transpose):
 
 @dataclass(frozen=True)
 class ScaledPullback(Pathwise):
-    """Its pullback is 1 + 1e-3 too large."""
+    """Its pullback is too large by a factor of 1 + 1e-3."""
 
     recovery: Recovery = Stored()
     pullback: Pullback = _Scaled()
@@ -50,7 +50,7 @@ class ScaledPullback(Pathwise):
 
 @dataclass(frozen=True)
 class LostOrder(Pathwise):
-    """Of order one, declared two."""
+    """Its order is one, but it declares two."""
 
     recovery: Recovery = Stored()
     pullback: Pullback = ContinuousAdjoint("noise", EULER)
@@ -58,7 +58,7 @@ class LostOrder(Pathwise):
 
 
 class Biased(GradientEstimator):
-    """The mean over draws, a tenth too large, with no word of a bias."""
+    """Its mean over draws is a tenth too large, but it declares no bias."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
         estimate = make_estimator("draft", k=problem.steps)(problem)
@@ -68,7 +68,7 @@ class Biased(GradientEstimator):
 
 
 class WrongShape(Fault):
-    """The gradient of x_T comes flat."""
+    """The gradient of x_T is flattened."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return _with(estimate, "x_T", torch.flatten)
@@ -82,7 +82,7 @@ class OtherObjective(Fault):
 
 
 class Undetermined(Fault):
-    """The last digits are the system's own random numbers."""
+    """Its last digits come from the operating system's random numbers."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         noise = 1e-13 * (1 + os.urandom(1)[0])
@@ -97,14 +97,14 @@ class GlobalRandom(Fault):
 
 
 class IgnoredSeed(GradientEstimator):
-    """Draws, but the same draws whatever the seed."""
+    """Uses the same draws whatever the seed."""
 
     def __call__(self, problem: Problem) -> GradientEstimate:
         return make_estimator("draft", k=problem.steps)(replace(problem, seed=0, noise="keyed"))
 
 
 class MovedCondition(Fault):
-    """Moves the condition by a thousandth, and leaves it there."""
+    """Adds a thousandth to the condition, and leaves it changed."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         if problem.condition is not None:
@@ -114,7 +114,7 @@ class MovedCondition(Fault):
 
 
 class LeftGrad(Fault):
-    """Leaves a gradient in the condition's .grad, as `backward()` does where `autograd.grad` does not."""
+    """Leaves a gradient in the condition's .grad, as `backward()` does and `autograd.grad` does not."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         if problem.condition is not None:
@@ -123,7 +123,7 @@ class LeftGrad(Fault):
 
 
 class SwallowedTarget(Fault):
-    """Gives no gradient of the condition where that of the parameters is asked for too."""
+    """Omits the gradient of the condition if that of the parameters is also requested."""
 
     traits = {"exact": True}
 
@@ -134,7 +134,7 @@ class SwallowedTarget(Fault):
 
 
 class FirstOfBatch(Fault):
-    """Twice the gradient of the first sample, that of the others as it is."""
+    """Doubles the gradient of the first sample only."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return _with(estimate, "x_T", lambda g: torch.cat([2 * g[:1], g[1:]]))
@@ -150,7 +150,7 @@ class Single(Fault):
 
 
 class HalfInside(Fault):
-    """Rounds a gradient to half precision where the problem has single."""
+    """Rounds the gradient of x_T to half precision if the problem is in single precision."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         rough = problem.x_T.dtype == torch.float32
@@ -158,20 +158,20 @@ class HalfInside(Fault):
 
 
 class AllTapes(Fault):
-    """Keeps the whole chain on one tape, and declares constant memory."""
+    """Keeps the whole chain on one tape, but declares constant memory."""
 
     traits = {"exact": True, "memory": "constant"}
 
 
 class Miscount(Fault):
-    """Says one network evaluation less than it made."""
+    """Reports one network evaluation fewer than it made."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return replace(estimate, nfe_forward=estimate.nfe_forward - 1)
 
 
 class NoReason(Fault):
-    """Refuses two-step samplers with an empty reason."""
+    """Refuses multistep samplers and the data chart with an empty reason."""
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         return "" if traits.get("multistep") or traits["chart"] == "data" else None
@@ -182,14 +182,14 @@ class NoReason(Fault):
 
 
 class AnswersAnyway(Fault):
-    """Refuses the data chart, and answers in it all the same."""
+    """Refuses the data chart, but returns an estimate there when called."""
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         return "not in the data chart" if traits["chart"] == "data" else None
 
 
 class FailsServed(Fault):
-    """Fails under one sampler, which it does not refuse."""
+    """Raises under one sampler that it does not refuse."""
 
     def before(self, problem: Problem) -> None:
         if problem.sampler.name == "edict":
@@ -197,7 +197,7 @@ class FailsServed(Fault):
 
 
 def _with(estimate: GradientEstimate, target: str, change: Any) -> GradientEstimate:
-    """The estimate with every tensor of one target's gradient, and its errors, changed."""
+    """The estimate with `change` applied to every tensor of one target's gradient and standard errors."""
     found = {}
     for name in ("grads", "std_error"):
         grads = getattr(estimate, name)

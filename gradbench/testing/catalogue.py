@@ -1,6 +1,6 @@
-"""The conformance checks by name, as plain data; no import of torch until one is loaded.
+"""Conformance checks by name, as plain data; torch is imported only when one is loaded.
 
-A check is a function of a `Subject` that returns what it measured as text and raises `Failed` or `Skipped`.
+A check is a function of a `Subject` that returns what it measured as text, or raises `Failed` or `Skipped`.
 """
 
 from gradbench.entry import Catalogue, Entry

@@ -1,4 +1,4 @@
-"""What an estimate costs, as it says and as it is: evaluations counted by the denoiser, memory in live bytes."""
+"""Costs as reported and as measured: evaluations counted by the denoiser, memory in live bytes."""
 
 import math
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from gradbench.testing.subject import Subject, place
 from gradbench.testing.verdict import demand, promise
 
 TRAJECTORIES = 64
-LEAST = 24  # steps: below, the peak may be that of one step's tape
-SLACK, EXTRA = 1.1, 1.0  # of the growth that a law allows, and the states by which it may come in jumps
-LAWS: dict[str, Callable[[int], float]] = {  # what `memory` may be declared as, by how peaks grow in the steps
+LEAST = 24  # steps; with fewer, the peak may be the tape of one step
+SLACK, EXTRA = 1.1, 1.0  # factor on the growth allowed, and states allowed for its jumps
+LAWS: dict[str, Callable[[int], float]] = {  # growth of the peak with N for each declared `memory`
     "constant": lambda n: 0.0,
     "log": math.log,
     "sqrt": math.sqrt,
@@ -27,10 +27,10 @@ LAWS: dict[str, Callable[[int], float]] = {  # what `memory` may be declared as,
 
 
 def counts(subject: Subject) -> str:
-    """nfe_forward + nfe_backward and vjps against the denoiser's own calls and pulls; of draws, on the fewest.
+    """nfe_forward + nfe_backward and vjps against the denoiser's own counts; Monte Carlo with the fewest draws.
 
-    An estimator that draws says the counts of one draw, which the denoiser may have served one by one or side by side.
-    Where the cost is drawn too it says their means, which those of `TRAJECTORIES` draws are held against.
+    An estimator that draws reports the counts of one draw; the denoiser may have evaluated the draws singly or batched.
+    If the cost is random too, it reports mean counts, which are compared with the means of `TRAJECTORIES` draws.
     """
     estimator, said = _smallest(subject), ""
     for problem in subject.one_of_each(draws=2):
@@ -54,7 +54,7 @@ def counts(subject: Subject) -> str:
 
 
 def _mean_counts(estimator: MonteCarlo, problem: Problem) -> str:
-    """The mean counts that an estimator says, within four standard errors of what its draws take one by one."""
+    """The reported mean counts, checked to four standard errors against the counts of draws run one by one."""
     denoiser, seen = problem.denoiser, []
     estimate = estimator(problem)
     told = np.array([estimate.nfe_forward + estimate.nfe_backward, estimate.vjps])
@@ -70,11 +70,12 @@ def _mean_counts(estimator: MonteCarlo, problem: Problem) -> str:
 
 
 def memory(subject: Subject) -> str:
-    """The growth of peak live bytes in the steps, in states of the chain; it must be no faster than is declared.
+    """The growth of peak live bytes with N, in states of the chain per step; it must not exceed that declared.
 
-    Peaks P are taken at n, 4n and 8n steps. Constant: P(8n) is within half a state of the least of the others. A law f
-    that grows: P(8n) - P(4n) is at most 1.1 (f(8n) - f(4n)) / (f(4n) - f(n)) (P(4n) - P(n)) and one state more, so that
-    of a linear one the states that are kept may be few, and come in jumps. Of draws, on the fewest.
+    Peaks P are measured at n, 4n and 8n steps. For constant memory, P(8n) must be less than half a state above the
+    lower of the other two. For a growth f, P(8n) - P(4n) must be at most one state more than
+    1.1 (f(8n) - f(4n)) / (f(4n) - f(n)) (P(4n) - P(n)): an estimator of linear memory may keep only few states, and its
+    peak grows in jumps. Monte Carlo estimators take the fewest draws.
     """
     estimator, promised = _smallest(subject), subject.traits.memory
     first = next(subject.served(dim=16, batch=4, draws=2))
@@ -92,7 +93,7 @@ def memory(subject: Subject) -> str:
 
 
 def _within(law: str, *points: tuple[int, float]) -> bool:
-    """Whether peaks at three numbers of steps grow no faster than the law."""
+    """Whether the peaks at three numbers of steps grow no faster than `law`, a key of `LAWS`."""
     (a, first), (b, second), (c, third) = points
     if law == "constant":
         return third - min(first, second) < EXTRA / 2
@@ -102,5 +103,5 @@ def _within(law: str, *points: tuple[int, float]) -> bool:
 
 
 def _smallest(subject: Subject) -> GradientEstimator:
-    """With the fewest draws, side by side, where that can be said to it."""
+    """The estimator; if it is a `MonteCarlo`, with the fewest draws, batched."""
     return subject.estimator.smallest() if isinstance(subject.estimator, MonteCarlo) else subject.estimator

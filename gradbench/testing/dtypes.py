@@ -1,4 +1,4 @@
-"""float32 beside float64: the same gradient up to rounding, each in its own type."""
+"""float32 against float64: the same gradient up to rounding, each in its own dtype."""
 
 from dataclasses import replace
 
@@ -16,10 +16,10 @@ NUDGE, AMPLIFIED, LEAST = 4 * EPS, 100.0, 100 * EPS
 
 
 def dtypes(subject: Subject) -> str:
-    """The float32 gradient against the float64 one on the same rounded values, and the type of all that is returned.
+    """The float32 gradient against the float64 one at the same rounded values, and the dtypes of all results.
 
-    Allowed is, relative, 100 eps and 100 times what a change of x_T by 4 eps makes of the float32 gradient, which knows
-    how an estimator amplifies rounding.
+    The relative tolerance is 100 eps plus 100 times the relative change of the float32 gradient when x_T changes by 4
+    eps, which measures how the estimator amplifies rounding.
     """
     found = []
     for problem in subject.one_of_each(dtype="float32", draws=64):

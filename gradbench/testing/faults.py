@@ -1,4 +1,4 @@
-"""Estimators that misbehave, each in one way: a run must turn every one of them into one row.
+"""Estimators that misbehave, each in one way: a run must record one row for each of them.
 
 gradbench run -c gaussian -e gradbench.testing.faults:Hang -e checkpoint --timeout 3s
 """
@@ -19,13 +19,13 @@ from gradbench.problems.problem import Problem
 
 
 class Fault(GradientEstimator):
-    """An honest estimator with something wrong done before or after."""
+    """Backprop, with a fault before or after the estimate."""
 
     def before(self, problem: Problem) -> None:
-        """What goes wrong before the estimate."""
+        """The fault before the estimate."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
-        """What goes wrong with the estimate."""
+        """The estimate with its fault."""
         return estimate
 
     def __call__(self, problem: Problem) -> GradientEstimate:
@@ -34,14 +34,14 @@ class Fault(GradientEstimator):
 
 
 class Raise(Fault):
-    """Raises."""
+    """Raises `RuntimeError`."""
 
     def before(self, problem: Problem) -> None:
         raise RuntimeError("raised on purpose")
 
 
 class Hang(Fault):
-    """Sleeps for ever, and so does a child of its own."""
+    """Sleeps for an hour, and so does its child process."""
 
     def before(self, problem: Problem) -> None:
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
@@ -49,14 +49,14 @@ class Hang(Fault):
 
 
 class Segfault(Fault):
-    """Reads the address 0."""
+    """Reads address 0."""
 
     def before(self, problem: Problem) -> None:
         ctypes.string_at(0)
 
 
 class Kill(Fault):
-    """Is killed by signal 9."""
+    """Kills its own process with signal 9."""
 
     def before(self, problem: Problem) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -72,21 +72,21 @@ class HostMemory(Fault):
 
 
 class NotANumber(Fault):
-    """Returns a gradient of NaN."""
+    """Returns NaN for the gradient of x_T."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return replace(estimate, grads={**estimate.grads, "x_T": torch.full_like(problem.x_T, float("nan"))})
 
 
 class WrongShape(Fault):
-    """Returns a gradient of another shape."""
+    """Returns a gradient of x_T of the wrong shape."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return replace(estimate, grads={**estimate.grads, "x_T": problem.x_T[:, :1]})
 
 
 class WrongTarget(Fault):
-    """Returns a gradient of something that was not asked for."""
+    """Returns a gradient of a target that was not requested."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return replace(estimate, grads={**estimate.grads, "weights": problem.x_T})
@@ -108,7 +108,7 @@ class LongRow(Fault):
 
 
 class Mutate(Fault):
-    """Changes the problem."""
+    """Changes x_T in place."""
 
     def before(self, problem: Problem) -> None:
         with torch.no_grad():
@@ -116,7 +116,7 @@ class Mutate(Fault):
 
 
 class IgnoreSeed(Fault):
-    """Claims draws, but gives the same ones whatever the seed."""
+    """Claims to draw, but gives the same estimate whatever the seed."""
 
     def after(self, problem: Problem, estimate: GradientEstimate) -> GradientEstimate:
         return replace(estimate, draws=32)

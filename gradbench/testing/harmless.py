@@ -1,4 +1,4 @@
-"""Nothing is changed: the problem, its network and the process are after an estimate what they were before."""
+"""No side effects: an estimate leaves the problem, its network and the process unchanged."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from gradbench.testing.verdict import demand
 
 
 def unmutated(subject: Subject) -> str:
-    """x_T, leaves, requires_grad, .grad, weights, buffers, hooks, the problem's fields, random states and modes."""
+    """Unchanged: x_T, leaves, requires_grad, .grad, weights, buffers, hooks, problem fields, random states, modes."""
     problems, before = subject.one_of_each(), {}
     for problem in problems:
         before = {**state_of(problem), **ambient()}
@@ -24,7 +24,7 @@ def unmutated(subject: Subject) -> str:
 
 
 def state_of(problem: Problem) -> Mapping[str, object]:
-    """Everything of a problem that an estimate must leave alone, copied."""
+    """A copy, by name, of everything in a problem that an estimate must not change."""
     found: dict[str, object] = {}
     for target in TARGETS:
         leaves = problem.of(target)

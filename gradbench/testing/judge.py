@@ -1,4 +1,4 @@
-"""Runs a check on a subject: every outcome is a verdict, whatever the estimator does."""
+"""Run a check on a subject: every outcome is a verdict, whatever the estimator does."""
 
 from gradbench.testing.catalogue import CHECKS
 from gradbench.testing.subject import Subject
@@ -6,7 +6,7 @@ from gradbench.testing.verdict import Failed, Skipped, Verdict
 
 
 def judge(subject: Subject, check: str) -> Verdict:
-    """The verdict of one check; an exception of the estimator's fails it."""
+    """The verdict of one check; an exception raised by the estimator is a failure."""
     entry = CHECKS.find(check)
     try:
         status, said = "ok", entry.load()(subject)

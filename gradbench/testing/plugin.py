@@ -1,11 +1,11 @@
-"""For pytest: every check of an estimator as a test of its own. Imports neither torch nor pytest until one runs.
+"""For pytest: each conformance check of an estimator as one test. Torch and pytest are imported only when needed.
 
     from gradbench.testing import conformance
 
     test_conformance = conformance("my_package:MyEstimator")
 
-The plugin, which pytest finds by its entry point, registers the marker `conformance` (`-m "not conformance"` leaves
-these tests out) and with -v lists what was measured.
+The plugin, which pytest finds by its entry point, registers the marker `conformance` (`-m "not conformance"` skips
+these tests) and lists what was measured with -v.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ MARKER = "conformance: a conformance check of gradbench"
 
 
 def conformance(*estimators: Any, checks: Sequence[str] | None = None) -> Callable[..., None]:
-    """A parametrised test: each check, or those named, of each estimator.
+    """A parametrised test that runs every check, or those named, on each estimator.
 
-    estimators: selectors, "module:Class", classes or instances; text is imported when a test runs, not when tests are
-    collected. Raises `ValueError` for a check that there is not.
+    estimators: selectors, "module:Class", classes or instances; strings are imported when a test runs, not when it is
+    collected. Raises `ValueError` for an unknown check.
     """
     import pytest
 
@@ -46,12 +46,12 @@ def conformance(*estimators: Any, checks: Sequence[str] | None = None) -> Callab
 
 
 def pytest_configure(config: Any) -> None:
-    """The marker, known where markers must be."""
+    """Register the marker, as --strict-markers requires."""
     config.addinivalue_line("markers", MARKER)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """With -v, what every conformance check measured."""
+    """With -v, list what each conformance check measured."""
     if terminalreporter.verbosity < 1:
         return
     reports = [report for key in ("passed", "skipped") for report in terminalreporter.stats.get(key, [])]

@@ -1,4 +1,4 @@
-"""What it refuses and what it serves: with a reason, from traits alone, and true to its word."""
+"""Refusals: they have a reason, depend on traits alone, and match what the estimator does."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ EVERY = (*SAMPLERS, "ddim[eta=1]", "ddim[eta=0.5]", "rex[chart=log-snr-sde]")
 
 
 def _every(steps: int) -> Iterator[Problem]:
-    """A problem under every sampler that there is; `flow-sde` on rectified flow, for which it is made."""
+    """A problem under each sampler in turn; `flow-sde` runs on rectified flow, the only schedule it supports."""
     for sampler in EVERY:
         yield problem_of(sampler, steps=steps, draws=4, **({"schedule": "rectified"} if sampler == "flow-sde" else {}))
 
@@ -38,7 +38,7 @@ def serves(subject: Subject) -> str:
 
 
 def reason(subject: Subject) -> str:
-    """None or one line that is not empty, for every sampler, target and dtype, of traits that are plain data."""
+    """For every sampler, target and dtype, `supports` returns None or one non-empty line, and changes no traits."""
     refusals, asked = 0, 0
     for problem in _every(STEPS[0]):
         for targets in (["x_T"], ["condition"], ["parameters"], list(problem.targets)):
@@ -62,7 +62,7 @@ def reason(subject: Subject) -> str:
 
 
 def refused(subject: Subject) -> str:
-    """Every problem that it refuses raises `ValueError` when it is called with it, and gives no number."""
+    """Called with a problem that it refuses, the estimator raises `ValueError` and returns nothing."""
     tried = 0
     for problem in _every(STEPS[0]):
         if subject.refuses(problem) is None:

@@ -1,4 +1,4 @@
-"""The same again: bits that depend on the problem alone, and draws that depend on its seed."""
+"""Repeatability: results depend bitwise on the problem alone, and draws on its seed."""
 
 import random
 from dataclasses import replace
@@ -22,7 +22,7 @@ def _same(a: GradientEstimate, b: GradientEstimate) -> bool:
 
 
 def _from(subject: Subject, problem: Problem, seed: int) -> GradientEstimate:
-    """The estimate with every global generator at that seed, which is none of its business."""
+    """The estimate with every global generator at `seed`, on which it must not depend."""
     before = ambient()
     torch.manual_seed(seed)
     np.random.seed(seed)
@@ -34,7 +34,7 @@ def _from(subject: Subject, problem: Problem, seed: int) -> GradientEstimate:
 
 
 def deterministic(subject: Subject) -> str:
-    """Two calls on a problem, with torch's, numpy's and Python's global generators elsewhere, bit by bit."""
+    """Two calls on one problem agree bitwise, though torch's, numpy's and Python's global generators differ."""
     problems = subject.one_of_each()
     for problem in problems:
         first, second = (_from(subject, problem, seed) for seed in (1, 2))
@@ -47,7 +47,7 @@ def deterministic(subject: Subject) -> str:
 
 
 def seeds(subject: Subject) -> str:
-    """Another seed gives other draws and noises, the same one the same; where nothing is drawn it changes nothing."""
+    """Equal seeds give equal results, other seeds other draws and noises; without randomness the seed has no effect."""
     drawn = differ = 0
     for problem in subject.one_of_each():
         stochastic = problem.sampler.traits.stochastic

@@ -1,4 +1,4 @@
-"""Estimators that are right and keep few states, each by another law of memory: a check must pass each of them.
+"""Correct estimators that keep few states, each with its own growth of memory: the memory check must pass them all.
 
 gradbench check gradbench.testing.sparing:EveryThird
 """
@@ -40,7 +40,7 @@ class _Spaced(Trajectory):
 
 @dataclass(frozen=True)
 class Spaced(Recovery):
-    """Every `gap`-th state is kept, those between computed again a stretch at a time; by default sqrt(N) apart."""
+    """Keeps every `gap`-th state (default: every ceil(sqrt(N))-th) and recomputes the others one segment at a time."""
 
     name = "stored"
     gap: int | None = None
@@ -68,7 +68,7 @@ class LogSnapshots(Recovery):
 
 @dataclass(frozen=True)
 class EveryThird(Pathwise):
-    """Every third state is stored: linear memory, a third of a state a step."""
+    """Every third state is stored: linear memory, a third of a state per step."""
 
     recovery: Recovery = Spaced(3)
     pullback: Pullback = Transpose()
@@ -77,7 +77,7 @@ class EveryThird(Pathwise):
 
 @dataclass(frozen=True)
 class EveryTwentieth(EveryThird):
-    """Every twentieth state is stored: still linear, a twentieth of a state a step."""
+    """Every twentieth state is stored: still linear, a twentieth of a state per step."""
 
     recovery: Recovery = Spaced(20)
 

@@ -1,11 +1,11 @@
-"""Strategies of Hypothesis for problems known exactly: laws, schedules, time ranges, grids, samplers, whole problems.
+"""Hypothesis strategies: distributions, schedules, time ranges, grids, samplers, and problems known exactly.
 
     @examples(20)
     @given(problems())
     def test_mine_is_backprop(problem):
         assert_close(Mine()(problem).grads, gradbench.estimator("backprop")(problem).grads, 1e-10)
 
-Every number is a multiple of 1/1000, so that a failing example is short to read. Needs `hypothesis`.
+Numbers are multiples of 1/1000, so that failing examples are easy to read. Needs `hypothesis`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ from gradbench.references import Problem
 from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import render
 
-GRIDS = ("uniform-t", "uniform-log-snr", "quadratic-t", "karras", "angle")  # those that serve every span
+GRIDS = ("uniform-t", "uniform-log-snr", "quadratic-t", "karras", "angle")  # those that work on every span
 SCHEDULES = ("vp-linear", "scaled-linear", "cosine", "ve", "rectified")
 Draw = Callable[..., Any]
 
 
 def examples(count: int) -> settings:
-    """So many examples, however long one takes."""
+    """Settings for `count` examples, with no deadline."""
     return settings(deadline=None, max_examples=count)
 
 
@@ -41,20 +41,20 @@ def numbers(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 def arrays(shape: int | tuple[int, ...], low: float, high: float) -> st.SearchStrategy[np.ndarray]:
-    """Arrays of `numbers`."""
+    """float64 arrays of `numbers`."""
     return hnp.arrays(np.float64, shape, elements=numbers(low, high), fill=st.nothing())
 
 
 @st.composite
 def rotations(draw: Draw, dim: int) -> np.ndarray:
-    """An orthogonal matrix (dim, dim), of either determinant."""
+    """An orthogonal matrix (dim, dim), with determinant 1 or -1."""
     normals = np.random.default_rng(draw(st.integers(0, 999))).standard_normal((dim, dim))
     return np.linalg.qr(normals)[0]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A schedule by its selector and a time range."""
+    """A schedule, given by its selector, and a time range."""
 
     schedule: Any
     t_max: float
@@ -68,13 +68,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Law:
-    """A case by name with its explicit arrays, target and weight of the objective among them."""
+    """A distribution: the name of its case, and explicit arrays, including target and weight of the objective."""
 
     name: str
     arrays: dict[str, Any]
 
     def but(self, **arrays: Any) -> "Law":
-        """The same law with other arrays."""
+        """The same distribution with these arrays replaced."""
         return replace(self, arrays={**self.arrays, **arrays})
 
     def problem(
@@ -86,7 +86,7 @@ class Law:
         objective: str = "quadratic+sine",
         **options: Any,
     ) -> Problem:
-        """The problem from x_T (b, d) over the span; options as of `Case.problem`."""
+        """The problem from x_T (b, d) over the span; options are those of `Case.problem`."""
         case = gradbench.case(
             self.name,
             schedule=span.schedule,
@@ -100,7 +100,7 @@ class Law:
 
 @st.composite
 def schedules(draw: Draw, names: Sequence[str] = SCHEDULES) -> str:
-    """A schedule's selector with constants of its own."""
+    """The selector of a schedule, with its constants drawn."""
     name = draw(st.sampled_from(names))
     if name == "vp-linear":
         return f"vp-linear[beta_0={draw(numbers(0.01, 1))},beta_1={draw(numbers(5, 30))}]"
@@ -112,7 +112,7 @@ def schedules(draw: Draw, names: Sequence[str] = SCHEDULES) -> str:
 
 @st.composite
 def spans(draw: Draw, names: Sequence[str] = SCHEDULES) -> Span:
-    """A schedule and a time range on which alpha and sigma stay above zero; t_max up to 80 for `ve`."""
+    """A schedule and a time range on which alpha and sigma stay positive; t_max up to 80 for `ve`."""
     schedule = draw(schedules(names))
     if schedule == "ve":
         return Span(schedule, draw(numbers(1, 80)), draw(numbers(0.002, 0.5)))
@@ -128,7 +128,7 @@ def laws(
     log_std: tuple[float, float] = (-1.2, 0.5),
     means: tuple[float, float] = (-2, 2),
 ) -> Law:
-    """A law of that many dimensions, `dirac` too if named; its log_std and means within the ranges given."""
+    """A distribution with dimension, means and log_std in the given ranges; `dirac` only if named."""
     name, dim, count = draw(st.sampled_from(names)), draw(st.integers(*dims)), draw(st.integers(1, 3))
     found = {
         "condition": draw(arrays(dim, -1, 1)),
@@ -161,19 +161,19 @@ def situations(
     schedules: Sequence[str] = SCHEDULES,
     **options: Any,
 ) -> tuple[Law, Span, torch.Tensor]:
-    """(law, span, x_T), what a problem lies in whatever its sampler; the options are those of `laws`."""
+    """(law, span, x_T): all that a problem needs apart from its sampler. The options are those of `laws`."""
     law, span = draw(laws(**options)), draw(spans(schedules))
     return law, span, draw(starts(law, span, reach, batch))
 
 
 def grids() -> st.SearchStrategy[str]:
-    """The name of a grid that serves every span."""
+    """The name of a grid that works on every span."""
     return st.sampled_from(GRIDS)
 
 
 @st.composite
 def samplers(draw: Draw, stochastic: bool = False, reversible: bool = False) -> str:
-    """The selector of a sampler of one kind, with a grid and, where there is a choice, a chart."""
+    """The selector of a sampler of the given kind, with a grid and, if it is an option, a chart."""
     kinds = {name: (e.traits.stochastic, e.traits.reversible) for name, e in SAMPLERS.items()}
     chosen = [name for name, kind in kinds.items() if kind == (stochastic, reversible) and name != "flow-sde"]
     name = draw(st.sampled_from(chosen))
@@ -189,7 +189,7 @@ def problems(
     targets: Sequence[str] | None = None,
     **options: Any,
 ) -> Problem:
-    """A whole problem in float64, ready for an estimator; sampler: a strategy of selectors, `samplers()` by default.
+    """A complete problem in float64. sampler: a strategy for selectors, `samplers()` by default.
 
     The options are those of `situations` and of `laws`.
     """

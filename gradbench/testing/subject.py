@@ -1,4 +1,4 @@
-"""The estimator under check, what it declares, and the problems that it is tried on."""
+"""The estimator under test, what it declares, and the problems that it is tested on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from gradbench.testing.verdict import Skipped, demand
 
 LAWS = ("gaussian", "mixture", "product-mixture")
 SAMPLERS = ("ddim", "ddim[eta=1]", "dpm++2m", "belm", "rk4", "sde-dpm++1", "rex[chart=log-snr-sde]", "euler-maruyama")
-STEPS = (6, 50)  # the second for those that presume many
+STEPS = (6, 50)  # the second for estimators that need many
 TRAITS = ("exact", "order", "biased", "memory")
-MEMORY = ("constant", "log", "sqrt", "linear")  # how live bytes may be declared to grow in the steps
+MEMORY = ("constant", "log", "sqrt", "linear")  # the growth of live bytes with N that may be declared
 
 
 def problem_of(sampler: str = "ddim", case: str = "gaussian", steps: int = 6, draws: int = 8, **given: Any) -> Problem:
-    """A small problem, 3 dimensions and a batch of 2; `given` are parameters of the case and options of `problem`."""
+    """A small problem: 3 dimensions, a batch of 2. given: parameters of the case and options of `Case.problem`."""
     options = {key: given.pop(key) for key in ("seed", "targets", "dtype") if key in given}
     problem = make_case(case, {"dim": 3, "batch": 2, **given}).problem(sampler=sampler, steps=steps, **options)
     problem.draws = draws
@@ -30,7 +30,7 @@ def problem_of(sampler: str = "ddim", case: str = "gaussian", steps: int = 6, dr
 
 
 def place(problem: Problem) -> str:
-    """Where a number was found, for messages: the sampler with what is not its default."""
+    """Where a number was found, for messages: the sampler with its non-default options, and the number of steps."""
     spec = problem.sampler
     own = {key: value for key, value in spec.params.items() if key != "grid" and value != spec.entry.defaults[key]}
     return f"{render(spec.name, own)}, {problem.steps} steps"
@@ -38,24 +38,24 @@ def place(problem: Problem) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """An estimator by name, with what it says of the traits that it is held to, `TRAITS`."""
+    """An estimator, its name, and what it declares of the traits that are checked, `TRAITS`."""
 
     name: str
     estimator: GradientEstimator
     traits: EstimatorTraits
 
     def estimate(self, problem: Problem) -> GradientEstimate:
-        """What it answers, which must be a `GradientEstimate`."""
+        """Its estimate; raises `Failed` if that is no `GradientEstimate`."""
         found = self.estimator(problem)
         demand(isinstance(found, GradientEstimate), f"it returned {type(found).__name__}, not a GradientEstimate")
         return found
 
     def refuses(self, problem: Problem) -> str | None:
-        """Its reason not to serve a problem, or None."""
+        """Its reason for refusing a problem, or None."""
         return self.estimator.supports(problem.traits)
 
     def served(self, samplers: Sequence[str] = SAMPLERS, **options: Any) -> Iterator[Problem]:
-        """A problem under each sampler that it does not refuse; `Skipped` where it refuses them all."""
+        """A problem under each sampler that it does not refuse; `Skipped` if it refuses them all."""
         reason, some = None, False
         tried = (options.pop("steps"),) if "steps" in options else STEPS
         for sampler in samplers:
@@ -71,7 +71,7 @@ class Subject:
             raise Skipped(f"it refuses every sampler that is tried: {reason}")
 
     def one_of_each(self, **options: Any) -> list[Problem]:
-        """A problem without noise and one with noise, or the one that it serves."""
+        """One problem without noise and one with noise, or only the kind that it serves."""
         found: dict[bool, Problem] = {}
         for problem in self.served(**options):
             found.setdefault(problem.sampler.traits.stochastic, problem)
@@ -81,9 +81,9 @@ class Subject:
 
 
 def subject_of(given: Any) -> Subject:
-    """The subject that a selector, "module:Class", a class or an estimator names.
+    """The subject for a selector, "module:Class", a class or an estimator.
 
-    Raises `ValueError` for what cannot be loaded, made or called, and for traits that there are not.
+    Raises `ValueError` if it cannot be loaded or made, is not an estimator, or declares an unknown trait.
     """
     if isinstance(given, str):
         name, options = parse(given)
@@ -104,7 +104,7 @@ def subject_of(given: Any) -> Subject:
 
 
 def traits_of(name: str, estimator: GradientEstimator, declared: EstimatorTraits) -> EstimatorTraits:
-    """What its class and its catalogue line declare; `ValueError` for a trait or a value that there is not."""
+    """The checked traits that its class and catalogue entry declare; `ValueError` for an unknown trait or value."""
     traits = EstimatorTraits.of(name, estimator.traits).amended(declared.said)
     for trait in ("exact", "biased"):
         checks.one_of(trait, traits[trait], (False, True))

@@ -1,4 +1,4 @@
-"""What a check says of an estimator: a number where the property holds, else `Failed` or `Skipped` with the reason."""
+"""The outcome of a check: what it measured if the property holds, else `Failed` or `Skipped` with the reason."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ class Failed(AssertionError):
 
 
 class Skipped(Exception):
-    """The property was not promised, or there is nothing to try it on; the message says which, and what was seen."""
+    """The property was not promised, or cannot be tested; the message says why, and what was measured."""
 
 
 def demand(holds: bool, message: str) -> None:
-    """`Failed` with that message where the property does not hold."""
+    """Raise `Failed` with the message if the property does not hold."""
     if not holds:
         raise Failed(message)
 
 
 def promise(made: bool, holds: bool, measured: str, message: str, none: str = "not declared") -> str:
-    """What was measured: returned where a promise is kept, `Failed` where not, `Skipped` where `none` was made."""
+    """`measured` if a promise is kept; raises `Failed` if it is broken, `Skipped` with `none` if none was made."""
     if not made:
         raise Skipped(f"{none}; measured {measured}")
     demand(holds, message)
@@ -27,7 +27,7 @@ def promise(made: bool, holds: bool, measured: str, message: str, none: str = "n
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one estimator. status: ok, failed or skipped; said: the number measured, or the reason."""
+    """The outcome of a check of an estimator. status: ok, failed or skipped. said: what was measured, or the reason."""
 
     estimator: str
     check: str

@@ -1,4 +1,4 @@
-"""Adjoints of other libraries, through their public API: rows to compare with, not parts to build on."""
+"""torchdiffeq's adjoint, through its public API: a baseline for comparison, not a building block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ METHODS: dict[Rule, str] = {rule: name for name, rule in FIXED.items()}
 
 @dataclass(frozen=True)
 class TorchdiffeqAdjoint(Differentiable):
-    """torchdiffeq's `odeint_adjoint` of dy/dtau = F(tau, y), y = x/kappa, tau from tau_0 to tau_N.
+    """torchdiffeq's `odeint_adjoint` for dy/dtau = F(tau, y), y = x/kappa, with tau from tau_0 to tau_N.
 
-    method: a solver of torchdiffeq; None takes the sampler's own rule where torchdiffeq has it (its `rk4` is the 3/8
-    rule, so that x_0 differs a little). chart: None takes the sampler's. trajectory: `stored` passes every time of the
-    grid, so that all states are kept and put back; `resolved` passes the two ends, the memory-free solve of the paper.
-    norm: of adaptive backward solves; `seminorm` leaves the parameters out (Kidger et al., 2021, arXiv:2009.09457),
-    `rms` is torchdiffeq's own default. Raises `RuntimeError` where an adaptive solve finds the equation too stiff.
+    method: a solver of torchdiffeq; None uses the sampler's own rule if torchdiffeq has it (its `rk4` is the 3/8 rule,
+    so x_0 differs slightly). chart: None uses the sampler's. trajectory: `stored` passes all grid times, so all states
+    are kept and restored; `resolved` passes only the two ends, the constant-memory solve of the paper. norm: the error
+    norm of adaptive backward solves; `seminorm` omits the parameters (Kidger et al., 2021, arXiv:2009.09457), `rms` is
+    torchdiffeq's default. Raises `RuntimeError` if an adaptive solver finds the equation too stiff.
 
     References: Chen et al., 2018, arXiv:1806.07366, algorithm 1.
     """
@@ -54,7 +54,7 @@ class TorchdiffeqAdjoint(Differentiable):
         forward = {}
         backward = {"norm": "seminorm"} if method not in FIXED and self.norm == "seminorm" else {}
         if method in FIXED and self.trajectory == "resolved":
-            # torchdiffeq negates a falling clock, and its adjoint then runs over the negated one from end to start
+            # torchdiffeq negates a decreasing clock, and its adjoint then traverses the negated clock from end to start
             negated = -clock if clock[0] > clock[-1] else clock
             forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))
         solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
@@ -73,12 +73,12 @@ class TorchdiffeqAdjoint(Differentiable):
 
 
 def _nodes(clock: Tensor) -> Any:
-    """A grid constructor of the given times; torchdiffeq asks for them in the dtype of its own."""
+    """A grid constructor that returns the given times in the dtype that torchdiffeq requests."""
     return lambda func, y0, t: torch.cat([t[:1], clock[1:-1].to(t), t[-1:]])
 
 
 class _Field(torch.nn.Module):
-    """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the clock is held inside the range."""
+    """F(tau, y) for torchdiffeq; adaptive solvers step past the ends, so the clock is clamped to the range."""
 
     def __init__(self, field: ChartField, t_max: float, t_min: float, reach: Reach) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""torchsde's adjoint, through its public API: rows to compare with, not parts to build on."""
+"""torchsde's adjoint, through its public API: a baseline for comparison, not a building block."""
 
 import warnings
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from gradbench.samplers.rollout import Rollout
 
 @dataclass(frozen=True)
 class TorchsdeAdjoint(Differentiable):
-    """torchsde's `sdeint_adjoint` of the reverse SDE, dy = F tau'(t) dt + (g / kappa) dW, on the sampler's noises.
+    """torchsde's `sdeint_adjoint` for the reverse SDE, dy = F tau'(t) dt + (g / kappa) dW, with the sampler's noise.
 
-    Its clock is s in [0, N], one step a unit, t(s) being linear in t or in log-SNR as the grid is; the noise of step k
-    is W(k + 1) - W(k). method: `reversible_heun` with its own adjoint gives the exact gradient of its own chain;
-    `midpoint` (Stratonovich), `euler` and `milstein` (Ito) solve a continuous adjoint. chart: kappa and F, the time
-    chart being the equation as it is written in papers; with `euler` and a uniform-t grid it gives the chain of
-    `euler-maruyama`. Evaluations are counted as torchsde makes them, its checks included.
+    Its clock is s in [0, N], one unit per step; t or log-SNR is linear in s, whichever the grid is uniform in. The
+    noise of step k is W(k + 1) - W(k). method: `reversible_heun` with its own adjoint gives the exact gradient of its
+    own chain; `midpoint` (Stratonovich), `euler` and `milstein` (Ito) solve a continuous adjoint. chart: fixes kappa
+    and F; `time` is the form used in papers, and with `euler` on a uniform-t grid it gives the chain of
+    `euler-maruyama`. Evaluations are counted as torchsde makes them, including those of its checks.
 
     References: Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328.
     """
@@ -73,7 +73,7 @@ class TorchsdeAdjoint(Differentiable):
 
 
 class _Clock:
-    """t(s) and dt/ds for s in [0, N], linear in t or in log-SNR, whichever the grid is uniform in."""
+    """t(s) and dt/ds for s in [0, N]; t or log-SNR is linear in s, whichever the grid is uniform in."""
 
     def __init__(self, rollout: Rollout) -> None:
         grid, self.steps = rollout.grid, rollout.steps
@@ -95,7 +95,7 @@ class _Clock:
 
 
 class _ReverseSDE(torch.nn.Module):
-    """f and g for torchsde, of y (b, d) with a diagonal noise, in the clock s."""
+    """Drift f and diffusion g for torchsde, of y (b, d), with diagonal noise and clock s."""
 
     noise_type = "diagonal"
 
@@ -120,7 +120,7 @@ class _ReverseSDE(torch.nn.Module):
 
 
 def _path(noise: Noise, start: Tensor) -> Any:
-    """The sampler's noises as a Brownian motion of torchsde: the increment over [k, k + 1] is that of step k."""
+    """The sampler's noise as a Brownian motion for torchsde: the increment over [k, k + 1] is the noise of step k."""
     from torchsde import BaseBrownian
 
     class Path(BaseBrownian):

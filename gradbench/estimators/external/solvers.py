@@ -1,4 +1,4 @@
-"""The options of the solvers of torchdiffeq and torchsde, what they promise and what they refuse; no torch."""
+"""The options, promises and refusals of the torchdiffeq and torchsde solvers; no torch."""
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
@@ -9,20 +9,20 @@ from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rules import ONE_STEP
 from gradbench.selector import Options
 
-# torchdiffeq's names of our rules, for solvers on a given grid, and of solvers that choose their steps
+# torchdiffeq's names for our rules, which step on a given grid, and for its adaptive solvers
 FIXED = {"heun2" if name == "heun" else name: rule for name, rule in ONE_STEP.items()}
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
-PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver of its adjoint
+PAIRS = {  # torchsde's solvers: the interpretation of the noise, and the solver of the adjoint
     "reversible_heun": ("stratonovich", "adjoint_reversible_heun"),
     "midpoint": ("stratonovich", "midpoint"),
     "euler": ("ito", "euler"),
     "milstein": ("ito", "milstein"),
 }
-CLOCKS = ("uniform-t", "uniform-log-snr")  # grids that are uniform in a clock that torchsde can step in
+CLOCKS = ("uniform-t", "uniform-log-snr")  # grids uniform in t or log-SNR, as torchsde needs
 
 
 def check_torchdiffeq(options: Options) -> None:
-    """Methods of torchdiffeq, None for the sampler's own."""
+    """Checks the options of torchdiffeq's adjoint; method and chart may be None for the sampler's own."""
     checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     if options["method"] is not None:
         checks.one_of("method", options["method"], (*FIXED, *ADAPTIVE))
@@ -34,14 +34,14 @@ def check_torchdiffeq(options: Options) -> None:
 
 
 def declare_torchdiffeq(options: Options) -> EstimatorTraits:
-    """The order of the method, where it is named and has one, and the memory of the states that are passed."""
+    """The order of the method, if one with an order is named, and the memory of the trajectory."""
     rule = FIXED.get(options["method"])
     order = None if rule is None else rule.order
     return EstimatorTraits(order=order, memory=RECOVERIES[options["trajectory"]].memory)
 
 
 def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:
-    """torchdiffeq solves ODEs, with one-step methods or adaptive ones."""
+    """Why torchdiffeq cannot serve a problem, or None: it solves ODEs, by one-step or adaptive methods."""
     reason = no_other_times(traits) or no_point(traits, "torchdiffeq")
     if reason:
         return reason
@@ -53,13 +53,13 @@ def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:
 
 
 def check_torchsde(options: Options) -> None:
-    """Solvers of torchsde, and the chart that the SDE is written in."""
+    """Checks the solver of torchsde, and the chart in which the SDE is written."""
     checks.one_of("method", options["method"], PAIRS)
     checks.one_of("chart", options["chart"], CHARTS)
 
 
 def refuse_torchsde(chart: str, traits: ProblemTraits) -> str | None:
-    """torchsde solves stochastic differential equations, in steps that are uniform in its clock."""
+    """Why torchsde cannot serve a problem, or None: it solves SDEs, in uniform steps of its clock."""
     if not traits.stochastic:
         return "torchsde solves stochastic differential equations: use a stochastic sampler"
     reason = no_reverse_sde(traits) or no_other_times(traits)

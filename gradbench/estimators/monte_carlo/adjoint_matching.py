@@ -1,4 +1,4 @@
-"""Adjoint matching: a regression of the model's drift on the adjoint of the base model, at the base model itself."""
+"""Adjoint matching: regression of the model's drift on the base model's adjoint, evaluated at the base model."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from gradbench.samplers.stochastic import StochasticRule
 
 
 def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor) -> list[Tensor]:
-    """a_0..a_N, (b, *x) each: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1} of the base model, no leaf's gradient."""
+    """a_0..a_N (b, *x) of the base model: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1}; no gradients of leaves."""
     rule, none = rollout.rule, Totals([])
     assert isinstance(rule, StochasticRule)
     found = [cotangent]
@@ -27,7 +27,7 @@ def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor) -> li
 
 
 def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Tensor:
-    """|(mean - base)/std + std a|^2 / 2, summed: its gradient where mean = base is (d mean/d theta)^T a."""
+    """|(mean - base)/std + std a|^2 / 2, summed; its gradient at mean = base is (d mean/d theta)^T a."""
     return 0.5 * ((mean - base) / std + std * adjoint).square().sum()
 
 
@@ -35,9 +35,9 @@ def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Te
 class AdjointMatching(MonteCarlo):
     """The gradient of the adjoint-matching loss at the base model: sum over steps of |(mean - base)/s + s a|^2 / 2.
 
-    There it is the full pathwise gradient where `index` is `end`, a that of the step's end; the released code takes
-    that of its `start`. Away from the base model the loss pulls towards the law tilted by exp(-L), not towards the
-    least L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861.
+    It equals the full pathwise gradient if a is the adjoint at the step's end (`index=end`); the released code uses the
+    adjoint at its `start`. Away from the base model the loss pulls towards the distribution tilted by exp(-L), not the
+    minimum of L. For rules whose state is one point. References: Domingo-Enrich et al., 2025, arXiv:2409.08861.
     """
 
     index: str
@@ -62,7 +62,7 @@ class AdjointMatching(MonteCarlo):
         adjoint, totals = lean_adjoint(rollout, states, cotangent), Totals(problem.wrt)
         for k in range(rollout.steps) if problem.wrt else ():
             interval = rollout.interval(k)
-            std = rule.std(interval) or 1.0  # the gradient at the base model does not depend on it
+            std = rule.std(interval) or 1.0  # the gradient at the base model does not depend on std
             with torch.enable_grad():
                 (mean,) = rule.mean(rollout.field, states[k], interval)
                 loss = matching_loss(mean, mean.detach(), std, adjoint[k + (self.index == "end")])

@@ -1,7 +1,7 @@
-"""Estimators that draw: the mean of a gradient estimate over many draws of the chain's noise, and its statistics.
+"""Monte Carlo estimators: the mean of a gradient estimate over many draws of the chain's noise, with its statistics.
 
-The draws are cut into equal blocks of at least `BLOCKS`. A block is one chain whose batch is the problem's x_T
-repeated, with noise of its own key (seed, step, block), so that any block can be made again alone.
+The draws are split into equal blocks, at least `BLOCKS` of them if there are enough draws. A block is one chain whose
+batch is the problem's x_T repeated. Its noise is keyed by (seed, step, block), so any block can be regenerated alone.
 """
 
 from abc import abstractmethod
@@ -20,14 +20,14 @@ from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
 
-BLOCKS = 32  # batch means: enough for a standard error to be known to an eighth
-ELEMENTS = 1 << 16  # of the state, in a block: small enough to stay in cache
-STREAM = 0xD4A3  # the keys of draws, apart from those of single chains
+BLOCKS = 32  # batch means: enough to know a standard error to within one eighth
+ELEMENTS = 1 << 16  # state entries per block: few enough to stay in cache
+STREAM = 0xD4A3  # keeps the keys of draws apart from those of single chains
 
 
 @dataclass(frozen=True)
 class Block:
-    """`size` draws side by side: x_T (size b, *x), the chain with its noise, and a generator for the method's own."""
+    """`size` draws in one batch: x_T (size b, *x), the chain with its noise, and the method's own random generator."""
 
     problem: Problem
     rollout: Rollout
@@ -42,8 +42,8 @@ class Block:
 
 @dataclass(frozen=True)
 class BlockSum:
-    """What a block says: summed gradients of x_T (size b, *x) and of the leaves, x_0, the summed objective, and the
-    network evaluations of its forward pass.
+    """The result of a block: the gradient of x_T of each draw (size b, *x), the gradients of the leaves and the
+    objective, both summed over the draws, x_0, and the network evaluations of the forward pass.
     """
 
     x_T: Tensor | None
@@ -54,30 +54,30 @@ class BlockSum:
 
 
 class MonteCarlo(GradientEstimator):
-    """An estimator by draws; `draws` is None for the problem's own number, `fewest` the least that it can do with."""
+    """An estimator that averages over draws. draws: their number, None for the problem's. fewest: the minimum."""
 
     fewest: ClassVar[int] = 1
     draws: int | None
 
     def smallest(self) -> "MonteCarlo":
-        """This estimator with the fewest draws, side by side: what its memory is measured on."""
+        """This estimator with the fewest draws, all in one block; used to measure memory."""
         return replace(self, draws=self.fewest)  # type: ignore[type-var]
 
     @property
     def random(self) -> bool:
-        """Whether what a draw costs is drawn as well."""
+        """Whether the cost of a draw is itself random."""
         return False
 
     def cost(self, problem: Problem) -> tuple[float, float, float] | None:
-        """Where the cost is drawn, the means of nfe_forward, nfe_backward and vjps of one trajectory; else None."""
+        """The means of nfe_forward, nfe_backward and vjps per trajectory if the cost is random, else None."""
         return None
 
     def alone(self, problem: Problem, index: int) -> BlockSum:
-        """The draw of that index with nothing beside it."""
+        """The draw with this index, in a block of its own."""
         return self.made(make_block(problem, index, 1))
 
     def made(self, block: Block) -> BlockSum:
-        """`block`, with what the network is told of each sample said to all of the sample's draws."""
+        """`block(block)`, with the network's inputs for each sample repeated for all of its draws."""
         with block.problem.denoiser.repeated(block.size):
             return self.block(block)
 
@@ -114,20 +114,20 @@ class MonteCarlo(GradientEstimator):
 
 
 def whole(number: float) -> float:
-    """A number that is an integer as an `int`, any other as it is."""
+    """An integer-valued number as an `int`, any other number unchanged."""
     return int(number) if number == int(number) else number
 
 
 def layout(draws: int, elements: int) -> tuple[int, int]:
-    """Number and size of the blocks: BLOCKS of two draws or more where there are as many, ELEMENTS at most each."""
+    """Number and size of the blocks: BLOCKS or more, of at most ELEMENTS entries, as long as each keeps two draws."""
     least = min(max(1, draws // 2), max(BLOCKS, -(-draws * elements // ELEMENTS)))
     whole = (count for count in range(least, 2 * least) if draws % count == 0)
-    count = next(whole, least)  # equal blocks where they come out even, else a few draws more
+    count = next(whole, least)  # a count that divides the draws if there is one, else a few more draws
     return count, -(-draws // count)
 
 
 def make_block(problem: Problem, index: int, size: int) -> Block:
-    """The block of that index, from its key alone."""
+    """The block with this index, determined by its key alone."""
     x_T = repeated(problem.x_T, size)
     rollout = problem.rollout
     if rollout.noise is not None:
@@ -138,13 +138,13 @@ def make_block(problem: Problem, index: int, size: int) -> Block:
 
 
 def mean_of(problem: Problem, answer: BlockSum, size: int) -> Gradients:
-    """Gradients a draw: x_T (b, *x) of every draw's own copy, the shared leaves as they are."""
+    """Gradients per draw: the mean over draws of x_T's gradient (b, *x), and the leaves' sums divided by `size`."""
     x_T = None if answer.x_T is None else answer.x_T.unflatten(0, (size, -1)).mean(0)
     return problem.gradients(x_T, [None if g is None else g / size for g in answer.wrt])
 
 
 def complete(means: list[Gradients]) -> list[Gradients]:
-    """The same targets in every part: one that a part's draws did not reach has the gradient zero there."""
+    """Gives every part the same targets; the gradient of a target that a part's draws did not reach is zero."""
     examples = Gradients((target, gradient) for mean in reversed(means) for target, gradient in mean.items())
     zeros = examples.map(torch.zeros_like)
     return [Gradients((target, mean.get(target, zero)) for target, zero in zeros.items()) for mean in means]

@@ -14,20 +14,19 @@ from gradbench.samplers.stochastic import StochasticRule
 
 @dataclass(frozen=True)
 class DDPO(ScoreFunction):
-    """With the reward r = -L, the ratio of a step rho = exp(lp - lp_old) and its log-probability averaged over D
-    numbers,
+    """With the reward r = -L and the ratio of a step rho = exp(lp - lp_old), where lp is its log-probability averaged
+    over the D entries of a sample,
 
         loss = mean over samples and steps of max(-A rho, -A clip(rho, 1 - clip, 1 + clip)).
 
-    A = (r - mean)/(std + 1e-6) by the statistics of the prompt (all draws of a block, the condition being one), or with
-    `statistics=group` (Flow-GRPO) less the mean of the draws of the same x_T and over the std of all; |A| <=
-    advantage_clip. scale: `released` is the gradient of that loss, which the mean over D, the mean over steps and the
-    division by std make (D N std) times smaller than the gradient of E[L]; `summed` undoes the three. stale: the
-    samples come from leaves moved by this much, relative to their size, in a random direction of the block: 0 is the
-    first update after sampling, where rho = 1 and nothing is clipped.
+    A = (r - mean)/(std + 1e-6) with the statistics of the prompt, that is, of all draws of a block, which share a
+    condition. `statistics=group` (Flow-GRPO) takes the mean over the draws of the same x_T and divides by 1e-4 plus the
+    std of all draws. |A| <= advantage_clip. scale: `released` is the gradient of that loss; the means over D and over
+    steps and the division by std make it (D N std) times smaller than the gradient of E[L], and `summed` undoes all
+    three. stale: the samples come from leaves that are moved by this much, relative to their norm, in a random
+    direction per block; 0 is the first update after sampling, where rho = 1 and nothing is clipped.
 
-    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO,
-    arXiv:2505.05470.
+    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470.
     """
 
     clip: float
@@ -69,7 +68,7 @@ class DDPO(ScoreFunction):
             (mean, *_), std = rule.transition(rollout.field, states[k], interval)
         z, old = (states[k + 1][0] - mean) / std, interval.noise
         ratio = torch.exp((old.flatten(1).square().sum(1) - z.flatten(1).square().sum(1)) / (2 * size))
-        # the reward's advantage is -advantages: a sample that it would push further out of the clip has no gradient
+        # the reward's advantage is -advantages; samples that it would push further out of the clip have no gradient
         clipped = torch.where(advantages < 0, ratio > 1 + self.clip, ratio < 1 - self.clip)
         weight = share * advantages * ratio * (~clipped)
         return per_sample(weight, z) * z

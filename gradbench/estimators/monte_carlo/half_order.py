@@ -1,4 +1,4 @@
-"""The half-order estimator: score functions, with a short sub-chain of each draw differentiated through."""
+"""The half-order estimator: score functions, with backpropagation through a short sub-chain of each draw."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from gradbench.problems.traits import ProblemTraits
 
 @dataclass(frozen=True)
 class RecursiveLikelihoodRatio(Reinforce):
-    """RLR: the last step by the gradient of L, a sub-chain of h steps by the score of the step after it, the others by
-    their own scores,
+    """RLR: the last step uses the gradient of L, a sub-chain of h steps uses the score of the step after it, and the
+    other steps use their own scores,
 
         (d phi_{N-1}/d theta)^T dL/dx_0 + A (D_theta phi_{j-h..j})^T grad log f(z_j) + sum of A grad log f(z_i),
 
-    the place j uniform over all that fit. Unbiased for every h.
+    where the position j is uniform over all that fit. Unbiased for every h.
 
     References: Ren et al., 2025, Half-order fine-tuning for diffusion model, arXiv:2502.00639.
     """

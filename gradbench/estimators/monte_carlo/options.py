@@ -1,4 +1,4 @@
-"""The options of Monte Carlo estimators and what they promise; no torch."""
+"""The options of the Monte Carlo estimators, and the traits that these declare; no torch."""
 
 from gradbench import checks
 from gradbench.checks import UsageError
@@ -7,7 +7,7 @@ from gradbench.selector import Options
 
 
 def check_draws(options: Options) -> None:
-    """Checks those of the options that an estimator has."""
+    """Checks whichever of these options an estimator has; `ValueError` for a value that is not allowed."""
     if "index" in options:
         checks.one_of("index", options["index"], ("end", "start"))
     for name in ("draws", "k", "n", "window", "h"):
@@ -27,7 +27,7 @@ def check_draws(options: Options) -> None:
 
 
 def declare_draws(options: Options) -> EstimatorTraits:
-    """Whether an option brings a bias: a truncation law, a baseline that contains the draw, a shifted adjoint."""
+    """Whether an option biases the estimator: a truncation, a baseline with the draw itself, a shifted adjoint."""
     unbiased = {"law": "unbiased", "index": "end"}
     biased = any(options[name] != value for name, value in unbiased.items() if name in options)
     return EstimatorTraits(biased=biased or options.get("baseline") == "mean")

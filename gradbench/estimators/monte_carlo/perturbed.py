@@ -1,7 +1,7 @@
-"""Estimators that move the leaves instead of differentiating: zeroth order, and first order in forward mode.
+"""Estimators that perturb the leaves instead of backpropagating: zeroth order, and first order in forward mode.
 
-Every draw has a direction of its own over all targets, x_T included, and noises of its own. Analytic laws take the
-draws of a block side by side (torch.func.vmap), networks one after the other.
+Every draw has its own direction over all targets, including x_T, and its own noise. Analytic denoisers process the
+draws of a block in parallel (torch.func.vmap), networks one draw after another.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.problems.problem import Problem
 
-Value = Callable[..., Tensor]  # of (noises, x_T, *leaves): L, summed over the batch
+Value = Callable[..., Tensor]  # (noise, x_T, *leaves) -> L, summed over the batch
 
 
 @contextlib.contextmanager
 def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the module and its submodules hold `tensors` wherever they held `leaves`."""
+    """Context in which the module and its submodules hold `tensors` in place of `leaves`."""
     places: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
     for part in module.modules():
         for home in (part._parameters, part._buffers, vars(part)):
@@ -45,7 +45,7 @@ def swapped(module: nn.Module, leaves: Sequence[Tensor], tensors: Sequence[Tenso
 
 
 def value_of(problem: Problem) -> Value:
-    """L as a function of noises (N, b, *x) or None, x_T (b, *x) and the leaves."""
+    """L as a function of the noise (N, b, *x) or None, x_T (b, *x) and the leaves."""
 
     def value(noise: Tensor | None, x_T: Tensor, *tensors: Tensor) -> Tensor:
         rollout = replace(problem.rollout, noise=None if noise is None else RecordedNoise(noise))
@@ -56,15 +56,15 @@ def value_of(problem: Problem) -> Value:
 
 
 class Perturbed(MonteCarlo):
-    """One number a draw, the slope of L along its direction, times the direction."""
+    """The slope of L along a random direction, times that direction: one number per draw."""
 
     @abstractmethod
     def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-        """Directions of every draw, of mean 0 and covariance 1."""
+        """The directions of all draws, with mean 0 and identity covariance."""
 
     @abstractmethod
     def slope(self, value: Value, noise: Tensor | None, point: list[Tensor], along: list[Tensor]) -> Tensor:
-        """dL along a direction, at one draw's noises."""
+        """The slope of L at `point` in the direction `along`, with the noise of one draw."""
 
     def block(self, block: Block) -> BlockSum:
         problem, size = block.problem, block.size
@@ -79,7 +79,7 @@ class Perturbed(MonteCarlo):
         def one(noise: Tensor | None, *directions: Tensor) -> Tensor:
             return self.slope(value, noise, point, list(directions))
 
-        # each draw is a chain of the samples themselves
+        # each draw runs its own chain of the problem's samples, so conditions are not repeated
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), problem.denoiser.repeated(1):
             if isinstance(problem.denoiser, NetworkDenoiser):
                 slopes = [one(None if noise is None else noise[j], *(a[j] for a in along)) for j in range(size)]
@@ -90,7 +90,7 @@ class Perturbed(MonteCarlo):
             forward = made // size if isinstance(problem.denoiser, NetworkDenoiser) else made
             first = replace(problem.rollout, noise=None if noise is None else RecordedNoise(noise[0]))
             x_0 = first.sample(problem.x_T)
-            problem.denoiser.calls = calls + forward  # those of one draw: neither its neighbours' nor those for x_0
+            problem.denoiser.calls = calls + forward  # the calls of one draw, without its neighbours' and those for x_0
             objective = size * problem.objective(x_0).sum().item()
         grads = [torch.einsum("m,m...->m...", slope, a) for a in along]
         x_T = grads[0].flatten(0, 1) if wanted else None
@@ -98,7 +98,7 @@ class Perturbed(MonteCarlo):
 
 
 def _noises(block: Block) -> Tensor | None:
-    """The noises of every draw, (size, N, b, *x), or None."""
+    """The noise of every draw, (size, N, b, *x), or None."""
     noise, size = block.rollout.noise, block.size
     if noise is None:
         return None
@@ -111,7 +111,7 @@ def _moved(point: Sequence[Tensor], along: Sequence[Tensor], by: float) -> list[
 
 @dataclass(frozen=True)
 class SPSA(Perturbed):
-    """(L(p + c d) - L(p - c d)) / (2c) d with signs d = +-1 at random, both sides on the same noises.
+    """(L(p + c d) - L(p - c d)) / (2c) d with random signs d = +-1 and the same noise on both sides.
 
     References: Spall, 1992, IEEE Transactions on Automatic Control 37.
     """
@@ -130,7 +130,7 @@ class SPSA(Perturbed):
 
 @dataclass(frozen=True)
 class EvolutionStrategies(SPSA):
-    """The same with normal directions: antithetic evolution strategies of standard deviation c.
+    """SPSA with normal directions d: antithetic evolution strategies with standard deviation c.
 
     References: Salimans et al., 2017, arXiv:1703.03864 (mirrored sampling).
     """
@@ -141,7 +141,7 @@ class EvolutionStrategies(SPSA):
 
 @dataclass(frozen=True)
 class ForwardGradient(Perturbed):
-    """(grad L . d) d with a normal direction, the slope by forward-mode differentiation: no tape at all.
+    """(grad L . d) d with a normal direction d; the slope comes from forward-mode differentiation, without a tape.
 
     References: Baydin et al., 2022, Gradients without backpropagation, arXiv:2202.08587.
     """
@@ -157,7 +157,7 @@ class ForwardGradient(Perturbed):
 
 @dataclass(frozen=True)
 class FiniteDifferences(GradientEstimator):
-    """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) for every i: 2 chains a number. A last resort."""
+    """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) for every i: 2 chains per coordinate. A last resort."""
 
     c: float
 

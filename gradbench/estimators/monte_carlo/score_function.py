@@ -1,11 +1,11 @@
-"""Score-function estimators: the gradient of E[L] from the transitions' log-densities, with no gradient of L needed.
+"""Score-function estimators: the gradient of E[L] from the log-densities of the transitions, without the gradient of L.
 
 With x_{k+1} = mean_k + std_k z_k, grad log p(x_{k+1} | x_k) = (d mean_k/d theta)^T z_k / std_k, and
 
     d E[L] / d theta = E[ sum_k A (d mean_k/d theta)^T z_k / std_k ],      A = L(x_0) - baseline.
 
-A step that draws no noise has no density; what follows it is differentiated through it, and at the end of the chain L
-itself, which keeps the estimate unbiased. References: Williams, 1992, Machine Learning 8 (REINFORCE).
+A step without noise has no density: what follows it (the next score, or L at the end of the chain) is differentiated
+through it, which keeps the estimate unbiased. References: Williams, 1992, Machine Learning 8 (REINFORCE).
 """
 
 from abc import abstractmethod
@@ -26,9 +26,9 @@ from gradbench.samplers.stochastic import StochasticRule
 
 
 class ScoreFunction(MonteCarlo):
-    """The sweep over a block's transitions; subclasses weight each sample and step.
+    """The backward sweep over a block's transitions; subclasses weight each sample and step.
 
-    States are stored without a tape, and each transition is taken again on a tape of its own.
+    States are stored without a tape, and each transition is recomputed on its own tape.
     """
 
     fewest = 2
@@ -38,20 +38,20 @@ class ScoreFunction(MonteCarlo):
 
     @abstractmethod
     def advantage(self, values: Tensor, size: int) -> Tensor:
-        """A of every sample (size b) from the values of L, the draws of one x_T lying b apart."""
+        """A for every sample, (size b), from the values of L; draws of the same x_T are b entries apart."""
 
     def score(self, block: Block, k: int, states: list[State], advantages: Tensor) -> Tensor:
-        """std_k times the cotangent of step k's mean: A z of every sample."""
+        """std_k times the cotangent of step k's mean: A z for every sample, (size b, *x)."""
         assert block.rollout.noise is not None
         z = block.rollout.noise(k)
         return per_sample(advantages, z) * z
 
     def pathwise(self, block: Block) -> np.ndarray:
-        """(N, n): where a sample's step passes on the cotangent of what follows, its noise held fixed."""
+        """Mask (N, size b) of the steps that pass on the cotangent of what follows, with the noise held fixed."""
         return np.full((block.rollout.steps, len(block.x_T)), False)
 
     def run(self, block: Block) -> tuple[list[State], Tensor]:
-        """The states of the chain, and x_0."""
+        """The N + 1 states of the chain, and x_0 (size b, *x)."""
         states = [block.rollout.start(block.x_T)]
         for k in range(block.rollout.steps):
             states.append(block.rollout.step(k, states[-1]))
@@ -66,7 +66,7 @@ class ScoreFunction(MonteCarlo):
             forward = problem.denoiser.calls - calls
             values = block.value(x_0)
             advantages = self.advantage(values, block.size)
-        totals, carried = Totals(problem.wrt), None  # of the state behind the step at hand
+        totals, carried = Totals(problem.wrt), None  # of the state after the current step
         silent, pathwise = replace(rollout, noise=None), self.pathwise(block)
         for k in reversed(range(rollout.steps)):
             interval = silent.interval(k)
@@ -74,7 +74,7 @@ class ScoreFunction(MonteCarlo):
             through = np.full(len(x_0), True) if std == 0.0 else pathwise[k]
             if through.any() and carried is None:
                 carried = self._from_end(block, states[-1])
-            # what stands behind a draw is held fixed; only a rule's history reaches over it
+            # if noise is drawn, x_{k+1} is held fixed; only a rule's history carries cotangents across the step
             history = carried[1:] if carried else [None] * (len(states[k + 1]) - 1)
             if through.all():
                 assert carried is not None
@@ -91,7 +91,7 @@ class ScoreFunction(MonteCarlo):
         return BlockSum(x_T, totals.values, x_0, values.sum().item(), forward)
 
     def _from_end(self, block: Block, state: State) -> Cotangents:
-        """Cotangents of L itself at the last state."""
+        """Cotangents of the last state, from L itself."""
         with torch.enable_grad():
             inputs = tuple(s.detach().requires_grad_() for s in state)
             value = block.value(block.rollout.finish(inputs)).sum()
@@ -100,8 +100,8 @@ class ScoreFunction(MonteCarlo):
 
 @dataclass(frozen=True)
 class Reinforce(ScoreFunction):
-    """REINFORCE with a baseline: `none`; `mean`, that of the block's draws of the same x_T, the draw itself among them,
-    which scales the estimate by 1 - 1/m in a block of m; `loo`, the mean of the others, without that bias.
+    """REINFORCE with a baseline: `none`; `mean`, over the block's draws of the same x_T including the draw itself,
+    which scales the estimate by 1 - 1/m in a block of m; or `loo`, the mean over the other draws, which is unbiased.
 
     References: Williams, 1992, Machine Learning 8; Kool, van Hoof and Welling, 2019, ICLR workshop (leave-one-out).
     """

@@ -4,7 +4,7 @@ from gradbench.problems.traits import ProblemTraits
 
 
 def no_density(traits: ProblemTraits) -> str | None:
-    """Score functions need the densities of transitions."""
+    """Refuses samplers whose transitions have no density, which score functions need."""
     if not traits.stochastic:
         return "a deterministic sampler has no transition density: use a stochastic one, as ddim[eta=1]"
     if traits.reversible:
@@ -13,7 +13,7 @@ def no_density(traits: ProblemTraits) -> str | None:
 
 
 def no_sub_chain(h: int, traits: ProblemTraits) -> str | None:
-    """The half-order sub-chain of h steps lies between the first step and the last."""
+    """Refuses h > N - 2: a sub-chain of h steps must leave room for the step after it and the last step."""
     most = max(traits.steps - 2, 0)
     if h > most:
         return f"h must be <= {most}, the sampler's {traits.steps} steps less two, got {h}"
@@ -21,11 +21,11 @@ def no_sub_chain(h: int, traits: ProblemTraits) -> str | None:
 
 
 def no_mean(traits: ProblemTraits) -> str | None:
-    """Adjoint matching needs the mean of a transition from one point."""
+    """Refuses what `no_density` does, and multistep samplers: adjoint matching needs a state of one point."""
     many = "adjoint matching is for samplers whose state is one point" if traits.multistep else None
     return no_density(traits) or many
 
 
 def no_last_step(traits: ProblemTraits) -> str | None:
-    """DRaFT-LV noises a sample again, and takes its last step from one point."""
+    """Refuses reversible samplers: DRaFT-LV takes the last step from a single point, the renoised sample."""
     return "draft-lv starts from one point: this sampler carries two copies" if traits.reversible else None

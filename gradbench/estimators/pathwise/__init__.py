@@ -1,1 +1,1 @@
-"""Gradients along the path that was taken: recoveries, pullbacks and truncations."""
+"""Pathwise gradients: recoveries, pullbacks and truncations."""

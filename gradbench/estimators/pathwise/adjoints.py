@@ -1,4 +1,4 @@
-"""The options of the continuous adjoints, what they promise and what they refuse; no torch."""
+"""The options, promises and refusals of the continuous adjoints; no torch."""
 
 from gradbench import checks
 from gradbench.diffusion.chart import CHARTS, refuses
@@ -15,7 +15,7 @@ ORDERS = {**{name: rule.order for name, rule in RULES.items()}, ADAPTIVE: None}
 
 
 def check_adjoint(options: Options) -> None:
-    """Options of the continuous adjoints; those that a method does not have are not looked at."""
+    """Checks the options of a continuous adjoint; those that it does not have are skipped."""
     allowed = {"chart": CHARTS, "rule": ORDERS, "trajectory": RECOVERIES}
     for name, values in allowed.items():
         if name in options:
@@ -29,14 +29,14 @@ def check_adjoint(options: Options) -> None:
 
 
 def check_adjoint_dpm(options: Options) -> None:
-    """AdjointDPM lives in the noise and in the data chart, on stored or on re-solved states."""
+    """Checks AdjointDPM's options: the noise or data chart, on stored or re-solved states."""
     check_adjoint(options)
     checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     checks.one_of("chart", options["chart"], ("noise", "data"))
 
 
 def check_adjoint_deis(options: Options) -> None:
-    """AdjointDEIS of the orders that are published, on stored or on re-solved states."""
+    """Checks AdjointDEIS's options: the published orders 1 and 2, on stored or re-solved states."""
     check_adjoint(options)
     checks.one_of("trajectory", options["trajectory"], ("stored", "resolved"))
     checks.one_of("order", options["order"], (1, 2))
@@ -45,8 +45,8 @@ def check_adjoint_deis(options: Options) -> None:
 def declare_adjoint(options: Options) -> EstimatorTraits:
     """The order of the adjoint's rule and the memory of its recovery.
 
-    A number of backward steps that is fixed has no order in N, and AdjointDEIS on re-solved states has that of the DDIM
-    by which they are solved for.
+    With a fixed number of backward steps there is no order in N. AdjointDEIS on re-solved states has order 1, that of
+    DDIM, which solves for those states.
     """
     resolved = options["trajectory"] == "resolved"
     order = min(options["order"], 1 if resolved else 2) if "order" in options else ORDERS[options["rule"]]
@@ -65,7 +65,7 @@ def refuse_adjoint(options: Options, traits: ProblemTraits) -> str | None:
 def refuse_equation(chart: str, steps: int | None, recovery: Recovery, traits: ProblemTraits) -> str | None:
     """Why the adjoint equation cannot be solved in a chart with this number of backward steps, or None.
 
-    It knows times and positions only, and its chart must be finite at both ends of the time range.
+    The equation involves only times and positions, and its chart must be finite at both ends of the time range.
     """
     reason = no_equation(traits) or no_point(traits, "a continuous adjoint")
     if traits.stochastic:

@@ -1,11 +1,11 @@
-"""The binomial recovery: revolve. A few states are kept, the others computed again from them.
+"""The binomial recovery (revolve): a few states are kept, and the others are recomputed from them.
 
-With s snapshots, the start included, and each step taken again at most r times, chains of up to
+With s snapshots, including the start, and each step repeated at most r times, chains of up to
 
     beta(s, r) = (s + r)! / (s! r!)
 
-steps are reversed, and no schedule of s snapshots takes fewer steps than r N - beta(s + 1, r - 1), r being the smallest
-number with N <= beta(s, r). References: Griewank and Walther, 2000, Algorithm 799, ACM TOMS 26, section 2.
+steps can be reversed. No schedule with s snapshots takes fewer steps than r N - beta(s + 1, r - 1), where r is the
+smallest number with N <= beta(s, r). References: Griewank and Walther, 2000, Algorithm 799, ACM TOMS 26, section 2.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def beta(snapshots: int, repeats: int) -> int:
-    """The number of steps that can be reversed: 0 where either number is negative."""
+    """(s + r)! / (s! r!), the number of steps that can be reversed; 0 if either argument is negative."""
     return comb(snapshots + repeats, snapshots) if min(snapshots, repeats) >= 0 else 0
 
 
 def repetitions(steps: int, snapshots: int) -> int:
-    """r: the least number of repetitions with steps <= beta(snapshots, r)."""
+    """r: the smallest number of repetitions with steps <= beta(snapshots, r)."""
     r = 0
     while beta(snapshots, r) < steps:
         r += 1
@@ -35,15 +35,15 @@ def repetitions(steps: int, snapshots: int) -> int:
 
 
 def advances(steps: int, snapshots: int) -> int:
-    """The least number of steps without a tape that reversing `steps` steps takes: r N - beta(s + 1, r - 1)."""
+    """The fewest steps without a tape in which `steps` steps can be reversed: r N - beta(s + 1, r - 1)."""
     r = repetitions(steps, snapshots)
     return r * steps - beta(snapshots + 1, r - 1)
 
 
 def next_snapshot(steps: int, snapshots: int) -> int:
-    """How far to go before the next snapshot, when `steps` steps are to be reversed from here with `snapshots` left.
+    """The number of steps to the next snapshot, if `steps` steps remain to be reversed and `snapshots` are left.
 
-    Any distance m with m <= beta(s, r - 1) and steps - m <= beta(s - 1, r) keeps both halves at the least cost.
+    Any distance m with m <= beta(s, r - 1) and steps - m <= beta(s - 1, r) keeps the cost of both parts minimal.
     """
     r = repetitions(steps, snapshots)
     return min(beta(snapshots, r - 1), steps - beta(snapshots - 1, r - 1))
@@ -56,7 +56,7 @@ class _Binomial(Trajectory):
     ambient: "Ambient"
     kept: list[tuple[int, State]]
     last: State = ()
-    newest: State | None = None  # the state before the last step, until the backward pass has had it
+    newest: State | None = None  # the state before the last step, until the backward pass takes it
 
     def at(self, k: int, proposal: State | None = None) -> State:
         if k == self.rollout.steps:
@@ -69,7 +69,7 @@ class _Binomial(Trajectory):
         return self.advance(k)
 
     def advance(self, k: int) -> State:
-        """The state before step k, from the nearest snapshot, with further snapshots on the way."""
+        """The state before step k, recomputed from the nearest snapshot; stores further snapshots on the way."""
         place, state = self.kept[-1]
         while place < k:
             free = self.snapshots - len(self.kept)
@@ -85,7 +85,7 @@ class _Binomial(Trajectory):
 
 @dataclass(frozen=True)
 class Binomial(Recovery):
-    """At most `snapshots` states are kept at a time, the start among them."""
+    """At most `snapshots` states are kept at a time, including the start; the others are recomputed."""
 
     name = "binomial"
     memory = "constant"

@@ -1,9 +1,9 @@
-"""The exact expectation of a truncated estimate, where the chain is affine and the objective quadratic.
+"""The exact expectation of a truncated estimate for an affine chain and a quadratic objective.
 
-Of such a chain the estimate is a quadratic function of its n noises, whose mean over the standard normal law is that
-over the 2n points +-sqrt(n) e_i (Stroud, 1971, Approximate calculation of multiple integrals: the degree-3 rule of the
-normal weight). Random plans are averaged over their distribution; independent masks of steps enter linearly, by their
-expectations.
+The estimate is then a quadratic function of the n entries of the noise. Its mean over the standard normal distribution
+equals its mean over the 2n points +-sqrt(n) e_i (Stroud, 1971, Approximate calculation of multiple integrals: the
+degree-3 rule for the normal weight). Random plans are averaged over their distribution. Independent step masks enter
+linearly, so they are replaced by their expectations.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from gradbench.samplers.rollout import Rollout
 
 
 def expectation(problem: Problem, estimator: Truncated) -> Gradients:
-    """E[estimate] over noises and plans, in float64; `ValueError` where the chain is not affine or L not quadratic."""
+    """E[estimate] over noise and plans, in float64; `ValueError` unless the chain is affine and L quadratic."""
     if not (problem.denoiser.affine and getattr(problem.objective, "quadratic", False)):
         raise UsageError("an expectation is exact for an affine chain and a quadratic objective only")
     exact = problem.to(torch.float64)
@@ -38,7 +38,7 @@ def expectation(problem: Problem, estimator: Truncated) -> Gradients:
 
 
 def on_points(problem: Problem) -> tuple[Rollout, int]:
-    """The chain with the points of the rule as its noises, and their number; the chain itself where it draws none."""
+    """The chain with the cubature points as its noise, and their number; for a chain without noise, itself and 1."""
     rollout, shape = problem.rollout, problem.x_T.shape
     if rollout.noise is None:
         return rollout, 1
@@ -50,7 +50,7 @@ def on_points(problem: Problem) -> tuple[Rollout, int]:
 
 @dataclass(frozen=True)
 class _Fixed(PlanDistribution):
-    """One plan, for every sample."""
+    """The same plan for every sample."""
 
     one: Plan
 

@@ -1,4 +1,4 @@
-"""DRaFT-LV: the last step of the chain, from the sample noised again, with noise drawn afresh."""
+"""DRaFT-LV: the last step of the chain, restarted from the renoised sample with fresh noise."""
 
 from dataclasses import dataclass, replace
 
@@ -13,15 +13,15 @@ from gradbench.problems.traits import ProblemTraits
 
 @dataclass(frozen=True)
 class DraftLV(MonteCarlo):
-    """The mean over n of the last step's gradient at
+    """The mean over n copies of the last step's gradient at
 
         x_{N-1} = (alpha_{N-1}/alpha_N) x_N + (sigma_{N-1}^2 - (alpha_{N-1}/alpha_N)^2 sigma_N^2)^(1/2) e,
 
-    x_N the sample and e fresh noise: the sample noised again, and the sampler's last step taken from there. Where that
-    step draws noise, each of the n copies draws its own anew, since x_N knows the chain's. To alpha = 1 it is x_{N-1} =
-    alpha x_0 + sigma e and x0_hat, as published. The paper sums over n, which is another learning
-    rate. The law of x_{N-1} is not the sampler's, so that n = 1 is not draft[k=1]. x_T is not reached. For rules whose
-    state is one point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400.
+    with the sample x_N and fresh noise e: the sample is renoised, and the sampler's last step is taken from there. If
+    that step draws noise, each copy draws its own, since x_N depends on the chain's. If alpha_N = 1, this is the
+    published method: x_{N-1} = alpha x_0 + sigma e, and the step gives x0_hat. The paper sums over n, which only
+    changes the learning rate. The distribution of x_{N-1} is not the sampler's, so n = 1 is not draft[k=1]. No gradient
+    reaches x_T. For rules that can start from a single point. References: Clark et al., 2024, DRaFT, arXiv:2309.17400.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""The trajectory of the inverted recovery: each state from the next one, by the inverse of the step."""
+"""The trajectory of the inverted recovery: each state is computed from the next by the inverse of the step."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class _Evaluation:
 
 
 class _Reused(torch.autograd.Function):
-    """The value of an evaluation that was made before at the same point, as a function of x and of the leaves."""
+    """The value of an earlier evaluation at the same point, as a function of x and the leaves."""
 
     @staticmethod
     def forward(ctx: Any, evaluation: _Evaluation, wrt: Sequence[Tensor], x: Tensor, *leaves: Tensor) -> Tensor:
@@ -40,20 +40,20 @@ class _Reused(torch.autograd.Function):
 
 @dataclass
 class _Memo:
-    """The field, whose evaluations by an inverse are kept with their tapes for the step that follows it."""
+    """The field; it keeps the evaluations of an inverse, with their tapes, for the step that is then recomputed."""
 
     field: Field
     made: list[_Evaluation] = dataclasses.field(default_factory=list[_Evaluation])
 
     def record(self, t: float, x: Tensor) -> Tensor:
-        """An evaluation of the inverse."""
+        """Evaluates the field for an inverse and keeps the tape."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             self.made.append(_Evaluation(leaf, self.field(t, leaf)))
         return self.made[-1].value.detach()
 
     def replay(self, parts: int, wrt: Sequence[Tensor]) -> Field:
-        """The field for the step: evaluations of the inverse, its parts in the opposite order, then fresh ones."""
+        """The field for the step: evaluations of the inverse, with its parts in reverse order, then fresh ones."""
         size = len(self.made) // parts
         blocks = [self.made[i * size : (i + 1) * size] for i in reversed(range(parts))]
         waiting = [evaluation for block in blocks for evaluation in block]
@@ -70,7 +70,7 @@ class _Memo:
 
 @dataclass
 class Undone(Trajectory):
-    """A chain whose steps are undone, from the last one on."""
+    """A chain whose steps are undone, starting from the last."""
 
     visited = False
     rollout: Rollout
@@ -86,7 +86,7 @@ class Undone(Trajectory):
             self._place, self._state = k, self.last
         while self._place > k:
             self._place -= 1
-            # a pullback that proposes a state of its own takes no step, and needs no tape
+            # a pullback that proposes its own state takes no step and needs no tape
             self._undo(self._memo.record if proposal is None else self.rollout.field)
         return self._state
 

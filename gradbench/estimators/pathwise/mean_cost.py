@@ -1,8 +1,8 @@
-"""What one draw of a random truncation costs: the mean, over its plans, of one trajectory's evaluations.
+"""The cost of one draw of a random truncation: the mean, over its plans, of the evaluations of one trajectory.
 
-Counted, not derived: every plan is carried out on a chain of the same rule with one number for a state and for a
-parameter, at whose denoiser the evaluations and the pulls are the same. Counts are linear in independent step masks,
-whose expectations stand for them, as in the cubature.
+The cost is counted, not derived. Every plan is run on a chain with the same rule but a scalar state and a scalar
+parameter, where the numbers of evaluations and pullbacks are the same. Counts are linear in independent step masks,
+which are replaced by their expectations, as in the cubature.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Truncate = Callable[[Rollout, Plan, Tensor, Sequence[Tensor]], Tensor]
 
 
 class _Counter(Denoiser):
-    """theta x, in every parametrisation."""
+    """Predicts theta x in every parametrisation."""
 
     def __init__(self, schedule: Schedule, trained: bool) -> None:
         super().__init__(schedule)
@@ -37,7 +37,7 @@ def mean_cost(
 ) -> tuple[float, float, float]:
     """E[forward evaluations], E[backward evaluations] and E[VJPs] of one trajectory, over all plans.
 
-    x_T, leaves: whether the gradients of x_T and of the shared leaves are asked for.
+    x_T, leaves: whether the gradients of x_T and of the shared leaves are requested.
     """
     noise = None if rollout.noise is None else RecordedNoise(torch.zeros(rollout.steps, 1, 1))
 
@@ -61,7 +61,7 @@ def mean_cost(
 
 
 def _expected(count: Callable[[Plan], np.ndarray], plan: Plan) -> np.ndarray:
-    """The count of a plan of one sample, each fractional step of which is active with that probability."""
+    """The expected count of a plan for one sample; a fractional weight is the probability that its step is active."""
     chances = plan.active[:, 0]
     certain = replace(plan, active=(plan.active == 1).astype(float))
     found = base = count(certain)

@@ -29,20 +29,20 @@ from gradbench.samplers.runge_kutta import DOPRI5, EULER
 class Differentiable(GradientEstimator):
     """An estimator that is a differentiable sample: `sample` puts x_0 on the tape, and the rest is `autograd.grad`.
 
-    keeps_tape: whether that tape is the chain's own, on which features that a hook captures are too.
+    keeps_tape: whether that tape is the chain's own, which also holds features captured by hooks.
     """
 
     keeps_tape: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        """x_0 (b, *x), whose backward pass is this estimator, with respect to x_T (b, *x) and the tensors `wrt`.
+        """x_0 (b, *x); its backward pass is this estimator, with respect to x_T (b, *x) and the tensors of `wrt`.
 
-        `Leaves.of(wrt)` are the distinct ones; whether one that is never reached is an error is theirs to say.
+        `Leaves.of(wrt)` gives the distinct ones, and decides whether one that is never reached is an error.
         """
 
     def reaches_x_T(self, steps: int) -> bool:
-        """Whether the gradient of x_T is one that this estimator ever has, through a chain of that many steps."""
+        """Whether this estimator can give the gradient of x_T through a chain of this many steps."""
         return True
 
     def __call__(self, problem: Problem) -> GradientEstimate:
@@ -63,7 +63,10 @@ class Differentiable(GradientEstimator):
 
 @dataclass(frozen=True)
 class Backprop(Differentiable):
-    """The whole chain on one tape: the gradient of the sampler that is run, at the memory of N network tapes."""
+    """The whole chain on one tape: the exact gradient of the sampler, with the memory of N network tapes.
+
+    References: Linnainmaa, 1976, BIT 16.
+    """
 
     keeps_tape = True
 
@@ -74,9 +77,9 @@ class Backprop(Differentiable):
 
 @dataclass(frozen=True)
 class Pathwise(Differentiable):
-    """A recovery and a pullback.
+    """A recovery and a pullback: the pullback carries dL/dx_0 back over the states that the recovery gives.
 
-    Limits: no second derivatives; `wrt` must name every leaf whose gradient is wanted.
+    Limits: no second derivatives; `wrt` must list every leaf whose gradient is wanted.
     """
 
     recovery: Recovery
@@ -91,19 +94,19 @@ class Pathwise(Differentiable):
 
 
 def refuse_second_order() -> None:
-    """RuntimeError in a backward pass that is itself being recorded (create_graph=True), as a second derivative needs.
+    """`RuntimeError` in a backward pass that is itself recorded (create_graph=True), as for a second derivative.
 
-    torch's own once_differentiable lets `autograd.grad` pass silently by, with the chain's part of the answer missing.
+    With torch's own once_differentiable, `autograd.grad` would succeed but silently omit the chain's contribution.
     """
     if torch.is_grad_enabled():
         raise RuntimeError("this gradient has no second derivative: use gradient='backprop' where create_graph=True")
 
 
 class FirstOrder(torch.autograd.Function):
-    """The identity on a sample whose backward pass is another library's: what that does not look after itself.
+    """The identity on a sample whose backward pass is another library's; it adds the checks that the library lacks.
 
-    Its backward pass refuses to be recorded, and to begin under other settings; leaves that it did not reach are an
-    error at its end.
+    `RuntimeError` if the backward pass is recorded, if settings have changed since the forward pass, or if at its end
+    demanded leaves were not reached.
     """
 
     @staticmethod
@@ -131,7 +134,7 @@ class _Chain(torch.autograd.Function):
             x_0 = rollout.finish(trajectory.last)
         trajectory.ambient.settle()
         ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0 = pullback, trajectory, leaves, x_0
-        ctx.save_for_backward(x_T, *wrt)  # saved so that a change in place before the backward pass is an error
+        ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
         return x_0.clone()
 
     @staticmethod
@@ -147,18 +150,18 @@ class _Chain(torch.autograd.Function):
 
 
 def checkpoint(offload: str | None = None) -> Pathwise:
-    """Stored states and the exact transpose: one tape at a time, N more evaluations.
+    """Stored states and the exact transpose: one step's tape at a time, N more evaluations.
 
-    offload: `cpu` keeps the states in the host's memory. Of a Runge-Kutta rule it is what the symplectic adjoint
-    method computes, a partitioned Runge-Kutta method on the adjoint equation (Matsubara, Miyatake and Yaguchi, 2021,
-    arXiv:2102.09750). References: Griewank and Walther, 2000, Algorithm 799 (revolve), section 2; Chen et al., 2016,
-    arXiv:1604.06174.
+    offload: `cpu` keeps the states in host memory. For a Runge-Kutta rule this computes the same gradient as the
+    symplectic adjoint method, a partitioned Runge-Kutta method for the adjoint equation (Matsubara, Miyatake and
+    Yaguchi, 2021, arXiv:2102.09750). References: Griewank and Walther, 2000, Algorithm 799 (revolve), section 2; Chen
+    et al., 2016, arXiv:1604.06174.
     """
     return Pathwise(Stored(offload), Transpose())
 
 
 def revolve(snapshots: int) -> Pathwise:
-    """Binomial checkpointing: `snapshots` states, the start among them, at the least number of steps taken again.
+    """Binomial checkpointing: `snapshots` states, including the start, with the fewest recomputed steps.
 
     References: Griewank and Walther, 2000, Algorithm 799 (revolve), ACM TOMS 26.
     """
@@ -166,7 +169,7 @@ def revolve(snapshots: int) -> Pathwise:
 
 
 def reversible() -> Pathwise:
-    """Each state from the next by the inverse of the sampler's step, then the exact transpose: no state is kept.
+    """Each state from the next by inverting the sampler's step, then the exact transpose; no states are kept.
 
     References: McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493.
     """
@@ -174,14 +177,17 @@ def reversible() -> Pathwise:
 
 
 def rule_of(name: str, rtol: float, atol: float) -> Rule:
-    """The rule that the option `rule` names; the tolerances are of the adaptive one."""
+    """The rule named by the option `rule`; the tolerances apply to the adaptive rule only."""
     return Adaptive(DOPRI5, rtol, atol) if name == ADAPTIVE else RULES[name]
 
 
 def continuous_adjoint(
     chart: str, rule: str, trajectory: str, steps: int | None, snapshots: int, rtol: float, atol: float
 ) -> Pathwise:
-    """The continuous adjoint by any rule in any chart, on any recovery of the states, in `steps` backward steps."""
+    """The continuous adjoint by any rule in any chart, with any recovery of the states, in `steps` backward steps.
+
+    References: Chen et al., 2018, arXiv:1806.07366, algorithm 1.
+    """
     return Pathwise(recovery_of(trajectory, snapshots), ContinuousAdjoint(chart, rule_of(rule, rtol, atol), steps))
 
 
@@ -200,9 +206,9 @@ def adjoint_deis(order: int, trajectory: str, steps: int | None) -> Pathwise:
         a <- (alpha_t/alpha_s) a + (sigma_s/alpha_s^2)(e^h - 1) D,   D = V (order 1),
         D = (1 + 1/(2 rho)) V - V_before/(2 rho) (order 2).
 
-    Order 1 is Euler's rule on the adjoint equation of the noise chart, evaluated at the clean end t of each interval
-    [t, s]; order 2 the two-step rule in log-SNR, r the start of the step before; a re-solved state steps by DDIM in
-    both. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
+    Order 1 is Euler's rule for the adjoint equation in the noise chart, evaluated at the clean end t of each interval
+    [t, s]. Order 2 is the two-step rule in log-SNR, with r the start of the previous step. In both, re-solved states
+    are computed by DDIM. References: Blasingame and Liu, 2024, AdjointDEIS, arXiv:2405.15020, equations 2.9 to 2.12.
     """
     rule = EULER if order == 1 else StateByEuler(TWO_M)
     return Pathwise(recovery_of(trajectory), ContinuousAdjoint("noise", rule, steps))

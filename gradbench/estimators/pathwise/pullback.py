@@ -1,4 +1,4 @@
-"""Pullbacks: how the cotangent of x_0 crosses the chain, given the states that a recovery brings back.
+"""Pullbacks: how the cotangent of x_0 is carried back through the chain, given the states from a recovery.
 
 `Transpose` is exact for the sampler that was run (discretise, then optimise). `ContinuousAdjoint` solves the adjoint
 equation of the flow by a rule in a chart (optimise, then discretise): with a_y = kappa dL/dx,
@@ -24,11 +24,11 @@ from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
 
-Cotangents = list[Tensor | None]  # of the tensors of a state; None is zero
+Cotangents = list[Tensor | None]  # one per tensor of a state; None means zero
 
 
 class Totals:
-    """Gradients of the shared leaves, added up in place; one that nothing was added to is None at the end."""
+    """Gradients of the shared leaves, accumulated in place; None for a leaf to which nothing was added."""
 
     def __init__(self, wrt: Sequence[Tensor]) -> None:
         self.wrt = wrt
@@ -44,28 +44,28 @@ class Totals:
 
     @property
     def whole(self) -> list[Tensor]:
-        """The totals, zero where nothing was added."""
+        """The totals, with zeros for leaves to which nothing was added."""
         pairs = zip(self.wrt, self.values, strict=True)
         return [torch.zeros_like(leaf) if total is None else total for leaf, total in pairs]
 
 
 class Pullback(ABC):
-    """Takes dL/dx_0 (b, *x) to dL/dx_T (b, *x) and to the gradients of `wrt`."""
+    """Maps dL/dx_0 (b, *x) to dL/dx_T (b, *x) and the gradients of `wrt`."""
 
     def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
-        """Why it cannot cross a chain whose states a recovery brings back, or None."""
+        """Why it cannot handle a chain whose states come from this recovery, or None."""
         return None
 
     @abstractmethod
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """One backward pass over the trajectory that led from x_T to x_0."""
+        """One backward pass over the trajectory from x_T to x_0: dL/dx_T and the gradients of `wrt`."""
 
 
 @dataclass(frozen=True)
 class Transpose(Pullback):
-    """Each step that was taken is taken again on a tape of its own, and transposed."""
+    """Recomputes each step on its own tape and transposes it: a_k = (dx_{k+1}/dx_k)^T a_{k+1}."""
 
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
@@ -105,7 +105,7 @@ def pull(
     totals: Totals,
     scale: float = 1.0,
 ) -> Cotangents:
-    """The cotangents of `state` from those of link(state); the shared leaves' gradients go to the totals, scaled."""
+    """Cotangents of `state` from those of link(state); adds `scale` times the leaves' gradients to the totals."""
     with torch.enable_grad():
         inputs = tuple(s.detach().requires_grad_() for s in state)
         outputs = link(inputs)
@@ -119,11 +119,11 @@ def pull(
 
 @dataclass(frozen=True)
 class ContinuousAdjoint(Pullback):
-    """One step of `rule` in `chart` an interval of the backward grid, for the pair (x, a) and the shared gradients.
+    """One step of `rule` in `chart` per interval of the backward grid, for the pair (x, a) and the shared gradients.
 
-    steps: the number M of backward steps, None for M = N; see `backward_grid`. It sees only times and positions, never
-    a rule's history, and so works behind every sampler. Behind a stochastic chain the equation is that of the reverse
-    SDE on the same path: the drift of the chart's SDE twin, and no noise, for the diffusion does not depend on x.
+    steps: the number M of backward steps, None for M = N; see `backward_grid`. Only times and positions are used, never
+    a rule's history, so it works after any sampler. After a stochastic chain, the equation is that of the reverse SDE
+    on the same path: the drift of the chart's SDE counterpart and no noise, since the diffusion does not depend on x.
     References: Li et al., 2020, arXiv:2001.01328, section 3.
     """
 
@@ -150,7 +150,7 @@ class ContinuousAdjoint(Pullback):
             for (t, _), (s, k) in zip(places, places[1:], strict=False):
                 interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
                 (x, a), *history = self.rule.step(field, state, interval)
-                if k:  # the state at a time of the sampler's grid; at the noisy end it is not needed
+                if k:  # a time of the sampler's grid; at the noisy end no state is needed
                     x = trajectory.at(k, (x,))[0]
                 state = ((x, a), *history)
         assert interval is not None
@@ -158,9 +158,9 @@ class ContinuousAdjoint(Pullback):
 
 
 def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | None]]:
-    """M + 1 times from the clean end to the noisy one, each with its index where it is one of the sampler's grid.
+    """M + 1 times from the clean end to the noisy end, each with its index on the sampler's grid, if it has one.
 
-    M <= N: the times at the indices round(j N / M). M > N: each place j N / M on the grid, linear in t between times.
+    M <= N: the times with indices round(j N / M). M > N: those at fractional indices j N / M, interpolated linearly.
     """
     n, places = len(grid) - 1, list[tuple[float, int | None]]()
     for j in range(steps, -1, -1):
@@ -180,7 +180,7 @@ Pair = tuple[Tensor, Tensor]  # a point of the adjoint system: x, and a = dL/dx
 class AdjointField:
     """Slopes of the adjoint system at (x, a), a = dL/dx: those of x, of a_y = kappa a and of the shared gradients.
 
-    One evaluation of the field gives F, and one pullback of -a_y through it both (dF/dy)^T a_y and (dF/dp)^T a_y.
+    One evaluation of the field gives F; one pullback of -a_y through it gives -(dF/dy)^T a_y and -(dF/dp)^T a_y.
     """
 
     field: ChartField
@@ -200,8 +200,8 @@ class AdjointField:
 class AdjointInterval(Interval):
     """The chart's arithmetic for (x, a): x scales with kappa, a with 1/kappa, and the shared gradients not at all.
 
-    The shared gradients are pure quadratures: no field reads them, so what a step adds to its end goes to the totals
-    in place, and no stage holds them.
+    The shared gradients are pure quadratures: no field reads them, so each step adds its contribution to the totals in
+    place, and no stage holds them.
     """
 
     totals: Totals | None = None
@@ -235,9 +235,9 @@ class AdjointInterval(Interval):
 
 @dataclass(frozen=True)
 class StateByEuler(Rule):
-    """An adjoint rule whose state steps by Euler's rule, from the slope that the adjoint's own evaluation gave.
+    """An adjoint rule whose state takes an Euler step with the slope from the adjoint's own evaluation.
 
-    For a rule of one evaluation a step, with the history (slope,).
+    base: a rule with one evaluation per step and the history (slope,).
     """
 
     base: TwoStep

@@ -1,4 +1,4 @@
-"""The recoveries by the option `trajectory`; no torch."""
+"""The recoveries, by the value of the option `trajectory`; no torch."""
 
 from gradbench import checks
 from gradbench.estimators.pathwise.binomial import Binomial
@@ -9,12 +9,12 @@ RECOVERIES: dict[str, type[Recovery]] = {kind.name: kind for kind in (Stored, Re
 
 
 def recovery_of(trajectory: str, snapshots: int = Binomial.snapshots) -> Recovery:
-    """The recovery of that name; snapshots: for the binomial one."""
+    """The recovery with this name; `snapshots` applies to the binomial one only."""
     return Binomial(snapshots) if trajectory == Binomial.name else RECOVERIES[trajectory]()
 
 
 def check_recovery(options: Options) -> None:
-    """Checks the number of snapshots, and where states are kept."""
+    """Checks the number of snapshots and the device for stored states."""
     if "snapshots" in options:
         checks.positive_integer("snapshots", options["snapshots"])
     if options.get("offload") is not None:

@@ -1,7 +1,7 @@
-"""Recoveries: how the state before step k comes back while the cotangent travels from x_0 to x_T.
+"""Recoveries: how the state before step k is recovered while the cotangent is carried from x_0 back to x_T.
 
-A recovery runs the chain without a tape and returns a `Trajectory`, which is asked for states in falling order of k.
-No torch: a recovery is asked what it refuses before there is a chain.
+A recovery runs the chain without a tape and returns a `Trajectory`, which gives the states in decreasing order of k. No
+torch: refusals are checked before a chain exists.
 """
 
 from abc import ABC, abstractmethod
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Recovery(ABC):
-    """Runs the chain from its start state, under `no_grad`, and keeps what it will need.
+    """Runs the chain from its start state, under `no_grad`, and keeps what the backward pass will need.
 
-    name: the value of the option `trajectory`. memory: how what it keeps grows with N, see `EstimatorTraits`. between:
-    whether it has states at times between those of the grid.
+    name: the value of the option `trajectory`. memory: how its storage grows with N, see `EstimatorTraits`. between:
+    whether it gives states at times between grid points.
     """
 
     name: ClassVar[str]
@@ -31,7 +31,7 @@ class Recovery(ABC):
     between: ClassVar[bool] = False
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        """Why it cannot bring back the states of a chain, or None."""
+        """Why it cannot recover the states of a chain, or None."""
         return None
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Recovery(ABC):
 
 
 def watched(rollout: "Rollout") -> "Ambient":
-    """What the steps of a chain depend on besides their arguments, before the first one."""
+    """The `Ambient` of a chain, made before its first step."""
     from gradbench.estimators.ambient import Ambient
 
     return Ambient(rollout.denoiser)
@@ -61,9 +61,9 @@ class _Stored(Trajectory):
 
 @dataclass(frozen=True)
 class Stored(Recovery):
-    """Every state is kept: N + 1 states, no tape, no extra evaluation. offload: the device to keep them on, if another.
+    """Every state is kept: N + 1 states, no tape, no extra evaluation. offload: a device on which to keep them instead.
 
-    Where the chain runs on that device already, nothing is copied.
+    If the chain already runs on that device, nothing is copied.
     """
 
     name = "stored"
@@ -80,7 +80,7 @@ class Stored(Recovery):
 
 
 def last_state(rollout: "Rollout", state: State, ambient: "Ambient") -> State:
-    """The state after the last step, none kept on the way."""
+    """The state after the last step; intermediate states are not kept."""
     for k in range(rollout.steps):
         with ambient.record(k):
             state = rollout.step(k, state)
@@ -108,7 +108,7 @@ class _Resolved(Trajectory):
         return self._state
 
     def _back(self, k: int, state: State) -> State:
-        """The state before step k by the chain's own rule, run from grid[k + 1] to grid[k]."""
+        """The state before step k, by the chain's own rule from grid[k + 1] back to grid[k]."""
         rollout = self.rollout
         with self.ambient.replay(k):
             return rollout.rule.step(rollout.field, state, rollout.interval(k).reversed)
@@ -116,7 +116,7 @@ class _Resolved(Trajectory):
 
 @dataclass(frozen=True)
 class Resolved(Recovery):
-    """Only the last state is kept; the others are solved for backwards, and differ from those that were visited."""
+    """Only the last state is kept; the others are solved for backwards and differ from those of the forward pass."""
 
     name = "resolved"
     memory = "constant"
@@ -133,10 +133,10 @@ class Resolved(Recovery):
 
 @dataclass(frozen=True)
 class Inverted(Recovery):
-    """Only the last state is kept; each step is undone, and then differentiated on the evaluations of its inverse.
+    """Only the last state is kept; each step is undone, then differentiated using the evaluations of its inverse.
 
-    So a backward pass evaluates the network as often as the forward pass did. The states differ from those that were
-    visited by rounding errors, which grow backwards: see each rule.
+    A backward pass therefore evaluates the network as often as the forward pass did. The states differ from those of
+    the forward pass by rounding errors, which grow in the backward direction; see each rule.
     """
 
     name = "inverted"

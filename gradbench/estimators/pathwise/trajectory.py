@@ -1,4 +1,4 @@
-"""A chain that was run, and the states that come back from it. No torch."""
+"""A completed chain and the states recovered from it; no torch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Trajectory(ABC):
-    """A chain that was run. `last` is the state after its last step, `ambient` the circumstances of each step.
+    """A completed chain. last: the state after its last step. ambient: what each step depends on besides its arguments.
 
-    visited: whether the states that it brings back are those that were visited, so that the steps between them can be
-    compared with those that were taken.
+    visited: whether the recovered states are those of the forward pass, so that recomputed steps can be compared with
+    the original ones.
     """
 
     visited: ClassVar[bool] = True
@@ -26,15 +26,15 @@ class Trajectory(ABC):
     ambient: "Ambient"
 
     def step(self, k: int, state: State, wrt: "Sequence[Tensor]") -> State:
-        """Step k from the state that `at` gave for it, on the tape that is being recorded."""
+        """The state after step k, on the current tape, from the state that `at(k)` gave."""
         return self.rollout.step(k, state)
 
     def arrive(self, found: State, start: State) -> None:  # noqa: B027
-        """At the end of a backward pass: the state before step 0 as it came back, and as x_T gives it."""
+        """Called at the end of a backward pass with the state before step 0, as recovered and as given by x_T."""
 
     @abstractmethod
     def at(self, k: int, proposal: State | None = None) -> State:
-        """The state before step k, 0 <= k <= N (N: after the last step), asked for in falling order.
+        """The state before step k, 0 <= k <= N (N: after the last step); called in decreasing order of k.
 
-        proposal: that state as a pullback's own backward solve arrives at it, for the recovery that has none better.
+        proposal: this state from the pullback's own backward solve, for recoveries that have nothing better.
         """

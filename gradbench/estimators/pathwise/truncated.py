@@ -1,4 +1,4 @@
-"""Truncated pathwise estimators: the transpose of a chain with some of its Jacobians left out, by a plan."""
+"""Truncated pathwise estimators: the transpose of a chain, with some Jacobians left out according to a plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +34,10 @@ from gradbench.samplers.rollout import Rollout
 
 @dataclass(frozen=True)
 class Truncated(Differentiable, MonteCarlo):
-    """The gradient of a plan drawn for every sample; on a stochastic sampler the mean over `draws` draws.
+    """The gradient of a plan drawn for each sample; the mean over `draws` draws if the sampler or the plan is random.
 
-    The forward pass keeps no tape and only the states from the first active step on; each active step is then taken
-    again on a tape of its own. As a differentiable sample it draws its plan, if that is random, from torch's global
-    generator.
+    The forward pass keeps no tape, and only the states from the first active step on; each active step is then
+    recomputed on its own tape. As a differentiable sample, it draws a random plan from torch's global generator.
     """
 
     plans: PlanDistribution
@@ -84,7 +83,7 @@ class Truncated(Differentiable, MonteCarlo):
 
 
 def truncate(rollout: Rollout, plan: Plan, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-    """x_0 (n, *x) of the plan's stops, whose backward pass is the plan's."""
+    """x_0 (n, *x) at the plan's stops, with the plan's backward pass."""
     leaves = Leaves.of(wrt)
     return _Truncated.apply(rollout, plan, leaves, x_T, *leaves)  # type: ignore[return-value]
 
@@ -139,7 +138,7 @@ class _Truncated(torch.autograd.Function):
 
 
 def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals) -> tuple[Any, ...]:
-    """What the backward pass returns. A plan without an active step has no gradient, whatever it is asked for."""
+    """The result of the backward pass. Without active steps there is no gradient, and unreached leaves are no error."""
     ctx.witness.check()
     if (ctx.plan.active * ctx.plan.alive).any():
         ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None])
@@ -147,19 +146,19 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
 
 
 def _step_back(ctx: Any, k: int, state: State | None, carried: Cotangents, totals: Totals) -> Cotangents:
-    """Cotangents before step k from those after it, by the plan's field."""
+    """Cotangents before step k from those after it, through the field as the plan differentiates it."""
     rollout, plan = ctx.rollout, ctx.plan
     alive = plan.alive[k]
     if not alive.any():
         return [None] * len(carried)
     carried = [c if c is None or alive.all() else c * _mask(alive, c) for c in carried]
-    if state is None:  # before the first active step only the linear part acts, and no field is read
+    if state is None:  # before the first active step only the linear part acts, and the field is not evaluated
         like = next(c for c in carried if c is not None)
         before: State = (torch.zeros_like(like),) * ctx.parts[k]
     else:
         before = state
     whole = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
-    # samples that are detached are not evaluated, unless later stages ask for their values
+    # detached samples are not evaluated unless later stages need their values
     evaluated = plan.active[k] == 1 if rollout.rule.stages == 1 else np.full_like(alive, plan.active[k].any())
 
     def link(inputs: State) -> State:
@@ -173,12 +172,12 @@ def _step_back(ctx: Any, k: int, state: State | None, carried: Cotangents, total
 
 
 def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> Cotangents:
-    """Cotangents of the state at k from those of the samples that stop there."""
+    """Cotangents of the state with index k, from the samples that stop there."""
     rollout, plan = ctx.rollout, ctx.plan
 
     def end(inputs: State) -> State:
         if k == rollout.steps:
-            # a rule that evaluates the field once more to finish does so as in its last step
+            # if `finish` evaluates the field again, it does so as in the last step
             field, interval = _of_eps(rollout, plan, k - 1), rollout.interval(k - 1)
             return (rollout.rule.finish(field, inputs, interval),)
         x_0 = _guess(rollout, plan, k, inputs)
@@ -191,7 +190,7 @@ def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals)
 
 
 def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
-    """x0_hat = (x - sigma eps) / alpha at the state of index k."""
+    """x0_hat = (x - sigma eps) / alpha at the state with index k."""
     denoiser, t = rollout.denoiser, rollout.grid[k]
     alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
     if not torch.is_grad_enabled():
@@ -203,8 +202,8 @@ def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
 def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
     """The chart's field with eps_hat as the plan differentiates it, F = w_x0 (x - sigma eps)/alpha + w_eps eps.
 
-    What is detached is eps, in every chart, as published codes have it: the linear part is that of x0_hat too. At
-    alpha = 0, where x0_hat is no function of eps, it is F itself.
+    In every chart eps is what is detached, as in the published codes, so the linear part includes that of x0_hat. At
+    alpha = 0, where x0_hat is not a function of eps, F itself is detached.
     """
     denoiser, chart = rollout.denoiser, rollout.field.chart
     weight = plan.active[k]
@@ -229,9 +228,9 @@ def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
 def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
     """The field of step k as the plan differentiates it.
 
-    alone: whether active samples may be evaluated without the others. Not in a rule of several stages, which evaluates
-    later ones at points that the values of the first decide, nor by a network: it is told a condition of each sample,
-    draws dropout for the whole batch, or mixes the samples of a batch.
+    alone: whether active samples may be evaluated without the others. Not so for a multistage rule, whose later stages
+    are evaluated at points that depend on earlier ones, nor for a network, which may have one condition per sample,
+    draw dropout for the whole batch, or mix the samples of a batch.
     """
     weight = plan.active[k]
 
@@ -258,12 +257,12 @@ def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _rows(rows: np.ndarray, like: Tensor) -> Tensor | None:
-    """The numbers of the rows of a mask (n), None where it holds all."""
+    """The indices of the rows in a mask (n), or None if it holds all."""
     return None if rows.all() else _moved(np.flatnonzero(rows), like)
 
 
 def _moved(array: np.ndarray, like: Tensor) -> Tensor:
-    """A plan's array where the states are; a GPU does not wait for it."""
+    """A plan's array on the device of the states; copying to a GPU does not block."""
     return torch.from_numpy(array).to(like.device, non_blocking=True)
 
 
@@ -272,25 +271,25 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def draft(k: int, draws: int | None) -> Truncated:
-    """DRaFT-K: backpropagation through the last k steps; k = N is the full gradient."""
+    """DRaFT-K, see `LastSteps`: backpropagation through the last k steps; k = N is the full gradient."""
     return Truncated(LastSteps(k), draws)
 
 
 def alignprop(law: str, draws: int | None) -> Truncated:
-    """AlignProp with one of the truncation laws that are in circulation, or the reweighted one without bias."""
+    """AlignProp with one of the published truncation distributions or the unbiased reweighted one; see `cut_of`."""
     return Truncated(cut_of(law), draws)
 
 
 def refl(window: int | None, draws: int | None) -> Truncated:
-    """ReFL: one evaluation at one of the last `window` states."""
+    """ReFL, see `OneStepLeft`: the reward of x0_hat at one of the last `window` states, through one evaluation."""
     return Truncated(OneStepLeft(window), draws)
 
 
 def drtune(k: int, early: int, draws: int | None) -> Truncated:
-    """DRTune: k spaced steps, the gradient stopped at every network input."""
+    """DRTune, see `SpacedSteps`: k spaced steps, with the gradient stopped at every network input."""
     return Truncated(SpacedSteps(k, early), draws)
 
 
 def shortcut(draws: int | None) -> Truncated:
-    """SDO: the graph of one step."""
+    """SDO, see `Shortcut`: only the graph of one random step is kept."""
     return Truncated(Shortcut(), draws)

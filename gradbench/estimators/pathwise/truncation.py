@@ -1,12 +1,12 @@
-"""Truncations: which steps of a chain contribute to a gradient, for each sample, and where its reward is looked at.
+"""Truncations: which steps of a chain contribute to each sample's gradient, and where its reward is evaluated.
 
-Step k = 0 is the noisiest, N - 1 the cleanest. With lambda = dL/dx_0 carried back over the steps by C_k in place of
-their Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
+Step k = 0 is the noisiest, N - 1 the cleanest. If lambda = dL/dx_0 is carried back through each step by C_k in place of
+the Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
 
     g = sum_k w_k (dF_k/d theta)^T C_{k+1}^T ... C_{N-1}^T lambda,     C_k in {J_k, A_k, 0},
 
-A_k being the step's linear part: the gradient is stopped at the network's input (A_k and w_k = 1), at its output (A_k
-and w_k = 0), or altogether (0).
+where A_k is the linear part of the step. The gradient is stopped at the network's input (C_k = A_k, w_k = 1), at its
+output (C_k = A_k, w_k = 0), or altogether (C_k = 0).
 """
 
 from abc import ABC, abstractmethod
@@ -24,13 +24,13 @@ EARLY = "the x0_hat of an early stop"
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to each of n samples.
+    """The truncation of each of n samples.
 
-    active (N, n): the weight of step k's network evaluation in the gradient, 0 where its output is detached; between 0
-    and 1 it is the expectation over a random mask. alive (N, n): False where the cotangent is cut before step k.
-    through: whether the cotangent also passes through the network's input (J) or around it (A). stop (n): N, or the
-    index of the state whose x0_hat is the sample. scale (N): a factor on what the shared leaves gather at step k;
-    scale_x_T on the gradient of x_T.
+    active (N, n): the weight of step k's network evaluation in the gradient, 0 if its output is detached; a value
+    between 0 and 1 is the expectation of a random mask. alive (N, n): False if the cotangent is cut before it crosses
+    step k. through: whether the cotangent also passes through the network's input (J_k) or only around it (A_k). stop
+    (n): N, or the index of the state whose x0_hat is the sample. scale (N): a factor on the gradients of the shared
+    leaves from step k. scale_x_T: a factor on the gradient of x_T.
     """
 
     active: np.ndarray
@@ -42,13 +42,13 @@ class Plan:
 
     @property
     def first(self) -> int:
-        """The first step whose state is needed: from there on the network is asked for its gradient."""
+        """The first active step, N if there is none; states and gradients of the network are needed from there on."""
         used = np.asarray((self.active * self.alive).any(1))
         return int(np.argmax(used)) if used.any() else len(used)
 
     @property
     def reaches_x_T(self) -> bool:
-        """Whether a cotangent of any sample's end arrives at x_T: it is cut before no step on its way."""
+        """Whether the cotangent of some sample reaches x_T, that is, no step on its way cuts it."""
         before = np.arange(len(self.alive))[:, None] < self.stop
         return bool((self.alive | ~before).all(0).any())
 
@@ -59,16 +59,16 @@ class PlanDistribution(ABC):
     random = True
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        """Why it has no plan of a chain, or None."""
+        """Why it has no plan for a chain, or None."""
         return None
 
     @abstractmethod
     def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
-        """Plans of `samples` samples of a chain of N = `steps` steps."""
+        """Plans for `samples` samples of a chain of N = `steps` steps."""
 
     @abstractmethod
     def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        """Every plan of one sample with its probability, from which expectations are made."""
+        """Every plan for one sample, as (probability, plan), for computing expectations."""
 
 
 def _too_many(name: str, number: int | None, traits: ProblemTraits) -> str | None:
@@ -84,7 +84,7 @@ def _plan(active: np.ndarray, alive: np.ndarray, **options: object) -> Plan:
 
 
 class _OneNumber(PlanDistribution):
-    """One number a sample, by default uniform over `values`, from which the sample's plan is built."""
+    """One random number per sample, by default uniform over `values`, which determines the sample's plan."""
 
     @abstractmethod
     def values(self, steps: int) -> np.ndarray:
@@ -92,10 +92,10 @@ class _OneNumber(PlanDistribution):
 
     @abstractmethod
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
-        """The plan of samples that drew these numbers."""
+        """The plan for samples that drew these numbers."""
 
     def weights(self, steps: int) -> np.ndarray:
-        """Their probabilities."""
+        """The probabilities of `values`."""
         count = len(self.values(steps))
         return np.full(count, 1 / count)
 
@@ -108,7 +108,7 @@ class _OneNumber(PlanDistribution):
 
 
 class _Cut(_OneNumber):
-    """The chain cut before step tau, the number drawn: from there on every step contributes."""
+    """The chain is cut before step tau, the number drawn; every step from tau on contributes."""
 
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
         kept = np.arange(steps)[:, None] >= drawn
@@ -130,7 +130,7 @@ class LastSteps(_Cut):
 
 
 class PaperCut(_Cut):
-    """AlignProp as its paper has it: K uniform in 0..N, the last K steps.
+    """AlignProp as in its paper: the last K steps, with K uniform on 0..N.
 
     References: Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739.
     """
@@ -140,8 +140,8 @@ class PaperCut(_Cut):
 
 
 class StepMask(PlanDistribution):
-    """AlignProp's first released code, and TRL's: u uniform in 0..N anew at every step k, its network output detached
-    where k < u. No truncation: the cotangent goes on around detached steps, and half of all steps are active.
+    """AlignProp's first released code, and TRL's: every step k draws u uniform on 0..N and detaches its network output
+    if k < u. Not a truncation: the cotangent continues around detached steps; half of all steps are active on average.
     """
 
     def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
@@ -149,14 +149,14 @@ class StepMask(PlanDistribution):
         return _plan(np.arange(steps)[:, None] >= drawn, np.full((steps, samples), True))
 
     def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        # the masks are independent, and the gradient is linear in each: their expectations stand for them
+        # the masks are independent, and the gradient is linear in each, so their expectations replace them
         yield 1.0, _plan(((np.arange(steps) + 1) / (steps + 1))[:, None], np.full((steps, 1), True))
 
 
 class NormalCut(_Cut):
-    """AlignProp's second released code: tau = int(N(42, 5)), drawn again until 1 <= tau < N, steps before tau cut.
+    """AlignProp's second released code: tau = int(N(42, 5)), redrawn until 1 <= tau < N; steps before tau are cut.
 
-    It presumes 50 steps; with 20 it would be drawn again for ever.
+    It assumes 50 steps; with 20 it would be redrawn forever.
     """
 
     def refuses(self, traits: ProblemTraits) -> str | None:
@@ -179,7 +179,7 @@ class NormalCut(_Cut):
 
 
 class Reweighted(_Cut):
-    """AlignProp's cut without bias: tau uniform in 0..N-1, step k weighted by 1 / P(tau <= k) = N / (k + 1)."""
+    """AlignProp's cut, made unbiased: tau is uniform on 0..N-1, and step k has weight 1 / P(tau <= k) = N / (k + 1)."""
 
     def values(self, steps: int) -> np.ndarray:
         return np.arange(steps)
@@ -191,10 +191,10 @@ class Reweighted(_Cut):
 
 @dataclass(frozen=True)
 class OneStepLeft(_OneNumber):
-    """ReFL: the reward of x0_hat at one time drawn from the last `window` states, one network evaluation active.
+    """ReFL: the reward of x0_hat at one of the last `window` states, drawn uniformly; one network evaluation is active.
 
-    References: Xu et al., 2023, ImageReward, arXiv:2304.05977; the released code draws from the last 10 of
-    40 steps, and None is that quarter.
+    References: Xu et al., 2023, ImageReward, arXiv:2304.05977; the released code draws from the last 10 of 40 steps,
+    and None is the same fraction, a quarter.
     """
 
     window: int | None = None
@@ -212,10 +212,10 @@ class OneStepLeft(_OneNumber):
 
 @dataclass(frozen=True)
 class SpacedSteps(PlanDistribution):
-    """DRTune: k steps, floor(N/k) apart, from a random offset at which all of them fit, the gradient stopped at every
-    network input.
+    """DRTune: k steps, floor(N/k) apart, from a random offset at which all of them fit; the gradient is stopped at
+    every network input.
 
-    early: the sample is x0_hat at one of the last `early` states, drawn uniformly; 0 for the chain's own end.
+    early: the sample is x0_hat at one of the last `early` states, drawn uniformly; 0 for the end of the chain.
     References: Wu et al., 2024, DRTune, arXiv:2405.00760.
     """
 
@@ -250,9 +250,9 @@ class SpacedSteps(PlanDistribution):
 
 @dataclass(frozen=True)
 class Shortcut(_OneNumber):
-    """SDO: the graph of one step is kept, drawn uniformly; at all others the network's output is detached.
+    """SDO: the graph of one step, drawn uniformly, is kept; at all other steps the network's output is detached.
 
-    References: Dou et al., 2025, You only look one step, arXiv:2505.07477 (after its abstract).
+    References: Dou et al., 2025, You only look one step, arXiv:2505.07477 (following its abstract).
     """
 
     def values(self, steps: int) -> np.ndarray:
@@ -272,5 +272,5 @@ LAWS: dict[str, PlanDistribution] = {
 
 
 def cut_of(law: str) -> PlanDistribution:
-    """What AlignProp draws from with the option `law`; `ValueError` for one that there is not."""
+    """The plan distribution of AlignProp for the option `law`; `ValueError` for an unknown name."""
     return LAWS[checks.one_of("law", law, LAWS)]
