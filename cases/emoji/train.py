@@ -208,7 +208,8 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
     from safetensors.torch import save_file
 
     torch.manual_seed(seed)
-    module = stage.make().to(device, memory_format=torch.channels_last).train()  # a tenth faster on a CPU
+    module = stage.make().to(device).train()
+    nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)  # a tenth faster on a CPU
     average = {key: value.clone() for key, value in module.state_dict().items()} if stage.average else None
     optimiser = torch.optim.AdamW(module.parameters(), lr=stage.rate, weight_decay=stage.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, stage.rate, total_steps=steps + 1, pct_start=0.1)
