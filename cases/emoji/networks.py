@@ -199,11 +199,28 @@ def recogniser(number: int) -> ImageEncoder:
 class StyleClassifier(nn.Module):
     """Which of the two styles a picture has: logits (b, 2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int] = (16, 32, 64)) -> None:
         super().__init__()
-        self.body = ImageEncoder((16, 32, 64), 32)
+        self.body = ImageEncoder(channels, 32)
         self.head = nn.Linear(32, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         return self.head(10 * self.body(x))
+
+
+def make(name: str) -> nn.Module:
+    """The network of a training stage, its lazy layers built."""
+    if name in ("vae", "unet"):
+        return vae() if name == "vae" else unet()
+    x, ids = torch.zeros(1, 3, 32, 32), torch.zeros(1, TOKENS, dtype=torch.long)
+    if name.endswith("scorer"):
+        pair = scorer(held_out=name == "held-out-scorer")
+        pair(x, ids)
+        return pair
+    if name.startswith("recogniser-"):
+        network: nn.Module = recogniser(int(name[-1]))
+    else:
+        network = StyleClassifier() if name == "style" else StyleClassifier((24, 48, 64, 64))
+    network(x)
+    return network

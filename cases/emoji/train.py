@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cases.emoji import data, networks
 from gradbench.checks import UsageError
+
+from . import data, networks
 
 EVERY = 120.0  # seconds between checkpoints
 LATENT = "latent.pt"
@@ -28,12 +29,11 @@ LATENT = "latent.pt"
 
 @dataclass(frozen=True)
 class Stage:
-    """A training stage: make() its module, loss(module) of a random batch, and its length.
+    """A training stage: the loss(module) of a random batch, and its length.
 
     average: the decay of the moving average whose weights are kept; 0 keeps the last ones.
     """
 
-    make: Callable[[], nn.Module]
     loss: Callable[[nn.Module], Tensor]
     steps: int
     rate: float
@@ -156,11 +156,8 @@ def noise_scheduler() -> Any:
 
 def encode(batches: Batches) -> None:
     """The latents of all images and the embeddings of all captions, for the U-Net's stage."""
-    vae, scorer = networks.vae(), networks.scorer()
-    vae.load_state_dict(finished(batches.out, "vae"))
-    scorer(batches.images[:2].cpu(), batches.ids[:2].cpu())
-    scorer.load_state_dict(finished(batches.out, "scorer"))
-    vae, text = vae.to(batches.device).eval(), scorer.text.to(batches.device).eval()
+    vae, scorer = (trained(batches.out, name).to(batches.device) for name in ("vae", "scorer"))
+    text: Any = scorer.text
     with torch.no_grad():
         found = [vae.encode(part).latent_dist for part in batches.images.split(256)]
         mean, std = (torch.cat([getattr(d, name) for d in found]) for name in ("mean", "std"))
@@ -171,33 +168,27 @@ def encode(batches: Batches) -> None:
 
 def stages(batches: Batches) -> dict[str, Stage]:
     """Every stage in the order of training."""
-
-    def lazy(module: nn.Module) -> nn.Module:
-        module(batches.images[:2].cpu(), *([batches.ids[:2].cpu()] if isinstance(module, networks.Scorer) else []))
-        return module
-
-    found = {
-        "vae": Stage(networks.vae, reconstruction(batches), 8000, 1.5e-3, average=0.999),
-        "scorer": Stage(lambda: lazy(networks.scorer()), contrast(batches), 4000, 1e-3),
-        "unet": Stage(networks.unet, denoising(batches), 20_000, 1e-3, 0.01, average=0.999),
-        "held-out-scorer": Stage(lambda: lazy(networks.scorer(True)), contrast(batches), 4000, 1e-3),
-        **{
-            f"recogniser-{k}": Stage(lambda k=k: lazy(networks.recogniser(k)), recognition(batches), 1500, 1e-3)
-            for k in range(3)
-        },
-        "style": Stage(lambda: lazy(networks.StyleClassifier()), style(batches), 600, 1e-3),
+    return {
+        "vae": Stage(reconstruction(batches), 8000, 1.5e-3, average=0.999),
+        "scorer": Stage(contrast(batches), 4000, 1e-3),
+        "unet": Stage(denoising(batches), 20_000, 1e-3, 0.01, average=0.999),
+        "held-out-scorer": Stage(contrast(batches), 4000, 1e-3),
+        **{f"recogniser-{k}": Stage(recognition(batches), 1500, 1e-3) for k in range(3)},
+        "style": Stage(style(batches), 600, 1e-3),
+        "held-out-style": Stage(style(batches), 600, 1e-3),
     }
-    return found
 
 
-def finished(out: Path, name: str) -> dict[str, Tensor]:
-    """The weights of a finished stage; `ValueError` if it is not finished."""
+def trained(out: Path, name: str) -> Any:
+    """The network of a finished stage, in evaluation mode; `ValueError` if it is not finished."""
     from safetensors.torch import load_file
 
     path = out / f"{name}.safetensors"
     if not path.exists():
         raise UsageError(f"{path} is missing: train the stage {name} first")
-    return load_file(path)
+    network = networks.make(name)
+    network.load_state_dict(load_file(path))
+    return network.eval()
 
 
 def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
@@ -208,7 +199,7 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
     from safetensors.torch import save_file
 
     torch.manual_seed(seed)
-    module = stage.make().to(device).train()
+    module = networks.make(name).to(device).train()
     nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)  # a tenth faster on a CPU
     average = {key: value.clone() for key, value in module.state_dict().items()} if stage.average else None
     optimiser = torch.optim.AdamW(module.parameters(), lr=stage.rate, weight_decay=stage.weight_decay)

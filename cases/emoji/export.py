@@ -1,0 +1,54 @@
+"""Packs the trained networks as they ship: a `StableDiffusionPipeline` folder, judges, and a record of digests.
+
+    python -m cases.emoji.export --from runs/emoji
+
+The U-Net, the autoencoder and the judges are rounded to float16 (`python -m cases.emoji.check` measures the rounded
+ones), the text encoder stays in float32. The folder opens in plain diffusers:
+`StableDiffusionPipeline.from_pretrained("cases/emoji/pipeline", torch_dtype=torch.float32)`.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from gradbench.models.stable_diffusion import assembled
+from gradbench.models.weights import write_record
+
+from . import networks, shipped
+from .train import LATENT, noise_scheduler, trained
+
+
+def export(runs: Path) -> None:
+    """Writes `pipeline/`, `judges/` and `weights.json`."""
+    scorer: Any = trained(runs, "scorer")
+    parts = {"unet": trained(runs, "unet").half(), "vae": trained(runs, "vae").half(), "text_encoder": scorer.text}
+    scale = torch.load(runs / LATENT)["scale"]
+    parts["vae"].register_to_config(scaling_factor=round(scale, 5))
+    shutil.rmtree(shipped.PIPELINE, ignore_errors=True)
+    pipe = assembled(parts, networks.tokenizer(runs / "tokenizer"), noise_scheduler())
+    pipe.save_pretrained(shipped.PIPELINE, safe_serialization=True)
+    (shipped.HERE / "judges").mkdir(exist_ok=True)
+    for name in shipped.JUDGES:
+        kept = trained(runs, name).half().state_dict()
+        own = {
+            key: value.contiguous() for key, value in kept.items() if name != "scorer" or not key.startswith("text.")
+        }
+        save_file(own, shipped.HERE / "judges" / f"{name}.safetensors")
+    write_record(shipped.HERE, shipped.FILES, {})
+    size = sum((shipped.HERE / file).stat().st_size for file in shipped.FILES) / 2**20
+    print(f"{shipped.PIPELINE} and judges: {size:.1f} MiB; now measure them: python -m cases.emoji.check")
+
+
+def main() -> None:
+    """Packs one folder of training."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--from", dest="runs", type=Path, default=Path("runs/emoji"))
+    export(parser.parse_args().runs)
+
+
+if __name__ == "__main__":
+    main()

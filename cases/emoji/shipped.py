@@ -1,0 +1,58 @@
+"""The trained networks that ship with the emoji case: a Stable Diffusion pipeline, scorers and judges."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradbench.models.weights import load_weights, verify
+
+from . import data, networks
+
+HERE = Path(__file__).parent
+PIPELINE = HERE / "pipeline"
+NETWORKS = {  # of the pipeline, and the file of each
+    "unet": "pipeline/unet/diffusion_pytorch_model.safetensors",
+    "vae": "pipeline/vae/diffusion_pytorch_model.safetensors",
+    "text_encoder": "pipeline/text_encoder/model.safetensors",
+}
+JUDGES = ("scorer", "held-out-scorer", *(f"recogniser-{k}" for k in range(3)), "style", "held-out-style")
+FILES = (*NETWORKS.values(), *(f"judges/{name}.safetensors" for name in JUDGES))
+
+
+def pipeline() -> Any:
+    """The `StableDiffusionPipeline`, in float32; `ValueError` if a file is not the recorded one."""
+    from gradbench.models.pretrained import load_pipeline
+
+    for file in NETWORKS.values():
+        verify(HERE, file)
+    return load_pipeline(str(PIPELINE))
+
+
+def judge(name: str) -> nn.Module:
+    """One of `JUDGES`, frozen, in float32; of the scorer the text encoder is the pipeline's."""
+    kept = load_weights(HERE, f"judges/{name}.safetensors")
+    if name == "scorer":
+        own = load_weights(HERE, NETWORKS["text_encoder"])
+        kept |= {f"text.{key}": value for key, value in own.items()}
+    module = networks.make(name)
+    module.load_state_dict({key: value.float() for key, value in kept.items()})
+    return module.eval().requires_grad_(False)
+
+
+@cache
+def captions(scorer_name: str, style: int) -> Tensor:
+    """(n, width): the unit vectors of every concept's caption in a style, by one of the scorers."""
+    scorer: Any = judge(scorer_name)
+    emoji = data.load()
+    texts = [emoji.caption(concept, style) for concept in range(len(emoji.names))]
+    ids = networks.ids_of(networks.tokenizer(PIPELINE / "tokenizer"), texts)
+    with torch.no_grad():
+        return torch.cat([scorer.embed_text(part) for part in ids.split(256)])
+
+
+def picture(concept: int, style: int) -> Tensor:
+    """(3, 32, 32) in [0, 1]."""
+    return torch.from_numpy(data.load().images[concept, style].copy()).permute(2, 0, 1) / 255
