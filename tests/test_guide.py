@@ -12,6 +12,7 @@ import pytest
 
 from tests.command_line import environment
 from tests.guide_blocks import assert_alike, blocks
+from tests.quick import quick
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,7 +62,7 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", quick(PAGES, 0, 2, 3))
 def test_blocks_of_a_page_run_in_their_order(page, folder, capsys):
     names = {"__name__": "__main__"}
     for block in blocks((DOCS / page).read_text()):

@@ -98,6 +98,7 @@ def test_a_time_that_is_none_names_the_option():
         parse_seconds("soon", "--budget")
 
 
+@pytest.mark.slow
 def test_what_is_left_is_said_and_the_next_call_goes_on(tmp_path):
     cells = ("-c", "gaussian", "-e", "checkpoint", "--steps", 5, "--seeds", "0-59", "--out", tmp_path / "out")
     first = gradbench("run", *cells, "--budget", "0.1s")

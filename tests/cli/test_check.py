@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import gradbench
+from tests.command_line import gradbench, inside
 
 BROKEN = "gradbench.testing.broken:"
 
@@ -60,7 +60,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, tuple) else None)
 def test_wrong_usage_is_one_clear_line_and_exit_code_2(words, message):
-    done = gradbench("check", *words)
+    done = inside("check", *words)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and message in done.stderr and "Traceback" not in done.stderr
 

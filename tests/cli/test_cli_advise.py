@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.command_line import gradbench
+from tests.quick import quick
 
 SOME = ("-e", "checkpoint", "-e", "adjoint-deis")
 
@@ -32,13 +33,16 @@ def test_an_exact_estimator_is_first_and_declared(digits):
 
 @pytest.mark.parametrize(
     ("selector", "named"),
-    [
-        ("digits[guidance=7.5]", "guidance 1 (asked 7.5)"),
-        ("digits[batch=3]", "(asked 3)"),
-        ("digits[rank=8]", "rank 4 (asked 8)"),
-        ("digits[label=4]", "label 3 (asked 4)"),
-        ("digits[t_min=0.01]", "t_min 0.001 (asked 0.01)"),
-    ],
+    quick(
+        [
+            ("digits[guidance=7.5]", "guidance 1 (asked 7.5)"),
+            ("digits[batch=3]", "(asked 3)"),
+            ("digits[rank=8]", "rank 4 (asked 8)"),
+            ("digits[label=4]", "label 3 (asked 4)"),
+            ("digits[t_min=0.01]", "t_min 0.001 (asked 0.01)"),
+        ],
+        0,
+    ),
 )
 def test_no_published_row_is_a_measurement_of_another_problem(selector, named):
     done = gradbench("advise", "-c", selector, "-e", "adjoint-deis", "--json")

@@ -17,6 +17,7 @@ def rows():
     return {row["estimator"]: row for row in json.loads(gradbench(*SELECTION, "--json").stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["backprop", "checkpoint"])
 def test_the_peak_said_is_the_peak_of_a_real_run(rows, estimator):
     problem = library.case("digits").problem(sampler="ddim", steps=6)

@@ -40,6 +40,7 @@ def test_the_whole_way_on_a_cpu(tmp_path):
     assert (out / "figures" / "overhead.svg").exists() and (out / "environment.json").exists()
 
 
+@pytest.mark.slow
 def test_a_second_call_goes_on_where_the_first_was_stopped(tmp_path):
     out, select = tmp_path / "rows", "-c gaussian -e checkpoint -e backprop --steps 2"
     first = make_gpu(DEVICE="cpu", BUDGET="0.000001s", SELECT=select, OUT=str(out))

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.command_line import gradbench
+from tests.quick import quick
 
 MINE = '''
 from torch import nn
@@ -204,9 +205,10 @@ def test_show_tells_what_code_of_ones_own_is(mine):
     "words",
     [
         ("-e", "checkpoint", "--sampler", "mine:AB2"),
-        pytest.param(("-c", "gaussian[objective=mine:brightness]", "-e", "checkpoint"), marks=pytest.mark.slow),
+        ("-c", "gaussian[objective=mine:brightness]", "-e", "checkpoint"),
     ],
 )
+@pytest.mark.slow
 def test_rows_of_code_of_ones_own_that_has_changed_are_told_to_be_stale(words, mine):
     line = ("run", *(() if "-c" in words else ("-c", "gaussian")), *words, "--steps", 2, "--out", "out")
     gradbench(*line, cwd=mine)
@@ -234,7 +236,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, tuple) else None)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    quick(WRONG, 0, 3, 6, 9, 12),
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else None,
+)
 def test_what_cannot_be_is_one_line_before_anything_runs(words, message, mine):
     done = gradbench("run", *(() if "-c" in words else ("-c", "gaussian")), *words, "--dry-run", cwd=mine)
     assert done.returncode == 2 and done.stdout == "" and message in done.stderr and done.stderr.count("\n") == 1

@@ -133,5 +133,6 @@ def test_no_character_of_the_data_can_end_a_script():
     )
 
 
+@pytest.mark.slow
 def test_the_page_of_20000_rows_is_under_five_megabytes(large):
     assert large.stat().st_size < 5_000_000

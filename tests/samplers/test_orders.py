@@ -44,7 +44,7 @@ def test_an_ode_sampler_has_its_order(sampler, order):
         assert math.log2(error / fine[target]) == pytest.approx(order, abs=0.1), target
 
 
-@pytest.mark.parametrize("sampler", quick(SDE, 0, 2))
+@pytest.mark.parametrize("sampler", quick(SDE, 0))
 def test_an_sde_sampler_has_strong_order_one_on_its_path(sampler):
     """Noise is additive, so Euler's rule has order one; a mean over paths and targets, because each path is random."""
     slopes = []

@@ -5,10 +5,7 @@ import pytest
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.testing import conformance
 
-EACH_KIND = (
-    *("backprop", "checkpoint", "revolve", "reversible", "adjoint-deis", "adjoint-dpm", "continuous-adjoint"),
-    *("torchsde-adjoint", "draft", "reinforce"),
-)
+EACH_KIND = ("checkpoint", "reversible", "adjoint-deis", "continuous-adjoint", "draft", "reinforce")
 OPTIONS = (
     *("adjoint-deis[order=2]", "adjoint-deis[order=2,trajectory=resolved]", "adjoint-deis[steps=3]"),
     *("adjoint-dpm[rule=rk4]", "adjoint-dpm[chart=data,trajectory=stored]", "adjoint-dpm[rule=dopri5]"),
