@@ -121,10 +121,10 @@ def frechet(made: Tensor, emoji: data.Emoji, random: np.random.Generator) -> dic
 
     Both compare sets of as many pictures. References: Heusel et al., 2017, arXiv:1706.08500, equation 6.
     """
-    encoder: Any = shipped.judge("held-out-scorer").image  # type: ignore[union-attr]
+    scorer: Any = shipped.judge("held-out-scorer")
     order = random.permutation(np.argwhere(~emoji.held))
     one, other = (pictures([(int(c), int(s)) for c, s in part]) for part in np.split(order[: 2 * len(made)], 2))
-    sets = [encoder(2 * x - 1).double().numpy() for x in (made, one, other)]
+    sets = [scorer.image(2 * x - 1).double().numpy() for x in (made, one, other)]
     return {"samples": round(distance(sets[0], sets[1]), 4), "halves": round(distance(sets[2], sets[1]), 4)}
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from gradbench.models.stable_diffusion import assembled
+from gradbench.models.stable_diffusion import assembled, scheduler
 from gradbench.models.weights import write_record
 
 from . import networks, shipped
-from .train import LATENT, noise_scheduler, trained
+from .train import LATENT, trained
 
 
 def export(runs: Path) -> None:
@@ -29,7 +29,7 @@ def export(runs: Path) -> None:
     scale = torch.load(runs / LATENT)["scale"]
     parts["vae"].register_to_config(scaling_factor=round(scale, 5))
     shutil.rmtree(shipped.PIPELINE, ignore_errors=True)
-    pipe = assembled(parts, networks.tokenizer(runs / "tokenizer"), noise_scheduler())
+    pipe = assembled(parts, networks.tokenizer(runs / "tokenizer"), scheduler())
     pipe.save_pretrained(shipped.PIPELINE, safe_serialization=True)
     (shipped.HERE / "judges").mkdir(exist_ok=True)
     for name in shipped.JUDGES:

@@ -4,6 +4,7 @@ Pictures x are (b, 3, 32, 32) in [0, 1]; the networks read 2 x - 1 and are froze
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,14 +73,14 @@ class FeatureGram(nn.Module):
 
     def __init__(self, encoder: nn.Module, reference: Tensor) -> None:
         super().__init__()
-        self.encoder = encoder.eval().requires_grad_(False)
+        self.encoder: Any = encoder.eval().requires_grad_(False)
         with torch.no_grad():
             for number, gram in enumerate(self.grams(reference[None])):
                 self.register_buffer(f"gram_{number}", gram)
 
     def grams(self, x: Tensor) -> Sequence[Tensor]:
         """(b, N_l, N_l) for every stage."""
-        maps = [found.flatten(2) for found in self.encoder.features(2 * x - 1)]  # type: ignore[operator]
+        maps = [found.flatten(2) for found in self.encoder.features(2 * x - 1)]
         return [found @ found.transpose(1, 2) / found.shape[-1] for found in maps]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradbench.checks import UsageError
+from gradbench.models.stable_diffusion import scheduler
 
 from . import data, networks
 
@@ -125,7 +126,7 @@ def style(batches: Batches) -> Callable[[nn.Module], Tensor]:
 
 def denoising(batches: Batches) -> Callable[[nn.Module], Tensor]:
     """The noise in latents of the posterior, at uniformly drawn timesteps; one caption in ten is empty."""
-    noising = noise_scheduler()
+    noising = scheduler()
 
     def loss(module: Any) -> Tensor:
         mean, std, scale, text = latents(batches)
@@ -145,13 +146,6 @@ def latents(batches: Batches) -> tuple[Tensor, Tensor, float, Tensor]:
     """Means and deviations of the posteriors, their scale, and the captions' embeddings, the empty one last."""
     kept = torch.load(batches.out / LATENT, map_location=batches.device)
     return kept["mean"], kept["std"], kept["scale"], kept["text"]
-
-
-def noise_scheduler() -> Any:
-    """Stable Diffusion's DDIM."""
-    from gradbench.models.stable_diffusion import scheduler
-
-    return scheduler()
 
 
 def encode(batches: Batches) -> None:

@@ -13,6 +13,6 @@ class Exit(IntEnum):
     NOTHING = 4  # nothing was selected, or nothing can be compared, drawn or advised
     BUDGET_SPENT = 5  # some cells were left, predicted to end outside the budget
     BUG = 70  # an error that gradbench should not raise
-    SYSTEM = 74  # the system refused to read or write: a full disk, a missing permission
+    SYSTEM = 74  # the disk is full or broken, or a file cannot be read
     CANNOT_RUN = 125  # a revision gives no rows: git bisect skips it
     INTERRUPTED = 130

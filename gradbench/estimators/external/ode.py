@@ -28,7 +28,7 @@ class TorchdiffeqAdjoint(Differentiable):
     so x_0 differs slightly). chart: None uses the sampler's. trajectory: `stored` passes all grid times, so all states
     are kept and restored; `resolved` passes only the two ends, the constant-memory solve of the paper. norm: the error
     norm of adaptive backward solves; `seminorm` omits the parameters (Kidger et al., 2021, arXiv:2009.09457), `rms` is
-    torchdiffeq's default. Raises `RuntimeError` if an adaptive solver finds the equation too stiff.
+    torchdiffeq's default. torchdiffeq's `AssertionError` if an adaptive solver's step underflows.
 
     References: Chen et al., 2018, arXiv:1806.07366, algorithm 1.
     """

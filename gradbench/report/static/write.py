@@ -76,9 +76,10 @@ def _first(group: list[Panel], drawing: Drawing, ask: Ask, formats: Sequence[str
             reasons[str(reason)] = None
             continue
         stem = out / "-".join(filter(None, (drawing.name, _slug(title if every else panel.case))))
-        files = save(figure, stem, formats)
-        files.append(stem.with_name(f"{stem.name}.csv"))
-        table.to_csv(files[-1], index=False, lineterminator="\n")
+        with checks.writing("out", out):
+            files = save(figure, stem, formats)
+            files.append(stem.with_name(f"{stem.name}.csv"))
+            table.to_csv(files[-1], index=False, lineterminator="\n")
         return Written(drawing.name, title, files)
     return Written(drawing.name, "", reason="; ".join(reasons))
 
