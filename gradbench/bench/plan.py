@@ -69,7 +69,7 @@ def make_plan(blocks: Sequence[Block], replicates: int) -> list[Planned]:
 def _cells(block: Block) -> Iterator[tuple[Cell, str | None]]:
     samplers = [choice for text in block.samplers for choice in expand(text)]
     estimators = [
-        (entry, entry.options(given))
+        (entry, entry.stored(given))
         for text in block.estimators
         for name, given in expand(text)
         for entry in [ESTIMATORS.find(name)]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gradbench import checks
+from gradbench.diffusion.detached import DETACHED
 from gradbench.entry import Catalogue, Entry, load
 from gradbench.estimators.external.solvers import (
     check_torchdiffeq,
@@ -12,7 +14,7 @@ from gradbench.estimators.external.solvers import (
     refuse_torchdiffeq,
     refuse_torchsde,
 )
-from gradbench.estimators.monte_carlo.options import check_draws, declare_draws
+from gradbench.estimators.monte_carlo.options import check_direct_align, check_draws, declare_draws
 from gradbench.estimators.monte_carlo.transitions import no_density, no_last_step, no_mean, no_sub_chain
 from gradbench.estimators.pathwise.adjoints import (
     check_adjoint,
@@ -23,6 +25,7 @@ from gradbench.estimators.pathwise.adjoints import (
 )
 from gradbench.estimators.pathwise.recoveries import check_recovery
 from gradbench.estimators.pathwise.recovery import Inverted
+from gradbench.estimators.refusals import no_point
 from gradbench.estimators.traits import EstimatorTraits
 from gradbench.problems.traits import ProblemTraits
 from gradbench.selector import Options, parse
@@ -34,13 +37,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EstimatorEntry(Entry):
-    """A catalogue entry of an estimator; traits may be a mapping. refuses: why it cannot serve a problem, or None."""
+    """A catalogue entry of an estimator; traits may be a mapping. refuses: why it cannot serve a problem, or None.
+
+    later: options that published rows do not have, with the values that these rows had: stored only if they differ.
+    """
 
     traits: EstimatorTraits = field(default_factory=EstimatorTraits)
+    later: Options = field(default_factory=dict[str, Any])
     refuses: Callable[[Options, ProblemTraits], str | None] = lambda options, traits: None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "traits", EstimatorTraits.of(self.name, self.traits))
+
+    def stored(self, given: Options) -> Options:
+        """The options as a cell stores them."""
+        return {key: value for key, value in self.options(given).items() if self.later.get(key, self) != value}
 
     def declared(self, given: Options) -> EstimatorTraits:
         """The estimator's traits with these options."""
@@ -52,10 +63,11 @@ _TRUNCATED = "gradbench.estimators.pathwise.truncated:"
 
 
 def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
-    """An entry whose plans come from the callable `plans` in `truncation`, given all options except `draws`."""
+    """An entry whose plans come from the callable `plans`, "module:callable", given all options except `draws`."""
 
     def distribution(options: Options) -> "PlanDistribution":
-        make = load(name, f"gradbench.estimators.pathwise.truncation:{plans}")
+        make = load(name, f"gradbench.estimators.pathwise.{plans}")
+        checks.one_of("detach", options["detach"], DETACHED)
         return make(**{key: value for key, value in options.items() if key != "draws"})
 
     def check(options: Options) -> None:
@@ -67,7 +79,8 @@ def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: A
         summary,
         _TRUNCATED + name,
         citation,
-        defaults={**defaults, "draws": None},
+        defaults={"detach": "eps", **defaults, "draws": None},
+        later={"detach": "eps"},
         traits=EstimatorTraits(draws=True, biased=True),
         check=check,
         refuses=lambda options, traits: distribution(options).refuses(traits),
@@ -187,7 +200,7 @@ ESTIMATORS = Catalogue(
     _truncated(
         "draft",
         "backpropagation through the last k steps",
-        "LastSteps",
+        "truncation:LastSteps",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400",
         k=1,
     ),
@@ -204,21 +217,21 @@ ESTIMATORS = Catalogue(
     _truncated(
         "alignprop",
         "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
-        "cut_of",
+        "truncation:cut_of",
         "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
         law="paper",
     ),
     _truncated(
         "refl",
         "the reward of x0_hat at one of the last states, one evaluation differentiated",
-        "OneStepLeft",
+        "truncation:OneStepLeft",
         "Xu et al., 2023, ImageReward, arXiv:2304.05977",
         window=None,
     ),
     _truncated(
         "drtune",
         "k spaced steps, the gradient stopped at every network input",
-        "SpacedSteps",
+        "truncation:SpacedSteps",
         "Wu et al., 2024, DRTune, arXiv:2405.00760",
         k=3,
         early=0,
@@ -226,8 +239,41 @@ ESTIMATORS = Catalogue(
     _truncated(
         "shortcut",
         "the graph of one random step, all others detached",
-        "Shortcut",
+        "truncation:Shortcut",
         "Dou et al., 2025, arXiv:2505.07477",
+    ),
+    _truncated(
+        "leapalign",
+        "two leaps between states of the chain, the second's input partly detached",
+        "surrogates:leapalign",
+        "LeapAlign, 2026, arXiv:2604.15311, equations 3 to 13",
+        preset="hpsv2.1",
+        a=None,
+        tau=None,
+        weight="similarity",
+        law="pairs",
+        detach="v",
+    ),
+    _truncated(
+        "flowbp",
+        "some steps drawn (sparse), with one Jacobian (bridge), or two leaps by quadrature (lagrange)",
+        "surrogates:flowbp",
+        "FlowBP, 2026, arXiv:2606.11075, and its released code",
+        variant="sparse",
+        preset="flux1",
+        weight="similarity",
+        detach="v",
+        **dict.fromkeys(("k", "b", "g", "a", "tau", "q", "mode", "c", "law")),
+    ),
+    EstimatorEntry(
+        "srpo",
+        "the reward of the sample noised with a known noise and recovered by one step, at early times",
+        "gradbench.estimators.pathwise.direct_align:DirectAlign",
+        "Shen et al., 2025, arXiv:2509.06942, and its released code",
+        defaults={"branch": "both", "law": "released", "weight": None, "shift": 3.0, "draws": None},
+        traits=EstimatorTraits(draws=True, biased=True, memory="constant"),
+        check=check_direct_align,
+        refuses=lambda options, traits: no_point(traits, "srpo"),
     ),
     EstimatorEntry(
         "reinforce",

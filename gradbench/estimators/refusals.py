@@ -41,3 +41,17 @@ def no_point(traits: ProblemTraits, who: str) -> str | None:
         f"x_T and the sample of copies=both are pairs of points, of which {who} knows nothing: "
         "use checkpoint or reversible"
     )
+
+
+def no_detached(detach: str, traits: ProblemTraits) -> str | None:
+    """Refuses ranges at whose noisy end the held output `detach` and x do not determine x_0."""
+    if detach == "eps" and traits.alpha_T <= 0:
+        return "eps does not determine x_0 at alpha = 0, the noisy end: use detach=v"
+    return None
+
+
+def no_leap(detach: str, traits: ProblemTraits) -> str | None:
+    """Refuses chains from whose states no DDIM step can be taken with the network's output `detach` held."""
+    if traits.reversible:
+        return "leaps start from the point at which the network is evaluated: this sampler carries two copies"
+    return no_detached(detach, traits) or no_equation(traits)

@@ -9,6 +9,7 @@ from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.grid import Grid, end_of
 from gradbench.diffusion.noise import Noise
+from gradbench.diffusion.schedule import Schedule
 from gradbench.samplers.base import ChartField, Interval, Rule, State
 
 
@@ -26,6 +27,11 @@ class Rollout:
     def steps(self) -> int:
         """N, the number of steps."""
         return len(self.grid) - 1
+
+    @property
+    def schedule(self) -> Schedule:
+        """The denoiser's schedule."""
+        return self.denoiser.schedule
 
     @cached_property
     def field(self) -> ChartField:

@@ -1,6 +1,7 @@
 """Monte Carlo estimators: unbiasedness, seeds, blocks, counts, memory, refusals."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -346,7 +347,9 @@ def test_options_that_cannot_be_are_refused(selector):
 @pytest.mark.parametrize("law", ["paper", "released-v1", "released-v2", "unbiased"])
 def test_every_truncation_law_of_alignprop_is_another(law):
     """At 50 steps, by the mean number of active steps."""
-    plan = gradbench.estimator("alignprop", law=law).plans.draw(50, 20_000, np.random.default_rng(0))
+    plan = gradbench.estimator("alignprop", law=law).plans.draw(
+        SimpleNamespace(steps=50), 20_000, np.random.default_rng(0)
+    )
     active = plan.active.sum(0)
     mean, spread = {
         "paper": (25.0, 14.7),

@@ -83,8 +83,8 @@ def planned(monkeypatch, drawn):
     """gradbench's law with TRL's draws: the mask of step i is the same for all samples."""
     mask = np.arange(STEPS)[:, None] >= np.array(drawn)[:, None]
 
-    def draw(self, steps, samples, random):
-        return truncation._plan(np.repeat(mask, samples, 1), np.full((steps, samples), True))
+    def draw(self, chain, samples, random):
+        return self.plan(np.repeat(mask, samples, 1), np.full((chain.steps, samples), True))
 
     monkeypatch.setattr(truncation.StepMask, "draw", draw)
 

@@ -19,11 +19,21 @@ def check_draws(options: Options) -> None:
     if options.get("baseline") == "loo" and options.get("draws") == 1:
         raise UsageError("baseline=loo needs at least 2 draws to leave one out, got draws=1")
     for name, low in {"clip": 1e-12, "advantage_clip": 1e-12, "stale": 0.0, "c": 1e-12}.items():
-        if name in options:
+        if options.get(name) is not None:
             checks.in_range(name, options[name], low, 1e6)
     for name, values in {"statistics": ("prompt", "group"), "scale": ("released", "summed")}.items():
         if name in options:
             checks.one_of(name, options[name], values)
+
+
+def check_direct_align(options: Options) -> None:
+    """The options of `srpo`."""
+    check_draws(options)
+    for name, values in {"branch": ("both", "denoise", "inversion"), "weight": (None, "alpha")}.items():
+        checks.one_of(name, options[name], values)
+    if checks.one_of("law", options["law"], ("released", "chain")) == "released" and options["weight"] is not None:
+        raise UsageError(f"weight is an option of law=chain, got {options['weight']!r} with law=released")
+    checks.in_range("shift", options["shift"], 1e-6, 1e6)
 
 
 def declare_draws(options: Options) -> EstimatorTraits:

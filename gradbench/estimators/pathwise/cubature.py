@@ -6,8 +6,7 @@ degree-3 rule for the normal weight). Random plans are averaged over their distr
 linearly, so they are replaced by their expectations.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,25 +14,42 @@ import torch
 from gradbench.checks import UsageError
 from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.noise import RecordedNoise
-from gradbench.estimators.monte_carlo.base import Block, mean_of
-from gradbench.estimators.pathwise.truncated import Truncated
-from gradbench.estimators.pathwise.truncation import Plan, PlanDistribution
+from gradbench.estimators.pathwise.truncated import Truncated, truncate
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
 
+MOST = 1 << 16  # trajectories of one batch
+
 
 def expectation(problem: Problem, estimator: Truncated) -> Gradients:
-    """E[estimate] over noise and plans, in float64; `ValueError` unless the chain is affine and L quadratic."""
-    if not (problem.denoiser.affine and getattr(problem.objective, "quadratic", False)):
-        raise UsageError("an expectation is exact for an affine chain and a quadratic objective only")
+    """E[estimate] over noise and plans, in float64.
+
+    `ValueError` unless the chain is affine and L and the estimate are quadratic, or the chain draws no noise; and for
+    plans that are too many to list.
+    """
+    plans, noisy = estimator.plans, problem.rollout.noise is not None
+    if noisy and not (problem.denoiser.affine and getattr(problem.objective, "quadratic", False) and plans.quadratic):
+        raise UsageError("an expectation is exact for an affine chain, a quadratic objective and such estimates only")
     exact = problem.to(torch.float64)
     rollout, points = on_points(exact)
-    block = Block(exact, rollout, repeated(exact.x_T, points), points, np.random.default_rng(0))
-    total = Gradients()
-    for weight, plan in estimator.plans.mixture(exact.steps):
-        mean = mean_of(exact, Truncated(_Fixed(plan)).made(block), points)
-        total = total.plus(mean.map(lambda gradient, weight=weight: weight * gradient))
+    weights, whole = plans.mixture(exact.rollout)
+    at_once, total = max(1, MOST // (points * len(exact.x_T))), Gradients()
+    for first in range(0, len(weights), at_once):
+        chosen = np.arange(first, min(first + at_once, len(weights)))
+        copies = len(chosen) * points
+        chain = rollout
+        if isinstance(rollout.noise, RecordedNoise):
+            chain = replace(rollout, noise=RecordedNoise(_tiled(rollout.noise.rows, len(chosen))))
+        plan = whole.of(np.repeat(chosen, points * len(exact.x_T)))
+        shares = torch.from_numpy(np.repeat(weights[chosen], points * len(exact.x_T)) / points)
+
+        def value(x_T: torch.Tensor, chain=chain, plan=plan, copies=copies, shares=shares) -> torch.Tensor:
+            with exact.denoiser.repeated(copies):
+                x_0 = truncate(chain, plan, repeated(x_T, copies), exact.wrt)
+            return (shares * exact.objective(x_0)).sum()
+
+        total = total.plus(exact.differentiate_value(value)[0])
     return total
 
 
@@ -48,15 +64,5 @@ def on_points(problem: Problem) -> tuple[Rollout, int]:
     return replace(rollout, noise=RecordedNoise(noise.transpose(0, 1).flatten(1, 2))), 2 * n
 
 
-@dataclass(frozen=True)
-class _Fixed(PlanDistribution):
-    """The same plan for every sample."""
-
-    one: Plan
-
-    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
-        wide = {name: np.repeat(getattr(self.one, name), samples, -1) for name in ("active", "alive", "stop")}
-        return replace(self.one, **wide)
-
-    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        yield 1.0, self.one
+def _tiled(rows: torch.Tensor, copies: int) -> torch.Tensor:
+    return rows.repeat(1, copies, *[1] * (rows.ndim - 2))

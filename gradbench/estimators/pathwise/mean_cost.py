@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, Prediction
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.diffusion.schedule import Schedule
-from gradbench.estimators.pathwise.truncation import Plan, PlanDistribution
+from gradbench.estimators.pathwise.plan import Plan, PlanDistribution
 from gradbench.samplers.rollout import Rollout
 
 Truncate = Callable[[Rollout, Plan, Tensor, Sequence[Tensor]], Tensor]
@@ -53,15 +53,27 @@ def mean_cost(
             torch.autograd.grad(x_0.sum(), wanted, allow_unused=True)
         return np.array([forward, counter.calls - forward, counter.pulled], float)
 
+    weights, whole = plans.costs(rollout)
     total = np.zeros(3)
-    for weight, plan in plans.mixture(rollout.steps):
-        total += weight * _expected(count, plan)
+    for i, weight in enumerate(weights):
+        total += weight * _expected(count, whole.of(np.array([i])))
     forward, backward, pulls = (round(float(value), 9) for value in total)
     return forward, backward, pulls
 
 
+def chain_cost(rollout: Rollout) -> int:
+    """The evaluations of one forward pass of the chain."""
+    noise = None if rollout.noise is None else RecordedNoise(torch.zeros(rollout.steps, 1, 1))
+    counter = _Counter(rollout.denoiser.schedule, False)
+    with torch.no_grad():
+        replace(rollout, denoiser=counter, noise=noise).sample(torch.zeros(1, 1))
+    return counter.calls
+
+
 def _expected(count: Callable[[Plan], np.ndarray], plan: Plan) -> np.ndarray:
-    """The expected count of a plan for one sample; a fractional weight is the probability that its step is active."""
+    """The expected count of a plan for one sample; weights of a random mask are the probabilities of its steps."""
+    if not plan.mask:
+        return count(plan)
     chances = plan.active[:, 0]
     certain = replace(plan, active=(plan.active == 1).astype(float))
     found = base = count(certain)

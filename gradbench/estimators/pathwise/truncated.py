@@ -1,4 +1,4 @@
-"""Truncated pathwise estimators: the transpose of a chain, with some Jacobians left out according to a plan."""
+"""Truncated pathwise estimators and surrogates: the transpose of a chain under a plan, see `plan`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,25 +10,21 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.batch import per_sample
+from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.leaves import Leaves
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
+from gradbench.estimators.pathwise import surrogates
 from gradbench.estimators.pathwise.mean_cost import mean_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable, refuse_second_order
+from gradbench.estimators.pathwise.plan import Plan, PlanDistribution
+from gradbench.estimators.pathwise.planned import Landing, Seen, guess, indices, mask, planned, step_field
 from gradbench.estimators.pathwise.pullback import Cotangents, Totals, pull
-from gradbench.estimators.pathwise.truncation import (
-    LastSteps,
-    OneStepLeft,
-    Plan,
-    PlanDistribution,
-    Shortcut,
-    SpacedSteps,
-    cut_of,
-)
+from gradbench.estimators.pathwise.truncation import LastSteps, OneStepLeft, Shortcut, SpacedSteps, cut_of
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
-from gradbench.samplers.base import Field, State
+from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 
 
@@ -52,10 +48,10 @@ class Truncated(Differentiable, MonteCarlo):
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.plans.random else 0)
-        return truncate(rollout, self.plans.draw(rollout.steps, len(x_T), random), x_T, wrt)
+        return truncate(rollout, self.plans.draw(rollout, len(x_T), random), x_T, wrt)
 
     def reaches_x_T(self, steps: int) -> bool:
-        return any(plan.reaches_x_T for _, plan in self.plans.mixture(steps))
+        return self.plans.reaches_x_T(steps)
 
     @property
     def random(self) -> bool:
@@ -69,7 +65,7 @@ class Truncated(Differentiable, MonteCarlo):
     def block(self, block: Block) -> BlockSum:
         problem, denoiser = block.problem, block.problem.denoiser
         calls = denoiser.calls
-        plan = self.plans.draw(block.rollout.steps, len(block.x_T), block.random)
+        plan = self.plans.draw(block.rollout, len(block.x_T), block.random)
         x_T = block.x_T.requires_grad_("x_T" in problem.targets)
         with torch.enable_grad():
             x_0 = truncate(block.rollout, plan, x_T, problem.wrt)
@@ -94,24 +90,34 @@ class _Truncated(torch.autograd.Function):
         ambient, state, n = Ambient(rollout.denoiser), rollout.start(x_T), rollout.steps
         first = min(plan.first, int(plan.stop.min()))
         stops, kept, parts = sorted(set(plan.stop.tolist())), dict[int, State](), list[int]()
-        x_0 = torch.zeros_like(x_T)
+        landing = None if plan.leaps is None else Landing(rollout, plan, plan.leaps)
+        x_0, outputs = torch.zeros_like(x_T), dict[int, Tensor]()
         for k in range(n + 1):
             parts.append(len(state))
             if k >= first:
                 kept[k] = state
             if k in stops and k < n:
                 with ambient.replay(k):
-                    x_0 = torch.where(_mask(plan.stop == k, x_0), _guess(rollout, plan, k, state), x_0)
+                    x_0 = torch.where(mask(plan.stop == k, x_0), guess(rollout, plan, k, state[0]), x_0)
             if k == stops[-1]:
                 break
             with ambient.record(k):
-                state = rollout.step(k, state)
+                if landing is None:
+                    state = rollout.step(k, state)
+                else:
+                    seen, point = Seen(rollout.field), state[0]
+                    state = rollout.rule.step(seen, state, rollout.interval(k))
+                    assert seen.first is not None
+                    output = landing.pass_by(k, point, seen.first)
+                    if plan.active[k].any():
+                        outputs[k] = output
         if n in stops:
             with ambient.record(n):
-                x_0 = torch.where(_mask(plan.stop == n, x_0), rollout.finish(state), x_0)
+                x_0 = torch.where(mask(plan.stop == n, x_0), rollout.finish(state), x_0)
         ambient.settle()
         ctx.rollout, ctx.plan, ctx.kept, ctx.parts, ctx.ambient = rollout, plan, kept, parts, ambient
-        ctx.leaves, ctx.x_0 = leaves, x_0
+        ctx.leaves, ctx.x_0, ctx.outputs = leaves, x_0, outputs
+        ctx.weight = None if landing is None else landing.weight(x_0)
         ctx.save_for_backward(x_T, *wrt)
         return x_0.clone()
 
@@ -121,17 +127,21 @@ class _Truncated(torch.autograd.Function):
         rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
         totals, carried = Totals(wrt), Cotangents([None])
         ctx.witness = ctx.ambient.witness()
+        if ctx.weight is not None:
+            cotangent = per_sample(ctx.weight, cotangent) * cotangent
         for k in range(int(plan.stop.max()), -1, -1):
             state = ctx.kept.get(k)
             if k < rollout.steps and any(c is not None for c in carried):
-                carried = _step_back(ctx, k, state, carried, totals)
+                carried = (_step_back if plan.leaps is None else _leap_back)(ctx, k, state, carried, totals)
             here = plan.stop == k
             if here.any():
-                added = _from_end(ctx, k, state, cotangent * _mask(here, cotangent), totals)
+                added = _from_end(ctx, k, state, cotangent * mask(here, cotangent), totals)
                 none = all(c is None for c in carried)
                 carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
             if k and not plan.alive[:k].any() and not (plan.stop < k).any():
                 return _answer(ctx, wrt, None, totals)  # cut: x_T is not reached
+        if plan.scale_x_T is None:
+            return _answer(ctx, wrt, None, totals)
         with ctx.ambient.replay():
             (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
         return _answer(ctx, wrt, None if result is None else plan.scale_x_T * result, totals)
@@ -148,27 +158,57 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
 def _step_back(ctx: Any, k: int, state: State | None, carried: Cotangents, totals: Totals) -> Cotangents:
     """Cotangents before step k from those after it, through the field as the plan differentiates it."""
     rollout, plan = ctx.rollout, ctx.plan
-    alive = plan.alive[k]
-    if not alive.any():
-        return [None] * len(carried)
-    carried = [c if c is None or alive.all() else c * _mask(alive, c) for c in carried]
+    carried = _alive(plan, k, carried)
+    if not plan.alive[k].any():
+        return carried
     if state is None:  # before the first active step only the linear part acts, and the field is not evaluated
         like = next(c for c in carried if c is not None)
         before: State = (torch.zeros_like(like),) * ctx.parts[k]
     else:
         before = state
-    whole = partial(rollout.rule.step, _of_eps(rollout, plan, k), interval=rollout.interval(k))
+    whole = partial(rollout.rule.step, step_field(rollout, plan, k), interval=rollout.interval(k))
     # detached samples are not evaluated unless later stages need their values
-    evaluated = plan.active[k] == 1 if rollout.rule.stages == 1 else np.full_like(alive, plan.active[k].any())
+    active = plan.active[k]
+    evaluated = active != 0 if rollout.rule.stages == 1 else np.full(active.shape, active.any())
 
     def link(inputs: State) -> State:
         after = whole(inputs)
         if state is not None:
-            ctx.witness.compare(k, after, ctx.kept[k + 1], state, _rows(evaluated, after[0]))
+            ctx.witness.compare(k, after, ctx.kept[k + 1], state, indices(evaluated, after[0]))
         return after
 
     with ctx.ambient.replay(k):
         return pull(link, before, carried, totals, float(plan.scale[k]))
+
+
+def _leap_back(ctx: Any, k: int, state: State | None, carried: Cotangents, totals: Totals) -> Cotangents:
+    """Cotangents at the state with index k from those at the end of the leap in which it lies."""
+    rollout, plan = ctx.rollout, ctx.plan
+    carried = _alive(plan, k, carried)[:1]
+    active = plan.active[k] != 0
+    if not active.any():
+        return [c if c is None else c * mask(plan.leaps.carry[k], c).to(c) for c in carried]
+    assert state is not None  # they are kept from the first active step on
+    chart, t, denoiser = detached_chart(plan.detach, rollout.schedule), rollout.grid[k], rollout.denoiser
+    output = planned(lambda t, x: denoiser.field(x, t, chart.weights(t)), plan, k, denoiser.rowwise)
+
+    def link(inputs: State) -> State:
+        (x,) = inputs
+        value = output(t, x)
+        ctx.witness.compare(k, (value,), (ctx.outputs[k],), (), indices(active, value))
+        carry, gain = (mask(numbers[k], x).to(x) for numbers in (plan.leaps.carry, plan.leaps.gain))
+        return (carry * x + gain * value,)
+
+    with ctx.ambient.replay(k):
+        return pull(link, state[:1], carried, totals, float(plan.scale[k]))
+
+
+def _alive(plan: Plan, k: int, carried: Cotangents) -> Cotangents:
+    """The cotangents of samples whose way back crosses step k, zero for the others."""
+    alive = plan.alive[k]
+    if not alive.any():
+        return [None] * len(carried)
+    return [c if c is None or alive.all() else c * mask(alive, c) for c in carried]
 
 
 def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals) -> Cotangents:
@@ -178,118 +218,70 @@ def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals)
     def end(inputs: State) -> State:
         if k == rollout.steps:
             # if `finish` evaluates the field again, it does so as in the last step
-            field, interval = _of_eps(rollout, plan, k - 1), rollout.interval(k - 1)
+            field, interval = step_field(rollout, plan, k - 1), rollout.interval(k - 1)
             return (rollout.rule.finish(field, inputs, interval),)
-        x_0 = _guess(rollout, plan, k, inputs)
-        here = (plan.stop == k) & (plan.active[k] == 1)
-        ctx.witness.compare(k, (x_0,), (ctx.x_0,), state[:1], _rows(here, x_0))
+        x_0 = guess(rollout, plan, k, inputs[0])
+        here = (plan.stop == k) & (plan.active[k] != 0)
+        ctx.witness.compare(k, (x_0,), (ctx.x_0,), state[:1], indices(here, x_0))
         return (x_0,)
 
     with ctx.ambient.replay(k):
         return pull(end, state, [cotangent], totals)
 
 
-def _guess(rollout: Rollout, plan: Plan, k: int, state: State) -> Tensor:
-    """x0_hat = (x - sigma eps) / alpha at the state with index k."""
-    denoiser, t = rollout.denoiser, rollout.grid[k]
-    alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
-    if not torch.is_grad_enabled():
-        return torch.add(state[0], denoiser.field(state[0], t, (0.0, 1.0)), alpha=-sigma) / alpha
-    field = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)
-    return torch.add(state[0], field(t, state[0]), alpha=-sigma) / alpha
-
-
-def _of_eps(rollout: Rollout, plan: Plan, k: int) -> Field:
-    """The chart's field with eps_hat as the plan differentiates it, F = w_x0 (x - sigma eps)/alpha + w_eps eps.
-
-    In every chart eps is what is detached, as in the published codes, so the linear part includes that of x0_hat. At
-    alpha = 0, where x0_hat is not a function of eps, F itself is detached.
-    """
-    denoiser, chart = rollout.denoiser, rollout.field.chart
-    weight = plan.active[k]
-    if plan.through and (weight == 1).all():
-        return rollout.field
-    alone = rollout.rule.stages == 1 and denoiser.rowwise
-    eps_hat = _planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, alone)
-    whole = _planned(rollout.field, plan, k, alone)
-
-    def field(t: float, x: Tensor) -> Tensor:
-        alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
-        w_x0, w_eps = chart.weights(t)
-        if alpha == 0:
-            return whole(t, x)
-        if not w_x0:
-            return w_eps * eps_hat(t, x)
-        return (w_x0 / alpha) * x + (w_eps - w_x0 * sigma / alpha) * eps_hat(t, x)
-
-    return field
-
-
-def _planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
-    """The field of step k as the plan differentiates it.
-
-    alone: whether active samples may be evaluated without the others. Not so for a multistage rule, whose later stages
-    are evaluated at points that depend on earlier ones, nor for a network, which may have one condition per sample,
-    draw dropout for the whole batch, or mix the samples of a batch.
-    """
-    weight = plan.active[k]
-
-    def planned(t: float, x: Tensor) -> Tensor:
-        source = x if plan.through else x.detach()
-        if (weight == 1).all():
-            return field(t, source)
-        if not weight.any():
-            return torch.zeros_like(x)
-        if not alone:
-            value, kept = field(t, source), _mask(weight, x).to(x)
-            return value * kept + value.detach() * (1 - kept)
-        rows = _moved(np.flatnonzero(weight), x)
-        share = per_sample(_moved(weight[weight > 0], x).to(x), x)
-        value = field(t, source[rows])
-        return torch.zeros_like(x).index_add(0, rows, value * share)
-
-    return planned
-
-
-def _mask(rows: np.ndarray, like: Tensor) -> Tensor:
-    """A row mask (n) as a tensor that broadcasts over samples."""
-    return per_sample(_moved(rows, like), like)
-
-
-def _rows(rows: np.ndarray, like: Tensor) -> Tensor | None:
-    """The indices of the rows in a mask (n), or None if it holds all."""
-    return None if rows.all() else _moved(np.flatnonzero(rows), like)
-
-
-def _moved(array: np.ndarray, like: Tensor) -> Tensor:
-    """A plan's array on the device of the states; copying to a GPU does not block."""
-    return torch.from_numpy(array).to(like.device, non_blocking=True)
-
-
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
 
 
-def draft(k: int, draws: int | None) -> Truncated:
-    """DRaFT-K, see `LastSteps`: backpropagation through the last k steps; k = N is the full gradient."""
-    return Truncated(LastSteps(k), draws)
+def draft(k: int, draws: int | None, detach: str = "eps") -> Truncated:
+    """DRaFT-K, see `LastSteps`: backpropagation through the last k steps; k = N is the full gradient.
+
+    Nothing passes around the steps that are cut, so that `detach` makes no difference.
+    """
+    return Truncated(LastSteps(k, detach=detach), draws)
 
 
-def alignprop(law: str, draws: int | None) -> Truncated:
+def alignprop(law: str, draws: int | None, detach: str = "eps") -> Truncated:
     """AlignProp with one of the published truncation distributions or the unbiased reweighted one; see `cut_of`."""
-    return Truncated(cut_of(law), draws)
+    return Truncated(cut_of(law, detach), draws)
 
 
-def refl(window: int | None, draws: int | None) -> Truncated:
-    """ReFL, see `OneStepLeft`: the reward of x0_hat at one of the last `window` states, through one evaluation."""
-    return Truncated(OneStepLeft(window), draws)
+def refl(window: int | None, draws: int | None, detach: str = "eps") -> Truncated:
+    """ReFL, see `OneStepLeft`: the reward of x0_hat at one of the last `window` states, through one evaluation.
+
+    The state is cut from those before it, so that `detach` makes no difference.
+    """
+    return Truncated(OneStepLeft(window, detach=detach), draws)
 
 
-def drtune(k: int, early: int, draws: int | None) -> Truncated:
+def drtune(k: int, early: int, draws: int | None, detach: str = "eps") -> Truncated:
     """DRTune, see `SpacedSteps`: k spaced steps, with the gradient stopped at every network input."""
-    return Truncated(SpacedSteps(k, early), draws)
+    return Truncated(SpacedSteps(k, early, detach=detach), draws)
 
 
-def shortcut(draws: int | None) -> Truncated:
+def shortcut(draws: int | None, detach: str = "eps") -> Truncated:
     """SDO, see `Shortcut`: only the graph of one random step is kept."""
-    return Truncated(Shortcut(), draws)
+    return Truncated(Shortcut(detach=detach), draws)
+
+
+def leapalign(
+    preset: str, a: float | None, tau: float | None, weight: str | None, law: str, detach: str, draws: int | None
+) -> Truncated:
+    """LeapAlign, see `TwoLeaps`: two leaps from states drawn at random, put at the chain's own states.
+
+    preset: `hpsv2.1` (a = 0.3), `pickscore` or `hpsv3` (a = 0.1), all with tau = 0.1; a, tau override it. weight:
+    `similarity` divides a sample's gradient by its distances, `none` does not. law: `pairs` is the paper's; `clean` and
+    `half` are its ablations; `from-noise`, ours, starts at x_T and has its gradient, which is the chain's for N = 2 and
+    a = 1. The reward's hinge belongs to the objective. References: LeapAlign, 2026, arXiv:2604.15311, eq. 3 to 13.
+    """
+    return Truncated(surrogates.leapalign(preset, a, tau, weight, law, detach), draws)
+
+
+def flowbp(variant: str, preset: str, weight: str | None, detach: str, draws: int | None, **options: Any) -> Truncated:
+    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes a leap).
+
+    preset: the released settings for `flux1`, `sd3.5` or `flux2`; options that are given override it. The gradient of
+    x_T is ours for sparse and bridge, and for lagrange with law=from-noise. References: FlowBP, 2026, arXiv:2606.11075,
+    and its released code.
+    """
+    return Truncated(surrogates.flowbp(variant, preset, weight, detach, **options), draws)

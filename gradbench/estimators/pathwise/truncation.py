@@ -1,86 +1,23 @@
-"""Truncations: which steps of a chain contribute to each sample's gradient, and where its reward is evaluated.
+"""Truncations: plans that leave out some Jacobians of a chain; see `plan`."""
 
-Step k = 0 is the noisiest, N - 1 the cleanest. If lambda = dL/dx_0 is carried back through each step by C_k in place of
-the Jacobian J_k = A_k + B_k d eps/dx, every truncated method is
-
-    g = sum_k w_k (dF_k/d theta)^T C_{k+1}^T ... C_{N-1}^T lambda,     C_k in {J_k, A_k, 0},
-
-where A_k is the linear part of the step. The gradient is stopped at the network's input (C_k = A_k, w_k = 1), at its
-output (C_k = A_k, w_k = 0), or altogether (C_k = 0).
-"""
-
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gradbench import checks
+from gradbench.estimators.pathwise.plan import Chain, Plan, PlanDistribution
 from gradbench.estimators.refusals import no_point
 from gradbench.problems.traits import ProblemTraits
 
 EARLY = "the x0_hat of an early stop"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The truncation of each of n samples.
-
-    active (N, n): the weight of step k's network evaluation in the gradient, 0 if its output is detached; a value
-    between 0 and 1 is the expectation of a random mask. alive (N, n): False if the cotangent is cut before it crosses
-    step k. through: whether the cotangent also passes through the network's input (J_k) or only around it (A_k). stop
-    (n): N, or the index of the state whose x0_hat is the sample. scale (N): a factor on the gradients of the shared
-    leaves from step k. scale_x_T: a factor on the gradient of x_T.
-    """
-
-    active: np.ndarray
-    alive: np.ndarray
-    stop: np.ndarray
-    scale: np.ndarray
-    through: bool = True
-    scale_x_T: float = 1.0
-
-    @property
-    def first(self) -> int:
-        """The first active step, N if there is none; states and gradients of the network are needed from there on."""
-        used = np.asarray((self.active * self.alive).any(1))
-        return int(np.argmax(used)) if used.any() else len(used)
-
-    @property
-    def reaches_x_T(self) -> bool:
-        """Whether the cotangent of some sample reaches x_T, that is, no step on its way cuts it."""
-        before = np.arange(len(self.alive))[:, None] < self.stop
-        return bool((self.alive | ~before).all(0).any())
-
-
-class PlanDistribution(ABC):
-    """A distribution of plans, one plan per sample; `random` says whether two draws can differ."""
-
-    random = True
-
-    def refuses(self, traits: ProblemTraits) -> str | None:
-        """Why it has no plan for a chain, or None."""
-        return None
-
-    @abstractmethod
-    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
-        """Plans for `samples` samples of a chain of N = `steps` steps."""
-
-    @abstractmethod
-    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        """Every plan for one sample, as (probability, plan), for computing expectations."""
-
-
-def _too_many(name: str, number: int | None, traits: ProblemTraits) -> str | None:
+def too_many(name: str, number: int | None, traits: ProblemTraits) -> str | None:
+    """Refuses a number of steps beyond N."""
     if number is None or number <= traits.steps:
         return None
     return f"{name} must be <= the sampler's {traits.steps} steps, got {number}"
-
-
-def _plan(active: np.ndarray, alive: np.ndarray, **options: object) -> Plan:
-    steps, samples = active.shape
-    defaults = {"stop": np.full(samples, steps), "scale": np.ones(steps)}
-    return Plan(active.astype(float), alive, **{**defaults, **options})  # type: ignore[arg-type]
 
 
 class _OneNumber(PlanDistribution):
@@ -99,12 +36,15 @@ class _OneNumber(PlanDistribution):
         count = len(self.values(steps))
         return np.full(count, 1 / count)
 
-    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
+        steps = chain.steps
         return self.build(steps, random.choice(self.values(steps), samples, p=self.weights(steps)))
 
-    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        for value, weight in zip(self.values(steps), self.weights(steps), strict=True):
-            yield float(weight), self.build(steps, np.array([value]))
+    def mixture(self, chain: Chain) -> tuple[np.ndarray, Plan]:
+        return self.weights(chain.steps), self.build(chain.steps, self.values(chain.steps))
+
+    def reaches_x_T(self, steps: int) -> bool:
+        return self.build(steps, self.values(steps)).reaches_x_T
 
 
 class _Cut(_OneNumber):
@@ -112,7 +52,7 @@ class _Cut(_OneNumber):
 
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
         kept = np.arange(steps)[:, None] >= drawn
-        return _plan(kept, kept)
+        return self.plan(kept, kept)
 
 
 @dataclass(frozen=True)
@@ -123,7 +63,7 @@ class LastSteps(_Cut):
     random = False
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        return _too_many("k", self.k, traits)
+        return too_many("k", self.k, traits)
 
     def values(self, steps: int) -> np.ndarray:
         return np.array([steps - self.k])
@@ -144,13 +84,17 @@ class StepMask(PlanDistribution):
     if k < u. Not a truncation: the cotangent continues around detached steps; half of all steps are active on average.
     """
 
-    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
-        drawn = random.integers(0, steps + 1, (steps, samples))
-        return _plan(np.arange(steps)[:, None] >= drawn, np.full((steps, samples), True))
+    def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
+        drawn = random.integers(0, chain.steps + 1, (chain.steps, samples))
+        return self.plan(np.arange(chain.steps)[:, None] >= drawn, np.full((chain.steps, samples), True))
 
-    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
+    def mixture(self, chain: Chain) -> tuple[np.ndarray, Plan]:
         # the masks are independent, and the gradient is linear in each, so their expectations replace them
-        yield 1.0, _plan(((np.arange(steps) + 1) / (steps + 1))[:, None], np.full((steps, 1), True))
+        expected = ((np.arange(chain.steps) + 1) / (chain.steps + 1))[:, None]
+        return np.ones(1), self.plan(expected, np.full((chain.steps, 1), True), mask=True)
+
+    def reaches_x_T(self, steps: int) -> bool:
+        return True
 
 
 class NormalCut(_Cut):
@@ -200,14 +144,14 @@ class OneStepLeft(_OneNumber):
     window: int | None = None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        return no_point(traits, EARLY) or _too_many("window", self.window, traits)
+        return no_point(traits, EARLY) or too_many("window", self.window, traits)
 
     def values(self, steps: int) -> np.ndarray:
         return np.arange(steps - (self.window or max(1, steps // 4)), steps)
 
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
         at = np.arange(steps)[:, None] == drawn
-        return _plan(at, np.zeros_like(at), stop=drawn)
+        return self.plan(at, np.zeros_like(at), stop=drawn)
 
 
 @dataclass(frozen=True)
@@ -224,19 +168,22 @@ class SpacedSteps(PlanDistribution):
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         pair = no_point(traits, EARLY) if self.early else None
-        return pair or _too_many("k", self.k, traits) or _too_many("early", self.early, traits)
+        return pair or too_many("k", self.k, traits) or too_many("early", self.early, traits)
 
-    def draw(self, steps: int, samples: int, random: np.random.Generator) -> Plan:
+    def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
+        steps = chain.steps
         offset = random.integers(0, self._offsets(steps), samples)
         stop = steps - random.integers(1, self.early + 1, samples) if self.early else np.full(samples, steps)
         return self._build(steps, offset, stop)
 
-    def mixture(self, steps: int) -> Iterator[tuple[float, Plan]]:
-        offsets = range(self._offsets(steps))
-        stops = range(steps - self.early, steps) if self.early else [steps]
-        for offset in offsets:
-            for stop in stops:
-                yield 1 / (len(offsets) * len(stops)), self._build(steps, np.array([offset]), np.array([stop]))
+    def mixture(self, chain: Chain) -> tuple[np.ndarray, Plan]:
+        steps = chain.steps
+        stops = np.arange(steps - self.early, steps) if self.early else np.array([steps])
+        offset, stop = (both.flatten() for both in np.meshgrid(np.arange(self._offsets(steps)), stops, indexing="ij"))
+        return np.full(len(stop), 1 / len(stop)), self._build(steps, offset, stop)
+
+    def reaches_x_T(self, steps: int) -> bool:
+        return True
 
     def _offsets(self, steps: int) -> int:
         return steps - (self.k - 1) * (steps // self.k)
@@ -245,7 +192,8 @@ class SpacedSteps(PlanDistribution):
         k, stride = np.arange(steps)[:, None], steps // self.k
         place = k - offset
         active = (place >= 0) & (place % stride == 0) & (place < self.k * stride)
-        return _plan(active & (k <= stop), k < stop, stop=stop, through=False)
+        alive = np.broadcast_to(k < stop, active.shape).copy()
+        return self.plan(active & (k <= stop), alive, stop=stop, through=np.zeros(active.shape))
 
 
 @dataclass(frozen=True)
@@ -260,7 +208,7 @@ class Shortcut(_OneNumber):
 
     def build(self, steps: int, drawn: np.ndarray) -> Plan:
         at = np.arange(steps)[:, None] == drawn
-        return _plan(at, np.full_like(at, True))
+        return self.plan(at, np.full_like(at, True))
 
 
 LAWS: dict[str, PlanDistribution] = {
@@ -271,6 +219,6 @@ LAWS: dict[str, PlanDistribution] = {
 }
 
 
-def cut_of(law: str) -> PlanDistribution:
+def cut_of(law: str, detach: str = "eps") -> PlanDistribution:
     """The plan distribution of AlignProp for the option `law`; `ValueError` for an unknown name."""
-    return LAWS[checks.one_of("law", law, LAWS)]
+    return replace(LAWS[checks.one_of("law", law, LAWS)], detach=detach)

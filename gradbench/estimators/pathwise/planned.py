@@ -1,0 +1,145 @@
+"""The network's output as a plan differentiates it, and the links of a chain that are made of it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradbench.diffusion.batch import per_sample
+from gradbench.diffusion.detached import detached_chart, through
+from gradbench.estimators.pathwise.plan import Leaps, Plan
+from gradbench.samplers.base import Field
+from gradbench.samplers.rollout import Rollout
+
+
+def mask(rows: np.ndarray, like: Tensor) -> Tensor:
+    """A number per sample (n) as a tensor that broadcasts over samples."""
+    return per_sample(_moved(rows, like), like)
+
+
+def indices(rows: np.ndarray, like: Tensor) -> Tensor | None:
+    """The indices of the rows in a mask (n), or None if it holds all."""
+    return None if rows.all() else _moved(np.flatnonzero(rows), like)
+
+
+def _moved(array: np.ndarray, like: Tensor) -> Tensor:
+    """A plan's array on the device of the states; copying to a GPU does not block."""
+    return torch.from_numpy(array).to(like.device, non_blocking=True)
+
+
+def guess(rollout: Rollout, plan: Plan, k: int, x: Tensor) -> Tensor:
+    """x0_hat = (x - sigma eps) / alpha at the state with index k."""
+    denoiser, t = rollout.denoiser, rollout.grid[k]
+    alpha, sigma = rollout.schedule.alpha(t), rollout.schedule.sigma(t)
+    if not torch.is_grad_enabled():
+        return torch.add(x, denoiser.field(x, t, (0.0, 1.0)), alpha=-sigma) / alpha
+    field = planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)
+    return torch.add(x, field(t, x), alpha=-sigma) / alpha
+
+
+def step_field(rollout: Rollout, plan: Plan, k: int) -> Field:
+    """The chart's field F in step k as the plan differentiates it: F = c_x x + c_O O, of which O alone is detached.
+
+    Where the detached output and x do not determine x0_hat, as eps at alpha = 0, F itself is detached.
+    """
+    denoiser, chart = rollout.denoiser, rollout.field.chart
+    if (plan.through[k] == 1).all() and (plan.active[k] == 1).all():
+        return rollout.field
+    alone = rollout.rule.stages == 1 and denoiser.rowwise
+    own = detached_chart(plan.detach, rollout.schedule)
+    held = planned(lambda t, x: denoiser.field(x, t, own.weights(t)), plan, k, alone)
+    whole = planned(rollout.field, plan, k, alone)
+
+    def field(t: float, x: Tensor) -> Tensor:
+        if plan.detach == "eps" and rollout.schedule.alpha(t) == 0:
+            return whole(t, x)
+        c_x, c_held = through(own, t, chart.weights(t))
+        return c_held * held(t, x) + c_x * x if c_x else c_held * held(t, x)
+
+    return field
+
+
+def planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
+    """A field of step k as the plan differentiates it: its value, with the plan's share of its gradient.
+
+    alone: whether active samples may be evaluated without the others, whose rows are then 0. Not so for a multistage
+    rule, whose later stages are evaluated at points that depend on earlier ones, nor for a network, which may have one
+    condition per sample, draw dropout for the whole batch, or mix the samples of a batch.
+    """
+    weight, share = plan.active[k], plan.through[k]
+
+    def weighted(value: Tensor, by: np.ndarray) -> Tensor:
+        """The value, with `by` times its gradient."""
+        if (by == 1).all():
+            return value
+        held = value.detach()
+        return held + mask(by, value).to(value) * (value - held)
+
+    def entered(x: Tensor) -> Tensor:
+        """The network's input, with the share of its gradient."""
+        return weighted(x, share) if share.any() else x.detach()
+
+    def field_planned(t: float, x: Tensor) -> Tensor:
+        if not weight.any():
+            return torch.zeros_like(x)
+        if not alone or weight.all():
+            return weighted(field(t, entered(x)), weight)
+        rows = _moved(np.flatnonzero(weight), x)
+        return torch.zeros_like(x).index_add(0, rows, weighted(field(t, entered(x)[rows]), weight[weight != 0]))
+
+    return field_planned
+
+
+class Seen:
+    """A field that remembers its first value: that at the point from which a step starts."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.first: Tensor | None = None
+
+    def __call__(self, t: float, x: Tensor) -> Tensor:
+        value = self.field(t, x)
+        self.first = value if self.first is None else self.first
+        return value
+
+
+class Landing:
+    """Where the leaps of a plan land, seen while the chain runs: how far from its states, per sample."""
+
+    def __init__(self, rollout: Rollout, plan: Plan, leaps: Leaps) -> None:
+        self.rollout, self.leaps = rollout, leaps
+        self.chart = detached_chart(plan.detach, rollout.schedule)
+        self.at: Tensor | None = None
+        self.distance: Tensor | None = None
+
+    def pass_by(self, k: int, x: Tensor, field: Tensor) -> Tensor:
+        """The output O at the state x with index k, from the sampler's own field there; moves every leap on by it."""
+        t = self.rollout.grid[k]
+        c_x, c_held = through(self.chart, t, self.rollout.field.chart.weights(t))
+        held = (field - c_x * x) / c_held if c_x else field / c_held
+        if self.leaps.floor is not None:
+            self._arrive(k, x)
+            leaves = (self.leaps.first == k) | (self.leaps.middle == k)
+            start = mask(self.leaps.carry[k], x).to(x) * x
+            at = start if self.at is None else torch.where(mask(leaves, x), start, self.at)
+            self.at = at + mask(self.leaps.gain[k], x).to(x) * held
+        return held
+
+    def _arrive(self, k: int, x: Tensor) -> None:
+        here = self.leaps.middle == k
+        if here.any() and self.at is not None:
+            self._add((x - self.at).abs().flatten(1).mean(1), here)
+
+    def _add(self, distance: Tensor, here: np.ndarray) -> None:
+        assert self.leaps.floor is not None
+        floored = distance.clamp(min=self.leaps.floor)
+        added = torch.where(_moved(here, distance), floored, 0.0)
+        self.distance = added if self.distance is None else self.distance + added
+
+    def weight(self, x_0: Tensor) -> Tensor | None:
+        """1 / (max(d_middle, floor) + max(d_end, floor)) of every sample; None without a floor."""
+        if self.leaps.floor is None:
+            return None
+        assert self.at is not None
+        self._add((x_0 - self.at).abs().flatten(1).mean(1), np.full(len(x_0), True))
+        assert self.distance is not None
+        return 1.0 / self.distance
