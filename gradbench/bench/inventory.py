@@ -10,6 +10,7 @@ from gradbench.bench.suite import load_suite, suite_files
 from gradbench.data import Json
 from gradbench.entry import Catalogue, Entry, load
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.estimators.entries import EstimatorEntry
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
@@ -32,7 +33,7 @@ def entries(kind: str) -> list[Json]:
         return [{"name": h.name, "summary": h.summary, "source": h.citation} for h in found.values()]
     catalogue = CATALOGUES[kind]
     own = [
-        {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults)}
+        {"name": e.name, "summary": e.summary, "source": e.citation, "defaults": dict(e.defaults), **_sure(e)}
         for e in catalogue.values()
     ]
     _tell(catalogue.plugins.refused)
@@ -40,6 +41,11 @@ def entries(kind: str) -> list[Json]:
         {"name": p.name, "summary": p.lacking or p.summary, "source": f"{p.place}, {p.package}"}
         for p in catalogue.plugins.values()
     ]
+
+
+def _sure(entry: Entry) -> Json:
+    """How sure an estimator's formula is."""
+    return {"confidence": entry.confidence} if isinstance(entry, EstimatorEntry) else {}
 
 
 def _tell(left_out: Sequence[str]) -> None:
@@ -78,6 +84,7 @@ def entry(selector: str) -> Mapping[str, Any]:
             checks.options(name, given, e.defaults)
             facts |= {"judges": e.on, "made from": list(e.takes) or "nothing"}
         else:
+            facts |= _sure(e)
             facts |= {"options": e.options(given), "allowed": _plain(_takes(e)), "traits": e.declared(given).said}
         return {"kind": catalogue.kind, "name": render(name, given), "summary": e.summary, **facts}
     known = case_specs()

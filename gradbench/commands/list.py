@@ -7,6 +7,9 @@ import click
 from gradbench.bench.inventory import KINDS, entries
 from gradbench.commands.options import OneOf, cases_option, json_option
 
+FROM = {"code": "the authors' code", "reimplementation": "reimplementations by others", "abstract": "its abstract only"}
+"""Where a formula was read, unless in its paper."""
+
 
 @click.command("list")
 @click.argument("kind", default="estimators", metavar=f"[{'|'.join(KINDS)}]", type=OneOf(*KINDS, called="kind"))
@@ -20,4 +23,8 @@ def list_(kind: str, as_json: bool) -> None:
         return
     width = max(len(entry["name"]) for entry in found)
     for entry in found:
-        print(f"{entry['name']:<{width}}  {entry['summary']}" + (f"  [{entry['source']}]" if entry["source"] else ""))
+        sure = f"; from {FROM[entry['confidence']]}" if entry.get("confidence") in FROM else ""
+        print(
+            f"{entry['name']:<{width}}  {entry['summary']}"
+            + (f"  [{entry['source']}{sure}]" if entry["source"] else "")
+        )

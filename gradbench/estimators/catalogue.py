@@ -1,12 +1,9 @@
 """The estimators by name, as plain data; torch is not imported until one is made."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gradbench import checks
-from gradbench.diffusion.detached import DETACHED
-from gradbench.entry import Catalogue, Entry, load
+from gradbench.entry import Catalogue
+from gradbench.estimators.entries import EstimatorEntry, truncated
 from gradbench.estimators.external.solvers import (
     check_torchdiffeq,
     check_torchsde,
@@ -14,8 +11,8 @@ from gradbench.estimators.external.solvers import (
     refuse_torchdiffeq,
     refuse_torchsde,
 )
-from gradbench.estimators.monte_carlo.options import check_direct_align, check_draws, declare_draws
-from gradbench.estimators.monte_carlo.transitions import no_density, no_last_step, no_mean, no_sub_chain
+from gradbench.estimators.monte_carlo.options import check_ddpo, check_draws, declare_draws
+from gradbench.estimators.monte_carlo.transitions import no_density, no_last_step, no_mean, no_sub_chain, no_window
 from gradbench.estimators.pathwise.adjoints import (
     check_adjoint,
     check_adjoint_deis,
@@ -25,67 +22,15 @@ from gradbench.estimators.pathwise.adjoints import (
 )
 from gradbench.estimators.pathwise.recoveries import check_recovery
 from gradbench.estimators.pathwise.recovery import Inverted
-from gradbench.estimators.refusals import no_point
+from gradbench.estimators.surrogate_entries import SURROGATES
 from gradbench.estimators.traits import EstimatorTraits
-from gradbench.problems.traits import ProblemTraits
-from gradbench.selector import Options, parse
+from gradbench.selector import parse
 
 if TYPE_CHECKING:
     from gradbench.estimators.base import GradientEstimator
-    from gradbench.estimators.pathwise.truncation import PlanDistribution
-
-
-@dataclass(frozen=True)
-class EstimatorEntry(Entry):
-    """A catalogue entry of an estimator; traits may be a mapping. refuses: why it cannot serve a problem, or None.
-
-    later: options that published rows do not have, with the values that these rows had: stored only if they differ.
-    """
-
-    traits: EstimatorTraits = field(default_factory=EstimatorTraits)
-    later: Options = field(default_factory=dict[str, Any])
-    refuses: Callable[[Options, ProblemTraits], str | None] = lambda options, traits: None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "traits", EstimatorTraits.of(self.name, self.traits))
-
-    def stored(self, given: Options) -> Options:
-        """The options as a cell stores them."""
-        return {key: value for key, value in self.options(given).items() if self.later.get(key, self) != value}
-
-    def declared(self, given: Options) -> EstimatorTraits:
-        """The estimator's traits with these options."""
-        return self.traits.amended(self.declares(self.options(given)))
 
 
 _PATHWISE = "gradbench.estimators.pathwise.pathwise:"
-_TRUNCATED = "gradbench.estimators.pathwise.truncated:"
-
-
-def _truncated(name: str, summary: str, plans: str, citation: str, **defaults: Any) -> EstimatorEntry:
-    """An entry whose plans come from the callable `plans`, "module:callable", given all options except `draws`."""
-
-    def distribution(options: Options) -> "PlanDistribution":
-        make = load(name, f"gradbench.estimators.pathwise.{plans}")
-        checks.one_of("detach", options["detach"], DETACHED)
-        return make(**{key: value for key, value in options.items() if key != "draws"})
-
-    def check(options: Options) -> None:
-        check_draws(options)
-        distribution(options)
-
-    return EstimatorEntry(
-        name,
-        summary,
-        _TRUNCATED + name,
-        citation,
-        defaults={"detach": "eps", **defaults, "draws": None},
-        later={"detach": "eps"},
-        traits=EstimatorTraits(draws=True, biased=True),
-        check=check,
-        refuses=lambda options, traits: distribution(options).refuses(traits),
-        declares=declare_draws if "law" in defaults else lambda options: {},
-    )
 
 
 ESTIMATORS = Catalogue(
@@ -197,7 +142,7 @@ ESTIMATORS = Catalogue(
         refuses=refuse_adjoint,
         declares=declare_adjoint,
     ),
-    _truncated(
+    truncated(
         "draft",
         "backpropagation through the last k steps",
         "truncation:LastSteps",
@@ -214,21 +159,21 @@ ESTIMATORS = Catalogue(
         check=check_draws,
         refuses=lambda options, traits: no_last_step(traits),
     ),
-    _truncated(
+    truncated(
         "alignprop",
         "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
         "truncation:cut_of",
         "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
         law="paper",
     ),
-    _truncated(
+    truncated(
         "refl",
         "the reward of x0_hat at one of the last states, one evaluation differentiated",
         "truncation:OneStepLeft",
         "Xu et al., 2023, ImageReward, arXiv:2304.05977",
         window=None,
     ),
-    _truncated(
+    truncated(
         "drtune",
         "k spaced steps, the gradient stopped at every network input",
         "truncation:SpacedSteps",
@@ -236,44 +181,11 @@ ESTIMATORS = Catalogue(
         k=3,
         early=0,
     ),
-    _truncated(
+    truncated(
         "shortcut",
         "the graph of one random step, all others detached",
         "truncation:Shortcut",
         "Dou et al., 2025, arXiv:2505.07477",
-    ),
-    _truncated(
-        "leapalign",
-        "two leaps between states of the chain, the second's input partly detached",
-        "surrogates:leapalign",
-        "LeapAlign, 2026, arXiv:2604.15311, equations 3 to 13",
-        preset="hpsv2.1",
-        a=None,
-        tau=None,
-        weight="similarity",
-        law="pairs",
-        detach="v",
-    ),
-    _truncated(
-        "flowbp",
-        "some steps drawn (sparse), with one Jacobian (bridge), or two leaps by quadrature (lagrange)",
-        "surrogates:flowbp",
-        "FlowBP, 2026, arXiv:2606.11075, and its released code",
-        variant="sparse",
-        preset="flux1",
-        weight="similarity",
-        detach="v",
-        **dict.fromkeys(("k", "b", "g", "a", "tau", "q", "mode", "c", "law")),
-    ),
-    EstimatorEntry(
-        "srpo",
-        "the reward of the sample noised with a known noise and recovered by one step, at early times",
-        "gradbench.estimators.pathwise.direct_align:DirectAlign",
-        "Shen et al., 2025, arXiv:2509.06942, and its released code",
-        defaults={"branch": "both", "law": "released", "weight": None, "shift": 3.0, "draws": None},
-        traits=EstimatorTraits(draws=True, biased=True, memory="constant"),
-        check=check_direct_align,
-        refuses=lambda options, traits: no_point(traits, "srpo"),
     ),
     EstimatorEntry(
         "reinforce",
@@ -290,18 +202,24 @@ ESTIMATORS = Catalogue(
         "ddpo",
         "the clipped policy gradient over denoising steps",
         "gradbench.estimators.monte_carlo.ddpo:DDPO",
-        "Black et al., 2023, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470",
+        "Black et al., 2023, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470; GRPO-Guard, 2025, "
+        "arXiv:2510.22319; Li et al., 2025, MixGRPO, arXiv:2507.21802",
         defaults={
             "clip": 1e-4,
             "advantage_clip": 5.0,
             "statistics": "prompt",
             "scale": "released",
             "stale": 0.0,
+            "ratio": "released",
+            "window": None,
+            "at": None,
             "draws": None,
         },
         traits=EstimatorTraits(draws=True, stochastic=True, biased=True, memory="linear"),
-        check=check_draws,
-        refuses=lambda options, traits: no_density(traits),
+        later={"ratio": "released", "window": None, "at": None},
+        check=check_ddpo,
+        refuses=lambda options, traits: no_density(traits) or no_window(options["window"], options["at"], traits),
+        confidence="code",
     ),
     EstimatorEntry(
         "rlr",
@@ -361,6 +279,7 @@ ESTIMATORS = Catalogue(
         traits=EstimatorTraits(stochastic=True, coordinates=True),
         check=check_draws,
     ),
+    *SURROGATES,
     group="gradbench.estimators",
 )
 

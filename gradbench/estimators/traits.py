@@ -13,7 +13,7 @@ class EstimatorTraits(Traits):
     converges to that of the flow. biased: its mean over draws does not tend to the expected gradient. memory: an upper
     bound on the growth of live bytes with N: `constant`, `log`, `sqrt` or `linear`. draws: it averages over draws.
     stochastic: it is not a differentiable sample, so `gradbench.sample` cannot use it. coordinates: it runs separate
-    chains for every coordinate.
+    chains for every coordinate. memoryless: what it estimates is the memoryless gradient, whatever the sampler.
     """
 
     exact: bool = False
@@ -23,3 +23,4 @@ class EstimatorTraits(Traits):
     draws: bool = False
     stochastic: bool = False
     coordinates: bool = False
+    memoryless: bool = False

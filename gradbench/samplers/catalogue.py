@@ -42,6 +42,7 @@ def _check(options: Options) -> None:
     if "chart" in options:
         checks.one_of("chart", options["chart"], CHARTS)
     checks.in_range("eta", options.get("eta", 0.0), 0.0, 1.0)
+    checks.in_range("gamma", options.get("gamma", 0.0), 0.0, 10.0)
     checks.in_range("a", options.get("a", 1.0), 1e-6, 10.0)
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
     checks.one_of("solver", options.get("solver", "midpoint"), SOLVERS)
@@ -64,10 +65,26 @@ def _check_reversible(options: Options) -> None:
         _check(options)
 
 
-def _refuse_flow_sde(options: Options, where: TimeRange) -> str | None:
+def _refuse_churn(options: Options, where: TimeRange) -> str | None:
     if where.schedule not in (None, "rectified"):
-        return f"flow-sde samples rectified flow: use schedule=rectified, got {where.schedule}"
+        return f"churn keeps the noise level of rectified flow: use schedule=rectified, got {where.schedule}"
     return None
+
+
+def _policy(name: str, summary: str, factory: str, citation: str, chart: str = "time", **options: Any) -> SamplerEntry:
+    """A stochastic sampler of policy gradients: it shares no path with the reverse SDE."""
+    return SamplerEntry(
+        name,
+        summary,
+        f"gradbench.samplers.policy:{factory}",
+        citation,
+        defaults={**options, "grid": None},
+        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart=chart, reverse_sde=False).amended(
+            {"chart_at_zero": "data"} if chart == "noise" else {}
+        ),
+        check=_check,
+        refuses=_refuse_churn if name == "churn" else lambda options, where: None,
+    )
 
 
 def _refuse_rex(options: Options, where: TimeRange) -> str | None:
@@ -215,15 +232,43 @@ SAMPLERS = Catalogue(
         traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="time-sde"),
         check=_check,
     ),
-    SamplerEntry(
+    _policy(
         "flow-sde",
-        "the stochastic sampler of rectified flow that policy gradients use, with the flow's marginals",
-        "gradbench.samplers.stochastic:FlowSDE",
+        "Flow-GRPO's sampler, with the flow's marginals",
+        "FlowSDE",
         "Liu et al., 2025, Flow-GRPO, arXiv:2505.05470, and its released code",
-        defaults={"a": 0.7, "first": "released", "grid": None},
-        traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="time", reverse_sde=False),
-        check=_check,
-        refuses=_refuse_flow_sde,
+        a=0.7,
+        first="released",
+    ),
+    _policy(
+        "dance-sde",
+        "DanceGRPO's sampler: a constant noise level, with the flow's marginals",
+        "DanceSDE",
+        "Xue et al., 2025, arXiv:2505.07818; MixGRPO's and Flow-GRPO's released codes",
+        eta=0.3,
+    ),
+    _policy(
+        "cps",
+        "the DDIM family with a fixed share of noise; eta=1 noises x0_hat afresh",
+        "CoefficientsPreserving",
+        "Wang and Yu, 2025, arXiv:2509.05952, and Flow-GRPO's released code",
+        chart="noise",
+        eta=0.8,
+    ),
+    _policy(
+        "precise",
+        "the DDIM family with Flow-GRPO's noise, integrated over the step",
+        "Precise",
+        "arXiv:2605.23522, as described by third parties",
+        chart="noise",
+        a=0.7,
+    ),
+    _policy(
+        "churn",
+        "Euler's step of rectified flow to a level below, and noise back up",
+        "Churn",
+        "Finite-difference flow optimization, 2026, arXiv:2603.12893, and its released code",
+        gamma=0.0025,
     ),
     _reversible(
         "reversible-heun",

@@ -26,6 +26,10 @@ class StochasticRule(Rule):
     def std(self, interval: Interval) -> float:
         """The standard deviation of the step's noise; 0 if none is drawn."""
 
+    def silent(self) -> "StochasticRule | None":
+        """The rule with the same marginals that draws no noise, if it is of the same family."""
+        return None
+
     def transition(self, field: Field, state: State, interval: Interval) -> tuple[State, float]:
         """`mean` and `std` of the step."""
         return self.mean(field, state, interval), self.std(interval)
@@ -73,30 +77,28 @@ class Diffused(StochasticRule):
         return interval.chart.std(interval.t0, interval.t1)
 
 
-@dataclass(frozen=True)
-class DDIMEta(StochasticRule):
-    """The DDIM family in the noise chart, or from alpha = 0 in the data chart: eta = 0 is the ODE, eta = 1 is DDPM with
-    the posterior variance.
+class DDIMFamily(StochasticRule):
+    """Steps that keep the noise level, in the noise chart, or from alpha = 0 in the data chart:
 
-        mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1)))
+        mean = alpha_1 x0_hat + sqrt(sigma_1^2 - s^2) eps_hat,    s = `level` <= sigma_1,
 
-    where lambda is the log-SNR; for variance-preserving schedules this is the paper's
-    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has standard deviation s, or with `large`
-    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))), the paper's sigma-hat.
-    The step from index 0 to the clean end draws no noise (Ho et al., 2020, algorithm 2).
-
-    References: Song et al., 2021, DDIM, arXiv:2010.02502, equations 12 and 16 and section 5.
+    with noise of standard deviation s. References: Song et al., 2021, DDIM, arXiv:2010.02502, equation 12.
     """
 
-    eta: float
-    large: bool = False
     order = 1
     stages = 1
+
+    @abstractmethod
+    def level(self, interval: Interval) -> float:
+        """s, the part of sigma_1 that is drawn anew."""
+
+    def silent(self) -> StochasticRule:
+        return DDIMEta(0.0)
 
     def mean(self, field: Field, state: State, interval: Interval) -> State:
         schedule = interval.chart.schedule
         sigma_0, sigma_1 = schedule.sigma(interval.t0), schedule.sigma(interval.t1)
-        kept, slope = math.sqrt(sigma_1**2 - self._posterior(interval) ** 2), field(interval.t0, state[0])
+        kept, slope = math.sqrt(sigma_1**2 - self.level(interval) ** 2), field(interval.t0, state[0])
         if isinstance(interval.chart, DataChart):  # the slope is x0_hat, eps_hat = (x - alpha_0 x0_hat) / sigma_0
             share = kept / sigma_0
             length = schedule.alpha(interval.t1) - share * schedule.alpha(interval.t0)
@@ -104,48 +106,36 @@ class DDIMEta(StochasticRule):
         return (torch.add(interval.carry(state[0]), slope, alpha=kept - interval.ratio() * sigma_0),)
 
     def std(self, interval: Interval) -> float:
-        schedule = interval.chart.schedule
-        if not self.large:
-            return self._posterior(interval)
-        if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
-            return 0.0
-        return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
-
-    def _posterior(self, interval: Interval) -> float:
-        """s, see the class."""
-        schedule = interval.chart.schedule
-        return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
+        return self.level(interval)
 
 
 @dataclass(frozen=True)
-class FlowSDE(StochasticRule):
-    """The stochastic sampler of rectified flow with the flow's marginals, in the time chart, with v = eps_hat - x0_hat:
+class DDIMEta(DDIMFamily):
+    """The DDIM family with s = eta sigma_1 sqrt(1 - exp(2 (lambda_0 - lambda_1))): eta = 0 is the ODE, eta = 1 is DDPM
+    with the posterior variance.
 
-        mean = x (1 + s^2 dt/(2t)) + v (1 + s^2 (1 - t)/(2t)) dt,   std = s (-dt)^(1/2),   s = a (t/(1 - t))^(1/2).
+    lambda is the log-SNR; for variance-preserving schedules this is the paper's
+    s = eta (sigma_1 / sigma_0) sqrt(1 - alpha_0^2 / alpha_1^2). The noise has standard deviation s, or with `large`
+    that of the forward process over the step, sigma_0 sqrt(1 - exp(2 (lambda_0 - lambda_1))), the paper's sigma-hat.
+    The step from index 0 to the clean end draws no noise (Ho et al., 2020, algorithm 2).
 
-    At t = 1, where s would be infinite, let t_1 be the next time: first=released takes s = a (1/(1 - t_1))^(1/2), as in
-    the released code (sde_step_with_logprob); first=next takes s = a (t_1/(1 - t_1))^(1/2). References: Liu et al.,
-    2025, Flow-GRPO, arXiv:2505.05470.
+    References: Song et al., 2021, DDIM, arXiv:2010.02502, equation 16 and section 5.
     """
 
-    a: float
-    first: str
-    order = 1
-    stages = 1
+    eta: float
+    large: bool = False
 
-    def mean(self, field: Field, state: State, interval: Interval) -> State:
-        t, dt, square = interval.t0, interval.h, self._level(interval) ** 2
-        v = field(t, state[0])
-        return (torch.add(state[0] * (1 + square * dt / (2 * t)), v, alpha=(1 + square * (1 - t) / (2 * t)) * dt),)
+    def level(self, interval: Interval) -> float:
+        schedule = interval.chart.schedule
+        return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
     def std(self, interval: Interval) -> float:
-        return self._level(interval) * math.sqrt(-interval.h)
-
-    def _level(self, interval: Interval) -> float:
-        t = interval.t0
-        below = t if t < 1 else interval.t1
-        above = t if self.first == "released" else below
-        return self.a * math.sqrt(above / (1 - below))
+        schedule = interval.chart.schedule
+        if not self.large:
+            return self.level(interval)
+        if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
+            return 0.0
+        return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
 
 
 EULER_SDE = Diffused(EULER)

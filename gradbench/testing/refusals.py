@@ -13,9 +13,9 @@ EVERY = (*SAMPLERS, "ddim[eta=1]", "ddim[eta=0.5]", "rex[chart=log-snr-sde]")
 
 
 def _every(steps: int) -> Iterator[Problem]:
-    """A problem under each sampler in turn; `flow-sde` runs on rectified flow, the only schedule it supports."""
+    """A problem under each sampler in turn; `churn` runs on rectified flow, the only schedule it supports."""
     for sampler in EVERY:
-        yield problem_of(sampler, steps=steps, draws=4, **({"schedule": "rectified"} if sampler == "flow-sde" else {}))
+        yield problem_of(sampler, steps=steps, draws=4, **({"schedule": "rectified"} if sampler == "churn" else {}))
 
 
 def serves(subject: Subject) -> str:

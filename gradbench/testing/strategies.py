@@ -175,7 +175,7 @@ def grids() -> st.SearchStrategy[str]:
 def samplers(draw: Draw, stochastic: bool = False, reversible: bool = False) -> str:
     """The selector of a sampler of the given kind, with a grid and, if it is an option, a chart."""
     kinds = {name: (e.traits.stochastic, e.traits.reversible) for name, e in SAMPLERS.items()}
-    chosen = [name for name, kind in kinds.items() if kind == (stochastic, reversible) and name != "flow-sde"]
+    chosen = [name for name, kind in kinds.items() if kind == (stochastic, reversible) and name != "churn"]
     name = draw(st.sampled_from(chosen))
     chart = {"chart": draw(st.sampled_from(sorted(CHARTS)))} if "chart" in SAMPLERS[name].defaults else {}
     return render(name, {**chart, "grid": draw(grids())})

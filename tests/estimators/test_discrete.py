@@ -19,7 +19,7 @@ EVERY = (*SAMPLERS, *MORE)
 def case_of(law, sampler):
     """scaled-linear, or rectified flow up to where it has a log-SNR for the sampler that asks for it."""
     rectified = {"schedule": "rectified", "t_max": 0.95, "t_min": 0.01}
-    return gradbench.case(law, **(rectified if sampler == "flow-sde" else {"schedule": "scaled-linear"}))
+    return gradbench.case(law, **(rectified if sampler in ("flow-sde", "churn") else {"schedule": "scaled-linear"}))
 
 
 LAWS = ("gaussian", "mixture", "product-mixture", "dirac")

@@ -79,7 +79,7 @@ def test_nodes_are_the_sums_of_the_rows(name):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_stages_are_the_evaluations_of_a_step(name):
-    schedule = "rectified" if name.startswith("flow") else "vp-linear"
+    schedule = "rectified" if name in ("flow-euler", "flow-sde", "churn") else "vp-linear"
     problem = gradbench.case("gaussian", schedule=schedule, dim=3, batch=2).problem(sampler=name, steps=4)
     rollout = problem.rollout
     times, state = [], rollout.start(problem.x_T)
@@ -99,9 +99,11 @@ def test_the_order_stated_is_the_golden_one(name):
     assert sampler_spec(name).rule.order == ONE_EACH[name].get("order", 1)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddpm[variance=large]", "ddim[eta=0.5]", "sde-dpm++1", "flow-sde"])
+@pytest.mark.parametrize(
+    "name", ["ddpm", "ddpm[variance=large]", "ddim[eta=0.5]", "sde-dpm++1", "flow-sde", "dance-sde", "cps", "churn"]
+)
 def test_log_prob_is_the_normal_density_of_the_transition(name):
-    schedule = "rectified" if name.startswith("flow") else "scaled-linear"
+    schedule = "rectified" if name in ("flow-sde", "churn") else "scaled-linear"
     problem = gradbench.case("gaussian", schedule=schedule, dim=3, batch=2).problem(sampler=name, steps=5)
     rollout, state, interval = problem.rollout, (problem.x_T,), problem.rollout.interval(2)
 

@@ -19,6 +19,11 @@ OPTIONS = (
     *("draft[k=5]", "drtune[early=2]"),
     *("reinforce[baseline=none]", "reinforce[baseline=mean]", "ddpo[stale=0.001]", "ddpo[scale=summed]"),
     *("adjoint-matching[index=start]", "rlr[h=1]", "draft-lv[n=1]", "refl[window=2]"),
+    *("leapalign[law=from-noise,detach=eps]", "leapalign[weight=none]", "flowbp[variant=bridge]"),
+    *("flowbp[variant=lagrange]", "flowbp[variant=lagrange,mode=all,law=half]", "srpo[law=chain,branch=denoise]"),
+    *("drtune[detach=v]", "alignprop[law=released-v1,detach=v]", "ode-adjoint-matching[k=2]"),
+    *("nft[scale=summed,law=uniform]", "awm[weight=memoryless,scale=summed]", "awm[stale=0.1]", "ram[law=grid]"),
+    *("vgg-flow[jacobian=true]", "vgg-flow[steps=released]", "fdfo[scale=summed,stale=0.01]", "ddpo[ratio=guard]"),
 )
 REST = [*(name for name in ESTIMATORS if name not in EACH_KIND), *OPTIONS]
 

@@ -1,4 +1,4 @@
-"""Adjoint matching: regression of the model's drift on the base model's adjoint, evaluated at the base model."""
+"""Adjoint matching: regression of the model's step on the base model's adjoint, evaluated at the base model."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,32 @@ import torch
 from torch import Tensor
 
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
-from gradbench.estimators.monte_carlo.transitions import no_mean
+from gradbench.estimators.monte_carlo.transitions import no_deterministic_step, no_mean
 from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.estimators.pathwise.truncation import too_many
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.stochastic import StochasticRule
 
 
-def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor) -> list[Tensor]:
-    """a_0..a_N (b, *x) of the base model: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1}; no gradients of leaves."""
-    rule, none = rollout.rule, Totals([])
-    assert isinstance(rule, StochasticRule)
-    found = [cotangent]
-    for k in reversed(range(rollout.steps)):
-        interval = rollout.interval(k)
-        (a,) = pull(lambda s, i=interval: rule.mean(rollout.field, s, i), states[k], [found[-1]], none)
+def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor, last: int | None = None) -> list[Tensor]:
+    """a_0..a_N (b, *x) of the base model: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1}; no gradients of leaves.
+
+    last: only over the last steps, as many as this; the adjoint before them is not computed.
+    """
+    none, found = Totals([]), [cotangent]
+    for k in reversed(range(rollout.steps - (last or rollout.steps), rollout.steps)):
+        (a,) = pull(lambda s, k=k: mean_of(rollout, k, s), states[k], [found[-1]], none)
         found.append(torch.zeros_like(cotangent) if a is None else a)
     return found[::-1]
+
+
+def mean_of(rollout: Rollout, k: int, state: State) -> State:
+    """The state after step k without that step's noise."""
+    rule = rollout.rule
+    step = rule.mean if isinstance(rule, StochasticRule) else rule.step
+    return step(rollout.field, state, rollout.interval(k))
 
 
 def matching_loss(mean: Tensor, base: Tensor, std: float, adjoint: Tensor) -> Tensor:
@@ -46,9 +54,13 @@ class AdjointMatching(MonteCarlo):
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_mean(traits)
 
+    @property
+    def last(self) -> int | None:
+        """How many of the last steps are matched, None for all."""
+        return None
+
     def block(self, block: Block) -> BlockSum:
         rollout, problem, rule = block.rollout, block.problem, block.rollout.rule
-        assert isinstance(rule, StochasticRule)
         calls, states = problem.denoiser.calls, [rollout.start(block.x_T)]
         with torch.no_grad():
             for k in range(rollout.steps):
@@ -59,12 +71,33 @@ class AdjointMatching(MonteCarlo):
             end = x_0.detach().requires_grad_()
             value = block.value(end).sum()
         (cotangent,) = torch.autograd.grad(value, end)
-        adjoint, totals = lean_adjoint(rollout, states, cotangent), Totals(problem.wrt)
-        for k in range(rollout.steps) if problem.wrt else ():
-            interval = rollout.interval(k)
-            std = rule.std(interval) or 1.0  # the gradient at the base model does not depend on std
+        adjoint, totals = lean_adjoint(rollout, states, cotangent, self.last), Totals(problem.wrt)
+        first = rollout.steps - (self.last or rollout.steps)
+        for k in range(first, rollout.steps) if problem.wrt else ():
+            # the gradient at the base model does not depend on std
+            std = rule.std(rollout.interval(k)) or 1.0 if isinstance(rule, StochasticRule) else 1.0
             with torch.enable_grad():
-                (mean,) = rule.mean(rollout.field, states[k], interval)
-                loss = matching_loss(mean, mean.detach(), std, adjoint[k + (self.index == "end")])
+                (mean,) = mean_of(rollout, k, states[k])
+                loss = matching_loss(mean, mean.detach(), std, adjoint[k - first + (self.index == "end")])
             totals.add(torch.autograd.grad(loss, problem.wrt, allow_unused=True))
-        return BlockSum(adjoint[0], totals.values, x_0, value.item(), forward)
+        return BlockSum(None if first else adjoint[0], totals.values, x_0, value.item(), forward)
+
+
+@dataclass(frozen=True)
+class ODEAdjointMatching(AdjointMatching):
+    """ODE adjoint matching: the same on a deterministic chain, with the adjoint of its own steps, at the base model.
+
+    On rectified flow the loss is sum_k |h_k| |v - v_base - a_{k+1}|^2 / 2, and its gradient the exact one of the chain;
+    with k the adjoint is that of the last k steps, and the gradient DRaFT's. Whether the paper's adjoint is that of the
+    base or of the current model, and at which end of a step, is not known to us: both are the base's, at the end, or
+    with index=start at the start. References: arXiv:2605.06583, of which the abstract was read.
+    """
+
+    k: int | None = None
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_deterministic_step(traits) or too_many("k", self.k, traits)
+
+    @property
+    def last(self) -> int | None:
+        return self.k

@@ -1,6 +1,6 @@
 """DDPO: the clipped policy gradient of denoising diffusion policy optimisation, as one gradient estimate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -8,7 +8,11 @@ from torch import Tensor
 from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.monte_carlo.base import Block
 from gradbench.estimators.monte_carlo.score_function import ScoreFunction
+from gradbench.estimators.monte_carlo.stale import elsewhere
+from gradbench.estimators.monte_carlo.transitions import no_density, no_window
+from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
+from gradbench.samplers.policy import Windowed
 from gradbench.samplers.stochastic import StochasticRule
 
 
@@ -26,7 +30,13 @@ class DDPO(ScoreFunction):
     three. stale: the samples come from leaves that are moved by this much, relative to their norm, in a random
     direction per block; 0 is the first update after sampling, where rho = 1 and nothing is clipped.
 
-    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470.
+    ratio: `guard` (GRPO-Guard) takes log rho = mean(z (mu - mu_old)), z the noise of the step and mu its mean, and
+    divides the loss of a step by its length dt, so that step k weighs s_k/dt_k as much; with scale=summed these weights
+    have mean 1 over the steps that draw. window (MixGRPO): only this many steps draw noise and have a share, from step
+    `at` on, or None for a place drawn per block; the others take the sampler's step without noise.
+
+    References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470; GRPO-Guard,
+    2025, arXiv:2510.22319, equation 8, as reimplementations have it; Li et al., 2025, MixGRPO, arXiv:2507.21802.
     """
 
     clip: float
@@ -34,7 +44,27 @@ class DDPO(ScoreFunction):
     statistics: str
     scale: str
     stale: float
+    ratio: str = "released"
+    window: int | None = None
+    at: int | None = None
     draws: int | None = None
+
+    def refuses(self, traits: ProblemTraits) -> str | None:
+        return no_density(traits) or no_window(self.window, self.at, traits)
+
+    def prepared(self, block: Block) -> Block:
+        if self.window is None:
+            return block
+        rollout, rule = block.rollout, block.rollout.rule
+        assert isinstance(rule, StochasticRule)
+        first = self.at
+        if first is None:
+            first = int(block.random.integers(0, rollout.steps - self.window + 1))
+        return replace(block, rollout=replace(rollout, rule=Windowed(rule, first, self.window)))
+
+    def omits(self, block: Block, k: int) -> bool:
+        rule = block.rollout.rule
+        return isinstance(rule, Windowed) and not rule.draws(k)
 
     def advantage(self, values: Tensor, size: int) -> Tensor:
         grouped = values.unflatten(0, (size, -1))
@@ -44,22 +74,13 @@ class DDPO(ScoreFunction):
         return advantage * std if self.scale == "summed" else advantage
 
     def run(self, block: Block) -> tuple[list[State], Tensor]:
-        if not self.stale:
+        with elsewhere(block.problem.wrt, self.stale, block.random):
             return super().run(block)
-        leaves = block.problem.wrt
-        kept = [leaf.detach().clone() for leaf in leaves]
-        try:
-            for leaf in leaves:
-                step = torch.from_numpy(block.random.standard_normal(tuple(leaf.shape))).to(leaf)
-                leaf.add_(step, alpha=self.stale * (leaf.norm().item() / leaf.numel() ** 0.5))
-            return super().run(block)
-        finally:
-            for leaf, value in zip(leaves, kept, strict=True):
-                leaf.copy_(value)
 
     def score(self, block: Block, k: int, states: list[State], advantages: Tensor) -> Tensor:
         rollout, size = block.rollout, block.x_T[0].numel()
         share = 1.0 if self.scale == "summed" else 1 / (size * rollout.steps)
+        share *= self._guard(block, k)
         if not self.stale:
             return share * super().score(block, k, states, advantages)
         rule, interval = rollout.rule, rollout.interval(k)
@@ -67,8 +88,29 @@ class DDPO(ScoreFunction):
         with torch.no_grad():
             (mean, *_), std = rule.transition(rollout.field, states[k], interval)
         z, old = (states[k + 1][0] - mean) / std, interval.noise
-        ratio = torch.exp((old.flatten(1).square().sum(1) - z.flatten(1).square().sum(1)) / (2 * size))
+        guarded = self.ratio == "guard"
+        if guarded:  # z_old (mu - mu_old) / D
+            ratio = torch.exp(std * (old * (old - z)).flatten(1).sum(1) / size)
+        else:
+            ratio = torch.exp((old.flatten(1).square().sum(1) - z.flatten(1).square().sum(1)) / (2 * size))
         # the reward's advantage is -advantages; samples that it would push further out of the clip have no gradient
         clipped = torch.where(advantages < 0, ratio > 1 + self.clip, ratio < 1 - self.clip)
         weight = share * advantages * ratio * (~clipped)
-        return per_sample(weight, z) * z
+        return per_sample(weight, z) * (old if guarded else z)
+
+    def _guard(self, block: Block, k: int) -> float:
+        """s_k / dt_k, the weight of step k with ratio=guard, else 1."""
+        if self.ratio != "guard":
+            return 1.0
+        rollout, rule = block.rollout, block.rollout.rule
+        assert isinstance(rule, StochasticRule)
+        silent = replace(rollout, noise=None)
+
+        def weight(k: int) -> float:
+            interval = silent.interval(k)
+            return rule.std(interval) / (interval.t0 - interval.t1)
+
+        if self.scale != "summed":
+            return weight(k)
+        drawn = [w for w in map(weight, range(rollout.steps)) if w]
+        return weight(k) * len(drawn) / sum(drawn)

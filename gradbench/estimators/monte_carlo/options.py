@@ -26,6 +26,36 @@ def check_draws(options: Options) -> None:
             checks.one_of(name, options[name], values)
 
 
+def check_ddpo(options: Options) -> None:
+    """The options of `ddpo`."""
+    check_draws(options)
+    checks.one_of("ratio", options["ratio"], ("released", "guard"))
+    if options["at"] is not None:
+        checks.natural("at", options["at"])
+        if options["window"] is None:
+            raise UsageError(f"at is the place of a window, got {options['at']!r} without one: give window too")
+
+
+def check_forward_process(options: Options) -> None:
+    """The options of the losses on the forward process."""
+    check_draws(options)
+    checks.one_of("law", options["law"], ("grid", "stratified", "uniform"))
+    checks.positive_integer("times", options["times"])
+    for name in ("beta", "strength"):
+        if name in options:
+            checks.in_range(name, options[name], 1e-6, 1e6)
+    if "weight" in options:
+        checks.one_of("weight", options["weight"], ("uniform", "t", "t2", "huber", "ghuber", "memoryless"))
+
+
+def check_value(options: Options) -> None:
+    """The options of `vgg-flow`."""
+    check_draws(options)
+    checks.one_of("eta", options["eta"], ("quadratic", "linear", "constant"))
+    checks.one_of("jacobian", options["jacobian"], (False, True))
+    checks.one_of("steps", options["steps"], ("all", "released"))
+
+
 def check_direct_align(options: Options) -> None:
     """The options of `srpo`."""
     check_draws(options)

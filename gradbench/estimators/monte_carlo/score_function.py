@@ -50,6 +50,14 @@ class ScoreFunction(MonteCarlo):
         """Mask (N, size b) of the steps that pass on the cotangent of what follows, with the noise held fixed."""
         return np.full((block.rollout.steps, len(block.x_T)), False)
 
+    def prepared(self, block: Block) -> Block:
+        """The block as it is run; by default as given."""
+        return block
+
+    def omits(self, block: Block, k: int) -> bool:
+        """Whether step k is left out of the gradient."""
+        return False
+
     def run(self, block: Block) -> tuple[list[State], Tensor]:
         """The N + 1 states of the chain, and x_0 (size b, *x)."""
         states = [block.rollout.start(block.x_T)]
@@ -58,6 +66,7 @@ class ScoreFunction(MonteCarlo):
         return states, block.rollout.finish(states[-1])
 
     def block(self, block: Block) -> BlockSum:
+        block = self.prepared(block)
         rollout, problem, rule = block.rollout, block.problem, block.rollout.rule
         assert isinstance(rule, StochasticRule)
         calls = problem.denoiser.calls
@@ -71,6 +80,9 @@ class ScoreFunction(MonteCarlo):
         for k in reversed(range(rollout.steps)):
             interval = silent.interval(k)
             std = rule.std(interval)
+            if self.omits(block, k):
+                carried = None  # a step outside the active set has no share
+                continue
             through = np.full(len(x_0), True) if std == 0.0 else pathwise[k]
             if through.any() and carried is None:
                 carried = self._from_end(block, states[-1])

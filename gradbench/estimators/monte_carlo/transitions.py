@@ -26,6 +26,26 @@ def no_mean(traits: ProblemTraits) -> str | None:
     return no_density(traits) or many
 
 
+def no_deterministic_step(traits: ProblemTraits) -> str | None:
+    """Refuses stochastic samplers, and those whose state is more than one point, for ODE adjoint matching."""
+    if traits.stochastic:
+        return "ode-adjoint-matching is for deterministic samplers: use adjoint-matching"
+    if traits.history or traits.reversible:
+        return "ode-adjoint-matching is for samplers whose state is one point, as ddim"
+    return None
+
+
+def no_window(window: int | None, at: int | None, traits: ProblemTraits) -> str | None:
+    """Refuses windows beyond the chain, and samplers whose noise cannot be left out of a step."""
+    if window is None:
+        return None
+    if window + (at or 0) > traits.steps:
+        return f"window + at must be <= the sampler's {traits.steps} steps, got {window + (at or 0)}"
+    if traits.reverse_sde and traits.stochastic:
+        return "a window needs a sampler whose noise can be set to zero: use flow-sde, dance-sde, cps or precise"
+    return None
+
+
 def no_last_step(traits: ProblemTraits) -> str | None:
     """Refuses reversible samplers: DRaFT-LV takes the last step from a single point, the renoised sample."""
     return "draft-lv starts from one point: this sampler carries two copies" if traits.reversible else None

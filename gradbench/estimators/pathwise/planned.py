@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.batch import per_sample
+from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.detached import detached_chart, through
 from gradbench.estimators.pathwise.plan import Leaps, Plan
 from gradbench.samplers.base import Field
@@ -101,6 +102,13 @@ class Seen:
         self.first = value if self.first is None else self.first
         return value
 
+    def output(self, rollout: Rollout, chart: Chart, k: int, x: Tensor) -> Tensor:
+        """The field of another chart at the state x with index k, from which the step started."""
+        t = rollout.grid[k]
+        c_x, c_own = through(chart, t, rollout.field.chart.weights(t))
+        assert self.first is not None
+        return (self.first - c_x * x) / c_own if c_x else self.first / c_own
+
 
 class Landing:
     """Where the leaps of a plan land, seen while the chain runs: how far from its states, per sample."""
@@ -111,11 +119,9 @@ class Landing:
         self.at: Tensor | None = None
         self.distance: Tensor | None = None
 
-    def pass_by(self, k: int, x: Tensor, field: Tensor) -> Tensor:
-        """The output O at the state x with index k, from the sampler's own field there; moves every leap on by it."""
-        t = self.rollout.grid[k]
-        c_x, c_held = through(self.chart, t, self.rollout.field.chart.weights(t))
-        held = (field - c_x * x) / c_held if c_x else field / c_held
+    def pass_by(self, k: int, x: Tensor, seen: Seen) -> Tensor:
+        """The output O at the state x with index k, which the sampler saw; moves every leap on by it."""
+        held = seen.output(self.rollout, self.chart, k, x)
         if self.leaps.floor is not None:
             self._arrive(k, x)
             leaves = (self.leaps.first == k) | (self.leaps.middle == k)

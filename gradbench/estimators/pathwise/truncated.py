@@ -107,8 +107,7 @@ class _Truncated(torch.autograd.Function):
                 else:
                     seen, point = Seen(rollout.field), state[0]
                     state = rollout.rule.step(seen, state, rollout.interval(k))
-                    assert seen.first is not None
-                    output = landing.pass_by(k, point, seen.first)
+                    output = landing.pass_by(k, point, seen)
                     if plan.active[k].any():
                         outputs[k] = output
         if n in stops:
