@@ -1,6 +1,6 @@
 """The library: its three functions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
 from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
+from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
@@ -46,6 +47,8 @@ def sample(
     t_max: float = 1.0,
     t_min: float = 0.001,
     noise: Tensor | str = "keyed",
+    controls: Tensor | Mapping[str, Tensor] | None = None,
+    states: Tensor | None = None,
 ) -> Tensor:
     """A differentiable sample: x_0 (b, *x) from x_T (b, *x), whose backward pass is the estimator `gradient`.
 
@@ -56,8 +59,11 @@ def sample(
     `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
     embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor found in
     the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
-    (steps, b, *x), which `wrt` may name, `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that
-    other chains share.
+    (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
+    controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
+    added to the predicted noise. states: (steps, b, *x), added to the state before each step; with zeros, its gradient
+    is that of the states. x_T, noise, controls and states need no mention in `wrt`: each has its gradient if it
+    requires one.
 
     Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
     names two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
@@ -79,9 +85,10 @@ def sample(
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
         raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
-    rollout = spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid)
+    moved = Moved.of(spec, noise, controls, states, len(grid) - 1 if grid is not None else steps, x_T)
+    rollout = moved.onto(spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid, moved.steering))
     _check_scale(x_T, denoiser, rollout.grid[0])
-    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else [])]
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else []), *moved.targets]
     reason = method.supports(traits_of(spec, rollout, targets, x_T))
     if reason:
         raise UsageError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
@@ -90,7 +97,7 @@ def sample(
             f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
         )
     refuse_wrapped(denoiser)
-    leaves = leaves_of(denoiser, named, {"noise": noise}, allow_unused, method.keeps_tape)
+    leaves = leaves_of(denoiser, moved.without(named), {}, allow_unused, method.keeps_tape, moved.rows)
     if not method.keeps_tape:
         warn_of_hooks(denoiser)
     return method.sample(rollout, x_T, leaves)

@@ -57,9 +57,9 @@ class KeyedNoise:
 
 @dataclass(frozen=True)
 class RecordedNoise:
-    """The rows of an array (n, b, *x): row k drives step k. `ValueError` for a step beyond them."""
+    """The rows of an array (n, b, *x), or a list of them: row k drives step k. `ValueError` for a step beyond them."""
 
-    rows: Tensor
+    rows: Tensor | Sequence[Tensor]
 
     def __call__(self, step: int) -> Tensor:
         if not 0 <= step < len(self.rows):

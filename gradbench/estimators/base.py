@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from gradbench.checks import UsageError
+from gradbench.estimators.refusals import no_step_target
 from gradbench.problems.gradients import Gradients, tensors_of
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
@@ -59,10 +60,12 @@ class GradientEstimator(ABC):
     """Maps a problem to a `GradientEstimate`, without changing the problem.
 
     traits: what the estimator promises, named as in `EstimatorTraits`. `gradbench check` tests exact, order, biased and
-    memory if they are declared; otherwise they are measured and reported.
+    memory if they are declared; otherwise they are measured and reported. per_step: whether it serves the targets of
+    single steps: `noises`, `controls[velocity]`, `controls[state]`, `controls[eps]` and `x_t[k]`.
     """
 
     traits: ClassVar[Mapping[str, Any]] = {}
+    per_step: ClassVar[bool] = False
 
     def supports(self, traits: Mapping[str, Any]) -> str | None:
         """None, or the reason why this estimator cannot serve a problem with these traits.
@@ -70,7 +73,8 @@ class GradientEstimator(ABC):
         traits: `ProblemTraits`, read as attributes or by name; a mapping with some of the names is enough. A custom
         estimator overrides this method or `refuses`; the latter is always given `ProblemTraits`.
         """
-        return self.refuses(ProblemTraits.of("a problem", traits))
+        known = ProblemTraits.of("a problem", traits)
+        return self.refuses(known) or (None if self.per_step else no_step_target(known))
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         """The reason why this estimator cannot serve a problem with these traits, or None."""

@@ -19,10 +19,12 @@ class Leaves(tuple[Tensor, ...]):
     """The distinct tensors of `wrt` that require a gradient, in the order given.
 
     names: the name of each tensor, by its id. demanded: whether a leaf that the chain never reaches is an error.
+    optional: ids of leaves for which it is none, the rows of single steps.
     """
 
     names: dict[int, str]
     demanded: bool
+    optional: frozenset[int] = frozenset()
 
     @staticmethod
     def of(wrt: Iterable[Tensor], names: dict[int, str] | None = None, demanded: bool = False) -> "Leaves":
@@ -40,6 +42,7 @@ class Leaves(tuple[Tensor, ...]):
 
     def refuse_unreached(self, unreached: Sequence[Tensor]) -> None:
         """`RuntimeError` naming the unreached leaves, if `demanded`."""
+        unreached = [leaf for leaf in unreached if id(leaf) not in self.optional]
         if self.demanded and unreached:
             more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
             raise RuntimeError(
@@ -63,16 +66,23 @@ def listed(wrt: Any) -> list[Tensor]:
 
 
 def leaves_of(
-    denoiser: Denoiser, wrt: Iterable[Tensor], others: Mapping[str, Any], allow_unused: bool, one_tape: bool
+    denoiser: Denoiser,
+    wrt: Iterable[Tensor],
+    others: Mapping[str, Any],
+    allow_unused: bool,
+    one_tape: bool,
+    rows: Mapping[str, Tensor] | None = None,
 ) -> Leaves:
     """The `Leaves` of a chain, with the names of all tensors found; checked before any work is done.
 
     others: values that the chain reads besides its denoiser, by name. `ValueError` if the denoiser or the others hold
     trainable tensors that are not in `wrt`. Unless the chain has `one_tape`, also `ValueError` if a tensor of `wrt` is
-    computed from another, whose gradient would then include the contribution of the first twice.
+    computed from another, whose gradient would then include the contribution of the first twice. rows: further leaves
+    of the chain's own steps, by name.
     """
-    held = list(held_tensors(denoiser, others))
-    leaves = Leaves.of(wrt, {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
+    rows = rows or {}
+    held = [*held_tensors(denoiser, others), *rows.items()]
+    leaves = Leaves.of([*wrt, *rows.values()], {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
     known = {id(leaf) for leaf in leaves}
     lost = [name for name, tensor in held if tensor.requires_grad and id(tensor) not in known]
     if lost:
@@ -81,8 +91,10 @@ def leaves_of(
             f"the network reads {_count(lost)} that wrt does not name ({', '.join(lost[:3])}{more}): "
             "name them in wrt, or freeze them with requires_grad_(False)"
         )
-    for leaf in () if one_tape else leaves:
-        rest = [other for other in leaves if other is not leaf]
+    leaves.optional = frozenset(map(id, rows.values()))
+    plain = [leaf for leaf in leaves if id(leaf) not in leaves.optional]
+    for leaf in () if one_tape else plain:
+        rest = [other for other in plain if other is not leaf]
         if leaf.grad_fn is not None and (found := reached(leaf, rest)):
             raise UsageError(
                 f"wrt names {leaves.name(leaf)} and {leaves.name(found[0])}, from which it is computed: name the first "

@@ -1,5 +1,6 @@
 """Reasons to refuse a problem, shared by several kinds of estimators; no torch."""
 
+from gradbench.problems.steps import of_steps
 from gradbench.problems.traits import ProblemTraits
 
 
@@ -40,6 +41,17 @@ def no_point(traits: ProblemTraits, who: str) -> str | None:
     return (
         f"x_T and the sample of copies=both are pairs of points, of which {who} knows nothing: "
         "use checkpoint or reversible"
+    )
+
+
+def no_step_target(traits: ProblemTraits) -> str | None:
+    """Refuses the targets of single steps."""
+    asked = of_steps(traits.targets)
+    if not asked:
+        return None
+    return (
+        f"it has no gradient of {', '.join(asked)}: use backprop, checkpoint, revolve, reversible or one of the "
+        "continuous adjoints"
     )
 
 

@@ -73,7 +73,7 @@ class Case:
             noise = self.spec.noise if whole else "keyed"
         checks.positive_integer("steps", steps)
         checks.seed(seed)
-        chosen = check_targets(self.spec.targets if targets is None else targets)
+        chosen = check_targets(self.spec.targets if targets is None else targets, steps=steps)
         number = checks.dtype(dtype or self.spec.dtype)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.spec.dtypes)
         # for shapes alone nothing is moved: moving to meta makes a new parameter, unlike moving to a GPU

@@ -13,27 +13,36 @@ from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.diffusion.grid import range_of
+from gradbench.diffusion.noise import RecordedNoise
 from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.wiener import LEVELS
 from gradbench.problems.gradients import Gradient, Gradients
 from gradbench.problems.spec import TARGETS
+from gradbench.problems.step_leaves import StepLeaves
+from gradbench.problems.steps import check_target, of_steps, ordered
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import SamplerSpec
+from gradbench.samplers.steered import Steering
 
 Objective = Callable[[Tensor], Tensor]  # (b, *x) -> (b): one value per sample; L is their sum
 
 
-def check_targets(targets: Sequence[str], available: Sequence[str] = TARGETS) -> tuple[str, ...]:
-    """The targets given, in the order x_T, condition, parameters; `ValueError` for none or an unknown one."""
+def check_targets(
+    targets: Sequence[str], available: Sequence[str] = TARGETS, steps: int | None = None
+) -> tuple[str, ...]:
+    """The targets given, in the order x_T, condition, parameters, then those of steps (see `problems.steps`).
+
+    `ValueError` for none, an unknown one, or a state beyond the `steps` of the chain.
+    """
     if not isinstance(targets, Sequence):
         raise UsageError(f"targets must be names of {', '.join(available)}, got {targets!r}")
     given = (targets,) if isinstance(targets, str) else tuple(targets)
     for name in given:
-        checks.one_of("target", name, available)
+        check_target(name, available, steps)
     if not given:
         raise UsageError(f"targets must name at least one of {', '.join(available)}, got {targets!r}")
-    return tuple(name for name in TARGETS if name in given)
+    return ordered(given)
 
 
 def traits_of(sampler: SamplerSpec, rollout: Rollout, targets: Sequence[str], x_T: Tensor) -> ProblemTraits:
@@ -99,19 +108,30 @@ class Problem:
     flow: Callable[["Problem", Tensor], Tensor] | None = None
     reference_dtype: torch.dtype = torch.float64
     rollout: Rollout = field(init=False)
+    step_leaves: StepLeaves = field(init=False)
 
     def __post_init__(self) -> None:
         checks.positive_integer("steps", self.steps)
         held = {"x_T": True, "condition": self.condition is not None, "parameters": bool(self.parameters)}
-        self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]])
+        self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]], self.steps)
         for leaf in (self.condition, *self.parameters):
             if leaf is not None:
                 leaf.requires_grad_(
                     "condition" in self.targets if leaf is self.condition else "parameters" in self.targets
                 )
-        self.rollout = self.sampler.rollout(
-            self.denoiser, self.steps, self.t_max, self.t_min, self.x_T, self.seed, self.noise
-        )
+        self.rollout = self._chain(self.noise)
+        self.step_leaves = StepLeaves()
+        if of_steps(self.targets):
+            own = self.rollout.noise
+            noises = None if own is None else [own(k) for k in range(self.steps)]
+            self.step_leaves = StepLeaves.of(self.targets, self.steps, self.x_T, noises)
+            self.rollout = self._chain(self.noise, self.step_leaves.steering)
+            if self.step_leaves.noises is not None:
+                self.rollout = replace(self.rollout, noise=RecordedNoise(self.step_leaves.noises))
+
+    def _chain(self, noise: Tensor | str, steering: Steering | None = None) -> Rollout:
+        ends = (self.t_max, self.t_min)
+        return self.sampler.rollout(self.denoiser, self.steps, *ends, self.x_T, self.seed, noise, steering=steering)
 
     @property
     def traits(self) -> ProblemTraits:
@@ -126,23 +146,28 @@ class Problem:
     def of(self, target: str) -> tuple[Tensor, ...]:
         """The tensors of a target; none for an unknown name."""
         condition = () if self.condition is None else (self.condition,)
-        return {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}.get(target, ())
+        held = {"x_T": (self.x_T,), "condition": condition, "parameters": self.parameters}
+        return held[target] if target in held else self.step_leaves.of_target(target)
 
     @property
     def wrt(self) -> tuple[Tensor, ...]:
-        """The leaves besides x_T whose gradient is wanted: the condition first, then the parameters."""
+        """The leaves besides x_T whose gradient is wanted: condition, parameters, then the rows of step targets."""
         condition = (self.condition,) if "condition" in self.targets and self.condition is not None else ()
-        return (*condition, *(self.parameters if "parameters" in self.targets else ()))
+        parameters = self.parameters if "parameters" in self.targets else ()
+        return (*condition, *parameters, *self.step_leaves.wrt)
 
     def gradients(self, x_T: Tensor | None, wrt: Sequence[Tensor | None]) -> Gradients:
         """Gradients by target, from that of x_T and those of `wrt`; those that are None are absent."""
-        rest = list(wrt)
+        rest, rows = list(wrt), self.step_leaves.wrt
+        of_rows = dict(zip(map(id, rows), rest[len(rest) - len(rows) :], strict=True))
+        rest = rest[: len(rest) - len(rows)]
         found: dict[str, Gradient | None] = {"x_T": x_T if "x_T" in self.targets else None}
         if "condition" in self.targets:
             found["condition"] = rest.pop(0)
         if any(g is not None for g in rest):
             pairs = zip(rest, self.parameters, strict=True)
             found["parameters"] = tuple(torch.zeros_like(p) if g is None else g for g, p in pairs)
+        found |= self.step_leaves.gradients(of_rows)
         return Gradients((name, value) for name, value in found.items() if value is not None)
 
     def differentiate(self, sample: Callable[[Tensor], Tensor]) -> tuple[Gradients, Tensor, float]:
@@ -196,7 +221,7 @@ class Problem:
         """A copy whose values are this problem's, already rounded, in another floating type."""
         noise, own = self.noise, self.rollout.noise
         if own is not None:
-            noise = torch.stack([own(k) for k in range(self.steps)]).to(dtype)
+            noise = torch.stack([own(k).detach() for k in range(self.steps)]).to(dtype)
         return self.mapped(lambda t: t.to(dtype) if t.is_floating_point() else t, noise)
 
     def mapped(self, change: Callable[[Tensor], Tensor], noise: Tensor | str) -> "Problem":

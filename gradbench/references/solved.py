@@ -13,7 +13,7 @@ import torch
 
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.base import ChartField

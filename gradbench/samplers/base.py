@@ -53,7 +53,7 @@ class Interval:
     @property
     def reversed(self) -> "Interval":
         """The same interval from t1 to t0, without noise."""
-        return Interval(self.chart, self.t1, self.t0)
+        return Interval(self.chart, self.t1, self.t0, index=self.index)
 
     def part(self, c0: float, c1: float) -> "Interval":
         """The interval from tau_0 + c0 h to tau_0 + c1 h, for a rule that takes several substeps per interval."""

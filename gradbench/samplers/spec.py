@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradbench.diffusion.noise import Noise
     from gradbench.samplers.base import Rule
     from gradbench.samplers.rollout import Rollout
+    from gradbench.samplers.steered import Steering
 
 NOISES = ("keyed", "nested")
 
@@ -107,11 +108,14 @@ class SamplerSpec:
         seed: int,
         noise: "Tensor | str",
         times: Sequence[float] | None = None,
+        steering: "Steering | None" = None,
     ) -> "Rollout":
         """The chain from x_T (b, *x) in `steps` steps from t_max to t_min, or over `times` if given. noise: `keyed`,
-        `nested` or (steps, b, *x). Raises `ValueError` if the sampler cannot run there or the noise is invalid.
+        `nested` or (steps, b, *x). steering: what is added to its steps. Raises `ValueError` if the sampler cannot run
+        there or the noise is invalid.
         """
         from gradbench.samplers.rollout import Rollout
+        from gradbench.samplers.steered import steered
 
         schedule = denoiser.schedule
         if times is None:
@@ -135,7 +139,8 @@ class SamplerSpec:
         else:
             checks.shape("noise", noise.shape, (len(grid) - 1, *x_T.shape))
         path = self._noise(noise, seed, x_T, schedule, grid) if self.traits.stochastic else None
-        return Rollout(denoiser, make_chart(self.chart_between(where), schedule), self.rule, grid, path)
+        rule = steered(self.rule, steering)
+        return Rollout(denoiser, make_chart(self.chart_between(where), schedule), rule, grid, path)
 
 
 def sampler_spec(selector: str, default_grid: str = "uniform-t") -> SamplerSpec:

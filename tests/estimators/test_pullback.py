@@ -5,7 +5,8 @@ import torch
 
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pathwise.pullback import AdjointInterval, StateByEuler, Totals, backward_grid, pull
+from gradbench.estimators.pathwise.pullback import AdjointInterval, StateByEuler, backward_grid, pull
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.samplers.multistep import AB2
 
 

@@ -19,7 +19,7 @@ SHORT = ["--steps", "3", "--updates", "4"]
 def example(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     yield importlib.import_module
-    for name in ("common", "lora_reward", "initial_noise"):
+    for name in ("common", *(path.stem for path in FOLDER.glob("*.py"))):
         sys.modules.pop(name, None)
 
 
@@ -40,6 +40,23 @@ def test_lora_makes_files_smaller(example):
 def test_noise_raises_the_reward_in_every_update_by_any_estimator(example):
     main = example("initial_noise").main
     assert rises(main(SHORT)) and rises(main([*SHORT, "--sampler", "edict", "--gradient", "reversible"]))
+
+
+@pytest.mark.parametrize("gradient", ["checkpoint", "revolve[snapshots=2]"])
+def test_all_noises_raise_the_reward_in_every_update(example, gradient):
+    assert rises(example("all_noises").main([*SHORT, "--gradient", gradient]))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "gradient"), [("ddim", "checkpoint"), ("ddim", "adjoint-deis"), ("belm", "reversible")]
+)
+def test_controls_raise_the_reward_in_every_update(example, sampler, gradient):
+    assert rises(example("oc_flow").main([*SHORT, "--sampler", sampler, "--gradient", gradient]))
+
+
+@pytest.mark.parametrize("short", ["1", "2", "3"])
+def test_guidance_by_a_short_solve_raises_the_reward(example, short):
+    assert rises(example("symplectic_guidance").main(["--steps", "5", "--short", short]))
 
 
 def test_in_float16_updates_are_made_once_the_scale_is_found(example, capsys):

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.transitions import no_deterministic_step, no_mean
-from gradbench.estimators.pathwise.pullback import Totals, pull
+from gradbench.estimators.pathwise.pullback import pull
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.truncation import too_many
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State

@@ -12,7 +12,7 @@ from gradbench.estimators.monte_carlo.base import STREAM, Block, BlockSum, Monte
 from gradbench.estimators.monte_carlo.stale import elsewhere
 from gradbench.estimators.monte_carlo.transitions import no_density
 from gradbench.estimators.pathwise.planned import Seen
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.policy import Churn, churned
 from gradbench.samplers.rollout import Rollout

@@ -25,7 +25,7 @@ from torch import Tensor
 from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.stale import elsewhere
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_point
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout

@@ -19,7 +19,8 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.batch import per_sample
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.transitions import no_density
-from gradbench.estimators.pathwise.pullback import Cotangents, Totals, pull
+from gradbench.estimators.pathwise.pullback import Cotangents, pull
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.stochastic import StochasticRule

@@ -9,7 +9,7 @@ from torch import Tensor
 from gradbench.diffusion.detached import detached_chart, through
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.planned import Seen
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_leap
 from gradbench.problems.traits import ProblemTraits
 

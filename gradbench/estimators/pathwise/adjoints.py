@@ -6,6 +6,7 @@ from gradbench.estimators.pathwise.recoveries import RECOVERIES, check_recovery,
 from gradbench.estimators.pathwise.recovery import Recovery
 from gradbench.estimators.refusals import no_equation, no_point, no_reverse_sde
 from gradbench.estimators.traits import EstimatorTraits
+from gradbench.problems.steps import of_steps
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rules import RULES
 from gradbench.selector import Options
@@ -57,8 +58,20 @@ def declare_adjoint(options: Options) -> EstimatorTraits:
 def refuse_adjoint(options: Options, traits: ProblemTraits) -> str | None:
     """Why a continuous adjoint with these options cannot serve a problem, or None."""
     recovery = recovery_of(options["trajectory"])
-    return recovery.refuses(traits) or refuse_equation(
-        options.get("chart", "noise"), options["steps"], recovery, traits
+    return (
+        recovery.refuses(traits)
+        or refuse_equation(options.get("chart", "noise"), options["steps"], recovery, traits)
+        or refuse_steps(options["steps"], traits)
+    )
+
+
+def refuse_steps(steps: int | None, traits: ProblemTraits) -> str | None:
+    """Refuses the targets of single steps where the backward grid leaves out times of the chain's."""
+    asked = of_steps(traits.targets)
+    if not asked or steps is None or steps % traits.steps == 0:
+        return None
+    return (
+        f"{', '.join(asked)} need a backward solve that stops at every step: steps must be a multiple of N, got {steps}"
     )
 
 

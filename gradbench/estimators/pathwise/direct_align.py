@@ -15,7 +15,7 @@ from gradbench.estimators.leaves import Demanded, Leaves
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.mean_cost import chain_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_point
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits

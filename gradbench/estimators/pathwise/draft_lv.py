@@ -7,7 +7,7 @@ import torch
 from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators.monte_carlo.base import STREAM, Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.transitions import no_last_step
-from gradbench.estimators.pathwise.pullback import Totals
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.problems.traits import ProblemTraits
 
 

@@ -69,6 +69,7 @@ class Backprop(Differentiable):
     """
 
     keeps_tape = True
+    per_step = True
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
@@ -84,6 +85,7 @@ class Pathwise(Differentiable):
 
     recovery: Recovery
     pullback: Pullback
+    per_step = True
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return self.recovery.refuses(traits) or self.pullback.refuses(traits, self.recovery)

@@ -17,36 +17,16 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
-from gradbench.estimators.pathwise.adjoints import refuse_equation
+from gradbench.estimators.pathwise.adjoints import refuse_equation, refuse_steps
+from gradbench.estimators.pathwise.arrivals import Arrivals, TimedField, steered_in_time
 from gradbench.estimators.pathwise.recovery import Recovery
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.trajectory import Trajectory
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
 
 Cotangents = list[Tensor | None]  # one per tensor of a state; None means zero
-
-
-class Totals:
-    """Gradients of the shared leaves, accumulated in place; None for a leaf to which nothing was added."""
-
-    def __init__(self, wrt: Sequence[Tensor]) -> None:
-        self.wrt = wrt
-        self.values: list[Tensor | None] = [None] * len(wrt)
-
-    def add(self, grads: Sequence[Tensor | None], scale: float = 1.0) -> None:
-        """totals += scale * grads."""
-        for i, grad in enumerate(grads):
-            if grad is not None:
-                total = self.values[i]
-                total = torch.zeros_like(self.wrt[i]) if total is None else total
-                self.values[i] = total.add_(grad, alpha=scale)
-
-    @property
-    def whole(self) -> list[Tensor]:
-        """The totals, with zeros for leaves to which nothing was added."""
-        pairs = zip(self.wrt, self.values, strict=True)
-        return [torch.zeros_like(leaf) if total is None else total for leaf, total in pairs]
 
 
 class Pullback(ABC):
@@ -132,7 +112,7 @@ class ContinuousAdjoint(Pullback):
     steps: int | None = None
 
     def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
-        return refuse_equation(self.chart, self.steps, recovery, traits)
+        return refuse_equation(self.chart, self.steps, recovery, traits) or refuse_steps(self.steps, traits)
 
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]
@@ -141,17 +121,21 @@ class ContinuousAdjoint(Pullback):
         trajectory.ambient.witness()
         name = self.chart if rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
-        field = AdjointField(ChartField(rollout.denoiser, chart), tuple(wrt))
+        field = AdjointField(steered_in_time(ChartField(rollout.denoiser, chart), rollout), tuple(wrt))
+        arrivals = Arrivals(rollout, totals)
         places = backward_grid(rollout.grid, self.steps or rollout.steps)
         interval = None
         with trajectory.ambient.replay():
             trajectory.at(rollout.steps)
             state: tuple[Any, ...] = self.rule.start(field, (x_0, cotangent))
+            arrivals.add(rollout.steps, cotangent)
             for (t, _), (s, k) in zip(places, places[1:], strict=False):
                 interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
                 (x, a), *history = self.rule.step(field, state, interval)
                 if k:  # a time of the sampler's grid; at the noisy end no state is needed
                     x = trajectory.at(k, (x,))[0]
+                if k is not None:
+                    arrivals.add(k, a)
                 state = ((x, a), *history)
         assert interval is not None
         return self.rule.finish(field, state, interval)[1], totals.values
@@ -183,7 +167,7 @@ class AdjointField:
     One evaluation of the field gives F; one pullback of -a_y through it gives -(dF/dy)^T a_y and -(dF/dp)^T a_y.
     """
 
-    field: ChartField
+    field: ChartField | TimedField
     wrt: tuple[Tensor, ...]
 
     def __call__(self, t: float, point: Pair) -> tuple[Tensor | None, ...]:

@@ -20,7 +20,8 @@ from gradbench.estimators.pathwise.mean_cost import mean_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.pathwise.plan import Plan, PlanDistribution
 from gradbench.estimators.pathwise.planned import Landing, Seen, guess, indices, mask, planned, step_field
-from gradbench.estimators.pathwise.pullback import Cotangents, Totals, pull
+from gradbench.estimators.pathwise.pullback import Cotangents, pull
+from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.truncation import LastSteps, OneStepLeft, Shortcut, SpacedSteps, cut_of
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
