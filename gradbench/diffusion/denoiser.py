@@ -158,12 +158,17 @@ class Denoiser(nn.Module, ABC):
 
     def field(self, x: Tensor, t: float, weights: tuple[float, float]) -> Tensor:
         """w_x0 x_0 + w_eps eps at (x, t), (b, *x); `pulled` grows by one when a cotangent is pulled back through it."""
-        value = self(x, t).combine(*weights)
+        return self.fields(x, t, weights)[0]
+
+    def fields(self, x: Tensor, t: float, weights: tuple[float, float], *others: tuple[float, float]) -> list[Tensor]:
+        """The `field` of these weights, and those of others from the same evaluation, detached."""
+        prediction = self(x, t)
+        value = prediction.combine(*weights)
         if value.shape != x.shape:
             raise UsageError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
         if value.requires_grad:
             value.register_hook(self._count_pull)
-        return value
+        return [value, *(prediction.combine(*other).detach() for other in others)]
 
     @contextlib.contextmanager
     def repeated(self, copies: int) -> Iterator[None]:

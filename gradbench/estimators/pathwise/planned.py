@@ -1,5 +1,7 @@
 """The network's output as a plan differentiates it, and the links of a chain that are made of it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,34 +35,40 @@ def guess(rollout: Rollout, plan: Plan, k: int, x: Tensor) -> Tensor:
     alpha, sigma = rollout.schedule.alpha(t), rollout.schedule.sigma(t)
     if not torch.is_grad_enabled():
         return torch.add(x, denoiser.field(x, t, (0.0, 1.0)), alpha=-sigma) / alpha
-    field = planned(lambda t, x: denoiser.field(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)
-    return torch.add(x, field(t, x), alpha=-sigma) / alpha
+    eps, *_ = planned(lambda x: denoiser.fields(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)(x)
+    return torch.add(x, eps, alpha=-sigma) / alpha
 
 
 def step_field(rollout: Rollout, plan: Plan, k: int) -> Field:
     """The chart's field F in step k as the plan differentiates it: F = c_x x + c_O O, of which O alone is detached.
 
-    Where the detached output and x do not determine x0_hat, as eps at alpha = 0, F itself is detached.
+    Its value is F's own. Where the detached output and x do not determine x0_hat, as eps at alpha = 0, F itself is
+    detached.
     """
     denoiser, chart = rollout.denoiser, rollout.field.chart
     if (plan.through[k] == 1).all() and (plan.active[k] == 1).all():
         return rollout.field
     alone = rollout.rule.stages == 1 and denoiser.rowwise
     own = detached_chart(plan.detach, rollout.schedule)
-    held = planned(lambda t, x: denoiser.field(x, t, own.weights(t)), plan, k, alone)
-    whole = planned(rollout.field, plan, k, alone)
 
     def field(t: float, x: Tensor) -> Tensor:
+        weights = chart.weights(t)
         if plan.detach == "eps" and rollout.schedule.alpha(t) == 0:
-            return whole(t, x)
-        c_x, c_held = through(own, t, chart.weights(t))
-        return c_held * held(t, x) + c_x * x if c_x else c_held * held(t, x)
+            return planned(lambda x: denoiser.fields(x, t, weights), plan, k, alone)(x)[0]
+        held, whole = planned(lambda x: denoiser.fields(x, t, own.weights(t), weights), plan, k, alone)(x)
+        c_x, c_held = through(own, t, weights)
+        value = c_held * held + c_x * x if c_x else c_held * held
+        # the parts of a prediction agree up to its rounding only, which the division by alpha may magnify
+        off = (whole - value).detach()
+        return value + (off * mask(plan.active[k] != 0, off).to(off) if alone else off)
 
     return field
 
 
-def planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
-    """A field of step k as the plan differentiates it: its value, with the plan's share of its gradient.
+def planned(
+    fields: Callable[[Tensor], list[Tensor]], plan: Plan, k: int, alone: bool
+) -> Callable[[Tensor], list[Tensor]]:
+    """The fields of one evaluation in step k, the first as the plan differentiates it: with its share of the gradient.
 
     alone: whether active samples may be evaluated without the others, whose rows are then 0. Not so for a multistage
     rule, whose later stages are evaluated at points that depend on earlier ones, nor for a network, which may have one
@@ -79,15 +87,18 @@ def planned(field: Field, plan: Plan, k: int, alone: bool) -> Field:
         """The network's input, with the share of its gradient."""
         return weighted(x, share) if share.any() else x.detach()
 
-    def field_planned(t: float, x: Tensor) -> Tensor:
+    def as_planned(x: Tensor) -> list[Tensor]:
         if not weight.any():
-            return torch.zeros_like(x)
+            return [torch.zeros_like(x)] * 2
         if not alone or weight.all():
-            return weighted(field(t, entered(x)), weight)
+            first, *others = fields(entered(x))
+            return [weighted(first, weight), *others]
         rows = _moved(np.flatnonzero(weight), x)
-        return torch.zeros_like(x).index_add(0, rows, weighted(field(t, entered(x)[rows]), weight[weight != 0]))
+        first, *others = fields(entered(x)[rows])
+        found = [weighted(first, weight[weight != 0]), *others]
+        return [torch.zeros_like(x).index_add(0, rows, value) for value in found]
 
-    return field_planned
+    return as_planned
 
 
 class Seen:
@@ -119,16 +130,15 @@ class Landing:
         self.at: Tensor | None = None
         self.distance: Tensor | None = None
 
-    def pass_by(self, k: int, x: Tensor, seen: Seen) -> Tensor:
-        """The output O at the state x with index k, which the sampler saw; moves every leap on by it."""
-        held = seen.output(self.rollout, self.chart, k, x)
+    def pass_by(self, k: int, x: Tensor, seen: Seen) -> None:
+        """Moves every leap on by the output O at the state x with index k, which the sampler saw."""
         if self.leaps.floor is not None:
             self._arrive(k, x)
             leaves = (self.leaps.first == k) | (self.leaps.middle == k)
             start = mask(self.leaps.carry[k], x).to(x) * x
             at = start if self.at is None else torch.where(mask(leaves, x), start, self.at)
+            held = seen.output(self.rollout, self.chart, k, x)
             self.at = at + mask(self.leaps.gain[k], x).to(x) * held
-        return held
 
     def _arrive(self, k: int, x: Tensor) -> None:
         here = self.leaps.middle == k

@@ -108,9 +108,9 @@ class _Truncated(torch.autograd.Function):
                 else:
                     seen, point = Seen(rollout.field), state[0]
                     state = rollout.rule.step(seen, state, rollout.interval(k))
-                    output = landing.pass_by(k, point, seen)
-                    if plan.active[k].any():
-                        outputs[k] = output
+                    landing.pass_by(k, point, seen)
+                    if plan.active[k].any() and seen.first is not None:
+                        outputs[k] = seen.first
         if n in stops:
             with ambient.record(n):
                 x_0 = torch.where(mask(plan.stop == n, x_0), rollout.finish(state), x_0)
@@ -190,12 +190,13 @@ def _leap_back(ctx: Any, k: int, state: State | None, carried: Cotangents, total
         return [c if c is None else c * mask(plan.leaps.carry[k], c).to(c) for c in carried]
     assert state is not None  # they are kept from the first active step on
     chart, t, denoiser = detached_chart(plan.detach, rollout.schedule), rollout.grid[k], rollout.denoiser
-    output = planned(lambda t, x: denoiser.field(x, t, chart.weights(t)), plan, k, denoiser.rowwise)
+    weights = chart.weights(t), rollout.field.chart.weights(t)
+    outputs = planned(lambda x: denoiser.fields(x, t, *weights), plan, k, denoiser.rowwise)
 
     def link(inputs: State) -> State:
         (x,) = inputs
-        value = output(t, x)
-        ctx.witness.compare(k, (value,), (ctx.outputs[k],), (), indices(active, value))
+        value, seen = outputs(x)
+        ctx.witness.compare(k, (seen,), (ctx.outputs[k],), (), indices(active, value))
         carry, gain = (mask(numbers[k], x).to(x) for numbers in (plan.leaps.carry, plan.leaps.gain))
         return (carry * x + gain * value,)
 
