@@ -7,7 +7,10 @@ from pathlib import Path
 
 import torch
 
-PAGES = ("samples", "adjoint_solvers", "end_to_end", "sde", "reversible", "adjoint_dpm", "truncation_and_scores")
+PAGES = (
+    *("samples", "adjoint_solvers", "end_to_end", "sde", "reversible", "adjoint_dpm", "truncation_and_scores"),
+    "surrogates",
+)
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import product
 
-from gradbench.problems.spec import REFERENCES, TARGETS
+from gradbench.problems.spec import MEMORYLESS, REFERENCES, TARGETS
 
-SCHEMA = 5
+SCHEMA = 6
 STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
 
 
@@ -79,8 +79,9 @@ def _errors() -> Iterator[Column]:
         "cosine": "cosine of the angle between the gradient and the {} gradient",
         "norm_ratio": "length of the gradient over that of the {} gradient",
     }
-    for kind, (measure, meaning) in product(REFERENCES, meanings.items()):
-        yield from _of_targets(f"{kind}_{measure}", meaning.format(kind), baseline=measure != "cosine")
+    for kind, (measure, meaning) in product((*REFERENCES, MEMORYLESS), meanings.items()):
+        since = 6 if kind == MEMORYLESS else 1
+        yield from _of_targets(f"{kind}_{measure}", meaning.format(kind), since, baseline=measure != "cosine")
     for kind in REFERENCES:
         said = f"median over the samples of the relative error of x_T's gradient against the {kind} gradient"
         yield Column(f"{kind}_sample_error_x_T", Type.REAL, said, since=4)
@@ -132,6 +133,7 @@ TABLE: tuple[Column, ...] = (
     Column("reference_digest", Type.TEXT, "16 hexadecimal digits of the sha256 of the references"),
     Column("reference_dtype", Type.TEXT, "precision of the references"),
     *(Column(f"{k}_tol", Type.REAL, f"tolerance of the {k} gradient", since=2, baseline=True) for k in REFERENCES),
+    Column(f"{MEMORYLESS}_tol", Type.REAL, "tolerance of the memoryless gradient", since=6, baseline=True),
     Column("gradbench", Type.TEXT, "version"),
     Column("torch", Type.TEXT, "version"),
     Column("git_commit", Type.TEXT, "of gradbench, where it is a checkout"),

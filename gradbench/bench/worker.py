@@ -33,6 +33,7 @@ from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.evaluation import time_unit
 from gradbench.problems.folders import case_specs, folders
 from gradbench.problems.problem import Problem
+from gradbench.problems.spec import MEMORYLESS
 from gradbench.references import known
 from gradbench.references.flow import by_solving
 from gradbench.references.kept import flow_key, problem_key
@@ -180,7 +181,7 @@ def _threads(case: str) -> int:
 def _references(
     cell: Cell, problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate, how: How
 ) -> Columns:
-    """Errors against each of the three right answers, if known, and how the references were made."""
+    """Errors against each of the right answers, if known, and how the references were made."""
     place, solved = None, "flow" in how.passes
     code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
     # slow references, of a full-size network or a block of many seeds, are made once for all estimators
@@ -188,7 +189,8 @@ def _references(
         place = how.keep / f"{problem_key(cell, code)}.safetensors"
     spec = case_specs()[cell.case]
     held = partial(stored, spec.folder, cell, problem, spec.params)
-    found = references(problem, spec.flow_method, estimate.draws, place, held)
+    asks = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.memoryless
+    found = references(problem, spec.flow_method, estimate.draws, place, held, asks)
     if solved and "flow" not in found and not problem.sampler.traits.stochastic:
         file = None if how.keep is None else how.keep / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"
         found = {"flow": by_solving(problem, file), **found}
@@ -202,7 +204,7 @@ def _references(
         row |= error.apart(estimate.grads, method, exact)
     for kind, answer in found.items():
         # the gradient on one path of noises does not estimate the expectation, nor the expectation a path's gradient
-        stochastic = problem.sampler.traits.stochastic
+        stochastic = problem.sampler.traits.stochastic and kind != MEMORYLESS
         if stochastic and (kind == "expected") == (estimate.draws is None):
             continue
         row |= error.columns(kind, estimate.grads, answer.grads)

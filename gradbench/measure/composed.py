@@ -22,13 +22,15 @@ class Course:
 
     forward: its peak over those alive before it, the output included. tape: of its backward pass, without output and
     inputs; kept says which inputs it keeps. backward: the peak of that pass over those alive when the output's
-    cotangent arrives. output: shape and dtype.
+    cotangent arrives, which the pass frees as soon as it is used. held: the same if whoever began the pass holds the
+    cotangent until its end, as where the output itself is differentiated. output: shape and dtype.
     """
 
     forward: int
     tape: int
     kept: tuple[bool, ...]
     backward: int
+    held: int
     output: tuple[torch.Size, torch.dtype]
 
 
@@ -96,22 +98,32 @@ class Composed(nn.Module):
         del given
         kept = tuple(ref() is not None for ref in held)
         if not taped:
-            return Course(forward, 0, kept, 0, (out.shape, out.dtype))
+            return Course(forward, 0, kept, 0, 0, (out.shape, out.dtype))
         lost = sum(size for size, alive in zip(sizes, kept, strict=True) if not alive)
         tape = counter.live - (start - lost) - size
-        begun: list[int] = []
+        result, wanted = (out.shape, out.dtype), [t for t in (*own, *leaves) if t.requires_grad]
+        peaks = [self._backward(out, wanted, held=False)]
+        del out
+        given = [_fresh(t) for t in own]
+        out = self.network(given[0], time, *given[1:], **extra)
+        del given
+        peaks.append(self._backward(out, wanted, held=True))
+        return Course(forward, tape, kept, *peaks, result)
+
+    def _backward(self, out: Tensor, wanted: Sequence[Tensor], held: bool) -> int:
+        """The peak of the output's backward pass; see `Course`."""
+        counter, begun = self.counter, list[int]()
+        assert counter is not None
 
         def begin(_: Tensor) -> None:
             begun.append(counter.live)
             counter.peak = counter.live
 
         out.register_hook(begin)
-        end = out * 1.0  # so that the engine owns the output's cotangent, as it does in a chain
-        result = out.shape, out.dtype
+        end = out if held else out * 1.0  # of which the engine makes the output's cotangent, and owns it
         del out
-        wanted = [t for t in (*own, *leaves) if t.requires_grad]
         torch.autograd.grad(end, wanted, torch.ones_like(end), allow_unused=True)
-        return Course(forward, tape, kept, counter.peak - begun[0], result)
+        return counter.peak - begun[0]
 
 
 def _fresh(tensor: Tensor) -> Tensor:
@@ -131,7 +143,8 @@ class _Evaluation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        _Bytes(ctx.counter, ctx.course.backward)
+        # more than one owner: the caller of autograd.grad still has it
+        _Bytes(ctx.counter, ctx.course.held if cotangent._use_count() > 1 else ctx.course.backward)  # type: ignore
         ctx.tape = ctx.kept = None
         needed = ctx.needs_input_grad[3:]
         grads = (torch.empty(s, dtype=d) if n else None for (s, d), n in zip(ctx.likes, needed, strict=True))

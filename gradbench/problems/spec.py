@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("flow", "sampler", "expected")
+MEMORYLESS = "memoryless"  # a fourth, for estimators that estimate it whatever the sampler
 
 
 class Flow(Enum):

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gradbench.problems.problem import Problem
+from gradbench.problems.spec import MEMORYLESS
 from gradbench.references.expected import expected_reference
 from gradbench.references.flow import flow_reference
+from gradbench.references.memoryless import memoryless_reference
 from gradbench.references.reference import Reference
 from gradbench.references.sampler import sampler_reference
 
@@ -17,18 +19,20 @@ def references(
     draws: int | None = None,
     keep: Path | None = None,
     stored: Callable[[], Reference | None] = lambda: None,
+    memoryless: bool = False,
 ) -> dict[str, Reference]:
-    """The known references by kind: flow, sampler, expected. flow_method: how the case knows its flow.
+    """The known references by kind: flow, sampler, expected, and with `memoryless` the fourth.
 
-    draws: of a Monte Carlo estimator; an expected gradient without exact form is then the stored one, or the mean of as
-    many draws. keep: a file for the sampler's reference, or None. stored: finds a case's stored expected gradient of
-    this problem, or None.
+    flow_method: how the case knows its flow. draws: of a Monte Carlo estimator; an expected gradient without exact form
+    is then the stored one, or the mean of as many draws. keep: a file for the sampler's reference, or None. stored:
+    finds a case's stored expected gradient of this problem, or None.
     """
     sampler = sampler_reference(problem, keep)
     found = {
         "flow": flow_reference(problem, flow_method),
         "sampler": sampler,
         "expected": expected_reference(problem, sampler, draws, stored),
+        MEMORYLESS: memoryless_reference(problem) if memoryless else None,
     }
     return {kind: reference for kind, reference in found.items() if reference is not None}
 

@@ -44,7 +44,7 @@ def thirds_of(means: list[Gradients]) -> Thirds | None:
 
 @dataclass(frozen=True)
 class Reference:
-    """One of the three right answers: gradients by target, the method in words, its relative tolerance, its digest.
+    """One of the right answers: gradients by target, the method in words, its relative tolerance, its digest.
 
     spread: the relative standard error of a Monte Carlo reference along itself, by target. dtype: of its computation.
     thirds: of a Monte Carlo reference, three independent parts.

@@ -66,6 +66,16 @@ ESTIMATORS = {
     "rlr": ("green", "star"),
     "evolution-strategies": ("yellow", "pentagon"),
     "finite-differences": ("grey", "x"),
+    "leapalign": ("orange", "diamond"),
+    "flowbp": ("orange", "hexagon"),
+    "srpo": ("teal", "triangle-up"),
+    "nft": ("brown", "star"),
+    "awm": ("brown", "triangle-down"),
+    "ram": ("brown", "cross"),
+    "eam": ("brown", "x"),
+    "fdfo": ("wine", "hexagon"),
+    "vgg-flow": ("teal", "star"),
+    "ode-adjoint-matching": ("indigo", "diamond"),
 }
 MAIN = tuple(ESTIMATORS)[:9]
 CHARTS = ("noise", "data", "log-snr", "angle", "time")

@@ -1,0 +1,279 @@
+"""What 2025 and 2026 put in the gradient's place: direction, length, noise and cost against exact answers."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import gradbench
+from gradbench.estimators.monte_carlo.base import make_block
+from gradbench.estimators.pathwise.planned import Landing, Seen
+from gradbench.estimators.pathwise.pullback import pull
+from gradbench.estimators.pathwise.totals import Totals
+from gradbench.measure.bias import columns
+from gradbench.measure.error import cosine, norm_ratio
+from gradbench.problems.problem import Problem
+from gradbench.references.memoryless import memoryless_gradient
+from gradbench.references.reference import Reference
+from studies.common import LAWS, Claims, number, spread, table
+
+N, DRAWS, DIGITS_DRAWS, DIGITS_SEEDS = 25, 1_000, 16, 5
+SCHEDULES = {
+    "rectified": ({"schedule": "rectified", "t_max": 1.0, "t_min": 0.001}, "flow-euler"),
+    "scaled-linear": ({"schedule": "scaled-linear"}, "ddim"),
+}
+CHAIN = (
+    *("draft[k=1]", "drtune[k=25,detach=v]", "leapalign[a=0]", "leapalign", "leapalign[a=1]", "leapalign[weight=none]"),
+    *("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]", "srpo", "vgg-flow", "vgg-flow[jacobian=true]"),
+    "ode-adjoint-matching",
+)
+STOCHASTIC = (*("fdfo", "ddpo", "ddpo[ratio=guard]", "ddpo[window=4]", "reinforce"),)
+FORWARD = (
+    *("nft", "nft[beta=0.1]", "awm", "awm[weight=uniform]", "awm[weight=t]", "awm[weight=huber]", "ram"),
+    "awm[weight=memoryless,law=uniform,times=16]",
+)
+DIGITS = ("draft[k=1]", "drtune[k=25,detach=v]", "leapalign", "flowbp", "flowbp[variant=bridge]",
+          "flowbp[variant=lagrange]", "srpo", "vgg-flow")  # fmt: skip
+PLACES = (0, 5, 10, 15, 20, 24)
+
+
+def page(laws: Sequence[int], out: Path) -> str:
+    """Tables over random distributions on two schedules, a trained network, and the papers' claims."""
+    claims, found = Claims(), dict[tuple[str, str], list[dict[str, Any]]]()
+    for schedule in SCHEDULES:
+        for selector in (*CHAIN, *STOCHASTIC, *FORWARD):
+            found[schedule, selector] = [_measured(seed, schedule, selector) for seed in laws]
+            print(schedule, selector, flush=True)
+    chains = {schedule: [_chain(seed, schedule) for seed in laws] for schedule in SCHEDULES}
+    for schedule in SCHEDULES:
+        for i in range(len(laws)):
+            _claim(claims, {s: found[schedule, s][i] for s in (*CHAIN, *STOCHASTIC, *FORWARD)}, schedule)
+            growth = max(chains[schedule][i]["growth"])
+            claims.note(f"{schedule}: the chained Jacobian grows beyond 10 somewhere (the premise)", growth > 10)
+            share = chains[schedule][i]["shares"]
+            early = sum(share[: N // 2]) / sum(share)
+            claims.note(f"{schedule}: more than half of the gradient's length comes from the noisy half", early > 0.5)
+    digits = {s: [_digits(seed, s) for seed in range(DIGITS_SEEDS)] for s in DIGITS}
+    return f"""# What stands in for the gradient
+
+Reward fine-tuning of 2025 and 2026 replaces the gradient through the chain. Here is what each method estimates, in direction (the cosine)
+and in length (the norm ratio), how noisy one draw is (|mean| over its spread), and what it costs. Every method keeps its published
+settings; what is released with a normalised reward or loss has a length of its own, which an optimiser that normalises does not see.
+
+{LAWS["gaussian"].capitalize()}, quadratic objective with a sine, {N} steps, {len(laws)} distributions, {DRAWS:,} draws: median and *range* over the
+distributions, gradient of the parameters (the standard deviations).
+
+## Against the gradient of the chain
+
+On `flow-euler` from t = 1 to 0.001 for rectified flow, `ddim` on scaled-linear; those that need noise on `flow-sde`, against the
+expected gradient of that chain.
+
+{_table(found, (*CHAIN, *STOCHASTIC))}
+## Losses on the forward process, against both gradients
+
+They never differentiate a sampler. What they estimate is the gradient of the *memoryless* process, the reverse SDE, with its times
+weighted; on these distributions it differs from that of the deterministic chain as the column between them says.
+
+{_forward_table(found)}
+## The chained Jacobian and the share of each step
+
+The papers' premise is that the product of the chain's Jacobians makes the full gradient explode or drown in noise. Largest singular value
+of dx_N/dx_k, and the share of step k in the length of the gradient of the parameters.
+
+{_chain_table(chains)}
+## On a trained network
+
+`digits[guidance=4]`, `ddim` on its own grid, {N} steps, float32, LoRA weights, {DIGITS_SEEDS} seeds, {DIGITS_DRAWS} draws, against the gradient of the
+chain: median and *range*. The published shift of the times belongs to rectified flow, and has no counterpart here.
+
+{_digits_table(digits)}
+## Claims
+
+Each is a sentence of a paper, or the premise of one, put as a comparison on one distribution. They speak of the gradient at the base model;
+what a gradient does to a reward over many updates is another question.
+
+{claims.table()}
+Not tested here, because they are about rewards after training or about people's preferences: LeapAlign's and FlowBP's benchmark scores, SRPO's
+realism, DiffusionNFT's and RAM's speed in updates, FDFO's artefacts. VGG-Flow is measured at the base and without its learned
+correction. EAM has no row: only the abstract of its paper was read.
+"""
+
+
+def _problem(seed: int, schedule: str, sampler: str) -> Problem:
+    options, _ = SCHEDULES[schedule]
+    case = gradbench.case("gaussian", **options)
+    return case.problem(sampler=sampler, steps=N, seed=seed, targets=("condition", "parameters"))
+
+
+def _measured(seed: int, schedule: str, selector: str) -> dict[str, Any]:
+    """Cosine, ratio, bias and signal-to-noise ratio of the parameters, and the evaluations of one draw."""
+    sampler = "flow-sde" if selector in STOCHASTIC else SCHEDULES[schedule][1]
+    given = _problem(seed, schedule, sampler)
+    exact = given.expected_gradient()
+    assert exact is not None
+    estimate = gradbench.estimator(selector, draws=DRAWS)(given) if "draft" not in selector else _plain(given, selector)
+    row = columns(estimate, Reference(exact, "", 0.0))
+    grads, found = estimate.grads, dict[str, Any]()
+    found["cosine"] = cosine(grads["parameters"], exact["parameters"])
+    found["ratio"] = norm_ratio(grads["parameters"], exact["parameters"])
+    found["snr"] = row.get("snr_parameters")
+    found["nfe"] = estimate.nfe_forward + estimate.nfe_backward
+    if selector in FORWARD:
+        memoryless = memoryless_gradient(given)
+        assert memoryless is not None
+        found["memoryless"] = cosine(grads["parameters"], memoryless["parameters"])
+        found["between"] = cosine(memoryless["parameters"], exact["parameters"])
+    if selector in ("leapalign", "flowbp[variant=lagrange]"):
+        found["distance"] = _distance(given, selector)
+    return found
+
+
+def _plain(given: Problem, selector: str) -> Any:
+    return gradbench.estimator(selector)(given)
+
+
+def _distance(given: Problem, selector: str) -> float:
+    """The mean distance of the leaps' ends from the chain, without a floor, over the law of the quadrature's leaps."""
+    method: Any = (
+        gradbench.estimator(selector, law="dirichlet")
+        if "flowbp" in selector
+        else gradbench.estimator("flowbp", variant="lagrange", q=1)
+    )
+    block = make_block(given, 0, 64)
+    plan = method.plans.draw(block.rollout, len(block.x_T), block.random)
+    landing = Landing(block.rollout, plan, plan.leaps)
+    state = block.rollout.start(block.x_T)
+    with torch.no_grad():
+        for k in range(N):
+            seen, point = Seen(block.rollout.field), state[0]
+            state = block.rollout.rule.step(seen, state, block.rollout.interval(k))
+            landing.pass_by(k, point, seen)
+        weight = landing.weight(state[0])
+    assert weight is not None
+    return (1 / weight).mean().item()
+
+
+def _chain(seed: int, schedule: str) -> dict[str, list[float]]:
+    """By step: the largest singular value of dx_N/dx_k, and the norm of the step's share of the gradient."""
+    given = _problem(seed, schedule, SCHEDULES[schedule][1])
+    rollout, states = given.rollout, [given.rollout.start(given.x_T)]
+    with torch.no_grad():
+        for k in range(N):
+            states.append(rollout.step(k, states[-1]))
+    end = states[-1][0].detach().requires_grad_()
+    (signal,) = torch.autograd.grad(given.objective(end).sum(), end)
+    size = given.x_T.shape[1]
+    jacobian, shares, growth = torch.eye(size).double(), list[float](), list[float]()
+    for k in reversed(range(N)):
+        own = Totals(given.wrt)
+        before = pull(lambda s, k=k: rollout.step(k, s), states[k], [signal], own)
+        shares.append(sum(total.norm().item() ** 2 for total in own.whole[1:]) ** 0.5)
+        first = (states[k][0][:1],)
+        rows = [pull(lambda s, k=k: rollout.step(k, s), first, [row[None]], Totals([]))[0] for row in jacobian]
+        jacobian = torch.cat([row for row in rows if row is not None])
+        growth.append(torch.linalg.matrix_norm(jacobian, 2).item())
+        (signal,) = (c for c in before if c is not None)
+    return {"growth": growth[::-1], "shares": shares[::-1]}
+
+
+def _claim(claims: Claims, of: dict[str, dict[str, Any]], schedule: str) -> None:
+    """The claims on one distribution."""
+    cos = {s: f["cosine"] for s, f in of.items()}
+
+    def note(text: str, holds: bool) -> None:
+        claims.note(f"{schedule}: {text}", holds)
+
+    note("LeapAlign: a = 0.3 has a better direction than a = 0", cos["leapalign"] > cos["leapalign[a=0]"])
+    note("LeapAlign: a = 0.3 has a better direction than a = 1", cos["leapalign"] > cos["leapalign[a=1]"])
+    note(
+        "LeapAlign: weighting by both distances improves the direction",
+        cos["leapalign"] > cos["leapalign[weight=none]"],
+    )
+    note("LeapAlign has a better direction than DRTune over all steps", cos["leapalign"] > cos["drtune[k=25,detach=v]"])
+    for variant in ("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]"):
+        name = variant.removeprefix("flowbp").strip("[]").removeprefix("variant=") or "sparse"
+        note(f"FlowBP {name} has a better direction than LeapAlign", cos[variant] > cos["leapalign"])
+    shorter = of["flowbp[variant=lagrange]"]["distance"] < of["leapalign"]["distance"]
+    note("FlowBP: a quadrature lowers the deviation at the connectors", shorter)
+    note("FDFO: one draw is less noisy than DDPO's", of["fdfo"]["snr"] > of["ddpo"]["snr"])
+    note("VGG-Flow: the network's Jacobian improves the direction", cos["vgg-flow[jacobian=true]"] > cos["vgg-flow"])
+    note("NFT on the policy does not depend on beta", abs(cos["nft"] - cos["nft[beta=0.1]"]) < 1e-6)
+    for loss in ("nft", "awm", "ram"):
+        note(f"{loss} points nearer to the memoryless gradient than to the chain's", of[loss]["memoryless"] > cos[loss])
+    note("GRPO-Guard's weights turn the direction less than 10 degrees", cos["ddpo[ratio=guard]"] > 0.985)
+
+
+def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequence[str]) -> str:
+    head = [
+        "estimator",
+        "evaluations",
+        *(f"{s}: {what}" for s in SCHEDULES for what in ("cosine", "norm ratio", "one draw")),
+    ]
+    rows = []
+    for selector in selectors:
+        cells = [number(found["rectified", selector][0]["nfe"])]
+        for schedule in SCHEDULES:
+            rows_of = found[schedule, selector]
+            cells += [spread(f["cosine"] for f in rows_of), spread(f["ratio"] for f in rows_of)]
+            kept = [f["snr"] for f in rows_of if f["snr"] is not None]
+            cells.append(spread(kept) if kept else "no noise")
+        rows.append([f"`{selector}`", *cells])
+    return table(head, rows)
+
+
+def _forward_table(found: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
+    kinds = {
+        "memoryless": "cosine with the memoryless",
+        "cosine": "with the chain's",
+        "between": "memoryless and chain's",
+    }
+    head = ["estimator", "evaluations", *(f"{s}: {text}" for s in SCHEDULES for text in (*kinds.values(), "one draw"))]
+    rows = []
+    for selector in FORWARD:
+        cells = [number(found["rectified", selector][0]["nfe"])]
+        for schedule in SCHEDULES:
+            rows_of = found[schedule, selector]
+            cells += [spread(f[kind] for f in rows_of) for kind in kinds]
+            cells.append(spread(f["snr"] for f in rows_of))
+        rows.append([f"`{selector}`", *cells])
+    return table(head, rows)
+
+
+def _chain_table(chains: dict[str, list[dict[str, list[float]]]]) -> str:
+    head = ["k", *(f"{s}: {what}" for s in SCHEDULES for what in ("singular value", "share"))]
+    rows = []
+    for k in PLACES:
+        cells: list[str] = []
+        for schedule in SCHEDULES:
+            cells.append(spread(c["growth"][k] for c in chains[schedule]))
+            cells.append(spread(c["shares"][k] / sum(c["shares"]) for c in chains[schedule]))
+        rows.append([str(k), *cells])
+    return table(head, rows)
+
+
+def _digits(seed: int, selector: str) -> dict[str, float]:
+    given = gradbench.case("digits", guidance=4.0, batch=1).problem(
+        sampler="ddim", steps=N, seed=seed, targets=("parameters",)
+    )
+    exact = given.sampler_gradient()
+    plain = selector.startswith(("draft", "drtune[k=25"))
+    estimate = _plain(given, selector) if plain else gradbench.estimator(selector, draws=DIGITS_DRAWS)(given)
+    return {
+        "cosine": cosine(estimate.grads["parameters"], exact["parameters"]),
+        "ratio": norm_ratio(estimate.grads["parameters"], exact["parameters"]),
+        "nfe": estimate.nfe_forward + estimate.nfe_backward,
+    }
+
+
+def _digits_table(found: dict[str, list[dict[str, float]]]) -> str:
+    rows = [
+        [
+            f"`{s}`",
+            number(statistics.median(f["nfe"] for f in rows)),
+            *(spread(f[k] for f in rows) for k in ("cosine", "ratio")),
+        ]
+        for s, rows in found.items()
+    ]
+    return table(["estimator", "evaluations", "cosine", "norm ratio"], rows)
