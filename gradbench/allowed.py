@@ -22,7 +22,10 @@ class Allowed:
 
 
 def allowed(check: Check, option: str) -> Allowed:
-    """The values that an option may take: those listed when a wrong one is refused, each tried, or the words."""
+    """The values that an option may take: those listed when a wrong one is refused, each tried, or the words.
+
+    Listed values of which none is taken belong to another choice of the other options: they are words.
+    """
     said = ""
     for wrong in WRONG:
         try:
@@ -37,8 +40,10 @@ def allowed(check: Check, option: str) -> Allowed:
     values = tuple(name.lower() if name in ("True", "False") else name for name in names.split(", ")) if listed else ()
     taken = tuple(value for value in values if _taken(check, option, value))
     words = said.partition(", got ")[0].removeprefix(f"{option} must ").removeprefix("be ").removeprefix("lie ")
-    if taken or listed or " must " not in said:
+    if taken or not listed and " must " not in said:
         return Allowed(taken)
+    if listed:
+        return Allowed(words=", ".join(values))
     return Allowed(words=words + (_further(check, option) if words.startswith("an integer >= 1") else ""))
 
 
@@ -47,7 +52,8 @@ def _further(check: Check, option: str) -> str:
     try:
         check({option: 1})
     except ValueError as error:
-        return ", " + str(error).partition(", got ")[0].removeprefix(f"{option} must be ")
+        said, must = str(error).partition(", got ")[0], f"{option} must be "
+        return f", {said.removeprefix(must)}" if said.startswith(must) else ""
     return ""
 
 

@@ -53,7 +53,10 @@ def test_every_sampler_has_a_section_with_its_source(pages):
         ("checkpoint", "| `exact` | true | the gradient of the sampler that is run, to rounding |"),
         ("rlr", "| every sampler, in 2 steps | h must be <= 0, the sampler's 2 steps less two, got 3 |"),
         ("alignprop", "**Reweighted**, with `law=unbiased`. AlignProp's cut, made unbiased"),
-        ("adjoint-deis", "| `flow-sde` | this chain converges to another equation than the reverse SDE"),
+        (
+            "adjoint-deis",
+            "| `flow-sde`, `dance-sde`, `cps`, `precise`, `churn` | this chain converges to another equation than",
+        ),
     ],
 )
 def test_a_page_says_what_the_code_says(pages, name, line):

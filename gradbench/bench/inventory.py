@@ -84,7 +84,7 @@ def entry(selector: str) -> Mapping[str, Any]:
             checks.options(name, given, e.defaults)
             facts |= {"judges": e.on, "made from": list(e.takes) or "nothing"}
         else:
-            facts |= _sure(e)
+            facts |= {name: said for name, said in _sure(e).items() if said != "paper"}
             facts |= {"options": e.options(given), "allowed": _plain(_takes(e)), "traits": e.declared(given).said}
         return {"kind": catalogue.kind, "name": render(name, given), "summary": e.summary, **facts}
     known = case_specs()

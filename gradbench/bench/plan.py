@@ -122,7 +122,7 @@ def _skip(case: Case, entry: EstimatorEntry, options: Options, traits: ProblemTr
         return f"the case has no dtype {traits.dtype}; it has {', '.join(case.spec.dtypes)}"
     if traits.dtype == checks.TF32 and device == "cpu":
         return "a CPU has no TF32: use float32"
-    return entry.refuses(options, traits)
+    return entry.refuses(entry.options(options), traits)
 
 
 def _time_range(case: Case) -> TimeRange:

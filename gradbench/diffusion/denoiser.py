@@ -22,7 +22,7 @@ from torch.utils._pytree import keystr, tree_map, tree_map_with_path
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.batch import repeated
-from gradbench.diffusion.precision import precision_of
+from gradbench.diffusion.precision import precision_of, pure_autocast
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
 from gradbench.diffusion.told import Told, check_told, time_told
@@ -383,21 +383,3 @@ def _joined(null: Tensor, conditional: Tensor) -> Tensor:
 
 def _doubled(null: Any, conditional: Any) -> Any:
     return torch.cat([null, conditional]) if isinstance(null, Tensor) else conditional
-
-
-@contextlib.contextmanager
-def pure_autocast() -> Iterator[None]:
-    """Context with autocast's cache of cast weights off, so that a network evaluation does not depend on earlier ones.
-
-    With the cache, a weight cast under `no_grad` may be reused in an evaluation that is to be differentiated, and its
-    gradient is silently lost; also, the gradients of a weight are summed over the steps in half precision.
-    """
-    enabled = torch.is_autocast_cache_enabled()
-    if not enabled or not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")):
-        yield
-        return
-    torch.set_autocast_cache_enabled(False)
-    try:
-        yield
-    finally:
-        torch.set_autocast_cache_enabled(True)

@@ -1,5 +1,7 @@
-"""The precision in which a network computes, which may differ from that of its first parameter."""
+"""The precision in which a network computes, which may differ from that of its first parameter, and autocast."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,3 +30,21 @@ def precision_of(network: nn.Module, default: torch.dtype) -> torch.dtype:
 
 def _quantisation(network: nn.Module) -> Any:
     return getattr(getattr(network, "config", None), "quantization_config", None)
+
+
+@contextlib.contextmanager
+def pure_autocast() -> Iterator[None]:
+    """Context with autocast's cache of cast weights off, so that a network evaluation does not depend on earlier ones.
+
+    With the cache, a weight cast under `no_grad` may be reused in an evaluation that is to be differentiated, and its
+    gradient is silently lost; also, the gradients of a weight are summed over the steps in half precision.
+    """
+    enabled = torch.is_autocast_cache_enabled()
+    if not enabled or not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")):
+        yield
+        return
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(True)

@@ -54,7 +54,8 @@ def _release(counter: LiveBytes, size: int) -> None:
 class Composed(nn.Module):
     """A network whose evaluations report the network's bytes to `counter` without its operations.
 
-    courses: those known so far, by kind of evaluation: the shapes of its inputs, and which require a gradient.
+    courses: those known so far, by kind of evaluation: the shapes of its inputs, which require a gradient, and the
+    kernels that attention may choose from.
     """
 
     def __init__(self, network: nn.Module, courses: dict[Any, Course]) -> None:
@@ -71,7 +72,8 @@ class Composed(nn.Module):
         inputs = [x] if condition is None else [x, condition]
         leaves = [p for p in self.leaves if p.requires_grad]
         taped = torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *leaves))
-        kind = (taped, bool(leaves), *((t.shape, t.stride(), t.dtype, t.requires_grad) for t in inputs))
+        shapes = ((t.shape, t.stride(), t.dtype, t.requires_grad) for t in inputs)
+        kind = (taped, bool(leaves), _kernels(), *shapes)
         if kind not in self.courses:
             before = self.counter.peak
             self.courses[kind] = self._measure(taped, inputs, time, leaves, extra)
@@ -102,13 +104,12 @@ class Composed(nn.Module):
         lost = sum(size for size, alive in zip(sizes, kept, strict=True) if not alive)
         tape = counter.live - (start - lost) - size
         result, wanted = (out.shape, out.dtype), [t for t in (*own, *leaves) if t.requires_grad]
-        peaks = [self._backward(out, wanted, held=False)]
+        backward = self._backward(out, wanted, held=False)
         del out
         given = [_fresh(t) for t in own]
         out = self.network(given[0], time, *given[1:], **extra)
         del given
-        peaks.append(self._backward(out, wanted, held=True))
-        return Course(forward, tape, kept, *peaks, result)
+        return Course(forward, tape, kept, backward, self._backward(out, wanted, held=True), result)
 
     def _backward(self, out: Tensor, wanted: Sequence[Tensor], held: bool) -> int:
         """The peak of the output's backward pass; see `Course`."""
@@ -124,6 +125,17 @@ class Composed(nn.Module):
         del out
         torch.autograd.grad(end, wanted, torch.ones_like(end), allow_unused=True)
         return counter.peak - begun[0]
+
+
+def _kernels() -> tuple[bool, ...]:
+    """Which kernels of scaled dot products are allowed: flash, memory-efficient, plain, cuDNN's."""
+    allowed = torch.backends.cuda
+    return (
+        allowed.flash_sdp_enabled(),
+        allowed.mem_efficient_sdp_enabled(),
+        allowed.math_sdp_enabled(),
+        allowed.cudnn_sdp_enabled(),
+    )
 
 
 def _fresh(tensor: Tensor) -> Tensor:

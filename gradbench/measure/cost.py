@@ -111,7 +111,8 @@ def held_tensors(problem: Problem) -> list[Tensor]:
     own = [t for m in modules for t in (*m.parameters(), *m.buffers())]
     rest = [t for t in (problem.x_T, problem.condition, *problem.parameters) if t is not None]
     recorded = problem.rollout.noise
-    return [*own, *rest, *([recorded.rows] if isinstance(recorded, RecordedNoise) else [])]
+    rows = recorded.rows if isinstance(recorded, RecordedNoise) else ()
+    return [*own, *rest, *([rows] if isinstance(rows, Tensor) else rows)]
 
 
 def parts(problem: Problem) -> tuple[int, int]:

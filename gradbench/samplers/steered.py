@@ -95,7 +95,7 @@ class Steered(Rule):
         return self.steering.moved(k + 1, (end,))[0]
 
 
-class SteeredReversible(Steered, ReversibleRule):
+class SteeredReversible(Steered, ReversibleRule):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A reversible rule whose steps are steered."""
 
     @property

@@ -25,7 +25,7 @@ STOCHASTIC = ("reinforce", "ddpo", "rlr", "adjoint-matching")
 def default_sampler(estimator):
     """One it supports."""
     name = estimator.partition("[")[0]
-    return "belm" if name == "reversible" else "ddpm" if name in STOCHASTIC else "ddim"
+    return "edict" if name == "reversible" else "ddpm" if name in STOCHASTIC else "ddim"
 
 
 def real(case, estimator, **problem):

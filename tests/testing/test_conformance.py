@@ -23,7 +23,7 @@ OPTIONS = (
     *("flowbp[variant=lagrange]", "flowbp[variant=lagrange,mode=all,law=half]", "srpo[law=chain,branch=denoise]"),
     *("drtune[detach=v]", "alignprop[law=released-v1,detach=v]", "ode-adjoint-matching[k=2]"),
     *("nft[scale=summed,law=uniform]", "awm[weight=memoryless,scale=summed]", "awm[stale=0.1]", "ram[law=grid]"),
-    *("vgg-flow[jacobian=true]", "vgg-flow[steps=released]", "fdfo[scale=summed,stale=0.01]", "ddpo[ratio=guard]"),
+    *("vgg-flow[jacobian=true]", "vgg-flow[law=released]", "fdfo[scale=summed,stale=0.01]", "ddpo[ratio=guard]"),
 )
 REST = [*(name for name in ESTIMATORS if name not in EACH_KIND), *OPTIONS]
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
+from gradbench.estimators.monte_carlo.base import mean_of as mean_of_draws
 from gradbench.estimators.monte_carlo.transitions import no_deterministic_step, no_mean
 from gradbench.estimators.pathwise.pullback import pull
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.truncation import too_many
+from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
 from gradbench.samplers.rollout import Rollout
@@ -95,6 +98,15 @@ class ODEAdjointMatching(AdjointMatching):
     """
 
     k: int | None = None
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        self.ensure_supported(problem)
+        denoiser = problem.denoiser
+        calls, pulled = denoiser.calls, denoiser.pulled
+        found = self.alone(problem, 0)
+        backward, pulls = denoiser.calls - calls - found.forward, denoiser.pulled - pulled
+        grads = mean_of_draws(problem, found, 1)
+        return GradientEstimate(grads, found.x_0.detach(), found.value, found.forward, backward, pulls)
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_deterministic_step(traits) or too_many("k", self.k, traits)

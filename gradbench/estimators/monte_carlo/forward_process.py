@@ -16,7 +16,7 @@ W = sigma' alpha - sigma alpha', D = alpha w_eps - sigma w_x0; for rectified flo
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -174,7 +174,7 @@ class ForwardProcess(MonteCarlo):
             totals.add(torch.autograd.grad(total, problem.wrt, allow_unused=True))
         return BlockSum(None, totals.values, x_0, values.sum().item(), forward)
 
-    def _stale(self, block: Block, at: Noised, state: object) -> Tensor:
+    def _stale(self, block: Block, at: Noised, state: Any) -> Tensor:
         """The output of the weights that sampled x_0: the same direction, from the same state of the generator."""
         again = np.random.default_rng()
         again.bit_generator.state = state

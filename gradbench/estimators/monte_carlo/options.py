@@ -53,7 +53,7 @@ def check_value(options: Options) -> None:
     check_draws(options)
     checks.one_of("eta", options["eta"], ("quadratic", "linear", "constant"))
     checks.one_of("jacobian", options["jacobian"], (False, True))
-    checks.one_of("steps", options["steps"], ("all", "released"))
+    checks.one_of("law", options["law"], ("all", "released"))
 
 
 def check_direct_align(options: Options) -> None:

@@ -25,14 +25,14 @@ class ValueGradientGuidance(MonteCarlo):
 
     with O the velocity of rectified flow (else v), m_k the length of step k in its clock, and x0_hat_k that of the
     chain's state k. jacobian: whether dx0_hat/dx includes the network's own, as the paper writes it, or is that at
-    detached O, as the released code has it. steps: `all`, or `released`, the last and one of each of five blocks, the
+    detached O, as the released code has it. law: `all`, or `released`, the last and one of each of five blocks, the
     first never, whose sum is scaled by N over their number. x_T is not reached. References: Liu et al., 2025, VGG-Flow,
     arXiv:2512.05116, and its released code.
     """
 
     eta: str
     jacobian: bool
-    steps: str
+    law: str
     draws: int | None = None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
@@ -66,7 +66,7 @@ class ValueGradientGuidance(MonteCarlo):
         return BlockSum(None, totals.values, x_0, value, forward)
 
     def _chosen(self, steps: int, random: np.random.Generator) -> np.ndarray:
-        if self.steps == "all" or steps <= BLOCKS:
+        if self.law == "all" or steps <= BLOCKS:
             return np.arange(steps)
         drawn = [int(random.choice(part)) for part in np.array_split(np.arange(steps - 1), BLOCKS)]
         return np.unique([*(max(1, k) for k in drawn), steps - 1])

@@ -7,6 +7,7 @@ linearly, so they are replaced by their expectations.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ import torch
 from gradbench.checks import UsageError
 from gradbench.diffusion.batch import repeated
 from gradbench.diffusion.noise import RecordedNoise
+from gradbench.estimators.pathwise.plan import Plan
 from gradbench.estimators.pathwise.truncated import Truncated, truncate
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
@@ -39,18 +41,23 @@ def expectation(problem: Problem, estimator: Truncated) -> Gradients:
         chosen = np.arange(first, min(first + at_once, len(weights)))
         copies = len(chosen) * points
         chain = rollout
-        if isinstance(rollout.noise, RecordedNoise):
+        if isinstance(rollout.noise, RecordedNoise) and isinstance(rollout.noise.rows, torch.Tensor):
             chain = replace(rollout, noise=RecordedNoise(_tiled(rollout.noise.rows, len(chosen))))
         plan = whole.of(np.repeat(chosen, points * len(exact.x_T)))
         shares = torch.from_numpy(np.repeat(weights[chosen], points * len(exact.x_T)) / points)
 
-        def value(x_T: torch.Tensor, chain=chain, plan=plan, copies=copies, shares=shares) -> torch.Tensor:
-            with exact.denoiser.repeated(copies):
-                x_0 = truncate(chain, plan, repeated(x_T, copies), exact.wrt)
-            return (shares * exact.objective(x_0)).sum()
-
+        value = partial(_value, exact, chain, plan, copies, shares)
         total = total.plus(exact.differentiate_value(value)[0])
     return total
+
+
+def _value(
+    problem: Problem, chain: Rollout, plan: Plan, copies: int, shares: torch.Tensor, x_T: torch.Tensor
+) -> torch.Tensor:
+    """The objective of `copies` trajectories from every x_T under a plan, each with its share."""
+    with problem.denoiser.repeated(copies):
+        x_0 = truncate(chain, plan, repeated(x_T, copies), problem.wrt)
+    return (shares * problem.objective(x_0)).sum()
 
 
 def on_points(problem: Problem) -> tuple[Rollout, int]:

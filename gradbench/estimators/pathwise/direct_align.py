@@ -42,7 +42,8 @@ def released_steps(branch: str, shift: float) -> tuple[Step, ...]:
     S(u) = shift u / (1 + (shift - 1) u). `denoise` goes from entry 1000 - m - k down to entry 1000 - m,
     k = min(1000 - m, 100, m), and `inversion` up the same table, with max(m - k, 1) in place of m.
     """
-    times = np.linspace(*(shift * u / (1 + (shift - 1) * u) for u in (0.9, 0.5)), TABLE).tolist()
+    first, last = (shift * u / (1 + (shift - 1) * u) for u in (0.9, 0.5))
+    times = np.linspace(first, last, TABLE).tolist()
     found: list[Step] = []
     for m in range(FIRST, LAST + 1):
         k = min(TABLE - m, LONGEST, m)

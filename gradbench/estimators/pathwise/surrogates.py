@@ -51,22 +51,34 @@ def flowbp(variant: str, preset: str, weight: str | None, detach: str, **given: 
     presets = FLOWBP[checks.one_of("variant", variant, FLOWBP)]
     own = presets[checks.one_of("preset", preset, presets)]
     for name, value in given.items():
+        if value is not None:
+            _check(name, value)
+    for name, value in given.items():
         if value is not None and name not in own:
             raise UsageError(f"{name} is no option of variant={variant}, got {value!r}; it has {', '.join(own)}")
     said = _filled({name: value for name, value in given.items() if name in own}, own)
-    held = _detached(detach)
+    held, _ = _detached(detach), _floor(0.0, weight)
     if variant == "lagrange":
         law = _law(said["law"], said["share"], said["latest"])
-        order = checks.positive_integer("q", said["q"])
-        mode = checks.one_of("mode", said["mode"], MODES)
+        order, mode = said["q"], said["mode"]
         return TwoLeaps(said["a"], _floor(said["tau"], weight), law, order, mode, said["c"], said["g"], detach=held)
-    k = checks.positive_integer("k", said["k"])
+    k = said["k"]
     if variant == "sparse":
         return SparseSteps(k, said["b"], said["g"], detach=held)
     return BridgedSteps(k, said["b"], said["g"], said["a"], detach=held)
 
 
 RANGES = {"a": (0.0, 1.0), "b": (0.0, 100.0), "g": (0.0, 100.0), "c": (0.0, 100.0), "tau": (1e-12, 1e6)}
+
+
+def _check(name: str, value: Any) -> None:
+    """The values that an option takes, whatever the variant."""
+    if name in ("k", "q"):
+        checks.positive_integer(name, value)
+    elif name in RANGES:
+        checks.in_range(name, value, *RANGES[name])
+    else:
+        checks.one_of(name, value, {"mode": MODES, "law": PAIRS}[name])
 
 
 def _filled(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +92,7 @@ def _filled(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _floor(tau: float, weight: str) -> float | None:
+def _floor(tau: float, weight: str | None) -> float | None:
     return tau if checks.one_of("weight", weight, ("similarity", None)) else None
 
 

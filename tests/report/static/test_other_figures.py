@@ -34,6 +34,32 @@ def test_of_an_estimator_that_draws_the_most_steps_are_drawn_and_all_are_in_the_
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["draft"]
 
 
+def test_ten_estimators_are_drawn_and_all_are_in_the_table():
+    names = [
+        "draft",
+        "refl",
+        "drtune",
+        "shortcut",
+        "leapalign",
+        "flowbp",
+        "srpo",
+        "nft",
+        "awm",
+        "ram",
+        "fdfo",
+        "reinforce",
+    ]
+    rows = [
+        drawn(
+            name, 20, bias=-0.1 * i, std_error=0.1, snr=0.5, distance=0.1 * i, ratio=1.0, draws=10**6, expected=0.1 * i
+        )
+        for i, name in enumerate(names)
+    ]
+    figure, table = bias_variance(rows)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == names[:10]
+    assert sorted(table.estimator) == sorted(names)
+
+
 def test_estimators_that_do_not_draw_have_no_bias():
     with pytest.raises(NoData, match="no estimator that draws"):
         bias_variance([row("backprop", 20, 0.1)])

@@ -103,7 +103,10 @@ function biasNoise(panel, points) {
   const x = bounds(drawn.map((p) => of(p).spread)), y = bounds(drawn.map((p) => of(p).size));
   const traces = grouped(drawn).map(([estimator, list]) => {
     const sizes = list.map((p) => of(p).size), one = line(estimator, list, list.map((p) => of(p).spread), sizes, list.map((p) => (of(p).hidden ? "-open" : "")), new Set());
-    return { ...one, mode: "markers", error_y: bars(estimator, sizes, list.map(of)) };
+    return { ...one, mode: "markers", error_y: bars(estimator, sizes, list.map(of)), least: Math.min(...list.map((p) => Math.hypot(of(p).size, of(p).spread))) };
   });
+  /* ten can be told apart: those with the smallest error; a click in the legend shows another */
+  const limit = traces.map((t) => t.least).sort((a, b) => a - b)[9];
+  traces.forEach((t) => { if (t.least > limit) t.visible = "legendonly"; delete t.least; });
   return [traces, { xaxis: axis("relative spread at " + data.work + " evaluations", x), yaxis: axis("bias of the " + state.target + " gradient, relative<br>to the expected gradient (± 2 errors)", y) }];
 }
