@@ -261,19 +261,25 @@ def scalar(**options):
     return gradbench.sample(law, how.pop("x", torch.ones(1, 1).double()), **how)
 
 
+def optimum(cost):
+    """The controls of 20 steps, (20, 1, 1), with the smallest cost."""
+    u = torch.zeros(20, 1, 1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([u], lr=1, max_iter=200, tolerance_grad=1e-13, tolerance_change=1e-16)
+
+    def value():
+        optimizer.zero_grad()
+        found = cost(u)
+        found.backward()
+        return found
+
+    optimizer.step(value)
+    return u
+
+
 def test_optimal_control_has_its_closed_form():
     """Cost (b/2) sum |h| u^2 with b = y = 1: u_k = lambda_{k+1}/b, x_N = 0.8131 from 0.5098."""
     assert scalar().item() == pytest.approx(0.5098, abs=5e-5)
-    u = torch.zeros(20, 1, 1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([u], lr=1, max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-15)
-
-    def cost():
-        optimizer.zero_grad()
-        value = (scalar(controls=u) - 1).square().sum() + 0.5 * u.square().sum() / 20
-        value.backward()
-        return value
-
-    optimizer.step(cost)
+    u = optimum(lambda u: (scalar(controls=u) - 1).square().sum() + 0.5 * u.square().sum() / 20)
     assert scalar(controls=u).item() == pytest.approx(0.8131, abs=5e-5)
     (slope,) = torch.autograd.grad((scalar(controls=u) - 1).square().sum(), u)
     assert torch.allclose(u, -20 * slope, atol=1e-6)  # the gradient of a control is h_k lambda_{k+1}, h_k = -1/20
@@ -281,12 +287,10 @@ def test_optimal_control_has_its_closed_form():
 
 def test_a_damped_update_of_states_has_the_published_fixed_point():
     """u <- beta u - eta dL/du with eta = 0.01, beta = 0.995: the optimum of L + ((1 - beta)/(2 eta)) sum u^2."""
-    u = torch.zeros(20, 1, 1, dtype=torch.float64, requires_grad=True)
-    for _ in range(4000):
-        (slope,) = torch.autograd.grad((scalar(states=u) - 1).square().sum(), u)
-        with torch.no_grad():
-            u.mul_(0.995).sub_(0.01 * slope)
+    u = optimum(lambda u: (scalar(states=u) - 1).square().sum() + 0.25 * u.square().sum())
     assert scalar(states=u).item() == pytest.approx(0.99221, abs=1e-5)
+    (slope,) = torch.autograd.grad((scalar(states=u) - 1).square().sum(), u)
+    assert torch.allclose(0.995 * u - 0.01 * slope, u, atol=1e-9)
 
 
 # dx_N/dx_k exactly, and through one, two, four and eight steps of a short solve

@@ -11,12 +11,15 @@ rectified flow and its velocity, A = 1 and B = t_e - t_s.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import polynomial
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.detached import detached_chart, leap
+from gradbench.diffusion.grid import Grid
+from gradbench.diffusion.schedule import Schedule
 from gradbench.estimators.pathwise.plan import Chain, Leaps, Plan, PlanDistribution
 from gradbench.estimators.refusals import no_leap
 from gradbench.problems.traits import ProblemTraits
@@ -179,7 +182,7 @@ class TwoLeaps(PlanDistribution):
         except UsageError:
             k, j = self.law.draw(chain.steps, 4096, np.random.default_rng(0))
             weights = np.full(len(k), 1 / len(k))
-        counts = np.stack([self._active(np.minimum(length, self.order)) for length in (j - k, chain.steps - j)])
+        counts = np.stack([self.count(np.minimum(length, self.order)) for length in (j - k, chain.steps - j)])
         _, first, kind = np.unique(counts, axis=1, return_index=True, return_inverse=True)
         return np.bincount(kind.reshape(-1), weights), self.build(chain, k[first], j[first])
 
@@ -189,7 +192,8 @@ class TwoLeaps(PlanDistribution):
     def build(self, chain: Chain, k: np.ndarray, j: np.ndarray) -> Plan:
         """The plan of samples whose leaps start at the states k and j, (n) each."""
         pairs, which = np.unique(np.stack([k, j], 1), axis=0, return_inverse=True)
-        carry, gain, active = (np.stack(rows, 1) for rows in zip(*(self._pair(chain, *p) for p in pairs), strict=True))
+        found = [coefficients(self, chain.schedule, chain.grid, int(k), int(j)) for k, j in pairs]
+        carry, gain, active = (np.stack(rows, 1) for rows in zip(*found, strict=True))
         steps = np.arange(chain.steps)[:, None]
         reached = self.reaches_x_T(chain.steps)
         through = np.where(steps == pairs[:, 1], self.a, 0.0)
@@ -202,22 +206,26 @@ class TwoLeaps(PlanDistribution):
         )
         return whole.of(which.reshape(-1))
 
-    def _pair(self, chain: Chain, k: int, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """carry, gain and active weight of every step, (N) each."""
-        chart = detached_chart(self.detach, chain.schedule)
-        carry, gain, active = np.ones(chain.steps), np.zeros(chain.steps), np.zeros(chain.steps)
-        for start, end in ((k, j), (j, chain.steps)):
-            nodes = nodes_of(start, end, self.order)
-            t0, t1 = chain.grid[start], chain.grid[end]
-            carry[start], length = leap(chart, t0, t1)
-            taus = np.array([chart.tau(chain.grid[i]) for i in nodes])
-            gain[nodes] = length * quadrature(taus, chart.tau(t0), chart.tau(t1))
-            weights = np.where(np.arange(len(nodes)) == 0, 1.0, self.c)[: int(self._active(len(nodes)))]
-            used = nodes[: len(weights)]
-            share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()  # 0 for the first of two evenly spaced nodes
-            active[used] = weights * (1 + self.g * (1 / share - 1) if share else 1)
-        return carry, gain, active
-
-    def _active(self, nodes: int | np.ndarray) -> np.ndarray:
+    def count(self, nodes: int | np.ndarray) -> np.ndarray:
         """How many of a leap's nodes are active."""
         return np.minimum(nodes, {"start": 1, "midpoint": 2, "all": self.order}[self.mode])
+
+
+@lru_cache(1 << 12)
+def coefficients(
+    leaps: TwoLeaps, schedule: Schedule, grid: Grid, k: int, j: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """carry, gain and active weight of every step, (N) each, of leaps from the states k and j."""
+    chart, steps = detached_chart(leaps.detach, schedule), len(grid) - 1
+    carry, gain, active = np.ones(steps), np.zeros(steps), np.zeros(steps)
+    for start, end in ((k, j), (j, steps)):
+        nodes = nodes_of(start, end, leaps.order)
+        t0, t1 = grid[start], grid[end]
+        carry[start], length = leap(chart, t0, t1)
+        taus = np.array([chart.tau(grid[i]) for i in nodes])
+        gain[nodes] = length * quadrature(taus, chart.tau(t0), chart.tau(t1))
+        weights = np.where(np.arange(len(nodes)) == 0, 1.0, leaps.c)[: int(leaps.count(len(nodes)))]
+        used = nodes[: len(weights)]
+        share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()  # 0 for the first of two evenly spaced nodes
+        active[used] = weights * (1 + leaps.g * (1 / share - 1) if share else 1)
+    return carry, gain, active
