@@ -217,10 +217,14 @@ def test_a_trainable_tensor_in_what_the_network_is_told_is_seen(name):
         gradbench.sample(denoiser, X_T, steps=2)
 
 
-def test_trainable_step_noises_must_be_named():
-    noise = torch.randn(5, 3, 6).double().requires_grad_()
-    with pytest.raises(ValueError, match=r"does not name \(noise\)"):
-        sampled(NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), "checkpoint", "ddpm", [], noise=noise)
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "revolve"])
+def test_trainable_step_noises_need_no_mention_and_count_once_if_named(gradient):
+    denoiser, found = NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), []
+    for named in (False, True):
+        noise = torch.ones(5, 3, 6).double().requires_grad_()
+        sampled(denoiser, gradient, "ddpm", [noise] if named else [], noise=noise).backward()
+        found.append(noise.grad)
+    assert found[0].abs().min() > 0 and torch.equal(*found)
 
 
 @pytest.mark.parametrize("grid", [torch.linspace(1, 0.01, 6), list(torch.linspace(1, 0.01, 6))])

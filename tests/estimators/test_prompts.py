@@ -1,5 +1,7 @@
 """One prompt per sample: truncated estimators against a loop over samples, written out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -83,7 +85,7 @@ def by_sample(denoiser, plan, x_T, grid, noise=None, eta=0.0):
                 break
             if not plan.alive[k, i]:
                 x = x.detach()
-            eps = eps_of(denoiser, x if plan.through else x.detach(), t, i % B)
+            eps = eps_of(denoiser, x if plan.through.all() else x.detach(), t, i % B)
             eps = eps if plan.active[k, i] else eps.detach()
             s_0, s_1, ratio = schedule.sigma(t), schedule.sigma(after), schedule.alpha(after) / schedule.alpha(t)
             std = eta * s_1 * (1 - (s_0 / schedule.alpha(t)) ** -2 * (s_1 / schedule.alpha(after)) ** 2) ** 0.5
@@ -91,7 +93,7 @@ def by_sample(denoiser, plan, x_T, grid, noise=None, eta=0.0):
             x = moved if noise is None else moved + std * noise[k][i : i + 1]
         if plan.stop[i] < len(grid) - 1:
             t = grid[plan.stop[i]]
-            eps = eps_of(denoiser, x if plan.through else x.detach(), t, i % B)
+            eps = eps_of(denoiser, x if plan.through.all() else x.detach(), t, i % B)
             eps = eps if plan.active[plan.stop[i], i] else eps.detach()
             x = (x - schedule.sigma(t) * eps) / schedule.alpha(t)
         ends.append(x)
@@ -108,7 +110,8 @@ def test_a_sample_with_its_own_prompt_is_the_loop_over_samples(kind, gradient):
     x_0 = gradbench.sample(denoiser, x_T, steps=N, t_min=0.02, wrt=leaves, gradient=gradient)
     torch.manual_seed(11)
     plans = gradbench.estimator(gradient).plans
-    plan = plans.draw(N, B, np.random.default_rng(int(torch.randint(1 << 62, ())) if plans.random else 0))
+    random = np.random.default_rng(int(torch.randint(1 << 62, ())) if plans.random else 0)
+    plan = plans.draw(SimpleNamespace(steps=N), B, random)
     expected = by_sample(denoiser, plan, x_T, grid)
     assert relative_error(x_0, expected) < 1e-12
     wanted = [*([x_T] if x_T.requires_grad else []), *leaves]
@@ -142,7 +145,7 @@ def test_draws_repeat_the_prompts_with_the_samples(kind, gradient):
     x_T = problem.x_T.clone().requires_grad_()
     for index in range(count):
         key = np.random.SeedSequence(problem.seed, spawn_key=(STREAM, index))
-        plan = estimator.plans.draw(N, size * B, np.random.default_rng(key))
+        plan = estimator.plans.draw(SimpleNamespace(steps=N), size * B, np.random.default_rng(key))
         noise = KeyedNoise(problem.seed, (size * B, D), torch.float64, torch.device("cpu"), (STREAM, index))
         rows = [noise(k) for k in range(N)]
         x_0 = by_sample(denoiser, plan, x_T.repeat(size, 1), problem.rollout.grid, rows, eta=1.0)
@@ -191,12 +194,12 @@ def test_dropout_is_drawn_for_the_whole_batch_again(gradient):
     torch.manual_seed(12)
     x_0 = gradbench.sample(denoiser, x_T, steps=N, t_min=0.02, wrt=leaves, gradient=gradient)
     torch.manual_seed(12)
-    plan = plans.draw(N, B, np.random.default_rng(int(torch.randint(1 << 62, ()))))
+    plan = plans.draw(SimpleNamespace(steps=N), B, np.random.default_rng(int(torch.randint(1 << 62, ()))))
     x, kept = x_T, torch.from_numpy(plan.active).double()[..., None]
     cut = torch.from_numpy(plan.alive).double()[..., None]
     for k, (t, after) in enumerate(zip(grid, grid[1:], strict=False)):
         x = cut[k] * x + (1 - cut[k]) * x.detach()
-        eps = denoiser.field(x if plan.through else x.detach(), t, (0.0, 1.0))
+        eps = denoiser.field(x if plan.through.all() else x.detach(), t, (0.0, 1.0))
         eps = kept[k] * eps + (1 - kept[k]) * eps.detach()
         schedule = denoiser.schedule
         ratio = schedule.alpha(after) / schedule.alpha(t)
