@@ -79,6 +79,16 @@ ROWS = [
     ("digits", {"guidance": 2.0}, "spsa", "belm", "float32"),
     ("sd-tiny", {}, "evolution-strategies", "ddim", "bfloat16"),
     ("digits", {}, "forward-gradient", "dpm++2m", "float32"),
+    ("sd-tiny", {"guidance": 1.0}, "leapalign", "ddim", "float32"),
+    ("digits", {}, "flowbp[k=2]", "euler-maruyama", "float32"),
+    ("sd-tiny", {}, "srpo", "ddim", "bfloat16"),
+    ("digits", {"guidance": 2.0}, "nft[times=2]", "dpm++2m", "float32"),
+    ("digits", {}, "awm[times=2]", "heun", "float32"),
+    ("digits", {}, "ram[times=2]", "ddpm", "float32"),
+    ("digits", {}, "eam[times=2]", "ddim", "float32"),
+    ("digits", {}, "fdfo", "ddpm", "float32"),
+    ("sd-tiny", {"guidance": 1.0}, "vgg-flow", "ddim", "float32"),
+    ("digits", {}, "ode-adjoint-matching", "heun", "float32"),
 ]
 STEPS = 3
 AXES = ("name", "params", "estimator", "sampler", "dtype")

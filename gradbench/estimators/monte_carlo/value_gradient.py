@@ -54,13 +54,15 @@ class ValueGradientGuidance(MonteCarlo):
         chosen = self._chosen(rollout.steps, block.random) if problem.wrt else np.array([], int)
         for k in chosen:
             t, t1 = rollout.grid[k], rollout.grid[k + 1]
+            c_x, c_v = through(chart, t, (1.0, 0.0))
+            end = (c_x * states[k] + c_v * outputs[k]).requires_grad_()
             with torch.enable_grad():
-                x = states[k].detach().requires_grad_()
+                (signal,) = torch.autograd.grad(block.value(end).sum(), end)
+                x = states[k].detach().requires_grad_(self.jacobian)
                 v = problem.denoiser.field(x, t, chart.weights(t))
-                c_x, c_v = through(chart, t, (1.0, 0.0))
-                x0_hat = c_x * x + c_v * (v if self.jacobian else outputs[k])
-                (signal,) = torch.autograd.grad(block.value(x0_hat).sum(), x, retain_graph=True)
-                share = rollout.schedule.alpha(t) ** SHARES[self.eta] * rollout.steps / len(chosen)
+            through_v = torch.autograd.grad(v, x, c_v * signal, retain_graph=True)[0] if self.jacobian else 0.0
+            signal = c_x * signal + through_v
+            share = rollout.schedule.alpha(t) ** SHARES[self.eta] * rollout.steps / len(chosen)
             cotangent = (chart.tau(t1) - chart.tau(t)) * share * signal
             totals.add(torch.autograd.grad(v, problem.wrt, cotangent, allow_unused=True))
         return BlockSum(None, totals.values, x_0, value, forward)
