@@ -25,6 +25,7 @@ def test_the_peak_said_is_the_peak_of_a_real_run(rows, estimator):
     assert (rows[estimator]["peak_bytes"], rows[estimator]["baseline_bytes"]) == (real.peak, real.baseline)
 
 
+@pytest.mark.slow
 def test_a_step_more_costs_a_tape_with_backprop_and_a_state_with_checkpoints(rows):
     assert rows["backprop"]["slope_bytes"] == pytest.approx(rows["backprop"]["tape_bytes"], rel=0.01)
     assert rows["checkpoint"]["slope_bytes"] == rows["checkpoint"]["state_bytes"]

@@ -107,7 +107,7 @@ def test_the_composed_peak_is_the_real_one_to_the_byte(name, params, estimator, 
     composed_is_real(case, estimator, courses(name, params, dtype), sampler=sampler, steps=STEPS, dtype=dtype)
 
 
-@pytest.mark.parametrize(AXES, quick(ROWS, 0, 8))
+@pytest.mark.parametrize(AXES, quick(ROWS, 0))
 def test_the_peak_of_a_whole_run_on_shapes_is_the_real_one_to_the_byte(name, params, estimator, sampler, dtype):
     whole_is_real(gradbench.case(name, **params), estimator, sampler=sampler, steps=STEPS, dtype=dtype)
 
@@ -145,6 +145,7 @@ def test_the_slope_is_what_one_more_step_adds(revolve):
     assert found.slope == more - peak
 
 
+@pytest.mark.slow
 def test_the_parts_are_those_of_a_real_problem(revolve, digits):
     found, problem = revolve[0], digits.problem(steps=12)
     assert (found.state, found.tape) == parts(problem)

@@ -53,7 +53,7 @@ def step_field(rollout: Rollout, plan: Plan, k: int) -> Field:
 
     def field(t: float, x: Tensor) -> Tensor:
         weights = chart.weights(t)
-        if plan.detach == "eps" and rollout.schedule.alpha(t) == 0:
+        if weights == own.weights(t) or plan.detach == "eps" and rollout.schedule.alpha(t) == 0:
             return planned(lambda x: denoiser.fields(x, t, weights), plan, k, alone)(x)[0]
         held, whole = planned(lambda x: denoiser.fields(x, t, own.weights(t), weights), plan, k, alone)(x)
         c_x, c_held = through(own, t, weights)
