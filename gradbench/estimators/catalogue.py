@@ -219,7 +219,6 @@ ESTIMATORS = Catalogue(
         later={"ratio": "released", "window": None, "at": None},
         check=check_ddpo,
         refuses=lambda options, traits: no_density(traits) or no_window(options["window"], options["at"], traits),
-        confidence="code",
     ),
     EstimatorEntry(
         "rlr",

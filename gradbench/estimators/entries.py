@@ -66,6 +66,6 @@ def truncated(
         traits=EstimatorTraits(draws=True, biased=True),
         check=check,
         refuses=lambda options, traits: distribution(options).refuses(traits),
-        declares=declare_draws if name == "alignprop" else lambda options: {},
+        declares=declare_draws if "law" in defaults else lambda options: {},
         confidence=confidence,
     )

@@ -93,7 +93,7 @@ def leaves_of(
         )
     leaves.optional = frozenset(map(id, rows.values()))
     plain = [leaf for leaf in leaves if id(leaf) not in leaves.optional]
-    for leaf in () if one_tape else plain:
+    for leaf in () if one_tape else (*plain, *rows.values()):
         rest = [other for other in plain if other is not leaf]
         if leaf.grad_fn is not None and (found := reached(leaf, rest)):
             raise UsageError(

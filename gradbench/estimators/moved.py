@@ -42,8 +42,6 @@ class Moved:
         given = {f"controls[{kind}]": rows for kind, rows in kinds.items()}
         if states is not None:
             given["controls[state]"] = states
-        for name, rows in given.items():
-            checks.shape("states" if name == "controls[state]" else name, rows.shape, (steps, *x_T.shape))
         if isinstance(noise, Tensor) and noise.requires_grad:
             if not spec.traits.stochastic:
                 raise UsageError(
@@ -51,7 +49,10 @@ class Moved:
                     "ddim[eta=1], or detach it"
                 )
             given[NOISES] = noise
-        return Moved(given, {name: rows.unbind(0) for name, rows in given.items()})
+        for name, rows in given.items():
+            said = {"controls[state]": "states", NOISES: "noise"}.get(name, name)
+            checks.shape(said, rows.shape, (steps, *x_T.shape))
+        return Moved(given, {name: rows.to(x_T.device, x_T.dtype).unbind(0) for name, rows in given.items()})
 
     @property
     def steering(self) -> Steering | None:
@@ -75,15 +76,9 @@ class Moved:
         """The chain with the rows of the noise as its noises."""
         if NOISES not in self.given:
             return rollout
-        rows = [row.to(rollout_row) for row, rollout_row in zip(self.unbound[NOISES], _own(rollout), strict=True)]
-        return replace(rollout, noise=RecordedNoise(rows))
+        return replace(rollout, noise=RecordedNoise(self.unbound[NOISES]))
 
     def without(self, wrt: Iterable[Tensor]) -> list[Tensor]:
         """`wrt` without the tensors that are leaves by their rows."""
         known = {id(rows) for rows in self.given.values()}
         return [leaf for leaf in wrt if id(leaf) not in known]
-
-
-def _own(rollout: Rollout) -> list[Tensor]:
-    assert rollout.noise is not None
-    return [rollout.noise(k) for k in range(rollout.steps)]

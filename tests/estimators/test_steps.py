@@ -226,6 +226,26 @@ def test_controls_and_states_move_the_chain_and_have_their_gradients(gradient):
     assert relative_error(sampled(gradient, {k: 0.1 * v for k, v in rows.items()}), plain) > 0.01
 
 
+@pytest.mark.parametrize("name", ["noise", "controls", "states"])
+def test_what_is_computed_from_a_named_tensor_is_refused(name):
+    """The step's own tape would lead back to it, and its share count twice."""
+    law, how = network("flow-sde")
+    law.condition.requires_grad_()
+    moved = {name: law.condition.expand(6, 2, 3) * 1.0}
+    with pytest.raises(ValueError, match="from which it is computed"):
+        gradbench.sample(law, torch.ones(2, 3).double(), wrt=[law.condition], **moved, **how)
+
+
+def test_what_moves_a_chain_takes_the_states_precision():
+    law, how = network("flow-sde")
+    law.float()
+    u = torch.zeros(6, 2, 3, dtype=torch.float64, requires_grad=True)
+    z = torch.ones(6, 2, 3, dtype=torch.float64, requires_grad=True)
+    x_0 = gradbench.sample(law, torch.ones(2, 3), controls=u, noise=z, **how)
+    grads = torch.autograd.grad(x_0.sum(), (u, z))
+    assert x_0.dtype == torch.float32 and all(g.abs().min() > 0 for g in grads)
+
+
 def test_a_control_of_a_euler_step_is_added_to_its_velocity():
     law, how = network()
     x_T, u = torch.ones(2, 3).double(), torch.randn(6, 2, 3, generator=torch.Generator().manual_seed(0)).double()
