@@ -189,7 +189,7 @@ def _references(
         place = how.keep / f"{problem_key(cell, code)}.safetensors"
     spec = case_specs()[cell.case]
     held = partial(stored, spec.folder, cell, problem, spec.params)
-    asks = cell.estimator in ESTIMATORS and ESTIMATORS[cell.estimator].traits.memoryless
+    asks = ESTIMATORS.find(cell.estimator).traits.memoryless
     found = references(problem, spec.flow_method, estimate.draws, place, held, asks)
     if solved and "flow" not in found and not problem.sampler.traits.stochastic:
         file = None if how.keep is None else how.keep / f"flow-{flow_key(cell, problem.rollout.grid, code)}.safetensors"

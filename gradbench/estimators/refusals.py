@@ -67,3 +67,10 @@ def no_leap(detach: str, traits: ProblemTraits) -> str | None:
     if traits.reversible:
         return "leaps start from the point at which the network is evaluated: this sampler carries two copies"
     return no_detached(detach, traits) or no_equation(traits)
+
+
+def no_known_noise(law: str, branch: str, traits: ProblemTraits) -> str | None:
+    """Refuses pairs for `srpo`, and steps of the chain up to alpha = 0, where nothing of the sample is left."""
+    if law == "chain" and branch != "denoise" and traits.alpha_T <= 0:
+        return "a step of law=chain up to alpha = 0 leaves nothing of the sample: use branch=denoise, or law=released"
+    return no_point(traits, "srpo")

@@ -8,7 +8,7 @@ from gradbench.estimators.entries import EstimatorEntry, truncated
 from gradbench.estimators.monte_carlo.options import check_direct_align, check_draws, check_forward_process, check_value
 from gradbench.estimators.monte_carlo.transitions import no_density, no_deterministic_step
 from gradbench.estimators.pathwise.truncation import too_many
-from gradbench.estimators.refusals import no_leap, no_point
+from gradbench.estimators.refusals import no_known_noise, no_leap, no_point
 from gradbench.estimators.traits import EstimatorTraits
 
 _MONTE_CARLO = "gradbench.estimators.monte_carlo."
@@ -64,7 +64,7 @@ SURROGATES = (
         defaults={"branch": "both", "law": "released", "weight": None, "shift": 3.0, "draws": None},
         traits=EstimatorTraits(draws=True, biased=True, memory="constant"),
         check=check_direct_align,
-        refuses=lambda options, traits: no_point(traits, "srpo"),
+        refuses=lambda options, traits: no_known_noise(options["law"], options["branch"], traits),
         confidence="code",
     ),
     _forward(

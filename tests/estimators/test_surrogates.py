@@ -325,3 +325,10 @@ REFUSED = [
 def test_what_a_surrogate_refuses(selector, sampler, steps, reason):
     problem = gradbench.case("gaussian").problem(sampler=sampler, steps=steps)
     assert reason in gradbench.estimator(selector).supports(problem.traits)
+
+
+@pytest.mark.parametrize("branch", ["both", "inversion"])
+def test_direct_align_takes_no_step_of_the_chain_up_to_pure_noise(branch):
+    reason = gradbench.estimator(f"srpo[law=chain,branch={branch}]").supports(flow_oracle(20).traits)
+    assert reason is not None and "leaves nothing of the sample" in reason
+    assert gradbench.estimator(f"srpo[branch={branch}]").supports(flow_oracle(20).traits) is None

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
-from gradbench.estimators.monte_carlo.base import mean_of as mean_of_draws
+from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo, mean_of
 from gradbench.estimators.monte_carlo.transitions import no_deterministic_step, no_mean
 from gradbench.estimators.pathwise.pullback import pull
 from gradbench.estimators.pathwise.totals import Totals
@@ -26,12 +25,12 @@ def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor, last:
     """
     none, found = Totals([]), [cotangent]
     for k in reversed(range(rollout.steps - (last or rollout.steps), rollout.steps)):
-        (a,) = pull(lambda s, k=k: mean_of(rollout, k, s), states[k], [found[-1]], none)
+        (a,) = pull(lambda s, k=k: without_noise(rollout, k, s), states[k], [found[-1]], none)
         found.append(torch.zeros_like(cotangent) if a is None else a)
     return found[::-1]
 
 
-def mean_of(rollout: Rollout, k: int, state: State) -> State:
+def without_noise(rollout: Rollout, k: int, state: State) -> State:
     """The state after step k without that step's noise."""
     rule = rollout.rule
     step = rule.mean if isinstance(rule, StochasticRule) else rule.step
@@ -81,7 +80,7 @@ class AdjointMatching(MonteCarlo):
             # the gradient at the base model does not depend on std
             std = rule.std(rollout.interval(k)) or 1.0 if isinstance(rule, StochasticRule) else 1.0
             with torch.enable_grad():
-                (mean,) = mean_of(rollout, k, states[k])
+                (mean,) = without_noise(rollout, k, states[k])
                 loss = matching_loss(mean, mean.detach(), std, adjoint[k - first + (self.index == "end")])
             totals.add(torch.autograd.grad(loss, problem.wrt, allow_unused=True))
         return BlockSum(None if first else adjoint[0], totals.values, x_0, value.item(), forward)
@@ -105,7 +104,7 @@ class ODEAdjointMatching(AdjointMatching):
         calls, pulled = denoiser.calls, denoiser.pulled
         found = self.alone(problem, 0)
         backward, pulls = denoiser.calls - calls - found.forward, denoiser.pulled - pulled
-        grads = mean_of_draws(problem, found, 1)
+        grads = mean_of(problem, found, 1)
         return GradientEstimate(grads, found.x_0.detach(), found.value, found.forward, backward, pulls)
 
     def refuses(self, traits: ProblemTraits) -> str | None:

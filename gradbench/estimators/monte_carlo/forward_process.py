@@ -104,6 +104,7 @@ def mean(x: Tensor) -> Tensor:
     return x.flatten(1).mean(1)
 
 
+@dataclass(frozen=True, kw_only=True)
 class ForwardProcess(MonteCarlo):
     """A loss whose gradient is taken at the current weights.
 
@@ -118,9 +119,10 @@ class ForwardProcess(MonteCarlo):
     fewest: ClassVar[int] = 2
     law: str
     times: int
-    scale: str
-    advantage_clip: float
-    stale: float
+    scale: str = "summed"
+    advantage_clip: float = 5.0
+    stale: float = 0.0
+    draws: int | None = None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_point(traits, "a loss on the forward process")
@@ -188,7 +190,7 @@ def strata(steps: int, count: int) -> list[np.ndarray]:
     return np.array_split(indices, min(count, len(indices)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DiffusionNFT(ForwardProcess):
     """With B = beta, c = advantage_clip, v+ = B v + (1 - B) v_old, v- = (1 + B) v_old - B v, X the x_0 that either
     implies, and w = max(mean|X - x_0|, 1e-5), detached,
@@ -201,12 +203,6 @@ class DiffusionNFT(ForwardProcess):
     """
 
     beta: float
-    law: str
-    times: int
-    scale: str
-    advantage_clip: float
-    stale: float
-    draws: int | None = None
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
         c, rr = self.advantage_clip, signal / (2 * self.advantage_clip) + 0.5
@@ -222,7 +218,7 @@ class DiffusionNFT(ForwardProcess):
 P = 0.25  # the exponent of weight=ghuber
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdvantageWeightedMatching(ForwardProcess):
     """loss = -min(A rho, A clip(rho, 0, 2)) with rho = exp(W(l_old) - W(l)), l = mean((v - u)^2) and, by `weight`,
 
@@ -235,12 +231,6 @@ class AdvantageWeightedMatching(ForwardProcess):
     """
 
     weight: str
-    law: str
-    times: int
-    scale: str
-    advantage_clip: float
-    stale: float
-    draws: int | None = None
 
     def surrogate(self, at: Noised, error: Tensor) -> Tensor:
         """W(l) of every sample."""
@@ -259,7 +249,7 @@ class AdvantageWeightedMatching(ForwardProcess):
         return -torch.minimum(gain * ratio, gain * ratio.clamp(0, 2))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReinforceAdjointMatching(ForwardProcess):
     """RAM: loss = |v - sg(v_ref + R (u - v))|^2, R = A times `strength`, v_ref the output of the stale weights.
 
@@ -269,12 +259,6 @@ class ReinforceAdjointMatching(ForwardProcess):
     """
 
     strength: float
-    law: str
-    times: int
-    scale: str
-    advantage_clip: float
-    stale: float
-    draws: int | None = None
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
         reward = (self.strength * signal).reshape(-1, *[1] * (v.ndim - 1))
@@ -283,7 +267,7 @@ class ReinforceAdjointMatching(ForwardProcess):
         return error.sum(1) if self.scale == "summed" else error.mean(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EndpointAdjoint(ForwardProcess):
     """After the abstract of EAM, not its paper: the samples' own gradients, carried back by a closed-form adjoint.
 
@@ -297,12 +281,6 @@ class EndpointAdjoint(ForwardProcess):
     """
 
     c: float
-    law: str
-    times: int
-    draws: int | None = None
-    scale: str = "summed"
-    advantage_clip: float = 5.0
-    stale: float = 0.0
 
     def signal(self, block: Block, x_0: Tensor, values: Tensor) -> Tensor:
         with torch.enable_grad():

@@ -16,7 +16,7 @@ from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.mean_cost import chain_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.pathwise.totals import Totals
-from gradbench.estimators.refusals import no_point
+from gradbench.estimators.refusals import no_known_noise
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout
@@ -87,7 +87,7 @@ class DirectAlign(Differentiable, MonteCarlo):
     draws: int | None = None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        return no_point(traits, "srpo")
+        return no_known_noise(self.law, self.branch, traits)
 
     def reaches_x_T(self, steps: int) -> bool:
         return False
