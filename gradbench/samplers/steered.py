@@ -44,14 +44,14 @@ class Steering:
         return state if row is None else (state[0] + sign * row, *state[1:])
 
     def field(self, field: Field, k: int, chart: "Chart") -> Field:
-        """The chart\'s field in step k, with u_k and e_k."""
+        """The chart's field in step k, with u_k and e_k."""
         velocity, eps = self.row("velocity", k), self.row("eps", k)
         if velocity is None and eps is None:
             return field
 
         def steered(t: float, x: Point) -> Point:
             value = field(t, x)
-            if velocity is not None:  # dy/dtau gains u / (kappa tau\')
+            if velocity is not None:  # dy/dtau gains u / (kappa tau')
                 value = value + (chart.kappa(t) / chart.pace(t)) * velocity
             if eps is not None:
                 w_x0, w_eps = chart.weights(t)
