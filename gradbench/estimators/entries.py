@@ -56,13 +56,14 @@ def truncated(
         check_draws(options)
         distribution(options)
 
+    detach = defaults.pop("detach", None)
     return EstimatorEntry(
         name,
         summary,
         f"gradbench.estimators.pathwise.truncated:{name}",
         citation,
-        defaults={"detach": "eps", **defaults, "draws": None},
-        later={"detach": "eps"},
+        defaults={"detach": detach or "eps", **defaults, "draws": None},
+        later={} if detach else {"detach": "eps"},
         traits=EstimatorTraits(draws=True, biased=True),
         check=check,
         refuses=lambda options, traits: distribution(options).refuses(traits),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradbench.diffusion.chart import Chart
 
 KINDS = ("velocity", "state", "eps")
+ADDED = ("velocity", "eps")  # to the field of a step
 Rows = Sequence["Tensor | None"]  # one per step, (b, *x), None for nothing
 
 
@@ -38,6 +39,12 @@ class Steering:
         rows: Rows = getattr(self, kind)
         return rows[k] if k < len(rows) else None
 
+    @property
+    def detached(self) -> "Steering":
+        """The same, of which nothing is differentiated."""
+        kinds: dict[str, Rows] = {kind: getattr(self, kind) for kind in KINDS}
+        return Steering(**{kind: [row if row is None else row.detach() for row in rows] for kind, rows in kinds.items()})
+
     def moved(self, k: int, state: State, sign: float = 1.0) -> State:
         """The state with s_k added to its point, or taken away again."""
         row = self.row("state", k)
@@ -45,23 +52,28 @@ class Steering:
 
     def field(self, field: Field, k: int, chart: "Chart") -> Field:
         """The chart's field in step k, with u_k and e_k."""
-        velocity, eps = self.row("velocity", k), self.row("eps", k)
-        if velocity is None and eps is None:
+        added = [(kind, row) for kind in ADDED if (row := self.row(kind, k)) is not None]
+        if not added:
             return field
 
         def steered(t: float, x: Point) -> Point:
             value = field(t, x)
-            if velocity is not None:  # dy/dtau gains u / (kappa tau')
-                value = value + (chart.kappa(t) / chart.pace(t)) * velocity
-            if eps is not None:
-                w_x0, w_eps = chart.weights(t)
-                alpha, sigma = chart.schedule.alpha(t), chart.schedule.sigma(t)
-                if w_x0 and alpha == 0:
-                    raise UsageError("eps does not determine x_0 at alpha = 0, the noisy end: control the velocity")
-                value = value + (w_eps - (w_x0 * sigma / alpha if w_x0 else 0.0)) * eps
+            for kind, row in added:
+                value = value + gain(kind, chart, t) * row
             return value
 
         return steered
+
+
+def gain(kind: str, chart: "Chart", t: float) -> float:
+    """What the chart's field F gains by a unit of velocity, 1 / (kappa tau'), or of eps, w_eps - w_x0 sigma / alpha."""
+    if kind == "velocity":
+        return chart.kappa(t) / chart.pace(t)
+    w_x0, w_eps = chart.weights(t)
+    alpha, sigma = chart.schedule.alpha(t), chart.schedule.sigma(t)
+    if w_x0 and alpha == 0:
+        raise UsageError("eps does not determine x_0 at alpha = 0, the noisy end: control the velocity")
+    return w_eps - (w_x0 * sigma / alpha if w_x0 else 0.0)
 
 
 @dataclass(frozen=True)

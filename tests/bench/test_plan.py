@@ -121,3 +121,10 @@ def test_every_estimator_names_its_source():
 
 
 KNOWN = "032d69c6e00f7a34"
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_a_cell_leaves_out_is_what_its_worker_fills_in(name):
+    entry = ESTIMATORS[name]
+    for option, value in entry.later.items():
+        assert entry.options(entry.stored({option: value}))[option] == value

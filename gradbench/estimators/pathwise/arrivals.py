@@ -1,7 +1,7 @@
 """What a continuous adjoint knows of single steps: a = dL/dx at the times of the grid, and the steering in time.
 
-The gradient of a state, and of what is added to it, is a at its time; that of the noise z_k is std_k a(t_{k+1}). What
-is added to the velocity or to eps is constant over a step, and its gradient is the quadrature of the adjoint equation.
+The gradient of a state, and of what is added to it, is a at its time; that of the noise z_k is std_k a(t_{k+1}); that
+of what is added to the velocity or to eps over a step is an integral of a.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.pathwise.totals import Totals
-from gradbench.samplers.base import ChartField, Rule
+from gradbench.samplers.base import ChartField, Interval, Rule
 from gradbench.samplers.rollout import Rollout
-from gradbench.samplers.steered import Steered, Steering
+from gradbench.samplers.steered import ADDED, Steered, Steering, gain
 from gradbench.samplers.stochastic import StochasticRule
 
 
 @dataclass(frozen=True)
-class TimedField:
-    """A chart's field with the steering of the step in which a time lies, grid[k] >= t > grid[k + 1]."""
+class SteeredField:
+    """A chart's field with the steering of step k, which no gradient reaches; see `Arrivals` for its gradient."""
 
     field: ChartField
     steering: Steering
-    grid: Grid
+    k: int
 
     @property
     def chart(self) -> Chart:
@@ -32,34 +32,49 @@ class TimedField:
         return self.field.chart
 
     def __call__(self, t: float, x: Tensor) -> Tensor:
-        k = max(0, min(sum(time >= t for time in self.grid), len(self.grid) - 1) - 1)
-        return self.steering.field(self.field, k, self.chart)(t, x)
+        return self.steering.field(self.field, self.k, self.chart)(t, x)
 
 
-def steered_in_time(field: ChartField, rollout: Rollout) -> ChartField | TimedField:
-    """The field as the chain is steered."""
+def steered_in(k: int, field: ChartField, rollout: Rollout) -> ChartField | SteeredField:
+    """The field as the chain is steered in step k."""
     rule = rollout.rule
-    return TimedField(field, rule.steering, rollout.grid) if isinstance(rule, Steered) else field
+    return SteeredField(field, rule.steering.detached, k) if isinstance(rule, Steered) else field
+
+
+def step_before(t: float, grid: Grid) -> int:
+    """The step that ends at t, or in which t lies: grid[k] > t >= grid[k + 1]."""
+    return sum(time > t for time in grid) - 1
 
 
 class Arrivals:
-    """Adds the gradients of states and noises when a backward solve arrives at a time of the grid."""
+    """Adds the gradients of single steps as a backward solve arrives at its times.
+
+    What is added to a step's velocity or eps is constant over it, with gain w(t) in the chart's field, and has the
+    gradient int kappa w a dtau over the step, here by the trapezoidal rule between the solve's times.
+    """
 
     def __init__(self, rollout: Rollout, totals: Totals) -> None:
         rule: Rule = rollout.rule
         self.rollout, self.totals = rollout, totals
         self.places = {id(leaf): i for i, leaf in enumerate(totals.wrt)}
-        self.states = rule.steering.state if isinstance(rule, Steered) else ()
+        self.steering = rule.steering if isinstance(rule, Steered) else Steering()
         noise, base = rollout.noise, rule.rule if isinstance(rule, Steered) else rule
         self.noises = list(noise.rows) if isinstance(noise, RecordedNoise) and noise.rows is not None else []
         self.rule = base if isinstance(base, StochasticRule) else None
 
     def add(self, k: int, a: Tensor) -> None:
         """a (b, *x) at the state with index k."""
-        if k < len(self.states):
-            self._note(self.states[k], a, 1.0)
+        self._note(self.steering.row("state", k), a, 1.0)
         if k and self.rule is not None and k <= len(self.noises):
             self._note(self.noises[k - 1], a, self.rule.std(self.rollout.interval(k - 1)))
+
+    def cross(self, interval: Interval, before: Tensor, after: Tensor) -> None:
+        """a (b, *x) at both ends of a backward interval, which lies in one step of the chain."""
+        chart, k = interval.chart, interval.index
+        for kind in ADDED:
+            row = self.steering.row(kind, k)
+            for t, a in ((interval.t0, before), (interval.t1, after)) if row is not None else ():
+                self._note(row, a, -0.5 * interval.h * chart.kappa(t) * gain(kind, chart, t))
 
     def _note(self, leaf: Tensor | None, a: Tensor, scale: float) -> None:
         place = None if leaf is None else self.places.get(id(leaf))

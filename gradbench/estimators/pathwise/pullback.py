@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.pathwise.adjoints import refuse_equation, refuse_steps
-from gradbench.estimators.pathwise.arrivals import Arrivals, TimedField, steered_in_time
+from gradbench.estimators.pathwise.arrivals import Arrivals, SteeredField, steered_in, step_before
 from gradbench.estimators.pathwise.recovery import Recovery
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.trajectory import Trajectory
@@ -121,24 +121,28 @@ class ContinuousAdjoint(Pullback):
         trajectory.ambient.witness()
         name = self.chart if rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
-        field = AdjointField(steered_in_time(ChartField(rollout.denoiser, chart), rollout), tuple(wrt))
+        field = ChartField(rollout.denoiser, chart)
         arrivals = Arrivals(rollout, totals)
         places = backward_grid(rollout.grid, self.steps or rollout.steps)
         interval = None
         with trajectory.ambient.replay():
             trajectory.at(rollout.steps)
-            state: tuple[Any, ...] = self.rule.start(field, (x_0, cotangent))
+            adjoint = AdjointField(steered_in(rollout.steps - 1, field, rollout), tuple(wrt))
+            state: tuple[Any, ...] = self.rule.start(adjoint, (x_0, cotangent))
             arrivals.add(rollout.steps, cotangent)
             for (t, _), (s, k) in zip(places, places[1:], strict=False):
-                interval = AdjointInterval(chart, t, s, interval and interval.t0, totals=totals)
-                (x, a), *history = self.rule.step(field, state, interval)
+                step, before = step_before(t, rollout.grid), state[0][1]
+                adjoint = AdjointField(steered_in(step, field, rollout), tuple(wrt))
+                interval = AdjointInterval(chart, t, s, interval and interval.t0, index=step, totals=totals)
+                (x, a), *history = self.rule.step(adjoint, state, interval)
+                arrivals.cross(interval, before, a)
                 if k:  # a time of the sampler's grid; at the noisy end no state is needed
                     x = trajectory.at(k, (x,))[0]
                 if k is not None:
                     arrivals.add(k, a)
                 state = ((x, a), *history)
         assert interval is not None
-        return self.rule.finish(field, state, interval)[1], totals.values
+        return self.rule.finish(adjoint, state, interval)[1], totals.values
 
 
 def backward_grid(grid: Sequence[float], steps: int) -> list[tuple[float, int | None]]:
@@ -167,7 +171,7 @@ class AdjointField:
     One evaluation of the field gives F; one pullback of -a_y through it gives -(dF/dy)^T a_y and -(dF/dp)^T a_y.
     """
 
-    field: ChartField | TimedField
+    field: ChartField | SteeredField
     wrt: tuple[Tensor, ...]
 
     def __call__(self, t: float, point: Pair) -> tuple[Tensor | None, ...]:
