@@ -60,7 +60,8 @@ class Plan:
     passes through the network's input, 1 for J_k and 0 for A_k. stop (n): N, or the index of the state whose x0_hat is
     the sample. scale (N): a factor on the gradients of the shared leaves from step k. scale_x_T: a factor on the
     gradient of x_T, None if it is not to be reached. detach: the output that is detached. mask: whether weights between
-    0 and 1 are the expectation of a random mask. leaps: what replaces the steps, if anything.
+    0 and 1 are the expectation of a random mask. leaps: what replaces the steps, if anything. law: the distribution
+    that the plan was drawn from, if any.
     """
 
     active: np.ndarray
@@ -72,6 +73,7 @@ class Plan:
     detach: str = "eps"
     mask: bool = False
     leaps: Leaps | None = None
+    law: "PlanDistribution | None" = None
 
     @property
     def first(self) -> int:
@@ -138,5 +140,6 @@ class PlanDistribution(ABC):
             "stop": np.full(samples, steps),
             "scale": np.ones(steps),
             "detach": self.detach,
+            "law": self,
         }
         return Plan(active.astype(float), alive, **{**defaults, **options})  # type: ignore[arg-type]

@@ -152,6 +152,8 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
     ctx.witness.check()
     if (ctx.plan.active * ctx.plan.alive).any():
         ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None])
+    if x_T is None and ctx.plan.law is not None and ctx.plan.law.reaches_x_T(ctx.rollout.steps):
+        x_T = torch.zeros_like(ctx.saved_tensors[0])  # another draw may reach it
     return None, None, None, x_T, *totals.values
 
 
