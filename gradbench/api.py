@@ -21,7 +21,9 @@ from gradbench.problems.case import Case, make_case
 from gradbench.problems.problem import traits_of
 from gradbench.samplers.spec import sampler_spec
 
-DATA = 5.0  # the widest spread of x_0 that the check of x_T's allows for: that of latents which are not scaled
+# the check of x_T's spread: the widest of x_0, that of latents which are not scaled, and the share of alpha above which
+# nothing is checked, since x_T may be a state of a chain that an untrained network has made
+DATA, NOISY = 5.0, 0.4
 
 
 def case(name: str, **params: Any) -> Case:
@@ -116,7 +118,7 @@ def _own_sampler(denoiser: Denoiser) -> str:
 
 
 def _check_scale(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
-    """Refuses an x_T whose spread is not that of alpha x_0 + sigma eps for any x_0 of spread up to `DATA`.
+    """Refuses an x_T at the noisy end whose spread is not that of alpha x_0 + sigma eps for x_0 of spread up to `DATA`.
 
     It leaves out the scale (EDM starts at 80), or is in a scheduler's own, x / alpha. Twice the noise, and a quarter of
     it, may be meant, and so may an x_T without spread.
@@ -124,9 +126,14 @@ def _check_scale(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
     if denoiser.clean or x_T.numel() < 64 or x_T.is_meta or type(x_T) not in (Tensor, Parameter):
         return
     alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
-    spread, std = math.hypot(alpha, sigma), x_T.detach().float().std().item()
+    spread = math.hypot(alpha, sigma)
+    if alpha > NOISY * spread:
+        return
+    std = x_T.detach().float().std().item()
     if 0 < std < sigma / 4:
-        remedy = f"multiply noise of spread 1 by {spread:.3g}, as PipelineParts.noise is"
+        remedy = f"multiply noise of spread 1 by {spread:.3g}, as PipelineParts.noise does"
+    elif std > math.hypot(DATA * alpha, 2 * sigma) and alpha == 1:
+        remedy = "scale noise once, as PipelineParts.noise does"
     elif std > math.hypot(DATA * alpha, 2 * sigma):
         remedy = (
             "multiply latents that are scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid), "

@@ -346,6 +346,8 @@ def test_unscaled_noise_is_not_taken_for_x_T_of_edm():
     scheduler = EDMEulerScheduler()
     with pytest.raises(ValueError, match=r"of spread 80 at this time, got (0\.9|1).*multiply noise of spread 1 by 80"):
         sampled(scheduler, 1 / 80)
+    with pytest.raises(ValueError, match=r"got \S+e\+03, [78]\S* times that: scale noise once"):
+        sampled(scheduler, 80.0)
     assert sampled(scheduler, 1.0).isfinite().all()
 
 
