@@ -130,10 +130,10 @@ def dtype(value: Any) -> Any:
     return torch.float32 if name == TF32 else getattr(torch, one_of("dtype", name, DTYPES))
 
 
-def device_name(value: Any) -> str:
+def device_name(value: Any, name: str = "device") -> str:
     """`cpu`, `cuda` or `cuda:1`, whether or not it exists here."""
     if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
-        raise UsageError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
+        raise UsageError(f"unknown {name} {value!r}; allowed: cpu, cuda, cuda:N")
     return value
 
 
