@@ -13,8 +13,19 @@ from typing import Any
 class UsageError(ValueError):
     """The request is not possible; the message gives the value, those allowed, and the remedy.
 
-    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench.
+    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench: see `of_users`.
     """
+
+
+@contextmanager
+def of_users(theirs: bool) -> Iterator[None]:
+    """Runs a check: any `ValueError` of a user's own code is wrong usage, of gradbench's own only a `UsageError`."""
+    try:
+        yield
+    except ValueError as error:
+        if theirs:
+            raise UsageError(str(error)) from None
+        raise
 
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)

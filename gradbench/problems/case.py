@@ -9,7 +9,7 @@ from gradbench.checks import UsageError
 from gradbench.entry import overlay
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
-from gradbench.problems.folders import spec_of_case
+from gradbench.problems.folders import shipped_folder, spec_of_case
 from gradbench.problems.spec import CaseSpec
 from gradbench.selector import Options
 
@@ -125,10 +125,8 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     params = overlay(f"case {name}", spec.params, {k: v for k, v in given.items() if k not in spec.arrays})
     checks.positive_integer("batch", params["batch"])
     own = own_objective(spec, params["objective"])
-    try:
+    with checks.of_users(theirs=spec.folder.parent != shipped_folder()):
         spec.check(_without(spec, params, own))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
     arrays = {key: value for key, value in given.items() if key in spec.arrays}
     if arrays and spec.sizes is not None:
         params = overlay_sizes(name, params, given, spec.sizes(arrays))

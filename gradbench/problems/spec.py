@@ -38,7 +38,7 @@ class CaseSpec:
 
     name, summary, citation: as shown in lists and pages. objectives: their names. params: the parameters and their
     defaults; `batch`, `objective`, `t_max` and `t_min` must be among them. build: makes a problem's parts from the
-    parameters, explicit arrays and a seed. check: raises `ValueError` for values that the case cannot take. arrays: the
+    parameters, explicit arrays and a seed. check: raises `UsageError`, or in a case of your own any `ValueError`, for values that it cannot take. arrays: the
     names of its explicit arrays. targets: those whose gradient it has. grid, dtype, noise, draws: the defaults of a
     problem. dtypes: those in which it can be built. references: which of flow, sampler and expected are known. flow:
     how the flow is known, or None. requires: the distributions that it needs. preload: modules that a warm worker

@@ -73,7 +73,7 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
         rule = found if isinstance(found, Rule) else found(**options)
     except TypeError as error:
         raise UsageError(f"sampler {name!r} cannot be made of its options alone: {error}") from None
-    except ValueError as error:  # an option value that the class rejects
+    except ValueError as error:  # an option value that the user's class rejects
         raise UsageError(str(error)) from None
     if not isinstance(rule, Rule):
         raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
