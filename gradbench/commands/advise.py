@@ -117,7 +117,7 @@ def advise(
         device=first.device,
         reference=reference,
         max_error=max_error,
-        machine=machine_of(provenance(())),
+        machine=machine_of(Row(provenance(()))),
     )
     refused: dict[str, str] = {}
     found = best(task, candidates(task, planned, known_rows(rows), refused, anew))

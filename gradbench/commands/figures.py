@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gradbench import checks
-from gradbench.analysis.rows import Row, params_of, whole_params
+from gradbench.analysis.rows import params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
+from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 from gradbench.commands.completing import listed
 from gradbench.commands.completing import names as names_of

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gradbench import checks
-from gradbench.analysis.rows import Row, text
+from gradbench.analysis.rows import text
+from gradbench.bench.row import Row
 from gradbench.compare.costs import compare_memory, compare_nfe, compare_time
 from gradbench.compare.finding import METRICS, Comparison, Finding
 from gradbench.compare.gradients import compare_gradients

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 
 METRICS = ("status", "gradient", "nfe", "memory", "time")
 MARKS = {

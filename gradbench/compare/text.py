@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from gradbench.analysis.labels import cell_names
-from gradbench.analysis.rows import Row
 from gradbench.analysis.words import counted, seconds
+from gradbench.bench.row import Row
 from gradbench.command import command
 from gradbench.compare.finding import MARKS, Comparison, Finding
 from gradbench.data import Json

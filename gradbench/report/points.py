@@ -8,7 +8,8 @@ from typing import Any
 
 from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.errors import Reading, read
-from gradbench.analysis.rows import Row, Spread, number, params_of, spread
+from gradbench.analysis.rows import Spread, number, params_of, spread
+from gradbench.bench.row import Row
 from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report.style import Style, rank, style_for
