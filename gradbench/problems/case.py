@@ -1,7 +1,7 @@
 """A case with its parameters filled in, and the problems that it makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
@@ -10,7 +10,7 @@ from gradbench.entry import overlay
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
 from gradbench.problems.folders import shipped_folder, spec_of_case
-from gradbench.problems.spec import CaseSpec
+from gradbench.problems.spec import CaseSpec, Parts
 from gradbench.selector import Options
 
 if TYPE_CHECKING:
@@ -80,18 +80,20 @@ class Case:
         place = None if device == "meta" else checks.device(device)
         own = own_objective(self.spec, self.params["objective"])
         with made_on(place or "cpu"):
-            parts = self.spec.build(_without(self.spec, self.params, own), self.arrays, seed)
+            made = self.spec.build(_without(self.spec, self.params, own), self.arrays, seed)
+        parts = Parts.of(self.name, made)
         if own is not None:
-            parts["objective"] = own.make(shape=parts["shape"], seed=seed, target=None)
+            parts = replace(parts, objective=own.make(shape=parts.shape, seed=seed, target=None))
         state_dtype = number if number.itemsize >= 4 else torch.float32
-        denoiser = parts["denoiser"].to(place, number)
-        condition = parts["condition"]
-        condition.data = condition.data.to(place, state_dtype)
+        denoiser = parts.denoiser.to(place, number)
+        condition = parts.condition
+        if condition is not None:
+            condition.data = condition.data.to(place, state_dtype)
         if x_T is None:
-            x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts["shape"])))
+            x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts.shape)))
         x_T = checks.array("x_T", x_T).to(place, state_dtype)
-        if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts["shape"]):
-            raise UsageError(f"x_T must have shape (b, {', '.join(map(str, parts['shape']))}), got {tuple(x_T.shape)}")
+        if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts.shape):
+            raise UsageError(f"x_T must have shape (b, {', '.join(map(str, parts.shape))}), got {tuple(x_T.shape)}")
         return Problem(
             denoiser=denoiser,
             sampler=chain,
@@ -99,14 +101,14 @@ class Case:
             t_max=self.params["t_max"],
             t_min=self.params["t_min"],
             x_T=x_T,
-            objective=_in_parts(parts["objective"].to(place, state_dtype), number),
+            objective=_in_parts(parts.objective.to(place, state_dtype), number),
             targets=chosen,
             condition=condition,
-            parameters=parts["parameters"],
+            parameters=parts.parameters,
             seed=seed,
             draws=self.spec.draws,
             noise=noise if isinstance(noise, str) else checks.array("noise", noise).to(place, state_dtype),
-            flow=parts.get("flow"),
+            flow=parts.flow,
             reference_dtype=checks.dtype(self.spec.reference_dtype),
         )
 
