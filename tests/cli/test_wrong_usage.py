@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gradbench import cli
-from gradbench.commands.exits import Exit
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.problems.folders import spec_of_case
 from tests.command_line import inside
 
