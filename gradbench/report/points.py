@@ -16,7 +16,7 @@ from gradbench.report.style import Style, rank, style_for
 from gradbench.selector import render
 
 AGAINST = {"flow": "the exact flow", "sampler": "the sampler's own", "expected": "the expected gradient"}
-GRADIENTS = {"x_T": "dL/dx_T", "condition": "dL/dcondition", "parameters": "dL/dparameters"}
+GRADIENTS = {target: f"dL/d{target}" for target in TARGETS}
 NEAR = 100
 """Times the floor: a figure with an error below that shows the floor."""
 
