@@ -10,12 +10,11 @@ import torch
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import CHARTS
-from gradbench.diffusion.grid import GRIDS
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Entry
 from gradbench.samplers.base import Interval, ReversibleRule, Rule
-from gradbench.samplers.catalogue import SamplerEntry
+from gradbench.samplers.catalogue import SamplerEntry, check_grid
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.stochastic import Diffused, StochasticRule
 from gradbench.samplers.traits import SamplerTraits
@@ -117,8 +116,7 @@ def _both(check: Callable[[Options], None]) -> Callable[[Options], None]:
     """The grid's check, then the given one."""
 
     def both(options: Options) -> None:
-        if options["grid"] is not None:
-            checks.one_of("grid", options["grid"], GRIDS)
+        check_grid(options["grid"])
         check(options)
 
     return both
