@@ -17,7 +17,7 @@ from gradbench.commands.options import json_option
 from gradbench.measure.environment import fingerprint_of
 from gradbench.problems.folders import folders
 
-MOST = 10  # reasons of failures shown
+REASONS_SHOWN = 10  # reasons of failures shown
 
 
 def summary(folder: Path) -> Mapping[str, Any]:
@@ -66,10 +66,10 @@ def status(folder: Path, as_json: bool) -> None:
     print(f"{folder}: " + ", ".join(f"{found[name]:,} {name}" for name in ("planned", "done", "failed", "missing")))
     print("  " + (", ".join(f"{n:,} {s}" for s, n in found["statuses"].items()) or "no rows yet"))
     reasons = Counter((f["status"], f["phase"] or "", f["reason"] or "") for f in found["failures"])
-    for (status, phase, reason), count in reasons.most_common(MOST):
+    for (status, phase, reason), count in reasons.most_common(REASONS_SHOWN):
         print(f"  {count} x {status} in {phase}: {reason}")
-    if len(reasons) > MOST:
-        print(f"  and {len(reasons) - MOST} other reasons, in --json")
+    if len(reasons) > REASONS_SHOWN:
+        print(f"  and {len(reasons) - REASONS_SHOWN} other reasons, in --json")
     logs = folder / "logs"
     if found["failures"] and logs.is_dir():
         print("  log of the first: {}".format(logs / "{cell_id}-{replicate}.txt".format(**found["failures"][0])))
