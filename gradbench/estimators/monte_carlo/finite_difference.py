@@ -46,8 +46,8 @@ class FiniteDifferenceFlow(MonteCarlo):
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout
         calls, totals = problem.denoiser.calls, Totals(problem.wrt)
-        index = int(block.random.integers(1 << 31))
-        noise = KeyedNoise(problem.seed, tuple(block.x_T.shape), block.x_T.dtype, block.x_T.device, (STREAM, index))
+        key = (STREAM, int(block.random.integers(1 << 31)), 1)  # apart from the blocks' own
+        noise = KeyedNoise(problem.seed, tuple(block.x_T.shape), block.x_T.dtype, block.x_T.device, key)
         with torch.no_grad(), elsewhere(problem.wrt, self.stale, block.random):
             chains = [_Chain.run(one, self._start(block)) for one in (rollout, replace(rollout, noise=noise))]
         forward = problem.denoiser.calls - calls

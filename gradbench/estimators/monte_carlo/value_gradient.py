@@ -1,16 +1,18 @@
 """VGG-Flow: the regression of the velocity on a value gradient that the reward of x0_hat stands in for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gradbench.diffusion.detached import detached_chart, through
+from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.planned import Seen
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_leap
+from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 
 SHARES = {"quadratic": 2, "linear": 1, "constant": 0}
@@ -37,6 +39,12 @@ class ValueGradientGuidance(MonteCarlo):
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_leap("v", traits)
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        if problem.rollout.noise is not None or self.law != "all":
+            return super().__call__(problem)
+        estimate = MonteCarlo.__call__(replace(self, draws=1), problem)  # nothing is random
+        return replace(estimate, draws=None, batch_means=None)
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout

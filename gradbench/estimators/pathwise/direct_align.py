@@ -121,7 +121,9 @@ class DirectAlign(Differentiable, MonteCarlo):
             x_0 = rollout.sample(block.x_T)
             values = block.value(x_0)
         forward, totals = problem.denoiser.calls - calls, Totals(problem.wrt)
-        drawn = block.random.integers(0, len(self.steps(rollout, BRANCHES[0])), len(x_0))
+        # a step for each sample; for a network, which is evaluated on a whole batch, one for the batch of each draw
+        count = len(x_0) if problem.denoiser.rowwise else block.size
+        drawn = block.random.integers(0, len(self.steps(rollout, BRANCHES[0])), count).repeat(len(x_0) // count)
         e = self._noise(rollout, block.x_T)
         for branch in BRANCHES if self.branch == "both" else (self.branch,):
             steps = self.steps(rollout, branch)

@@ -4,9 +4,10 @@ A leap from state s to state e takes the network's output O at its nodes, which 
 
     x_e = A x_s + sum_i q_i O_i,
 
-where A and B = sum_i q_i are those of the DDIM step from t_s to t_e (`diffusion.detached.leap`) and q_i / B are the
-weights by which the Lagrange polynomial through the nodes is integrated from t_s to t_e, in the clock of O. For
-rectified flow and its velocity, A = 1 and B = t_e - t_s.
+where q_i / B are the weights by which the Lagrange polynomial through the nodes is integrated from t_s to t_e, in the
+clock of O. With one node, A and B = sum_i q_i are those of the DDIM step, exact where x0_hat and eps_hat are constant
+(`diffusion.detached.leap`). With several, they are those of an Euler step in the chart of O, so that the error falls as
+nodes are added. The two differ for v of a schedule that is not rectified: cos and sin of an angle, against 1 and it.
 """
 
 from abc import ABC, abstractmethod
@@ -221,11 +222,13 @@ def coefficients(
     for start, end in ((k, j), (j, steps)):
         nodes = nodes_of(start, end, leaps.order)
         t0, t1 = grid[start], grid[end]
-        carry[start], length = leap(chart, t0, t1)
+        one = len(nodes) == 1
+        carry[start], length = leap(chart, t0, t1) if one else (chart.ratio(t0, t1), chart.increment(t0, t1))
         taus = np.array([chart.tau(grid[i]) for i in nodes])
         gain[nodes] = length * quadrature(taus, chart.tau(t0), chart.tau(t1))
         weights = np.where(np.arange(len(nodes)) == 0, 1.0, leaps.c)[: int(leaps.count(len(nodes)))]
         used = nodes[: len(weights)]
-        share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()  # 0 for the first of two evenly spaced nodes
-        active[used] = weights * (1 + leaps.g * (1 / share - 1) if share else 1)
+        share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()
+        # the first of two evenly spaced nodes has no weight, but for rounding: nothing to scale up
+        active[used] = weights * (1 + leaps.g * (1 / share - 1) if share > 1e-9 else 1)
     return carry, gain, active

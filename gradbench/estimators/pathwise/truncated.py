@@ -31,7 +31,7 @@ from gradbench.samplers.rollout import Rollout
 
 @dataclass(frozen=True)
 class Truncated(Differentiable, MonteCarlo):
-    """The gradient of a plan drawn for each sample; the mean over `draws` draws if the sampler or the plan is random.
+    """The gradient of plans drawn at random; the mean over `draws` draws if the sampler or the plan is random.
 
     The forward pass keeps no tape, and only the states from the first active step on; each active step is then
     recomputed on its own tape. As a differentiable sample, it draws a random plan from torch's global generator.
@@ -49,7 +49,7 @@ class Truncated(Differentiable, MonteCarlo):
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.plans.random else 0)
-        return truncate(rollout, self.plans.draw(rollout, len(x_T), random), x_T, wrt)
+        return truncate(rollout, self._drawn(rollout, 1, len(x_T), random), x_T, wrt)
 
     def reaches_x_T(self, steps: int) -> bool:
         return self.plans.reaches_x_T(steps)
@@ -63,10 +63,16 @@ class Truncated(Differentiable, MonteCarlo):
             return None
         return mean_cost(problem.rollout, self.plans, truncate, "x_T" in problem.targets, bool(problem.wrt))
 
+    def _drawn(self, rollout: Rollout, draws: int, batch: int, random: np.random.Generator) -> Plan:
+        """A plan for each sample; for a network, which evaluates whole batches, one for the batch of each draw."""
+        if rollout.denoiser.rowwise:
+            return self.plans.draw(rollout, draws * batch, random)
+        return self.plans.draw(rollout, draws, random).of(np.repeat(np.arange(draws), batch))
+
     def block(self, block: Block) -> BlockSum:
         problem, denoiser = block.problem, block.problem.denoiser
         calls = denoiser.calls
-        plan = self.plans.draw(block.rollout, len(block.x_T), block.random)
+        plan = self._drawn(block.rollout, block.size, len(problem.x_T), block.random)
         x_T = block.x_T.requires_grad_("x_T" in problem.targets)
         with torch.enable_grad():
             x_0 = truncate(block.rollout, plan, x_T, problem.wrt)
@@ -148,10 +154,16 @@ class _Truncated(torch.autograd.Function):
 
 
 def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals) -> tuple[Any, ...]:
-    """The result of the backward pass. Without active steps there is no gradient, and unreached leaves are no error."""
+    """The result of the backward pass. Without active steps there is no gradient, and unreached leaves are no error.
+
+    Nor are parameters of the network that the steps of a random plan do not reach: those of another draw may.
+    """
+    plan: Plan = ctx.plan
     ctx.witness.check()
-    if (ctx.plan.active * ctx.plan.alive).any():
-        ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None])
+    if (plan.active * plan.alive).any():
+        elsewhere = {id(p) for p in ctx.rollout.denoiser.parameters()} if plan.random and not plan.whole else set()
+        missing = [leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None]
+        ctx.leaves.refuse_unreached([leaf for leaf in missing if id(leaf) not in elsewhere])
     return None, None, None, x_T, *totals.values
 
 
