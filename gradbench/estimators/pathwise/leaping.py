@@ -165,7 +165,7 @@ class TwoLeaps(PlanDistribution):
         return self.tau is None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        few = f"two leaps of this law take at least {self.law.fewest} steps, got {traits.steps}"
+        few = f"two leaps with this law need at least {self.law.fewest} steps, got {traits.steps}"
         return no_leap(self.detach, traits) or (few if traits.steps < self.law.fewest else None)
 
     def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
