@@ -61,8 +61,8 @@ def sample(
     the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
     (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
-    added to the predicted noise. states: (steps, b, *x), added to the state before each step; with zeros, its gradient
-    is that of the states. x_T, noise, controls and states need no mention in `wrt`: each has its gradient if it
+    added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
+    that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
     Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or

@@ -366,7 +366,7 @@ def _answer(answer: Any, inputs: Tensor) -> Tensor:
         raise UsageError(f"the network must return a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
     if found.shape != inputs.shape:
         raise UsageError(
-            f"the network returns {tuple(found.shape)} to an input {tuple(inputs.shape)}: its output must have the "
+            f"the network returns {tuple(found.shape)} for an input {tuple(inputs.shape)}: its output must have the "
             "shape of x, including the batch"
         )
     return found

@@ -15,7 +15,7 @@ def no_equation(traits: ProblemTraits) -> str | None:
 
 
 def no_other_times(traits: ProblemTraits) -> str | None:
-    """For solvers that choose their times: refuses what `no_equation` does, and networks told times other than t."""
+    """For solvers that choose their times: refuses what `no_equation` does, and networks that receive other times."""
     if not traits.told:
         return no_equation(traits)
     return no_equation(traits) or (

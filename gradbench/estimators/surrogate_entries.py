@@ -1,4 +1,4 @@
-"""The catalogue lines of what stands in for the gradient: surrogates, forward-process losses, successors of adjoint
+"""The catalogue lines of surrogates of the gradient, of losses on the forward process, and of successors of adjoint
 matching. No torch.
 """
 

@@ -43,7 +43,7 @@ def test_the_answer_is_a_tensor_or_the_first_entry_of_what_holds_it(wrap):
 )
 def test_an_answer_of_another_shape_is_refused(answer):
     denoiser = gradbench.NetworkDenoiser(Answers(answer), "scaled-linear")
-    with pytest.raises(ValueError, match=r"the network answers \(.*\) to an input \(3, 2, 4\)"):
+    with pytest.raises(ValueError, match=r"the network returns \(.*\) for an input \(3, 2, 4\)"):
         gradbench.sample(denoiser, normal(3, 2, 4), steps=2)
 
 
