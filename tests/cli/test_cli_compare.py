@@ -81,8 +81,8 @@ WRONG = [
     (("{ok}", "{ok}", "--factor", "0.5"), "factor must lie in [1, 10], got 0.5"),
     (("{ok}", "{ok}", "--metric", "speed"), "unknown metric 'speed'; allowed: status, gradient, nfe, memory, time"),
     (("{ok}", "{ok}", "--format", "html"), "unknown format 'html'; allowed: text, markdown, json"),
-    (("{ok}", "{ok}", "--suite", "ci"), "--suite belongs to --ab"),
-    (("{ok}", "{ok}", "--replicates", "5"), "--replicates belongs to --ab"),
+    (("{ok}", "{ok}", "--suite", "ci"), "--suite requires --ab"),
+    (("{ok}", "{ok}", "--replicates", "5"), "--replicates requires --ab"),
     (
         ("{ok}", "{ok}", "--out", "/nowhere/at/all"),
         "--out '/nowhere/at/all' cannot be written to: No such file or directory",
