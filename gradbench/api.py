@@ -61,8 +61,8 @@ def sample(
     the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
     (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
-    added to the predicted noise. states: (steps, b, *x), added to the state before each step; with zeros, its gradient
-    is that of the states. x_T, noise, controls and states need no mention in `wrt`: each has its gradient if it
+    added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
+    that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
     Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
@@ -84,7 +84,7 @@ def sample(
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
-        raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
+        raise UsageError(f"gradient {gradient!r} is not a differentiable sample; allowed: {', '.join(usable)}")
     moved = Moved.of(spec, noise, controls, states, len(grid) - 1 if grid is not None else steps, x_T)
     rollout = moved.onto(spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid, moved.steering))
     _check_scale(x_T, denoiser, rollout.grid[0])
@@ -94,7 +94,8 @@ def sample(
         raise UsageError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     if x_T.requires_grad and not method.reaches_x_T(rollout.steps):
         raise UsageError(
-            f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
+            f"gradient {gradient!r} never reaches x_T, which requires a gradient: "
+            "pass x_T.detach() or use another estimator"
         )
     refuse_wrapped(denoiser)
     leaves = leaves_of(denoiser, moved.without(named), {}, allow_unused, method.keeps_tape, moved.rows)

@@ -108,8 +108,8 @@ def no_gradient(name: str, values: Any) -> None:
     held = [values] if isinstance(values, torch.Tensor) else values or ()
     if any(isinstance(value, torch.Tensor) and value.requires_grad for value in held):
         raise UsageError(
-            f"{name} must not ask for a gradient: its times are used as numbers, and the gradient would be lost; "
-            f"give {name}.tolist()"
+            f"{name} must not require a gradient: its times are used as numbers, and the gradient would be lost; "
+            f"pass {name}.tolist()"
         )
 
 

@@ -118,7 +118,7 @@ class Catalogue(dict[str, E], Generic[E]):
                 raise _unloadable(name, error) from None
             if found is None:
                 raise UsageError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
-            return self._made(Plugin(name, name, YOURS, "code of the user's own"))
+            return self._made(Plugin(name, name, YOURS, "user code"))
         return self._made(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
 
     def _made(self, plugin: Plugin) -> E:

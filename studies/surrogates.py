@@ -1,4 +1,4 @@
-"""What 2025 and 2026 put in the gradient's place: direction, length, noise and cost against exact answers."""
+"""Surrogates of the gradient from 2025 and 2026: direction, length, noise and cost, against exact gradients."""
 
 import statistics
 from collections.abc import Sequence
@@ -56,48 +56,50 @@ def page(laws: Sequence[int], out: Path) -> str:
             early = sum(share[: N // 2]) / sum(share)
             claims.note(f"{schedule}: more than half of the gradient's length comes from the noisy half", early > 0.5)
     digits = {s: [_digits(seed, s) for seed in range(DIGITS_SEEDS)] for s in DIGITS}
-    return f"""# What stands in for the gradient
+    return f"""# Surrogates of the gradient
 
-Reward fine-tuning of 2025 and 2026 replaces the gradient through the chain. Here is what each method estimates, in direction (the cosine)
-and in length (the norm ratio), how noisy one draw is (|mean| over its spread), and what it costs. Every method keeps its published
-settings; what is released with a normalised reward or loss has a length of its own, which an optimiser that normalises does not see.
+Reward fine-tuning methods published in 2025 and 2026 replace the gradient through the chain. This page shows what each of them
+estimates, in direction (the cosine) and in length (the norm ratio), how noisy one draw is (|mean| over the standard deviation), and
+what it costs. Every method keeps its published settings. A method released with a normalised reward or loss gives a gradient
+with a scale of its own, which has no effect on an optimiser that normalises gradients.
 
 {LAWS["gaussian"].capitalize()}, quadratic objective with a sine, {N} steps, {len(laws)} distributions, {BLOCKS * SIZE:,} draws: median and *range* over the
 distributions, gradient of the parameters (the standard deviations).
 
 ## Against the gradient of the chain
 
-On `flow-euler` from t = 1 to 0.001 for rectified flow, `ddim` on scaled-linear; those that need noise on `flow-sde`, against the
-expected gradient of that chain.
+The sampler is `flow-euler` from t = 1 to 0.001 for rectified flow and `ddim` for scaled-linear. Estimators that need noise in the
+steps run on `flow-sde` and are compared with the expected gradient of that chain.
 
 {_table(found, (*CHAIN, *STOCHASTIC))}
 ## Losses on the forward process, against both gradients
 
-They never differentiate a sampler. What they estimate is the gradient of the *memoryless* process, the reverse SDE, with its times
-weighted; on these distributions it differs from that of the deterministic chain as the column between them says.
+These losses never differentiate a sampler. They estimate the gradient of the *memoryless* process, the reverse SDE, with some
+weighting of the times. The column "memoryless with chain" shows how far that gradient is from the one of the deterministic chain on these
+distributions.
 
 {_forward_table(found)}
 ## The chained Jacobian and the share of each step
 
-The papers' premise is that the product of the chain's Jacobians makes the full gradient explode or drown in noise. Largest singular value
-of dx_N/dx_k, and the share of step k in the length of the gradient of the parameters.
+The papers' premise is that the product of the chain's Jacobians makes the full gradient explode or drown in noise. The table shows the
+largest singular value of dx_N/dx_k and the share of step k in the length of the parameter gradient.
 
 {_chain_table(chains)}
 ## On a trained network
 
-`digits[guidance=4]`, `ddim` on its own grid, {N} steps, float32, LoRA weights, {DIGITS_SEEDS} seeds, {DIGITS_DRAWS} draws, against the gradient of the
-chain: median and *range*. The published shift of the times belongs to rectified flow, and has no counterpart here.
+`digits[guidance=4]`, `ddim` on its own grid, {N} steps, float32, LoRA weights, {DIGITS_SEEDS} seeds, {DIGITS_DRAWS} draws, against the
+gradient of the chain: median and *range*. The published time shift applies to rectified flow only and has no counterpart here.
 
 {_digits_table(digits)}
 ## Claims
 
-Each is a sentence of a paper, or the premise of one, put as a comparison on one distribution. They speak of the gradient at the base model;
-what a gradient does to a reward over many updates is another question.
+Each statement is a claim of a paper, or its premise, phrased as a comparison on one distribution. All of them are about the gradient
+at the base model; how the reward develops over many updates is a different question.
 
 {claims.table()}
-Not tested here, because they are about rewards after training or about people's preferences: LeapAlign's and FlowBP's benchmark scores, SRPO's
-realism, DiffusionNFT's and RAM's speed in updates, FDFO's artefacts. VGG-Flow is measured at the base and without its learned
-correction. EAM has no row: only the abstract of its paper was read.
+Some claims are not tested here because they are about rewards after training or about human preferences: LeapAlign's and FlowBP's
+benchmark scores, SRPO's realism, the number of updates that DiffusionNFT and RAM need, and FDFO's artefacts. VGG-Flow is measured at
+the base model and without its learned correction. EAM has no row because only the abstract of its paper was read.
 """
 
 
@@ -222,8 +224,8 @@ def _claim(claims: Claims, of: dict[str, dict[str, Any]], schedule: str) -> None
     note("VGG-Flow: the network's Jacobian improves the direction", cos["vgg-flow[jacobian=true]"] > cos["vgg-flow"])
     note("NFT on the policy does not depend on beta", abs(cos["nft"] - cos["nft[beta=0.1]"]) < 1e-6)
     for loss in ("nft", "awm", "ram"):
-        note(f"{loss} points nearer to the memoryless gradient than to the chain's", of[loss]["memoryless"] > cos[loss])
-    note("GRPO-Guard's weights turn the direction less than 10 degrees", cos["ddpo[ratio=guard]"] > 0.985)
+        note(f"{loss} is closer to the memoryless gradient than to the chain's", of[loss]["memoryless"] > cos[loss])
+    note("GRPO-Guard's weights change the direction by less than 10 degrees", cos["ddpo[ratio=guard]"] > 0.985)
 
 
 def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequence[str]) -> str:
@@ -246,9 +248,9 @@ def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequen
 
 def _forward_table(found: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
     kinds = {
-        "memoryless": "cosine with the memoryless",
-        "cosine": "with the chain's",
-        "between": "memoryless and chain's",
+        "memoryless": "cosine with memoryless",
+        "cosine": "cosine with chain",
+        "between": "memoryless with chain",
     }
     head = ["estimator", "evaluations", *(f"{s}: {text}" for s in SCHEDULES for text in (*kinds.values(), "one draw"))]
     rows = []

@@ -13,7 +13,7 @@ COSTS = ("time", "nfe", "vjps", "memory")
 
 
 def cost(cell: Group, kind: str) -> Spread | None:
-    """The spread of one cost over the rows that ended well; None if it was not measured.
+    """The spread of one cost over the rows that succeeded; None if it was not measured.
 
     kind: `time` in seconds; `nfe`, network evaluations of both passes; `vjps`; `memory`, the peak in bytes. All are for
     all draws together, made one by one, so memory does not grow with them. The middle of times is the median of the

@@ -142,7 +142,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
                 elif line.endswith(b"\n"):
                     foreign += 1
         if foreign:
-            print(f"{shard}: {foreign} lines are no rows and are passed over", file=sys.stderr)
+            print(f"{shard}: {foreign} lines are not rows and are ignored", file=sys.stderr)
 
 
 def _row(line: bytes) -> Json | None:

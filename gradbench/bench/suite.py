@@ -57,7 +57,7 @@ def load_suite(name: str) -> Suite:
     try:
         content = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UsageError(f"suite {file} is no YAML: {error}") from None
+        raise UsageError(f"suite {file} is not valid YAML: {error}") from None
     fields = _mapping(f"suite {file}", content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
     blocks = [_block(f"block {i} of suite {file}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
     if not blocks:

@@ -151,9 +151,7 @@ def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -
     if wrong:
         raise UsageError(wrong)
     if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
-        raise UsageError(
-            "the estimator changed the problem: x_T, the condition or the parameters are others than before"
-        )
+        raise UsageError("the estimator changed the problem: x_T, the condition or the parameters differ from before")
 
 
 def _answer(problem: Problem, estimate: GradientEstimate) -> Columns:

@@ -84,7 +84,7 @@ def run(
     earlier = store.rows()
     todo = _todo(planned, earlier, rerun)
     if not selection.names_cells:
-        print(f"no cells selected, so this is the suite {suite.name}: {suite.summary}", file=sys.stderr)
+        print(f"no cells selected, so this runs the suite {suite.name}: {suite.summary}", file=sys.stderr)
     new = sum(item.skip is None for item in todo)
     print(f"{len(planned):,} cells, {new:,} of them to be measured now, into {out}", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
@@ -103,9 +103,9 @@ def run(
     del planned, todo  # a long plan is as large as its rows
     rows = [row for row in store.rows() if row.key in keys]
     if stopped is not None:
-        print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
+        print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; resume with: {line}", file=sys.stderr)
         return stopped[1]
-    left_out = f"{left} of {len(keys)} cells are left, predicted to end outside the budget" if left else ""
+    left_out = f"{left} of {len(keys)} cells are left, predicted to end after the budget" if left else ""
     return _told(rows, store.folder, suite, line, left_out and f"{left_out} of {budget:g} s", as_json)
 
 
@@ -119,7 +119,7 @@ def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str,
     if rows:
         write_outputs(rows, folder, line, show=not as_json)
     if left_out:
-        print(f"{left_out}; go on with: {line}", file=sys.stderr)
+        print(f"{left_out}; resume with: {line}", file=sys.stderr)
         return Exit.BUDGET_SPENT
     expected = (*runner.DONE, *suite.expects)
     return Exit.OK if all(row.status in expected for row in rows) else Exit.CELLS_FAILED
@@ -135,7 +135,7 @@ def _todo(planned: Sequence[Planned], earlier: Sequence[Row], rerun: str) -> lis
     """The remaining part of a plan; reports on stderr how many existing rows were made by other code."""
     stale = sum(row.text("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
-        print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
+        print(f"{stale} rows there were made by different code; --rerun all measures them again", file=sys.stderr)
     return runner.pending(planned, earlier, rerun)
 
 

@@ -75,10 +75,10 @@ def status(folder: Path, as_json: bool) -> None:
         print("  log of the first: {}".format(logs / "{cell_id}-{replicate}.txt".format(**found["failures"][0])))
     if found["stale"]:
         again = "; measure them again with --rerun all" if found["command"] else ""
-        print(f"  {found['stale']:,} rows were made by other code than this{again}")
+        print(f"  {found['stale']:,} rows were made by different code{again}")
     if found["command"]:
         if found["missing"]:
-            print(f"to go on:          {found['command']}")
+            print(f"to resume:          {found['command']}")
         if found["failed"]:
             print(f"to try again:      {found['command']} --rerun failed")
     print(f"to see the report: gradbench report {folder}")

@@ -308,8 +308,8 @@ class NetworkDenoiser(Denoiser):
             condition = _of_copies(condition, self.copies)
         if self.batched and condition.shape[0] not in (1, batch):
             raise UsageError(
-                f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
-                "with batched=True allowed is one row a sample (as many prompts as noises), or one for all"
+                f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} "
+                "samples: with batched=True it needs one row per sample (as many prompts as noises), or one for all"
             )
         own = condition.shape[1:] if self.batched else condition.shape
         return condition.to(inputs.device, inputs.dtype).expand(batch, *own)
@@ -363,11 +363,11 @@ def _answer(answer: Any, inputs: Tensor) -> Tensor:
     if not isinstance(answer, Tensor):
         found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
     if not isinstance(found, Tensor):
-        raise UsageError(f"the network must answer with a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
+        raise UsageError(f"the network must return a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
     if found.shape != inputs.shape:
         raise UsageError(
-            f"the network answers {tuple(found.shape)} to an input {tuple(inputs.shape)}: its answer must have the "
-            "shape of x, batch and all"
+            f"the network returns {tuple(found.shape)} for an input {tuple(inputs.shape)}: its output must have the "
+            "shape of x, including the batch"
         )
     return found
 

@@ -254,7 +254,9 @@ class Trigonometric(VariancePreserving):
 
     def index(self, t: float) -> float:
         if t <= 0:
-            raise UsageError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
+            raise UsageError(
+                "a network that receives log(sigma / alpha) / 4 cannot be evaluated at sigma = 0: raise t_min"
+            )
         return 0.25 * math.log(math.tan(math.pi / 2 * t))
 
     def alpha(self, t: float) -> float:

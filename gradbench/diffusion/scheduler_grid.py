@@ -135,8 +135,8 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     told = told[: len(sigmas) - 1]
     if option(own, "invert_sigmas"):
         raise UsageError(
-            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is "
-            "told 1 - t and whose answer is negated"
+            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that "
+            "receives 1 - t and whose output is negated"
         )
     if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
         raise UsageError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")

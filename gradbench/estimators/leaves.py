@@ -162,7 +162,7 @@ class Demanded(torch.autograd.Function):
         return cotangent, None, None
 
 
-SHARDED = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
+SHARDED = "FSDP is not supported: the tensors in wrt are shards, not those that the network reads"
 WRAPPERS = {
     "FullyShardedDataParallel": SHARDED,
     "FSDPModule": SHARDED,

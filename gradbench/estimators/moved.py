@@ -45,7 +45,7 @@ class Moved:
         if isinstance(noise, Tensor) and noise.requires_grad:
             if not spec.traits.stochastic:
                 raise UsageError(
-                    f"noise requires a gradient, and sampler {spec.name} draws none: take a stochastic one, as "
+                    f"noise requires a gradient, and sampler {spec.name} draws none: use a stochastic one, such as "
                     "ddim[eta=1], or detach it"
                 )
             given[NOISES] = noise

@@ -109,7 +109,7 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
     sample = next((name for name in ("sample", "hidden_states") if name in names), "")
     if not sample or "timestep" not in names:
         raise UsageError(
-            f"{type(model).__name__} is no denoising network of diffusers: its forward must take "
+            f"{type(model).__name__} is not a denoising network of diffusers: its forward must take "
             f"sample (or hidden_states) and timestep, it takes {', '.join(names)}"
         )
     return sample, "timestep", "encoder_hidden_states" if "encoder_hidden_states" in names else ""
@@ -147,11 +147,11 @@ def told_by(model: nn.Module, scheduler: Any) -> Told | None:
     """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it."""
     convention, name = convention_of(model), type(unwrapped(model)).__name__
     ask = (
-        "say what it is told of the time: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
+        "specify its time input: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
         "'log(sigma)/4' or a function of t"
     )
     if convention is None:
-        raise UsageError(f"{name} is no network whose convention is known: {ask}")
+        raise UsageError(f"{name} is not a network whose convention is known: {ask}")
     config = getattr(scheduler, "config", {})
     if hasattr(scheduler, "precondition_noise"):
         if convention.told != "index" or not type(scheduler).__name__.startswith("EDM"):
@@ -234,11 +234,13 @@ def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, gui
     config, name = config_of(model), type(unwrapped(model)).__name__
     if config.get("time_cond_proj_dim") is not None and "timestep_cond" not in extra:
         raise UsageError(
-            f"{name} is told its guidance (timestep_cond): give extra={{'timestep_cond': (1, "
+            f"{name} receives its guidance as an input (timestep_cond): give extra={{'timestep_cond': (1, "
             f"{config['time_cond_proj_dim']})}}, as its pipeline's get_guidance_scale_embedding makes it"
         )
     if config.get("guidance_embeds") and "guidance" not in extra:
-        raise UsageError(f"{name} is told its guidance: give extra={{'guidance': torch.tensor([3.5])}}, of its scale")
+        raise UsageError(
+            f"{name} receives its guidance as an input: give extra={{'guidance': torch.tensor([3.5])}}, of its scale"
+        )
     held = [*extra, *(key for value in extra.values() if isinstance(value, Mapping) for key in value)]
     made = [key for key in PROMPT_MADE if key in held]
     if guided and made and null_extra is None:

@@ -37,7 +37,9 @@ class OwnObjective(ObjectiveSpec):
         if _makes(self.name, found):
             made = found(**{key: told[key] for key in self.takes})
         if not callable(made):
-            raise UsageError(f"objective {self.name!r} makes {type(made).__name__}, which is no function of the sample")
+            raise UsageError(
+                f"objective {self.name!r} makes {type(made).__name__}, which is not a function of the sample"
+            )
         module: nn.Module = made if isinstance(made, nn.Module) else Function(cast(Callable[[Tensor], Tensor], made))
         module.register_forward_hook(_Each(self.name))
         return module
@@ -53,7 +55,7 @@ class _Each:
         if not isinstance(value, Tensor) or value.shape != given[0].shape[:1]:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise UsageError(
-                f"objective {self.name!r} must give one value a sample, shape ({len(given[0])},), got {shape}: "
+                f"objective {self.name!r} must give one value per sample, shape ({len(given[0])},), got {shape}: "
                 "average over the sample's own axes, not over the batch"
             )
 

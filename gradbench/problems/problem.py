@@ -194,7 +194,7 @@ class Problem:
     def _asked(self) -> Answers:
         """Who answers; `RuntimeError` in a program that has not imported `gradbench.references`."""
         if self.answers is None:
-            raise RuntimeError("the right answers of a problem are made by gradbench.references: import it first")
+            raise RuntimeError("the references of a problem are provided by gradbench.references: import it first")
         return self.answers
 
     def flow_gradient(self) -> Gradients | None:

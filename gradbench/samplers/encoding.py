@@ -65,7 +65,7 @@ def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
     a, b = first.flatten(1), second.flatten(1)
     cosine = torch.cosine_similarity(a, b).clamp(-1, 1)
     if (cosine <= -1 + 8 * torch.finfo(cosine.dtype).eps).any():
-        raise UsageError("first and second must not be opposite: there is no one way between them on the sphere")
+        raise UsageError("first and second must not be opposite: the path between them on the sphere is not unique")
     theta = torch.arccos(cosine)[:, None]
     sine = torch.sin(theta)
     near = sine < 1e-6  # nearly parallel: linear interpolation, the limit of the spherical one

@@ -75,7 +75,7 @@ class SamplerSpec:
         if (known.history or known.reversible) and not where.tiled:
             return (
                 "this scheduler's steps do not end where the next ones begin, and a rule that looks back cannot follow "
-                "them: use a one-step sampler, as ddim, or timestep_spacing and steps that divide the table"
+                "them: use a one-step sampler, such as ddim, or timestep_spacing and steps that divide the table"
             )
         return refuses(self.chart_between(where), where) or self.entry.refuses(self.params, where)
 

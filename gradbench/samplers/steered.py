@@ -1,6 +1,6 @@
 """Chains that are steered: what is added to the states, the velocities or the noise predictions of their steps.
 
-Everything that moves a step has its gradient from the cotangents lambda_k = dL/dx_k of one backward sweep. For a
+Everything that is added to a step gets its gradient from the cotangents lambda_k = dL/dx_k of one backward sweep. For a
 one-step rule
 
     x_{k+1} = F_k(x_k + s_k) + B_k e_k + h_k u_k + std_k z_k
@@ -49,7 +49,7 @@ class Steering:
         return Steering(held(self.state), held(self.velocity), held(self.eps))
 
     def moved(self, k: int, state: State, sign: float = 1.0) -> State:
-        """The state with s_k added to its point, or taken away again."""
+        """The state with s_k added to its point, or subtracted again."""
         row = self.row("state", k)
         return state if row is None else (state[0] + sign * row, *state[1:])
 

@@ -103,7 +103,7 @@ def test_what_is_left_is_said_and_the_next_call_goes_on(tmp_path):
     cells = ("-c", "gaussian", "-e", "checkpoint", "--steps", 5, "--seeds", "0-59", "--out", tmp_path / "out")
     first = gradbench("run", *cells, "--budget", "0.1s")
     assert first.returncode == 5
-    assert "cells are left, predicted to end outside the budget of 0.1 s; go on with: gradbench run" in first.stderr
+    assert "cells are left, predicted to end after the budget of 0.1 s; resume with: gradbench run" in first.stderr
     status = json.loads(gradbench("status", tmp_path / "out", "--json").stdout)
     assert 0 < status["missing"] < 60 and status["done"] == 60 - status["missing"]
     second = gradbench("run", *cells, "--budget", "5m")

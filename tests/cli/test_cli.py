@@ -200,7 +200,7 @@ def test_lines_that_are_no_rows_are_counted_and_passed_over(finished):
     shard.write_bytes(b'{"a": 1}\n' + before)
     done = gradbench("report", out)
     shard.write_bytes(before)
-    assert done.returncode == 0 and "1 lines are no rows and are passed over" in done.stderr
+    assert done.returncode == 0 and "1 lines are not rows and are ignored" in done.stderr
 
 
 def test_no_arguments_show_the_help():

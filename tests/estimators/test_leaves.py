@@ -230,7 +230,7 @@ def test_trainable_step_noises_need_no_mention_and_count_once_if_named(gradient)
 @pytest.mark.parametrize("grid", [torch.linspace(1, 0.01, 6), list(torch.linspace(1, 0.01, 6))])
 def test_a_grid_that_asks_for_a_gradient_is_refused(grid):
     grid = [t.requires_grad_() for t in grid] if isinstance(grid, list) else grid.requires_grad_()
-    with pytest.raises(ValueError, match="grid must not ask for a gradient"):
+    with pytest.raises(ValueError, match="grid must not require a gradient"):
         gradbench.sample(NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), X_T, grid=grid)
 
 

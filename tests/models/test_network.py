@@ -151,7 +151,7 @@ def test_what_the_network_predicts_is_the_schedulers_word(unet, prediction, kind
 
 
 def test_a_module_that_denoises_nothing_is_refused():
-    with pytest.raises(ValueError, match="Linear is no denoising network of diffusers"):
+    with pytest.raises(ValueError, match="Linear is not a denoising network of diffusers"):
         gradbench.diffusers_denoiser(torch.nn.Linear(2, 2), scheduler())
 
 

@@ -31,7 +31,7 @@ def test_images_are_not_judged_where_there_is_no_decoder():
         up_block_types=("UpBlock2D", "UpBlock2D"),
     )
     parts = gradbench.from_pipeline(DDIMPipeline(unet, scheduler()))
-    with pytest.raises(ValueError, match="'colourfulness' judges images, and a model of pixels has no decoder"):
+    with pytest.raises(ValueError, match="'colourfulness' applies to images, and a pixel model has no decoder"):
         parts.objective("colourfulness")
 
 

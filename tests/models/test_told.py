@@ -169,14 +169,16 @@ class OwnTransformer(torch.nn.Module):
 
 def test_a_transformer_that_nobody_knows_is_asked_for_its_time():
     flow = diffusers.FlowMatchEulerDiscreteScheduler()
-    with pytest.raises(ValueError, match="OwnTransformer is no network whose convention is known: say what it is told"):
+    with pytest.raises(
+        ValueError, match="OwnTransformer is not a network whose convention is known: specify its time input"
+    ):
         gradbench.diffusers_denoiser(OwnTransformer(), flow)
     assert gradbench.diffusers_denoiser(OwnTransformer(), flow, told="t").told == "t"
 
 
 def test_continuous_timesteps_are_asked_for():
     continuous = diffusers.EulerDiscreteScheduler(**tiny.BETAS, timestep_type="continuous")
-    with pytest.raises(ValueError, match="timestep_type='continuous': say what it is told"):
+    with pytest.raises(ValueError, match="timestep_type='continuous': specify its time input"):
         gradbench.diffusers_denoiser(tiny.unet_2d(), continuous)
 
 
@@ -186,7 +188,7 @@ class Still(torch.nn.Module):
 
 
 def test_a_time_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="is told -inf of t = 0"):
+    with pytest.raises(ValueError, match="receives -inf for t = 0"):
         gradbench.NetworkDenoiser(Still(), "ve")(normal(2, 3), 0.0)
 
 

@@ -30,7 +30,7 @@ MEASURED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Rows of the first cells of the suite: one ended well, one out of memory."""
+    """Rows of the first cells of the suite: one succeeded, one out of memory."""
     first, second = [item.cell for item in make_plan(load_suite("gpu").blocks, 1)][:2]
     failed = {**MEASURED, "status": "oom", "peak_bytes": None, "time_s": None, "predicted_peak_bytes": 80 * GB}
     out = tmp_path_factory.mktemp("2026-01-10-gpu-card")

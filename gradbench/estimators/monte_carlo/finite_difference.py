@@ -22,7 +22,7 @@ FLOOR, TRUST = 1e-6, 0.03
 
 @dataclass(frozen=True)
 class FiniteDifferenceFlow(MonteCarlo):
-    """FDFO. With the ends a, b of two chains with noises of their own, r = -L, d = (a - b)/2, R = (r_a - r_b)/2 and
+    """FDFO. With the ends a, b of two chains with independent noise, r = -L, d = (a - b)/2, R = (r_a - r_b)/2 and
     dn = d/(mean(d^2) + 1e-6), every step of the first chain has, at its own state and output v_ref,
 
         loss = -R rho + |R|/(2 0.03) (rho - 1)^2,    rho = exp(mean(dn^2) - mean((v - v_ref + dn)^2)),

@@ -1,4 +1,4 @@
-"""VGG-Flow: the regression of the velocity on a value gradient that the reward of x0_hat stands in for."""
+"""VGG-Flow: the regression of the velocity on a value gradient, approximated by that of the reward at x0_hat."""
 
 from dataclasses import dataclass, replace
 
@@ -27,9 +27,9 @@ class ValueGradientGuidance(MonteCarlo):
 
     with O the velocity of rectified flow (else v), m_k the length of step k in its clock, and x0_hat_k that of the
     chain's state k. jacobian: whether dx0_hat/dx includes the network's own, as the paper writes it, or is that at
-    detached O, as the released code has it. law: `all`, or `released`, the last and one of each of five blocks, the
-    first never, whose sum is scaled by N over their number. x_T is not reached. References: Liu et al., 2025, VGG-Flow,
-    arXiv:2512.05116, and its released code.
+    detached O, as in the released code. law: the steps used: `all`, or `released`, the last and one of each of
+    five blocks, never the first, with the sum scaled by N over their number. x_T is not reached. References: Liu
+    et al., 2025, VGG-Flow, arXiv:2512.05116, and its released code.
     """
 
     eta: str

@@ -47,7 +47,7 @@ def quadrature(places: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 class PairLaw(ABC):
-    """The law of the two states, with indices k < j, from which the leaps of a chain start."""
+    """The distribution of the two states, with indices k < j, from which the leaps of a chain start."""
 
     fewest = 2
 
@@ -95,7 +95,7 @@ class HalfPairs(UniformPairs):
 
 
 class FromNoise(UniformPairs):
-    """The first leap starts at x_T, whose gradient the two leaps then have; the second at any later state."""
+    """The first leap starts at x_T, which then has a gradient; the second starts at any later state."""
 
     def pairs(self, steps: int) -> np.ndarray:
         later = np.arange(1, steps)
@@ -104,10 +104,10 @@ class FromNoise(UniformPairs):
 
 @dataclass(frozen=True)
 class DirichletPairs(PairLaw):
-    """Shares (p_A, p_B, p_C) ~ Dirichlet of the last n = round(share N) steps, l = round(p n) and at least 1, with what
-    is missing added to the largest; j = N - 1 - l_A and k = j - l_B.
+    """Shares (p_A, p_B, p_C) ~ Dirichlet of the last n = round(share N) steps, l = round(p n) and at least 1, with the
+    remainder added to the largest; j = N - 1 - l_A and k = j - l_B.
 
-    latest: the most that N - j may be; what A has too many goes to C.
+    latest: the largest N - j allowed; the excess of A goes to C.
     """
 
     concentration: tuple[float, float, float] = (2.5, 6.0, 2.0)
@@ -142,8 +142,8 @@ PAIRS: dict[str, PairLaw] = {
 
 @dataclass(frozen=True)
 class TwoLeaps(PlanDistribution):
-    """Leaps x_k -> x_j -> x_N whose ends are put at the chain's own states, the value of one and the gradient of the
-    other (straight-through). With the network's input x_j scaled by `a`,
+    """Leaps x_k -> x_j -> x_N whose ends are put at the chain's own states: the value is the chain's, the gradient the
+    leap's (straight-through). With the network's input x_j scaled by `a`,
 
         g = w { sum_i [j, N) c_i Th_i^T lambda + sum_i [k, j) c_i Th_i^T (A_j + a c_j dO_j/dx)^T lambda },
 
@@ -166,7 +166,7 @@ class TwoLeaps(PlanDistribution):
         return self.tau is None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        few = f"two leaps of this law take at least {self.law.fewest} steps, got {traits.steps}"
+        few = f"two leaps with this law need at least {self.law.fewest} steps, got {traits.steps}"
         return no_leap(self.detach, traits) or (few if traits.steps < self.law.fewest else None)
 
     def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
@@ -177,7 +177,7 @@ class TwoLeaps(PlanDistribution):
         return weights, self.build(chain, k, j)
 
     def costs(self, chain: Chain) -> tuple[np.ndarray, Plan]:
-        """One plan for every pair of numbers of active nodes; by 4,096 draws where the law is not known."""
+        """One plan for every pair of numbers of active nodes; from 4,096 draws where the probabilities are unknown."""
         try:
             weights, k, j = self.law.all(chain.steps)
         except UsageError:

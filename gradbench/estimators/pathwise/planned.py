@@ -1,4 +1,4 @@
-"""The network's output as a plan differentiates it, and the links of a chain that are made of it."""
+"""The network's output as a plan differentiates it, and the links of a chain built from it."""
 
 from collections.abc import Callable
 
@@ -122,7 +122,7 @@ class Seen:
 
 
 class Landing:
-    """Where the leaps of a plan land, seen while the chain runs: how far from its states, per sample."""
+    """Where the leaps of a plan land, tracked while the chain runs: how far from its states, per sample."""
 
     def __init__(self, rollout: Rollout, plan: Plan, leaps: Leaps) -> None:
         self.rollout, self.leaps = rollout, leaps

@@ -291,7 +291,7 @@ def leapalign(
 
 
 def flowbp(variant: str, preset: str, weight: str | None, detach: str, draws: int | None, **options: Any) -> Truncated:
-    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes a leap).
+    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes per leap).
 
     preset: the released settings for `flux1`, `sd3.5` or `flux2`; options that are given override it. The gradient of
     x_T is ours for sparse and bridge, and for lagrange with law=from-noise. References: FlowBP, 2026, arXiv:2606.11075,
