@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from gradbench.estimators.pathwise.pullback import pull
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.truncated import Truncated
 from gradbench.measure.error import cosine, norm_ratio
-from gradbench.problems.gradients import Gradients
+from gradbench.problems.gradients import Gradients, relative_error
 from gradbench.problems.problem import Problem
 from gradbench.references.memoryless import memoryless_gradient
 from studies.common import LAWS, Claims, number, spread, table
@@ -27,7 +27,8 @@ SCHEDULES = {
 }
 CHAIN = (
     *("draft[k=1]", "drtune[k=25,detach=v]", "leapalign[a=0]", "leapalign", "leapalign[a=1]", "leapalign[weight=none]"),
-    *("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]", "srpo", "vgg-flow", "vgg-flow[jacobian=true]"),
+    *("leapalign[law=clean]", "leapalign[law=half]", "flowbp", "flowbp[variant=bridge]", "flowbp[variant=bridge,a=0]"),
+    *("flowbp[variant=bridge,a=1]", "flowbp[variant=lagrange]", "srpo", "vgg-flow", "vgg-flow[jacobian=true]"),
 )
 STOCHASTIC = (*("fdfo", "ddpo", "ddpo[ratio=guard]", "ddpo[window=4]", "reinforce"),)
 FORWARD = (
@@ -59,8 +60,9 @@ def page(laws: Sequence[int], out: Path) -> str:
     return f"""# Surrogates of the gradient
 
 Reward fine-tuning methods published in 2025 and 2026 replace the gradient through the chain. This page shows what each of them
-estimates, in direction (the cosine) and in length (the norm ratio), how noisy one draw is (|mean| over the standard deviation), and
-what it costs. Every method keeps its published settings. A method released with a normalised reward or loss gives a gradient
+estimates, in direction (the cosine), in length (the norm ratio) and in both (the bias, the distance of the mean from the exact
+gradient), how noisy one draw is (its standard deviation), and what it costs. Bias and deviation are relative to the norm of the
+exact gradient. Every method keeps its published settings. A method released with a normalised reward or loss gives a gradient
 with a scale of its own, which has no effect on an optimiser that normalises gradients.
 
 {LAWS["gaussian"].capitalize()}, quadratic objective with a sine, {N} steps, {len(laws)} distributions, {BLOCKS * SIZE:,} draws: median and *range* over the
@@ -75,7 +77,7 @@ steps run on `flow-sde` and are compared with the expected gradient of that chai
 ## Losses on the forward process, against both gradients
 
 These losses never differentiate a sampler. They estimate the gradient of the *memoryless* process, the reverse SDE, with some
-weighting of the times. The column "memoryless with chain" shows how far that gradient is from the one of the deterministic chain on these
+weighting of the times. "One draw" is |mean| over the standard deviation of a draw. The column "memoryless with chain" shows how far that gradient is from the one of the deterministic chain on these
 distributions.
 
 {_forward_table(found)}
@@ -98,7 +100,7 @@ at the base model; how the reward develops over many updates is a different ques
 
 {claims.table()}
 Some claims are not tested here because they are about rewards after training or about human preferences: LeapAlign's and FlowBP's
-benchmark scores, SRPO's realism, the number of updates that DiffusionNFT and RAM need, and FDFO's artefacts. VGG-Flow is measured at
+benchmark scores, what the reward of x_N gains over that of x0_hat, three leaps against two, SRPO's realism and stability, the number of updates that DiffusionNFT and RAM need, and FDFO's artefacts. VGG-Flow is measured at
 the base model and without its learned correction. EAM has no row because only the abstract of its paper was read.
 """
 
@@ -110,7 +112,9 @@ def _problem(seed: int, schedule: str, sampler: str) -> Problem:
 
 
 def _measured(seed: int, schedule: str, selector: str) -> dict[str, Any]:
-    """Cosine, ratio, bias and signal-to-noise ratio of the parameters, and the evaluations of one draw."""
+    """Of the parameters: cosine, norm ratio and bias of the mean, the signal-to-noise ratio and the standard deviation
+    of one draw, bias and deviation over the exact gradient's norm; and the evaluations of one draw.
+    """
     sampler = "flow-sde" if selector in STOCHASTIC else SCHEDULES[schedule][1]
     given = _problem(seed, schedule, sampler)
     exact = given.expected_gradient()
@@ -119,7 +123,9 @@ def _measured(seed: int, schedule: str, selector: str) -> dict[str, Any]:
     grads, found = drawn.grads, dict[str, Any]()
     found["cosine"] = cosine(grads["parameters"], exact["parameters"])
     found["ratio"] = norm_ratio(grads["parameters"], exact["parameters"])
+    found["bias"] = relative_error(grads["parameters"], exact["parameters"])
     found["snr"], found["nfe"] = drawn.snr, drawn.nfe
+    found["spread"] = None if drawn.snr is None else found["ratio"] / drawn.snr
     if selector in FORWARD:
         memoryless = memoryless_gradient(given)
         assert memoryless is not None
@@ -166,7 +172,7 @@ def _distance(given: Problem, selector: str) -> float:
     )
     block = make_block(given, 0, 64)
     plan = method.plans.draw(block.rollout, len(block.x_T), block.random)
-    landing = Landing(block.rollout, plan, plan.leaps)
+    landing = Landing(block.rollout, plan, replace(plan.leaps, floor=1e-12))
     state = block.rollout.start(block.x_T)
     with torch.no_grad():
         for k in range(N):
@@ -214,6 +220,18 @@ def _claim(claims: Claims, of: dict[str, dict[str, Any]], schedule: str) -> None
         "LeapAlign: weighting by both distances improves the direction",
         cos["leapalign"] > cos["leapalign[weight=none]"],
     )
+    note(
+        "LeapAlign: pairs of all times have a better direction than pairs of the clean half",
+        cos["leapalign"] > cos["leapalign[law=clean]"],
+    )
+    note(
+        "LeapAlign: random pairs have a better direction than leaps of half the chain",
+        cos["leapalign"] > cos["leapalign[law=half]"],
+    )
+    ends = (cos["flowbp[variant=bridge,a=0]"], cos["flowbp[variant=bridge,a=1]"])
+    note(
+        "FlowBP bridge: a = 0.1 has a better direction than a = 0 and a = 1", cos["flowbp[variant=bridge]"] > max(ends)
+    )
     note("LeapAlign has a better direction than DRTune over all steps", cos["leapalign"] > cos["drtune[k=25,detach=v]"])
     for variant in ("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]"):
         name = variant.removeprefix("flowbp").strip("[]").removeprefix("variant=") or "sparse"
@@ -232,15 +250,15 @@ def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequen
     head = [
         "estimator",
         "evaluations",
-        *(f"{s}: {what}" for s in SCHEDULES for what in ("cosine", "norm ratio", "one draw")),
+        *(f"{s}: {what}" for s in SCHEDULES for what in ("cosine", "norm ratio", "bias", "deviation")),
     ]
     rows = []
     for selector in selectors:
         cells = [number(found["rectified", selector][0]["nfe"])]
         for schedule in SCHEDULES:
             rows_of = found[schedule, selector]
-            cells += [spread(f["cosine"] for f in rows_of), spread(f["ratio"] for f in rows_of)]
-            kept = [f["snr"] for f in rows_of if f["snr"] is not None]
+            cells += [spread(f[name] for f in rows_of) for name in ("cosine", "ratio", "bias")]
+            kept = [f["spread"] for f in rows_of if f["spread"] is not None]
             cells.append(spread(kept) if kept else "no noise")
         rows.append([f"`{selector}`", *cells])
     return table(head, rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
@@ -80,7 +80,8 @@ def leaves_of(
     computed from another, whose gradient would then include the contribution of the first twice. rows: further leaves
     of the chain's own steps, by name.
     """
-    rows = rows or {}
+    wrt, rows = list(wrt), rows or {}
+    _refuse_frozen(wrt)
     held = [*held_tensors(denoiser, others), *rows.items()]
     leaves = Leaves.of([*wrt, *rows.values()], {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
     known = {id(leaf) for leaf in leaves}
@@ -101,6 +102,20 @@ def leaves_of(
                 "only, and its gradient goes on to the other; or detach it"
             )
     return leaves
+
+
+def _refuse_frozen(wrt: Sequence[Tensor]) -> None:
+    """`ValueError` for a frozen tensor, which has no gradient; parameters may be frozen, as long as not all are."""
+    frozen = [leaf for leaf in wrt if not leaf.requires_grad]
+    if len(frozen) == len(wrt) and wrt:
+        what = "a tensor that is" if len(wrt) == 1 else f"{len(wrt)} tensors that are all"
+        raise UsageError(f"wrt names {what} frozen: call requires_grad_() on those whose gradient is wanted")
+    for leaf in frozen:
+        if not isinstance(leaf, nn.Parameter):
+            place = next(k for k, own in enumerate(wrt) if own is leaf)
+            raise UsageError(
+                f"tensor {place} of wrt {tuple(leaf.shape)} is frozen: call requires_grad_() on it, or leave it out"
+            )
 
 
 def _count(names: Sequence[str]) -> str:

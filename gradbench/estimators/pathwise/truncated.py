@@ -13,6 +13,7 @@ from gradbench.diffusion.batch import per_sample
 from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.base import GradientEstimate
+from gradbench.estimators.hooks import silenced
 from gradbench.estimators.leaves import Leaves
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise import surrogates
@@ -130,27 +131,35 @@ class _Truncated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
-        rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
-        totals, carried = Totals(wrt), Cotangents([None])
+        x_T, *wrt = ctx.saved_tensors
+        totals = Totals(wrt)
         ctx.witness = ctx.ambient.witness()
-        if ctx.weight is not None:
-            cotangent = per_sample(ctx.weight, cotangent) * cotangent
-        for k in range(int(plan.stop.max()), -1, -1):
-            state = ctx.kept.get(k)
-            if k < rollout.steps and any(c is not None for c in carried):
-                carried = (_step_back if plan.leaps is None else _leap_back)(ctx, k, state, carried, totals)
-            here = plan.stop == k
-            if here.any():
-                added = _from_end(ctx, k, state, cotangent * mask(here, cotangent), totals)
-                none = all(c is None for c in carried)
-                carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
-            if k and not plan.alive[:k].any() and not (plan.stop < k).any():
-                return _answer(ctx, wrt, None, totals)  # cut: x_T is not reached
-        if plan.scale_x_T is None:
-            return _answer(ctx, wrt, None, totals)
-        with ctx.ambient.replay():
-            (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
-        return _answer(ctx, wrt, None if result is None else plan.scale_x_T * result, totals)
+        with silenced(wrt):
+            result = _swept(ctx, x_T, cotangent, totals)
+        return _answer(ctx, wrt, result, totals)
+
+
+def _swept(ctx: Any, x_T: Tensor, cotangent: Tensor, totals: Totals) -> Tensor | None:
+    """The gradient of x_T, None if the plan does not reach it; those of the leaves are added to the totals."""
+    rollout, plan, carried = ctx.rollout, ctx.plan, Cotangents([None])
+    if ctx.weight is not None:
+        cotangent = per_sample(ctx.weight, cotangent) * cotangent
+    for k in range(int(plan.stop.max()), -1, -1):
+        state = ctx.kept.get(k)
+        if k < rollout.steps and any(c is not None for c in carried):
+            carried = (_step_back if plan.leaps is None else _leap_back)(ctx, k, state, carried, totals)
+        here = plan.stop == k
+        if here.any():
+            added = _from_end(ctx, k, state, cotangent * mask(here, cotangent), totals)
+            none = all(c is None for c in carried)
+            carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
+        if k and not plan.alive[:k].any() and not (plan.stop < k).any():
+            return None  # cut: x_T is not reached
+    if plan.scale_x_T is None:
+        return None
+    with ctx.ambient.replay():
+        (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+    return None if result is None else plan.scale_x_T * result
 
 
 def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals) -> tuple[Any, ...]:
