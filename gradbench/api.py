@@ -16,7 +16,7 @@ from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
-from gradbench.problems.problem import traits_of
+from gradbench.problems.problem import Objective, Problem, traits_of
 from gradbench.samplers.spec import sampler_spec
 
 
@@ -102,6 +102,38 @@ def sample(
     if not method.keeps_tape:
         warn_of_hooks(denoiser)
     return method.sample(rollout, x_T, leaves)
+
+
+def problem(
+    denoiser: Denoiser,
+    objective: Objective,
+    x_T: Tensor,
+    *,
+    sampler: str | None = None,
+    steps: int = 50,
+    wrt: Iterable[Tensor] = (),
+    seed: int = 0,
+    t_max: float = 1.0,
+    t_min: float = 0.001,
+) -> Problem:
+    """The problem of a network of your own, for estimators that need the objective itself: `estimator("awm")(problem)`.
+
+    objective: x_0 (b, *x) to L per sample, (b), which is to be lowered; a reward with its sign changed. wrt: as in
+    `sample`; their gradients are `grads["parameters"]`, in this order. x_T (b, *x) is a target if it requires a
+    gradient. Raises `ValueError` for wrong arguments, before any work.
+    """
+    checks.batch("x_T", x_T)
+    spec = sampler_spec(_own_sampler(denoiser) if sampler is None else sampler)
+    refuse_wrapped(denoiser)
+    leaves = leaves_of(denoiser, listed(wrt), {"objective": objective}, allow_unused=True, one_tape=False)
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if leaves else [])]
+    if not targets:
+        raise UsageError("nothing requires a gradient: name tensors in wrt, or call x_T.requires_grad_()")
+    made = Problem(
+        denoiser, spec, steps, t_max, t_min, x_T.detach(), objective, tuple(targets), None, tuple(leaves), seed
+    )
+    _check_scale(x_T, denoiser, made.rollout.grid[0])
+    return made
 
 
 def _own_sampler(denoiser: Denoiser) -> str:

@@ -16,7 +16,10 @@ from tests.quick import quick
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("tutorial.md", "guide/stable_diffusion.md", "guide/every_step.md", "guide/extending.md", "cite.md")
+PAGES = (
+    *("tutorial.md", "guide/stable_diffusion.md", "guide/every_step.md", "guide/extending.md", "cite.md"),
+    "guide/own_losses.md",
+)
 GUIDE = (DOCS / "guide" / "stable_diffusion.md").read_text()
 SLOW = ("gradbench predict",)  # minutes, in tests of their own
 

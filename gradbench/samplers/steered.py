@@ -3,10 +3,11 @@
 Everything that is added to a step gets its gradient from the cotangents lambda_k = dL/dx_k of one backward sweep. For a
 one-step rule
 
-    x_{k+1} = F_k(x_k + s_k) + B_k e_k + h_k u_k + std_k z_k
+    x_{k+1} = F_k(x_k + s_k) + B_k e_k + C_k u_k + std_k z_k
 
-they are lambda_k for s_k (and for the state itself), B_k lambda_{k+1} for e_k, added to eps_hat with its coefficient
-B_k, h_k lambda_{k+1} for u_k, added to the velocity dx/dt, and std_k lambda_{k+1} for the noise z_k.
+they are lambda_k for s_k (and for the state itself), B_k lambda_{k+1} for e_k, added to eps_hat, C_k lambda_{k+1} for
+u_k, added to the velocity dx/dt, and std_k lambda_{k+1} for the noise z_k. B_k and C_k are what the step makes of the
+chart's field, to which `gain` adds; for Euler's rule in t, C_k is the step h_k itself.
 """
 
 from collections.abc import Sequence
