@@ -11,6 +11,7 @@ import gradbench
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.estimators.pathwise.leaping import TwoLeaps, UniformPairs, coefficients
 from gradbench.estimators.pathwise.planned import Landing, Seen
+from gradbench.measure.cost import held_tensors, parts, peak_memory
 from studies.oracle import flow_oracle
 
 
@@ -149,3 +150,20 @@ def test_nothing_is_drawn_where_nothing_is_random():
     estimator = gradbench.estimator("vgg-flow")
     estimate, again = estimator(problem), replace(estimator, draws=3)(problem)
     assert estimate.draws is None and torch.equal(estimate.grads["condition"], again.grads["condition"])
+
+
+@pytest.mark.parametrize(
+    "selector", ["leapalign", "flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]", "shortcut"]
+)
+def test_one_step_is_on_a_tape_at_a_time(selector):
+    """The peak is that of one step on a tape, with the gradients of those before it, and the states of the chain."""
+    steps = 12
+    problem = gradbench.case("digits", batch=2).problem(steps=steps, targets=("parameters",))
+
+    def peak(name):
+        method = gradbench.estimator(name, draws=1)
+        return peak_memory(lambda: method(problem), held_tensors(problem), torch.device("cpu")).peak
+
+    state, tape = parts(problem)
+    assert tape / 4 > (steps + 4) * state  # the tape of a second step would be seen
+    assert peak(selector) - peak("draft[k=2]") <= (steps + 4) * state
