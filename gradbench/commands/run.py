@@ -1,6 +1,7 @@
 """The verb `run`: measures and stores cells, and reports the results. No torch."""
 
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ def run(
         checks.device(device)
     if not out:
         raise UsageError("--out must name a folder, got ''")
-    store, line = Store(Path(out)), " ".join(["gradbench", *sys.argv[1:]])
+    store, line = Store(Path(out)), shlex.join(["gradbench", *sys.argv[1:]])
     store.lock()
     earlier = store.rows()
     todo = _todo(planned, earlier, rerun)
@@ -105,12 +106,18 @@ def run(
     if stopped is not None:
         print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
         return stopped[1]
-    left_out = f"{left} of {len(keys)} cells are left, predicted to end outside the budget" if left else ""
-    return _told(rows, store.folder, suite, line, left_out and f"{left_out} of {budget:g} s", as_json)
+    left_out = ""
+    if left and budget is not None:
+        store.write_left(left, budget)
+        left_out = f"{left} of {len(keys)} cells are left, predicted to end outside the budget of {budget:g} s"
+    return _told(rows, store.folder, suite, line, left_out, as_json)
 
 
 def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str, as_json: bool) -> Exit:
-    """Shows the results of a run that was not stopped. left_out: the cells that the budget kept from starting."""
+    """Shows the results of a run that was not stopped. left_out: the cells that the budget kept from starting.
+
+    Failures decide the exit code first, because cells that are left are no fault of theirs.
+    """
     if not rows and not left_out:
         print("gradbench: nothing selected", file=sys.stderr)
         return Exit.NOTHING
@@ -118,11 +125,16 @@ def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str,
         print(json.dumps(rows))
     if rows:
         write_outputs(rows, folder, line, show=not as_json)
+    failed = Counter(row.status for row in rows if row.status not in (*runner.DONE, *suite.expects))
+    if failed:
+        each = ", ".join(f"{count} {status}" for status, count in failed.items())
+        print(
+            f"{failed.total()} of {len(rows)} cells failed: {each}; see gradbench status {shlex.quote(str(folder))}",
+            file=sys.stderr,
+        )
     if left_out:
         print(f"{left_out}; go on with: {line}", file=sys.stderr)
-        return Exit.BUDGET_SPENT
-    expected = (*runner.DONE, *suite.expects)
-    return Exit.OK if all(row.status in expected for row in rows) else Exit.CELLS_FAILED
+    return Exit.CELLS_FAILED if failed else Exit.BUDGET_SPENT if left_out else Exit.OK
 
 
 def _of_this_machine(rows: Sequence[Row]) -> list[Row]:

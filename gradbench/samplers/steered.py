@@ -43,7 +43,9 @@ class Steering:
     def detached(self) -> "Steering":
         """The same, of which nothing is differentiated."""
         kinds: dict[str, Rows] = {kind: getattr(self, kind) for kind in KINDS}
-        return Steering(**{kind: [row if row is None else row.detach() for row in rows] for kind, rows in kinds.items()})
+        return Steering(
+            **{kind: [row if row is None else row.detach() for row in rows] for kind, rows in kinds.items()}
+        )
 
     def moved(self, k: int, state: State, sign: float = 1.0) -> State:
         """The state with s_k added to its point, or taken away again."""
