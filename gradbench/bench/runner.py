@@ -71,6 +71,7 @@ def execute(
     isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, keep)
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
+    cold = run.engine != "inline"
 
     def work(item: Planned) -> Row:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -93,6 +94,10 @@ def execute(
                     if run.budget is not None and not run.budget.admits(item):
                         left += 1
                         continue
+                    if cold and item.skip is None:  # no cell's time has the start of the server in it
+                        cold = False
+                        with contextlib.suppress(Exception):  # the cells say why it cannot start
+                            isolation.warm()
                     waiting.add(executor.submit(work, item))
                 if not waiting:
                     break
