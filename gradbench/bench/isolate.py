@@ -45,15 +45,14 @@ class Server:
 
     def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
-        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks the driver's library, which makes no context
+        own = {"OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
+            env={**os.environ, **own, **nvidia.BY_DRIVER},
             start_new_session=True,
         )
         theirs.close()

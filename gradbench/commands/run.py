@@ -1,6 +1,7 @@
 """The verb `run`: measures and stores cells, and reports the results. No torch."""
 
 import json
+import os
 import shlex
 import sys
 from collections import Counter
@@ -28,6 +29,7 @@ from gradbench.commands.options import DURATION, RUNS, SIZE, cases_option, json_
 from gradbench.commands.outputs import write_outputs
 from gradbench.measure.cards import GIB, cards_for
 from gradbench.measure.environment import fingerprint_of, provenance
+from gradbench.measure.nvidia import BY_DRIVER
 from gradbench.problems.folders import folders
 
 
@@ -77,6 +79,7 @@ def run(
         _show_plan(planned, as_json)
         return Exit.OK
     for device in {block.device for block in suite.blocks} - {"cpu"}:
+        os.environ.update(BY_DRIVER)
         checks.device(device)
     if not out:
         raise UsageError("--out must name a folder, got ''")

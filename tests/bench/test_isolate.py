@@ -1,5 +1,6 @@
 """Cells in processes of their own: what they measure, and how their deaths become rows."""
 
+import os
 import textwrap
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import USUAL, make_plan
 from gradbench.bench.suite import Block
 from gradbench.bench.worker import run_cell
+from tests.command_line import inside
 
 BROKEN = """
 NAME = "broken"
@@ -175,8 +177,6 @@ def test_one_cell_has_a_gpu_at_a_time():
 
 
 def test_a_worker_that_dies_while_writing_its_row_is_a_crash(tmp_path):
-    import os
-
     isolation = Isolation([], [], Limits(timeout=5), tmp_path)
     read, write = os.pipe()
     os.write(write, b'{"phase": "memory"}\n{"row": {"status": "ok", "time_s\n{"rc": -9}\n')
@@ -203,6 +203,13 @@ def test_importing_what_cells_on_a_card_need_makes_no_context():
         assert not isolation.warm().touched_cuda and not context_in_this_process()
     finally:
         isolation.close()
+
+
+def test_a_run_asks_the_driver_whether_there_is_a_card(monkeypatch):
+    name, asked = "PYTORCH_NVML_BASED_CUDA_CHECK", []
+    monkeypatch.setenv(name, "0")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: asked.append(os.environ[name]))
+    assert inside("run", "-c", "gaussian", "--device", "cuda").returncode == 2 and asked == ["1"]
 
 
 def test_a_card_is_free_again_when_no_worker_could_start_on_it(tmp_path):
