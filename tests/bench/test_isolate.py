@@ -1,6 +1,7 @@
 """Cells in processes of their own: what they measure, and how their deaths become rows."""
 
 import os
+import signal
 import textwrap
 import time
 from dataclasses import replace
@@ -122,6 +123,37 @@ def test_a_hanging_cell_is_ended_with_its_children(cases, tmp_path):
     isolation.close()
     assert row["status"] == "timeout" and time.monotonic() - start < 5
     assert not any(p.info["cmdline"] == ["sleep", "60"] for p in psutil.process_iter(["cmdline"]))
+
+
+def left_of(server):
+    """The processes forked by a server, after up to three seconds in which they may end."""
+    _, alive = psutil.wait_procs(psutil.Process(server.process.pid).children(recursive=True), timeout=3)
+    return alive
+
+
+def test_a_worker_that_starts_after_its_time_was_up_ends_at_once(cases, tmp_path):
+    isolation = Isolation([str(cases)], [], Limits(timeout=0.5), tmp_path)
+    server = isolation.warm()
+    try:
+        os.kill(server.process.pid, signal.SIGSTOP)
+        row = isolation.run_isolated(cell("broken[how=hang]"), 0)
+        os.kill(server.process.pid, signal.SIGCONT)
+        time.sleep(0.5)  # the server forks
+        assert (row["status"], row["phase"]) == ("timeout", "import") and not left_of(server)
+    finally:
+        isolation.close()
+
+
+def test_a_worker_to_which_nobody_listens_ends_with_its_children(isolation):
+    server, (read, write) = isolation.warm(), os.pipe()
+    request = {"cell": cell("broken[how=hang]").identity, "passes": ["error"], "keep": None}
+    with open(os.devnull, "wb") as nowhere:
+        server.submit({**request, "threads": 1, "memory": None}, [write, nowhere.fileno()])
+    os.close(write)
+    while b"build" not in os.read(read, 1 << 16):
+        pass
+    os.close(read)
+    assert not left_of(server)
 
 
 def test_the_log_of_a_failed_cell_keeps_its_tail(isolation):
