@@ -2,11 +2,12 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "predict",
-"gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which
-forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe are {"pid"} of the
-group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals the death of the
-parent, ends the server; each supervisor watches the parent too, and whether anyone still reads its pipe.
+It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "traces",
+"predict", "gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a
+supervisor, which forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe
+are {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals
+the death of the parent, ends the server; each supervisor watches the parent too, and whether anyone still reads its
+pipe.
 """
 
 import contextlib
@@ -94,8 +95,8 @@ def _work(request: dict[str, Any], answer: int) -> None:
         if request.get("predict"):
             row = predicted_bytes(cell, anew=True)
         else:
-            keep = None if request["keep"] is None else Path(request["keep"])
-            how = How(request["passes"], request["threads"], keep)
+            keep, traces = (Path(place) if (place := request.get(name)) else None for name in ("keep", "traces"))
+            how = How(request["passes"], request["threads"], keep, traces)
             row = run_cell(cell, lambda name: _say(answer, {"phase": name}), how)
         _say(answer, {"row": row})
         code = 0

@@ -47,6 +47,7 @@ from gradbench.problems.folders import folders
 )
 @click.option("--threads", type=int, metavar="N", help="Threads of a worker; 1, or all for full-size networks.")
 @one_of("--rerun", *runner.RERUNS, default="missing", metavar="WHAT")
+@click.option("--trace", is_flag=True, help="Keep a profiler's trace of one gradient of every cell, OUT/traces.")
 @click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger if a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
 @json_option
@@ -62,6 +63,7 @@ def run(
     memory: int | None,
     threads: int | None,
     rerun: str,
+    trace: bool,
     pdb: bool,
     dry_run: bool,
     as_json: bool,
@@ -93,7 +95,8 @@ def run(
     print(f"{len(planned):,} cells, {new:,} of them to be measured now, into {out}", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
     within = None if budget is None else Budget(budget, _of_this_machine(earlier))
-    how = runner.Run(suite.name, "inline" if pdb else engine, jobs, Limits(timeout, threads, memory), pdb, within)
+    limits = Limits(timeout, threads, memory)
+    how = runner.Run(suite.name, "inline" if pdb else engine, jobs, limits, pdb, within, trace)
     stopped: tuple[str, Exit] | None = None
     left = 0
     with Progress(len(todo), len(planned) - len(todo)) as progress:

@@ -1,5 +1,7 @@
 """What a cell costs besides its passes, and what is started for a plan."""
 
+import json
+
 import pytest
 
 from gradbench.bench.isolate import Isolation
@@ -14,13 +16,20 @@ def rows(tmp_path_factory):
     """A small run of a pipeline's network."""
     planned = make_plan([Block(["sd-tiny"], ["ddim"], ["checkpoint", "adjoint-deis"], [2], passes=["error"])], 1)
     found = []
-    execute(planned, Store(tmp_path_factory.mktemp("rows")), Run("overhead"), found.append)
-    return found
+    store = Store(tmp_path_factory.mktemp("rows"))
+    execute(planned, store, Run("overhead", trace=True), found.append)
+    return [{**row, "folder": store.folder} for row in found]
 
 
 def test_a_cell_of_a_pipeline_costs_less_than_five_seconds_besides_its_passes(rows):
-    assert [row.status for row in rows] == ["ok", "ok"]
+    assert [row["status"] for row in rows] == ["ok", "ok"]
     assert all(row["wall_s"] - row["passes_s"] < 5 for row in rows)
+
+
+def test_a_trace_of_every_cell_is_kept_if_asked_for(rows):
+    for row in rows:
+        events = json.loads((row["folder"] / "traces" / f"{row['cell_id']}.json").read_text())["traceEvents"]
+        assert {"aten::convolution", "aten::convolution_backward"} <= {event.get("name") for event in events}
 
 
 @pytest.mark.parametrize(("estimator", "engine"), [("reversible", "local"), ("checkpoint", "inline")])
