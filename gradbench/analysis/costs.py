@@ -70,6 +70,9 @@ def held(cell: Group) -> int:
     return steps
 
 
+BAND = 0.05  # relative: how close a prediction of memory, and a gradient's time, should be
+
+
 @dataclass(frozen=True)
 class PredictedBytes:
     """A cell's peak over weights and inputs: predicted from shapes, requested from the allocator, counted by it.
@@ -83,6 +86,11 @@ class PredictedBytes:
     requested: float | None
     reserved: float | None
     baseline: float
+
+    @property
+    def difference(self) -> float:
+        """The share by which the measured peak is above the predicted one."""
+        return self.peak / self.predicted - 1
 
     @property
     def parts(self) -> dict[str, float | None]:

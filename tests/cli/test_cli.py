@@ -75,6 +75,10 @@ WRONG = [
     (("run", "-c", "gaussian", "--device", "cpu:7"), "unknown device 'cpu:7'; allowed: cpu, cuda, cuda:N"),
     (("run", "-c", "gaussian", "--threads", "100000"), "threads must lie in [1, 256]"),
     (("run", "-c", "gaussian", "--memory", "much"), "--memory must be a size like 4GiB"),
+    (
+        ("run", "-c", "gaussian", "--memory", "4"),
+        "--memory 4 is 4 bytes, less than 1 MiB: give a unit, as in 4GB",
+    ),
     (("run", "-e", "nosuchmodule:Nothing", "-c", "gaussian"), "'nosuchmodule:Nothing' cannot be loaded"),
     (("reference",), "reference needs --verify, --write or both"),
     (("status", "/nowhere"), "no rows and no plan in '/nowhere'"),

@@ -135,7 +135,7 @@ class DirectAlign(Differentiable, MonteCarlo):
         self, block: Block, totals: Totals, branch: str, step: Step, x_0: Tensor, e: Tensor, rows: np.ndarray
     ) -> None:
         """Adds the gradient of the samples that drew this step; a network is evaluated on the whole batch."""
-        every = torch.from_numpy(rows).to(x_0.device)
+        every = torch.from_numpy(rows).to(x_0.device, non_blocking=True)
         alone = block.problem.denoiser.rowwise
         with torch.enable_grad():
             x = recovered(block.rollout, *((x_0[every], e[every]) if alone else (x_0, e)), step)
