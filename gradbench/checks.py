@@ -13,8 +13,19 @@ from typing import Any
 class UsageError(ValueError):
     """The request is not possible; the message gives the value, those allowed, and the remedy.
 
-    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench.
+    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench: see `of_users`.
     """
+
+
+@contextmanager
+def of_users(theirs: bool) -> Iterator[None]:
+    """Runs a check: any `ValueError` of a user's own code is wrong usage, of gradbench's own only a `UsageError`."""
+    try:
+        yield
+    except ValueError as error:
+        if theirs:
+            raise UsageError(str(error)) from None
+        raise
 
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -130,10 +141,10 @@ def dtype(value: Any) -> Any:
     return torch.float32 if name == TF32 else getattr(torch, one_of("dtype", name, DTYPES))
 
 
-def device_name(value: Any) -> str:
+def device_name(value: Any, name: str = "device") -> str:
     """`cpu`, `cuda` or `cuda:1`, whether or not it exists here."""
     if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
-        raise UsageError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
+        raise UsageError(f"unknown {name} {value!r}; allowed: cpu, cuda, cuda:N")
     return value
 
 

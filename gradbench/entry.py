@@ -31,9 +31,10 @@ class Entry:
 
     name: the published name, as selectors spell it. summary: one sentence. factory: "module:callable", called with the
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
-    may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
-    invalid option values. refuses: (options, traits of the problem) -> why it does not support the problem, or None.
-    declares: options -> the traits that depend on them. The lines of samplers and of estimators have typed traits.
+    may know without building anything. requires: the distributions that it needs. check: raises `UsageError` for
+    invalid option values; any `ValueError` of a user's own will do. refuses: (options, traits of the problem) -> why it
+    does not support the problem, or None. declares: options -> the traits that depend on them. The lines of samplers
+    and of estimators have typed traits.
     """
 
     name: str
@@ -57,11 +58,14 @@ class Entry:
     def options(self, given: Options) -> Options:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
         options = overlay(self.name, self.defaults, given)
-        try:
+        with checks.of_users(theirs=not self.ours):
             self.check(options)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
         return options
+
+    @property
+    def ours(self) -> bool:
+        """Whether gradbench itself has its code, where a `ValueError` that is no `UsageError` is a bug."""
+        return self.factory.startswith("gradbench.")
 
     def load(self) -> Any:
         """The factory itself; imports its module."""

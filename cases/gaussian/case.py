@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gradbench.problems.spec import Flow
+from gradbench.problems.spec import Flow, Parts
 
 from ..analytic import Arrays, analytic, parts
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """condition ~ N(0, 1), standard deviations log-uniform in [0.2, 2], a Haar rotation, unless given."""
     import numpy as np
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gradbench.analysis import words
 from gradbench.analysis.cells import Group, how_ended
-from gradbench.analysis.rows import Row, is_finite, median, number, text
+from gradbench.analysis.rows import is_finite, median, number, text
 from gradbench.analysis.sentences import GRADIENT, MEMORY, TIME, accuracy, expense
 from gradbench.analysis.standings import Contest
+from gradbench.bench.row import Row
 
 ENDED = {
     "skip": ("was skipped", "were skipped"),

@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from gradbench.analysis.labels import labels
-from gradbench.analysis.rows import CHOICES, SEVERITY, Row, median, number, text
+from gradbench.analysis.rows import CHOICES, SEVERITY, median, number, text
+from gradbench.bench.row import Row
 from gradbench.command import command
 from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, Spread, is_finite, median, number, params_of, spread
+from gradbench.analysis.rows import Spread, is_finite, median, number, params_of, spread
+from gradbench.bench.row import Row
 
 COSTS = ("time", "nfe", "vjps", "memory")
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, is_finite, number
+from gradbench.analysis.rows import is_finite, number
+from gradbench.bench.row import Row
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 ROUNDING = {"float64": 1e-12, "float32": 1e-5, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}

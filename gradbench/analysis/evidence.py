@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gradbench.analysis.rows import Row, is_finite, number, whole_params
+from gradbench.analysis.rows import is_finite, number, whole_params
 from gradbench.analysis.words import counted
+from gradbench.bench.row import Row
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.folders import case_specs, folders

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gradbench.bench.cell import Cell
-from gradbench.bench.plan import USUAL
+from gradbench.bench.suite import USUAL
 from gradbench.data import Columns
 from gradbench.measure import nvidia
 from gradbench.problems.folders import folders

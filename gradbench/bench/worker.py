@@ -19,8 +19,8 @@ from gradbench import checks
 from gradbench.bench.building import build
 from gradbench.bench.cell import Cell
 from gradbench.bench.failures import line_of
-from gradbench.bench.plan import USUAL
 from gradbench.bench.predictions import predicted_bytes
+from gradbench.bench.suite import USUAL
 from gradbench.checks import UsageError
 from gradbench.data import Columns
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed

@@ -13,10 +13,10 @@ from gradbench.bench.selection import Selection
 from gradbench.bench.suite import Block, load_suite
 from gradbench.bench.working import Working
 from gradbench.checks import UsageError
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import CELLS, anew_option, cases_option, json_option, suite_option, with_selection
 from gradbench.data import Columns
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.problems.folders import case_specs, weights_of
 from gradbench.selector import render

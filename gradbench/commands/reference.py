@@ -9,8 +9,8 @@ from gradbench import checks
 from gradbench.bench.progress import Doing
 from gradbench.checks import UsageError
 from gradbench.commands.completing import names as names_of
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import cases_option, json_option
+from gradbench.exits import Exit
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
 

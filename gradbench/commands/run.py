@@ -24,9 +24,9 @@ from gradbench.bench.store import Store
 from gradbench.bench.suite import Suite
 from gradbench.checks import UsageError
 from gradbench.command import command
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import DURATION, RUNS, SIZE, cases_option, json_option, one_of, path, with_selection
 from gradbench.commands.outputs import write_outputs
+from gradbench.exits import Exit
 from gradbench.measure.cards import GIB, cards_for
 from gradbench.measure.environment import fingerprint_of, provenance
 from gradbench.measure.nvidia import BY_DRIVER

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from gradbench.analysis import statistics
-from gradbench.analysis.rows import Row, is_finite, median, number
+from gradbench.analysis.rows import is_finite, median, number
 from gradbench.analysis.words import MIB
+from gradbench.bench.row import Row
 from gradbench.compare.finding import Comparison, Finding, changed
 from gradbench.compare.pairs import Pair
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import worst
-from gradbench.analysis.rows import Row, median, text
+from gradbench.analysis.rows import median, text
+from gradbench.bench.row import Row
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import Group, how_ended
-from gradbench.analysis.rows import SEVERITY, Row, text, weights_of
+from gradbench.analysis.rows import SEVERITY, text, weights_of
+from gradbench.bench.row import Row
 from gradbench.data import Json
 
 Counts = list[tuple[str, int]]

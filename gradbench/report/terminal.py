@@ -8,8 +8,9 @@ from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import cells, table
 from gradbench.analysis.labels import broken
 from gradbench.analysis.rankings import TIE
-from gradbench.analysis.rows import Row, is_finite
+from gradbench.analysis.rows import is_finite
 from gradbench.analysis.standings import contests, settings
+from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take

@@ -59,8 +59,7 @@ class FlowSDE(FreeSDE):
         s, t = interval.chart.schedule, interval.t0
         below = t if s.alpha(t) > 0 else interval.t1
         above = t if self.first == "released" else below
-        slope = s.dsigma(above) * s.alpha(above) - s.sigma(above) * s.dalpha(above)
-        return self.a * math.sqrt(s.sigma(above) * slope / s.alpha(below))
+        return self.a * math.sqrt(s.sigma(above) * s.wronskian(above) / s.alpha(below))
 
 
 @dataclass(frozen=True)

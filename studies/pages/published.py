@@ -11,10 +11,10 @@ from typing import Any
 
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import make_plan
+from gradbench.bench.row import Row
 from gradbench.bench.suite import Block
 from gradbench.problems.spec import TARGETS
 
-Row = dict[str, Any]
 SEEDS = range(12)
 FEWEST = 3
 BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(method|rounding)_error_|x0_drift")
@@ -84,10 +84,10 @@ class Published:
         self.runs = [Run(folder.name, tuple(load_rows(folder))) for folder in folders]
         cells: dict[str, Row] = {}
         for row in (row for run in self.runs for row in run.rows):
-            before = cells.get(row["cell_id"], {})
+            before = cells.get(row["cell_id"], Row())
             timed = TIMES if before.get("time_s") is not None else ()
             told = {column: value for column, value in row.items() if value is not None and column not in timed}
-            cells[row["cell_id"]] = {**row, **before, **told}
+            cells[row["cell_id"]] = Row({**row, **before, **told})
         self.rows = list(cells.values())
         self.fewest = fewest
         self.at_least = fewest

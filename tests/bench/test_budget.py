@@ -138,7 +138,7 @@ def test_a_failure_is_named_and_decides_the_exit_code_though_cells_are_left(half
 def test_the_command_to_go_on_with_is_quoted_for_the_shell(half):
     done, out = half
     quoted = f"-c 'gaussian[dim=3]' -e gradbench.testing.faults:Raise -e checkpoint --steps 2 --out '{out}'"
-    assert f"go on with: gradbench run {quoted}" in done.stderr
+    assert f"resume with: gradbench run {quoted}" in done.stderr
     assert f"to go on:          gradbench run {quoted}" in inside("status", out).stdout
 
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from gradbench.bench.isolate import Isolation, Limits
-from gradbench.bench.plan import USUAL, make_plan
-from gradbench.bench.suite import Block
+from gradbench.bench.plan import make_plan
+from gradbench.bench.suite import USUAL, Block
 from gradbench.bench.worker import run_cell
 from tests.command_line import inside
 

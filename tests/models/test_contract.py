@@ -10,7 +10,7 @@ import gradbench
 from gradbench.diffusion.precision import precision_of
 from gradbench.models.stable_diffusion import TINY, random_pipeline, scheduler
 from tests.models import tiny
-from tests.models.nets import made, normal
+from tests.models.net import made, normal
 
 
 class Answers(nn.Module):

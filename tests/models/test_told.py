@@ -7,7 +7,8 @@ import torch
 import gradbench
 from gradbench.models.conventions import CONVENTIONS
 from tests.models import tiny
-from tests.models.nets import NETS, made, normal
+from tests.models.net import made, normal
+from tests.models.nets import NETS
 
 BATCH, STEPS = 2, 3
 

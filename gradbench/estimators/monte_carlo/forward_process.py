@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.diffusion.batch import per_sample
 from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.stale import elsewhere
@@ -66,13 +67,12 @@ class Noised:
     @property
     def memoryless(self) -> float:
         """The weight of |v - u|^2 that makes the loss the reverse SDE's gradient, see the top of this file."""
-        return self.slope * self.alpha / (self.sigma * self.determinant**2) * self.span
+        return self.wronskian * self.alpha / (self.sigma * self.determinant**2) * self.span
 
     @property
-    def slope(self) -> float:
+    def wronskian(self) -> float:
         """W = sigma' alpha - sigma alpha'."""
-        s = self.rollout.schedule
-        return s.dsigma(self.t) * self.alpha - self.sigma * s.dalpha(self.t)
+        return self.rollout.schedule.wronskian(self.t)
 
     @property
     def span(self) -> float:
@@ -82,7 +82,7 @@ class Noised:
     @property
     def x(self) -> Tensor:
         """x_t."""
-        return self.alpha * self.x_0 + self.sigma * self.e
+        return self.rollout.schedule.noised(self.x_0, self.e, self.t)
 
     @property
     def u(self) -> Tensor:
@@ -261,7 +261,7 @@ class ReinforceAdjointMatching(ForwardProcess):
     strength: float
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
-        reward = (self.strength * signal).reshape(-1, *[1] * (v.ndim - 1))
+        reward = per_sample(self.strength * signal, like=v)
         target = (old + reward * (at.u - v)).detach()
         error = (v - target).square().flatten(1)
         return error.sum(1) if self.scale == "summed" else error.mean(1)
@@ -290,4 +290,4 @@ class EndpointAdjoint(ForwardProcess):
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
         carried = at.alpha * self.c / (at.alpha**2 * self.c + at.sigma**2)
-        return -(2 * at.slope / at.determinant) * at.span * carried * (v * signal).flatten(1).sum(1)
+        return -(2 * at.wronskian / at.determinant) * at.span * carried * (v * signal).flatten(1).sum(1)

@@ -62,7 +62,7 @@ def recovered(rollout: Rollout, x_0: Tensor, e: Tensor, step: Step) -> Tensor:
     """
     schedule, chart = rollout.schedule, detached_chart("v", rollout.schedule)
     carry, gain = leap(chart, step.t0, step.t1)
-    x = schedule.alpha(step.t0) * x_0 + schedule.sigma(step.t0) * e
+    x = schedule.noised(x_0, e, step.t0)
     y = carry * x + gain * rollout.denoiser.field(x, step.t0, chart.weights(step.t0))
     return (y - schedule.sigma(step.t1) * e) / schedule.alpha(step.t1)
 

@@ -9,7 +9,8 @@ import pandas as pd
 from gradbench.analysis.cells import Group
 from gradbench.analysis.labels import broken
 from gradbench.analysis.noise import WORK, Split
-from gradbench.analysis.rows import Row, is_finite
+from gradbench.analysis.rows import is_finite
+from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
 from gradbench.report import model, points
 from gradbench.report.points import DEFAULT, Ask, NoData

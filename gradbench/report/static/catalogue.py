@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradbench.analysis.rows import Row
+    from gradbench.bench.row import Row
     from gradbench.report.points import Ask
     from gradbench.report.static.canvas import Drawn
 

@@ -10,7 +10,7 @@ from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import Parts
 from gradbench.analysis.errors import Power, fit_power
 from gradbench.analysis.labels import broken
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.measure import cards as cards_of
 from gradbench.report import model, points
 from gradbench.report.model import Peak

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gradbench.analysis import costs
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens

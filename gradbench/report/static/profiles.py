@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from gradbench.analysis import profile
 from gradbench.analysis.cells import Group
 from gradbench.analysis.profile import Costs
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.report import model, points
 from gradbench.report.points import DEFAULT, Ask, Errors, NoData
 from gradbench.report.static import canvas, pens

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, text
+from gradbench.analysis.rows import text
+from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.coverage import STATUSES, Counts, boxes, status_of
 from gradbench.report.points import DEFAULT, Ask, NoData

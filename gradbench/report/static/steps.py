@@ -8,7 +8,8 @@ import pandas as pd
 
 from gradbench.analysis.cells import Group
 from gradbench.analysis.errors import EPSILON, Power, fit_order
-from gradbench.analysis.rows import Row, Spread, number, params_of, spread
+from gradbench.analysis.rows import Spread, number, params_of, spread
+from gradbench.bench.row import Row
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData, Point
@@ -129,8 +130,11 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     `NoData` if no estimator was run with M other than N. Table: one line per cell: `forward_steps`, `backward_steps`,
     network evaluations `nfe_backward` of the backward pass, the error with its quartiles.
     """
-    adjoints = [_on_backward_grid(row) for row in rows if "steps" in params_of(row, "estimator")]
-    every = {n: points.ordered([row for row in adjoints if row["forward"] == n]) for n in _forward(adjoints)}
+    adjoints: dict[int, list[Row]] = {}
+    for row in rows:
+        if "steps" in params_of(row, "estimator") and row["steps"]:
+            adjoints.setdefault(row["steps"], []).append(_on_backward_grid(row))
+    every = {n: points.ordered(adjoints[n]) for n in sorted(adjoints)}
     every = {n: found for n, found in every.items() if any(cell.steps != n for cell in found)}
     if not every:
         raise NoData("no backward pass was run on a grid other than the sampler's")
@@ -160,14 +164,10 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 
 
 def _on_backward_grid(row: Row) -> Row:
-    """The row with the backward pass's steps as its own, and the sampler's as `forward`."""
+    """The row with the backward pass's steps as its own."""
     options = dict(params_of(row, "estimator"))
     backward = number(options.pop("steps"))
-    return {**row, "estimator_params": options, "forward": row["steps"], "steps": backward or row["steps"]}
-
-
-def _forward(rows: Sequence[Row]) -> list[int]:
-    return sorted({row["forward"] for row in rows if row["forward"]})
+    return Row({**row, "estimator_params": options, "steps": backward or row["steps"]})
 
 
 def _exact(rows: Sequence[Row], n: int, reference: str, target: str) -> Point | None:

@@ -1,4 +1,4 @@
-"""The exit codes of the command line."""
+"""The exit codes of the command line, and of the comparison that it reports."""
 
 from enum import IntEnum
 
