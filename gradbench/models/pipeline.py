@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
-from gradbench.diffusion.denoiser import Conditions, NetworkDenoiser
+from gradbench.diffusion.conditions import Conditions
+from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.diffusion.precision import precision_of
