@@ -247,11 +247,11 @@ def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, gui
         raise UsageError(f"guidance needs null_extra: {made[0]} in extra is the prompt's, give the null prompt's too")
 
 
-def set_inner_checkpointing(model: Any, on: bool) -> None:
+def set_inner_checkpointing(model: Any, on: bool, remedy: str = "inner_checkpointing=False") -> None:
     """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` if it has none to turn on."""
     model = unwrapped(model)
     if on and not getattr(model, "_supports_gradient_checkpointing", False):
-        raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")
+        raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: give {remedy}")
     if on:
         model.enable_gradient_checkpointing()
     elif getattr(model, "is_gradient_checkpointing", False):
