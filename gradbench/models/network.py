@@ -16,7 +16,7 @@ from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.schedulers import FLOW, known
 from gradbench.diffusion.told import Told
-from gradbench.models.conventions import Convention, config_of, convention_of, unwrapped
+from gradbench.models.conventions import Convention, config_of, convention_of, is_own, unwrapped
 from gradbench.models.placed import refuse_moving
 from gradbench.samplers.scheduler import sampler_for
 
@@ -143,15 +143,20 @@ def preconditioning_of(scheduler: Any) -> Preconditioning | None:
     return Preconditioning(float(config["sigma_data"]), config["prediction_type"])
 
 
-def told_by(model: nn.Module, scheduler: Any) -> Told | None:
-    """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it."""
+def told_by(model: nn.Module, scheduler: Any, schedule: Schedule) -> Told | None:
+    """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it.
+
+    A class of one's own takes the index on a table of alphas, as in every training loop there. On rectified flow the
+    classes of diffusers take the index, t or 1 - t, so that nothing follows from the scheduler.
+    """
     convention, name = convention_of(model), type(unwrapped(model)).__name__
     ask = (
         "specify its time input: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
         "'log(sigma)/4' or a function of t"
     )
-    if convention is None:
+    if convention is None and (schedule.name == "rectified" or not is_own(model)):
         raise UsageError(f"{name} is not a network whose convention is known: {ask}")
+    convention = convention or Convention()
     config = getattr(scheduler, "config", {})
     if hasattr(scheduler, "precondition_noise"):
         if convention.told != "index" or not type(scheduler).__name__.startswith("EDM"):
@@ -197,11 +202,11 @@ def diffusers_denoiser(
     refuse_moving(model)
     guided = checks.finite("guidance", guidance) > 1.0
     _refuse_half_told(model, extra or {}, null_extra, guided and encoder is None)
-    told = told_by(model, scheduler) if told is None else told
+    schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
+    told = told_by(model, scheduler, schedule) if told is None else told
     convention = convention_of(model) or Convention()
     if inner_checkpointing is not None:
         set_inner_checkpointing(model, inner_checkpointing)
-    schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
     precondition = preconditioning_of(scheduler)
     if compile:
         network = torch.compile(network)  # type: ignore[assignment]
