@@ -9,7 +9,6 @@ References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, s
 """
 
 import contextlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.conditions import Batch, Conditions, refuse_unlike
+from gradbench.diffusion.contract import answer_of, check_network, refuse_changed, version_of
 from gradbench.diffusion.precision import precision_of, pure_autocast
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
@@ -146,8 +146,10 @@ class Denoiser(nn.Module, ABC):
 
     def forward(self, x: Tensor, t: float) -> Prediction:
         self.calls += 1
+        before = version_of(x)
         with pure_autocast():
             prediction = self.predict(x, t)
+        refuse_changed(x, before)
         if not isinstance(prediction, Prediction):
             raise UsageError(
                 f"predict must return a Prediction, got {type(prediction).__name__}: see NetworkPrediction"
@@ -229,7 +231,7 @@ class NetworkDenoiser(Denoiser):
         precondition: Preconditioning | None = None,
     ) -> None:
         super().__init__(make_schedule(schedule))
-        _check_signature(network, extra or {})
+        check_network(network, extra or {})
         self.network = network
         self.told = check_told(told, self.schedule)
         self.extra = dict(extra or {})
@@ -241,17 +243,17 @@ class NetworkDenoiser(Denoiser):
         self.guidance = checks.finite("guidance", guidance)
         if guidance_rescale != "norm":
             checks.in_range("guidance_rescale", guidance_rescale, 0.0, 1.0)
-        self.guidance_rescale = guidance_rescale
+        self.guidance_rescale = checks.plain(guidance_rescale)
         self.encoder = encoder
         told_apart = bool(null_extra) if condition is None else null_condition is not None
-        if guidance != 1.0 and not told_apart and encoder is None:
+        if self.guidance != 1.0 and not told_apart and encoder is None:
             raise UsageError(
                 f"guidance {guidance!r} needs a condition and a null_condition, or without a condition a null_extra; "
                 "without them it must be 1"
             )
-        self.condition = condition
-        self.null_condition = null_condition
-        if guidance != 1.0 and encoder is None:
+        self.condition = checks.tensor_or_none("condition", condition)
+        self.null_condition = checks.tensor_or_none("null_condition", null_condition)
+        if self.guidance != 1.0 and encoder is None:
             refuse_unlike(self.conditions, self.shared)
 
     @property
@@ -276,10 +278,10 @@ class NetworkDenoiser(Denoiser):
         inputs, said = x.to(dtype), self.conditions
         rows = Batch(inputs, self.copies, self.batched, self.shared)
         if self.guidance == 1.0:
-            return _answer(self.network(inputs, at, rows.condition(said.condition), **rows.extra(said.extra)), inputs)
+            return answer_of(self.network(inputs, at, rows.condition(said.condition), **rows.extra(said.extra)), inputs)
         both, told = rows.doubled(said)
         doubled = torch.cat([inputs, inputs])
-        null, conditional = _answer(self.network(doubled, at, both, **told), doubled).chunk(2)
+        null, conditional = answer_of(self.network(doubled, at, both, **told), doubled).chunk(2)
         return self._rescaled(null + self.guidance * (conditional - null), conditional)
 
     def _rescaled(self, guided: Tensor, conditional: Tensor) -> Tensor:
@@ -289,34 +291,3 @@ class NetworkDenoiser(Denoiser):
             return guided
         own, wanted = (p.std(dim=tuple(range(1, p.ndim)), keepdim=True) for p in (guided, conditional))
         return torch.lerp(guided, guided * (wanted / own), float(self.guidance_rescale))
-
-
-def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
-    """`ValueError` for a network that cannot be called with (x, time, condition, **extra)."""
-    call = network.forward if isinstance(network, nn.Module) else network
-    try:
-        signature = inspect.signature(call)
-    except (TypeError, ValueError):  # not written in Python
-        return
-    try:
-        signature.bind(None, None, None, **extra)
-    except TypeError as wrong:
-        raise UsageError(
-            f"{type(network).__name__} must be called as network(x, time, condition"
-            f"{''.join(f', {name}=' for name in extra)}), and takes {signature}: {wrong}; wrap it in a module of these"
-        ) from None
-
-
-def _answer(answer: Any, inputs: Tensor) -> Tensor:
-    """The network's output, with the shape of its input: a tensor, or the first entry of a tuple or output object."""
-    found = answer
-    if not isinstance(answer, Tensor):
-        found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
-    if not isinstance(found, Tensor):
-        raise UsageError(f"the network must return a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
-    if found.shape != inputs.shape:
-        raise UsageError(
-            f"the network returns {tuple(found.shape)} for an input {tuple(inputs.shape)}: its output must have the "
-            "shape of x, including the batch"
-        )
-    return found

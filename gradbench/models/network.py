@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
+from gradbench.diffusion.contract import check_module, tensor_of
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.precision import precision_of
@@ -35,8 +36,11 @@ class DiffusersNetwork(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_module(model)
         inner = unwrapped(model)
-        self._names = tuple(inspect.signature(inner.forward).parameters)
+        takes = inspect.signature(inner.forward).parameters
+        self._names = tuple(takes)
+        self._open = any(each.kind is each.VAR_KEYWORD for each in takes.values())
         self._sample, self._time, self._text = _arguments(inner, self._names)
         self._needs = _required(inner, self._text)
         self._convention = convention_of(model) or Convention(channels=None)
@@ -63,12 +67,16 @@ class DiffusersNetwork(nn.Module):
             inputs[self._text] = condition if frames is None else condition.repeat_interleave(x.shape[frames], dim=0)
         if "return_dict" in self._names:
             inputs["return_dict"] = False
-        answer = self.model(**inputs)
-        if not isinstance(answer, Tensor):
-            answer = answer[0] if isinstance(answer, tuple | list) else answer.sample
+        answer = tensor_of(self.model(**inputs), x)
         if answer.ndim > 1 and answer.shape[1] == 2 * x.shape[1]:
             answer = answer[:, : x.shape[1]]
         return answer if self._convention.sign == 1 else -answer
+
+    def check_extra(self, extra: Mapping[str, Any]) -> None:
+        """`ValueError` for an extra input that the network does not read."""
+        free = [name for name in self._names if name not in (self._sample, self._time, "return_dict")]
+        for key in () if self._open else extra:
+            checks.one_of(f"extra input of {type(unwrapped(self.model)).__name__}", key, free)
 
     def _check(self, x: Tensor, condition: Tensor | None) -> None:
         name = type(unwrapped(self.model)).__name__
@@ -106,6 +114,8 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
     """The argument names of x, the time and the condition; the last is empty if none is read."""
     if {"x", "t", "cap_feats"} <= set(names):
         return "x", "t", "cap_feats"
+    if isinstance(getattr(model, "module", None), nn.Module):  # DataParallel, AveragedModel
+        raise UsageError(f"{type(model).__name__} wraps a network: give its .module")
     sample = next((name for name in ("sample", "hidden_states") if name in names), "")
     if not sample or "timestep" not in names:
         raise UsageError(
@@ -198,8 +208,9 @@ def diffusers_denoiser(
     guidance; for pooled embeddings under guidance without those of the null prompt; and for hooks that move weights or
     keep outputs from step to step.
     """
-    network: nn.Module = DiffusersNetwork(model)
+    network = DiffusersNetwork(model)
     refuse_moving(model)
+    network.check_extra(extra or {})
     guided = checks.finite("guidance", guidance) > 1.0
     _refuse_half_told(model, extra or {}, null_extra, guided and encoder is None)
     schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
@@ -208,10 +219,8 @@ def diffusers_denoiser(
     if inner_checkpointing is not None:
         set_inner_checkpointing(model, inner_checkpointing)
     precondition = preconditioning_of(scheduler)
-    if compile:
-        network = torch.compile(network)  # type: ignore[assignment]
     made = NetworkDenoiser(
-        network,
+        torch.compile(network) if compile else network,  # type: ignore[arg-type]
         schedule,
         kind="x0" if precondition is not None else kind_of(scheduler),
         told=told,
