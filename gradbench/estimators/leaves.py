@@ -52,10 +52,18 @@ class Leaves(tuple[Tensor, ...]):
 
 
 def listed(wrt: Any) -> list[Tensor]:
-    """The tensors of an iterable; `ValueError` for anything but an iterable of tensors, such as a single tensor."""
+    """The tensors of an iterable, of a mapping's values, or of an optimizer's `param_groups`.
+
+    `ValueError` for anything else, such as a single tensor.
+    """
+    if isinstance(wrt, Mapping | nn.ParameterDict):
+        wrt = [wrt] if isinstance(wrt.get("params"), list) else wrt.values()
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
         raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
-    found: list[Any] = list(wrt)
+    found = list[Any]()
+    for entry in wrt:
+        group = entry.get("params") if isinstance(entry, Mapping) else None
+        found += group if isinstance(group, list) else [entry]
     for leaf in found:
         if not isinstance(leaf, Tensor):
             raise UsageError(

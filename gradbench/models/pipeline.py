@@ -55,9 +55,12 @@ class PipelineParts:
     scheduler: Any
     prompts: int = 1
 
-    def grid(self, steps: int) -> Grid:
-        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`."""
-        return grid_of(self.scheduler, steps)
+    def grid(self, steps: int | None = None, **settings: Any) -> Grid:
+        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`.
+
+        settings: sigmas, timesteps and mu of `grid_of`.
+        """
+        return grid_of(self.scheduler, steps, **settings)
 
     @property
     def sampler(self) -> str:
