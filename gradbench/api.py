@@ -1,6 +1,6 @@
 """The library: its three functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -39,7 +39,7 @@ def sample(
     *,
     sampler: str | None = None,
     steps: int = 50,
-    grid: Sequence[float] | None = None,
+    grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
     wrt: Iterable[Tensor] = (),
     allow_unused: bool = False,
@@ -76,11 +76,15 @@ def sample(
     if not isinstance(denoiser, Denoiser):
         raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     named = listed(wrt)
-    checks.no_gradient("grid", grid)
+    grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
     checks.batch("x_T", x_T)
     sampler = _own_sampler(denoiser) if sampler is None else sampler
+    if not isinstance(sampler, str):
+        raise UsageError(
+            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
+            "gradbench.sampler_for(scheduler)"
+        )
     spec = sampler_spec(sampler)
-    checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]

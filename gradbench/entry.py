@@ -20,6 +20,7 @@ from gradbench.selector import Options
 def overlay(owner: str, defaults: Options, given: Options) -> Options:
     """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
     checks.options(owner, given, defaults)
+    given = {key: checks.plain(value) for key, value in given.items()}
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}

@@ -382,7 +382,8 @@ def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
         name, constants = parse(schedule)
     else:
         raise UsageError(
-            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got {schedule!r}"
+            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got "
+            f"{type(schedule).__name__}: of a scheduler of diffusers give gradbench.from_diffusers(scheduler)"
         )
     make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]
     checks.options(f"schedule {name}", constants, make.__dataclass_fields__)

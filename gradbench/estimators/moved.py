@@ -51,6 +51,7 @@ class Moved:
             given[NOISES] = noise
         for name, rows in given.items():
             said = {"controls[state]": "states", NOISES: "noise"}.get(name, name)
+            checks.tensor(said, rows)
             checks.shape(said, rows.shape, (steps, *x_T.shape))
         return Moved(given, {name: rows.to(x_T.device, x_T.dtype).unbind(0) for name, rows in given.items()})
 

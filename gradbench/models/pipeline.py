@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
-from gradbench.diffusion.denoiser import Conditions, NetworkDenoiser
+from gradbench.diffusion.conditions import Conditions
+from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.diffusion.precision import precision_of
@@ -54,9 +55,12 @@ class PipelineParts:
     scheduler: Any
     prompts: int = 1
 
-    def grid(self, steps: int) -> Grid:
-        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`."""
-        return grid_of(self.scheduler, steps)
+    def grid(self, steps: int | None = None, **settings: Any) -> Grid:
+        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`.
+
+        settings: sigmas, timesteps and mu of `grid_of`.
+        """
+        return grid_of(self.scheduler, steps, **settings)
 
     @property
     def sampler(self) -> str:

@@ -73,7 +73,7 @@ class Backprop(Differentiable):
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
-        return Demanded.apply(x_0, [x_0], leaves) if leaves.demanded and leaves else x_0  # type: ignore
+        return Demanded.apply(x_0, x_0.grad_fn, leaves) if leaves.demanded and leaves else x_0  # type: ignore
 
 
 @dataclass(frozen=True)
