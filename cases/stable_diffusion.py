@@ -70,7 +70,7 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
     for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
         checks.one_of(name, params[name], (True, False))
     if params["weights"] is not None and not isinstance(params["weights"], str):
-        raise UsageError(f"weights must be a folder or a hub's id, got {params['weights']!r}")
+        raise UsageError(f"weights must be a folder or a hub id, got {params['weights']!r}")
 
 
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> Parts:

@@ -1,6 +1,6 @@
 """The library: its three functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
-from gradbench.problems.problem import traits_of
+from gradbench.problems.problem import Objective, Problem, traits_of
 from gradbench.samplers.spec import sampler_spec
 
 
@@ -39,7 +39,7 @@ def sample(
     *,
     sampler: str | None = None,
     steps: int = 50,
-    grid: Sequence[float] | None = None,
+    grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
     wrt: Iterable[Tensor] = (),
     allow_unused: bool = False,
@@ -61,8 +61,8 @@ def sample(
     the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
     (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
-    added to the predicted noise. states: (steps, b, *x), added to the state before each step; with zeros, its gradient
-    is that of the states. x_T, noise, controls and states need no mention in `wrt`: each has its gradient if it
+    added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
+    that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
     Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
@@ -76,15 +76,19 @@ def sample(
     if not isinstance(denoiser, Denoiser):
         raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
     named = listed(wrt)
-    checks.no_gradient("grid", grid)
+    grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
     checks.batch("x_T", x_T)
     sampler = _own_sampler(denoiser) if sampler is None else sampler
+    if not isinstance(sampler, str):
+        raise UsageError(
+            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
+            "gradbench.sampler_for(scheduler)"
+        )
     spec = sampler_spec(sampler)
-    checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
-        raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
+        raise UsageError(f"gradient {gradient!r} is not a differentiable sample; allowed: {', '.join(usable)}")
     moved = Moved.of(spec, noise, controls, states, len(grid) - 1 if grid is not None else steps, x_T)
     rollout = moved.onto(spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid, moved.steering))
     _check_scale(x_T, denoiser, rollout.grid[0])
@@ -94,13 +98,46 @@ def sample(
         raise UsageError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     if x_T.requires_grad and not method.reaches_x_T(rollout.steps):
         raise UsageError(
-            f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
+            f"gradient {gradient!r} never reaches x_T, which requires a gradient: "
+            "pass x_T.detach() or use another estimator"
         )
     refuse_wrapped(denoiser)
     leaves = leaves_of(denoiser, moved.without(named), {}, allow_unused, method.keeps_tape, moved.rows)
     if not method.keeps_tape:
         warn_of_hooks(denoiser)
     return method.sample(rollout, x_T, leaves)
+
+
+def problem(
+    denoiser: Denoiser,
+    objective: Objective,
+    x_T: Tensor,
+    *,
+    sampler: str | None = None,
+    steps: int = 50,
+    wrt: Iterable[Tensor] = (),
+    seed: int = 0,
+    t_max: float = 1.0,
+    t_min: float = 0.001,
+) -> Problem:
+    """The problem of a network of your own, for estimators that need the objective itself: `estimator("awm")(problem)`.
+
+    objective: x_0 (b, *x) to L per sample, (b), which is to be lowered; a reward with its sign changed. wrt: as in
+    `sample`; their gradients are `grads["parameters"]`, in this order. x_T (b, *x) is a target if it requires a
+    gradient. Raises `ValueError` for wrong arguments, before any work.
+    """
+    checks.batch("x_T", x_T)
+    spec = sampler_spec(_own_sampler(denoiser) if sampler is None else sampler)
+    refuse_wrapped(denoiser)
+    leaves = leaves_of(denoiser, listed(wrt), {"objective": objective}, allow_unused=True, one_tape=False)
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if leaves else [])]
+    if not targets:
+        raise UsageError("nothing requires a gradient: name tensors in wrt, or call x_T.requires_grad_()")
+    made = Problem(
+        denoiser, spec, steps, t_max, t_min, x_T.detach(), objective, tuple(targets), None, tuple(leaves), seed
+    )
+    _check_scale(x_T, denoiser, made.rollout.grid[0])
+    return made
 
 
 def _own_sampler(denoiser: Denoiser) -> str:

@@ -63,7 +63,7 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except Exception as error:
         traceback.print_exc()
-        _say(f"an error that should not be, {type(error).__name__}: {error}; please report it at {ISSUES}")
+        _say(f"internal error, {type(error).__name__}: {error}; please report it at {ISSUES}")
         sys.exit(Exit.BUG)
     sys.exit(code if isinstance(code, int) else Exit.OK)
 

@@ -20,6 +20,7 @@ from gradbench.selector import Options
 def overlay(owner: str, defaults: Options, given: Options) -> Options:
     """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
     checks.options(owner, given, defaults)
+    given = {key: checks.plain(value) for key, value in given.items()}
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}
@@ -122,7 +123,7 @@ class Catalogue(dict[str, E], Generic[E]):
                 raise _unloadable(name, error) from None
             if found is None:
                 raise UsageError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
-            return self._made(Plugin(name, name, YOURS, "code of the user's own"))
+            return self._made(Plugin(name, name, YOURS, "user code"))
         return self._made(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
 
     def _made(self, plugin: Plugin) -> E:

@@ -34,7 +34,7 @@ def row(
     reference_tol: float | None = 1e-12,
     **columns: Any,
 ) -> Row:
-    """A row that ended well.
+    """A row that succeeded.
 
     flow, own, expected: errors for x_T against the flow, the sampler's own and the expected gradient. options: of the
     estimator. nfe: evaluations forward and backward, and VJPs; by default as many as steps. columns: any others.

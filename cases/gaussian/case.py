@@ -26,7 +26,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
 
 SPEC = analytic(
     name="gaussian",
-    summary="a Gaussian law of any mean and covariance; flow gradients in closed form",
+    summary="a Gaussian distribution with any mean and covariance; flow gradients in closed form",
     citation="Song et al., 2021, arXiv:2011.13456, section 4.3 (probability-flow ODE)",
     build=build,
     arrays=("condition", "log_std", "rotation", "target", "weight"),

@@ -22,7 +22,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
 
 SPEC = shared.stable_diffusion(
     name="sd15",
-    summary=f"Stable Diffusion 1.5 whole: guided U-Net of 860M parameters with LoRA, decoder; {shared.RANDOM}",
+    summary=f"all of Stable Diffusion 1.5: guided U-Net of 860M parameters with LoRA, decoder; {shared.RANDOM}",
     check=check,
     build=build,
     dtypes=("float32", "tf32", "bfloat16", "float16"),

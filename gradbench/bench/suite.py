@@ -63,7 +63,7 @@ def load_suite(name: str) -> Suite:
     try:
         content = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UsageError(f"suite {file} is no YAML: {error}") from None
+        raise UsageError(f"suite {file} is not valid YAML: {error}") from None
     place = f"suite {file}"
     fields = _mapping(place, content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
     if "replicates" in fields:

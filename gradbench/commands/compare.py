@@ -94,7 +94,7 @@ def _given(sides: Sequence[Path], words: Sequence[str], refresh: bool) -> tuple[
     if len(sides) != 2:
         raise UsageError(f"compare needs BASE and NEW, or --ab REV_A REV_B; got {len(sides)} paths")
     if words:
-        raise UsageError(f"{words[0]} belongs to --ab, which measures; BASE and NEW have been measured")
+        raise UsageError(f"{words[0]} requires --ab, which measures; BASE and NEW are already measured")
     if refresh and sides[0].suffix != ".jsonl":
         raise UsageError(f"--refresh writes a baseline over BASE, a .jsonl file, got {str(sides[0])!r}")
     new = load_rows(sides[1])

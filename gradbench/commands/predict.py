@@ -52,7 +52,7 @@ def predict(selection: Selection, anew: bool, as_json: bool) -> Exit:
         print(f"\n{problem} ({weights})")
         _show(own)
     print(
-        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where "
+        "\nNothing was run: bytes of live tensors from shapes alone, as a CPU would count them. A card holds a cell if "
         f"weights and peak with {WORKSPACES:.0%} for workspaces are within: "
         + ", ".join(f"{card} GB {usable / GIB:g} GiB" for card, usable in CARDS.items())
         + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."

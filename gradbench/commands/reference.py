@@ -45,7 +45,7 @@ def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: b
             doing.at(f"{name}, the first of its chains")
             for check in checks_of(make_case(name, {})):
                 found.append(check)
-                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is made twice")
+                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is computed twice")
                 if not as_json:
                     print(_text(check), flush=True)
             failed += sum(not check.passed for check in found)

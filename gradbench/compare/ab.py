@@ -58,7 +58,7 @@ def commit_of(revision: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except ValueError:
-        raise UsageError(f"--ab: {revision!r} is no revision of the git repository here") from None
+        raise UsageError(f"--ab: {revision!r} is not a revision of the git repository here") from None
 
 
 @contextlib.contextmanager

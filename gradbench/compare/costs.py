@@ -104,7 +104,7 @@ def _samples(pair: Pair) -> tuple[tuple[list[float], list[float]], str]:
     shared = {_place(row) for row in pair.base} & {_place(row) for row in pair.new}
     if not shared:
         places = " / ".join(", ".join(filter(None, map(str, _place(side[0])))) for side in (pair.base, pair.new))
-        return ([], []), f"another machine class or number of threads: {places}"
+        return ([], []), f"different machine classes or numbers of threads: {places}"
     base, new = (_times(row for row in side if _place(row) in shared) for side in (pair.base, pair.new))
     if min(len(base), len(new)) < LEAST_REPLICATES:
         have = f"{len(base)} in BASE, {len(new)} in NEW"

@@ -99,7 +99,7 @@ def _drawn(pair: Pair, target: str) -> list[Finding] | None:
         found.append(_moved(pair, f"grad_norm_{target}", spread))
     findings = [finding for finding in found if finding]
     if not findings and differ(*norm, **SAME):
-        note = "other draws or another estimate, within its noise"
+        note = "different draws or a different estimate, within its noise"
         return [replace(changed("gradient", f"grad_norm_{target}", pair.cell, *norm, "~"), note=note)]
     return findings
 

@@ -22,7 +22,7 @@ class Pair:
 
     @property
     def measured(self) -> "Pair | None":
-        """This pair with the rows that ended well; None if a side has none."""
+        """This pair with the rows that succeeded; None if a side has none."""
         base, new = (tuple(row for row in side if row.get("status") == "ok") for side in (self.base, self.new))
         return Pair(base, new) if base and new else None
 

@@ -268,7 +268,9 @@ class Trigonometric(VariancePreserving):
 
     def index(self, t: float) -> float:
         if t <= 0:
-            raise UsageError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
+            raise UsageError(
+                "a network that receives log(sigma / alpha) / 4 cannot be evaluated at sigma = 0: raise t_min"
+            )
         return 0.25 * math.log(math.tan(math.pi / 2 * t))
 
     def alpha(self, t: float) -> float:
@@ -380,7 +382,8 @@ def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
         name, constants = parse(schedule)
     else:
         raise UsageError(
-            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got {schedule!r}"
+            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got "
+            f"{type(schedule).__name__}: of a scheduler of diffusers give gradbench.from_diffusers(scheduler)"
         )
     make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]
     checks.options(f"schedule {name}", constants, make.__dataclass_fields__)

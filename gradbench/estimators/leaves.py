@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
@@ -52,10 +52,18 @@ class Leaves(tuple[Tensor, ...]):
 
 
 def listed(wrt: Any) -> list[Tensor]:
-    """The tensors of an iterable; `ValueError` for anything but an iterable of tensors, such as a single tensor."""
+    """The tensors of an iterable, of a mapping's values, or of an optimizer's `param_groups`.
+
+    `ValueError` for anything else, such as a single tensor.
+    """
+    if isinstance(wrt, Mapping | nn.ParameterDict):
+        wrt = [wrt] if isinstance(wrt.get("params"), list) else wrt.values()
     if isinstance(wrt, Tensor | str) or not isinstance(wrt, Iterable):
         raise UsageError(f"wrt must be a list of tensors, got {type(wrt).__name__}: write wrt=[tensor]")
-    found: list[Any] = list(wrt)
+    found = list[Any]()
+    for entry in wrt:
+        group = entry.get("params") if isinstance(entry, Mapping) else None
+        found += group if isinstance(group, list) else [entry]
     for leaf in found:
         if not isinstance(leaf, Tensor):
             raise UsageError(
@@ -80,7 +88,8 @@ def leaves_of(
     computed from another, whose gradient would then include the contribution of the first twice. rows: further leaves
     of the chain's own steps, by name.
     """
-    rows = rows or {}
+    wrt, rows = list(wrt), rows or {}
+    _refuse_frozen(wrt)
     held = [*held_tensors(denoiser, others), *rows.items()]
     leaves = Leaves.of([*wrt, *rows.values()], {id(tensor): name for name, tensor in held}, demanded=not allow_unused)
     known = {id(leaf) for leaf in leaves}
@@ -95,7 +104,7 @@ def leaves_of(
     plain = [leaf for leaf in leaves if id(leaf) not in leaves.optional]
     for leaf in () if one_tape else (*plain, *rows.values()):
         rest = [other for other in plain if other is not leaf]
-        if leaf.grad_fn is not None and (found := reached(leaf, rest)):
+        if leaf.grad_fn is not None and (found := reached(leaf.grad_fn, rest)):
             raise UsageError(
                 f"wrt names {leaves.name(leaf)} and {leaves.name(found[0])}, from which it is computed: name the first "
                 "only, and its gradient goes on to the other; or detach it"
@@ -103,19 +112,33 @@ def leaves_of(
     return leaves
 
 
+def _refuse_frozen(wrt: Sequence[Tensor]) -> None:
+    """`ValueError` for a frozen tensor, which has no gradient; parameters may be frozen, as long as not all are."""
+    frozen = [leaf for leaf in wrt if not leaf.requires_grad]
+    if len(frozen) == len(wrt) and wrt:
+        what = "a tensor that is" if len(wrt) == 1 else f"{len(wrt)} tensors that are all"
+        raise UsageError(f"wrt names {what} frozen: call requires_grad_() on those whose gradient is wanted")
+    for leaf in frozen:
+        if not isinstance(leaf, nn.Parameter):
+            place = next(k for k, own in enumerate(wrt) if own is leaf)
+            raise UsageError(
+                f"tensor {place} of wrt {tuple(leaf.shape)} is frozen: call requires_grad_() on it, or leave it out"
+            )
+
+
 def _count(names: Sequence[str]) -> str:
     return "a trainable tensor" if len(names) == 1 else f"{len(names)} trainable tensors"
 
 
-def reached(output: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
-    """Those of `leaves` that the tape of `output` reaches.
+def reached(tape: Any, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Those of `leaves` that a tape reaches, given by the grad_fn of its output.
 
     The walk stops once all are found. A tape cannot be followed past a reentrant torch.utils.checkpoint; there all
     leaves count as found.
     """
     waiting = {id(leaf): leaf for leaf in leaves}
     nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
-    seen, queue = set[Any](), [output.grad_fn]
+    seen, queue = set[Any](), [tape]
     while queue and waiting:
         node = queue.pop()
         if node is None or node in seen:
@@ -139,7 +162,7 @@ class Reach:
     def see(self, value: Tensor) -> None:
         """Call with every value of the field; values without a tape are ignored."""
         if self.missing and value.grad_fn is not None:
-            found = {id(leaf) for leaf in reached(value, self.missing)}
+            found = {id(leaf) for leaf in reached(value.grad_fn, self.missing)}
             self.missing = [leaf for leaf in self.missing if id(leaf) not in found]
 
     def check(self) -> None:
@@ -148,21 +171,24 @@ class Reach:
 
 
 class Demanded(torch.autograd.Function):
-    """The identity on a sample with its whole tape; the backward pass checks that the tape reaches every leaf."""
+    """The identity on a sample and its grad_fn; the backward pass checks that the tape reaches every leaf.
+
+    It returns a copy, as torch refuses to change in place a view that a function returns.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x_0: Tensor, tape: list[Tensor], leaves: Leaves) -> Tensor:
+    def forward(ctx: Any, x_0: Tensor, tape: Any, leaves: Leaves) -> Tensor:
         ctx.tape, ctx.leaves = tape, leaves
-        return x_0.view_as(x_0)
+        return x_0.clone()
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        found = {id(leaf) for leaf in reached(ctx.tape[0], ctx.leaves)}
+        found = {id(leaf) for leaf in reached(ctx.tape, ctx.leaves)}
         ctx.leaves.refuse_unreached([leaf for leaf in ctx.leaves if id(leaf) not in found])
         return cotangent, None, None
 
 
-SHARDED = "FSDP is not supported: what wrt names are shards, and what the network reads are others"
+SHARDED = "FSDP is not supported: the tensors in wrt are shards, not those that the network reads"
 WRAPPERS = {
     "FullyShardedDataParallel": SHARDED,
     "FSDPModule": SHARDED,

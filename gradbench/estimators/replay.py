@@ -63,9 +63,9 @@ class Replay:
         """`RuntimeError` naming the step with the largest excess, if any step exceeds the bound."""
         if self.worst is not None and self.step is not None and self.worst.item() > 0:
             raise RuntimeError(
-                f"step {int(self.step.item())} gives another state when it is taken again for the backward pass: what "
+                f"step {int(self.step.item())} gives a different state when it is repeated for the backward pass: what "
                 "the network reads was changed in between, or it answers from a cache (DeepCache, PAB, TeaCache, "
-                "first-block) or draws from a generator of its own; switch that off, or use gradient='backprop'"
+                "first-block) or draws from its own random generator; switch that off, or use gradient='backprop'"
             )
 
 

@@ -40,7 +40,7 @@ class Settings:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise RuntimeError(
                 f"the denoiser was changed between the sample and its backward pass ({', '.join(changed[:3])}{more}): "
-                "its steps cannot be taken again; call backward() before the change, or use gradient='backprop'"
+                "its steps cannot be repeated; call backward() before the change, or use gradient='backprop'"
             )
 
     def _changed(self) -> list[Name]:

@@ -71,8 +71,7 @@ class Case:
             # a path needs a finite log-SNR at both ends
             whole = schedule is None or schedule.alpha(ends[0]) > 0 and schedule.sigma(ends[1]) > 0
             noise = self.spec.noise if whole else "keyed"
-        checks.positive_integer("steps", steps)
-        checks.seed(seed)
+        steps, seed = checks.positive_integer("steps", steps), checks.seed(seed)
         chosen = check_targets(self.spec.targets if targets is None else targets, steps=steps)
         number = checks.dtype(dtype or self.spec.dtype)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.spec.dtypes)

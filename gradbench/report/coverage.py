@@ -21,7 +21,7 @@ class Status:
 
 
 STATUSES = {
-    "ok": Status("✓", "ended well"),
+    "ok": Status("✓", "succeeded"),
     "skip": Status("–", "skipped"),
     "oom": Status("M", "out of memory"),
     "timeout": Status("T", "out of time"),

@@ -18,10 +18,10 @@ LINES_SHOWN = 120  # lines of tables shown
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
-    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a stochastic "
-    "chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; of "
-    "estimators that draw (e) against the expected gradient, their own spread included, and work and time are those "
-    "of one draw. <1e-12 is the floor of the reference."
+    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (for a stochastic "
+    "chain, of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; for "
+    "estimators that draw, (e) against the expected gradient, including their own spread, and work and time are "
+    "those of one draw. <1e-12 is the floor of the reference."
 )
 
 Line = dict[str, Any]
@@ -71,7 +71,7 @@ def _say_answer(rows: Sequence[Row], blocks: int, console: Any) -> None:
     for head, sentence in answer(found, contests(settings(found))).sentences:
         console.print(f"{head}: {sentence}\n")
     console.print(
-        f"The tables of {blocks} problems are in the report; fewer rows, as of `-c gaussian`, show theirs here."
+        f"The tables of {blocks} problems are in the report; smaller runs, such as `-c gaussian`, show theirs here."
     )
 
 

@@ -75,7 +75,7 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
     except ValueError as error:  # an option value that the user's class rejects
         raise UsageError(str(error)) from None
     if not isinstance(rule, Rule):
-        raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
+        raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is not a gradbench.Rule")
     return rule
 
 

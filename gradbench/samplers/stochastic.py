@@ -90,7 +90,7 @@ class DDIMFamily(StochasticRule):
 
     @abstractmethod
     def level(self, interval: Interval) -> float:
-        """s, the part of sigma_1 that is drawn anew."""
+        """s, the part of sigma_1 that is redrawn."""
 
     def silent(self) -> StochasticRule:
         return DDIMEta(0.0)

@@ -126,7 +126,7 @@ class Published:
             return False
 
     def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
-        """A column over the seeds that ended well.
+        """A column over the seeds that succeeded.
 
         `KeyError` if none has it; `ValueError` for a column that depends on the seed with too few seeds for a table, or
         with other seeds than the cells before it in the table.
@@ -144,7 +144,7 @@ class Published:
         return Spread(tuple(found.values()))
 
     def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
-        """The median of a column over the seeds that ended well; the errors are those of `spread`."""
+        """The median of a column over the seeds that succeeded; the errors are those of `spread`."""
         return self.spread(column, case, estimator, steps, **rest).median
 
     def order(self, column: str, case: str, estimator: str, steps: Sequence[int], **rest: Any) -> float:
@@ -159,5 +159,5 @@ class Published:
         return sum(status in (None, row["status"]) for row in self.rows)
 
     def all(self, column: str) -> Iterator[Any]:
-        """The values of a column in all rows that ended well."""
+        """The values of a column in all rows that succeeded."""
         return (row[column] for row in self.rows if row.get("status") == "ok" and row.get(column) is not None)

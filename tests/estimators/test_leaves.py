@@ -92,6 +92,17 @@ def test_a_named_tensor_that_is_never_reached_is_an_error_that_names_it(gradient
 
 
 @pytest.mark.parametrize("gradient, sampler", EVERY)
+def test_a_sample_may_be_changed_in_place(gradient, sampler):
+    grads = []
+    for clamp in (torch.Tensor.clamp, torch.Tensor.clamp_):
+        denoiser = NetworkDenoiser(Net(), "scaled-linear")
+        named = list(denoiser.parameters())
+        x_0 = gradbench.sample(denoiser, X_T, sampler=sampler, steps=5, t_min=0.05, gradient=gradient, wrt=named)
+        grads += torch.autograd.grad(clamp(x_0, min=0.0).square().sum(), named)
+    assert torch.equal(*grads) and grads[0].norm() > 0
+
+
+@pytest.mark.parametrize("gradient, sampler", EVERY)
 def test_an_unused_tensor_is_passed_over_where_that_is_allowed(gradient, sampler):
     net, other = Net(), torch.ones(2, requires_grad=True)
     sampled(NetworkDenoiser(net, "scaled-linear"), gradient, sampler, [net.w, other], allow_unused=True).backward()
@@ -230,7 +241,7 @@ def test_trainable_step_noises_need_no_mention_and_count_once_if_named(gradient)
 @pytest.mark.parametrize("grid", [torch.linspace(1, 0.01, 6), list(torch.linspace(1, 0.01, 6))])
 def test_a_grid_that_asks_for_a_gradient_is_refused(grid):
     grid = [t.requires_grad_() for t in grid] if isinstance(grid, list) else grid.requires_grad_()
-    with pytest.raises(ValueError, match="grid must not ask for a gradient"):
+    with pytest.raises(ValueError, match="grid must not require a gradient"):
         gradbench.sample(NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), X_T, grid=grid)
 
 

@@ -1,4 +1,4 @@
-"""Losses on the forward process: samples are noised again, and the network is regressed there, weighted by the reward.
+"""Losses on the forward process: samples are noised again, and the network is fitted there, weighted by the reward.
 
 x_0 is sampled by any sampler from fresh noise, e and t are drawn, and with the output O of `diffusion.detached` (the
 velocity of rectified flow, else v)
@@ -84,7 +84,7 @@ class Noised:
 
     @property
     def u(self) -> Tensor:
-        """The output that knows x_0 and e."""
+        """The output that corresponds to x_0 and e."""
         w_x0, w_eps = self.weights
         return w_x0 * self.x_0 + w_eps * self.e
 
@@ -107,10 +107,10 @@ class ForwardProcess(MonteCarlo):
     """A loss whose gradient is taken at the current weights.
 
     law: `grid` draws the sampler's own times without replacement, `stratified` one from each equal part of those but
-    the first and the last, `uniform` a time from each equal part of the range; `times` of them for all draws of a
-    block. scale: `released` normalises the rewards r = -L of a block, A = (r - mean)/(std + 1e-6), |A| <=
-    advantage_clip, and takes means over the D entries of a sample; `summed` undoes both, with A = r less the mean of
-    the other draws. stale: the weights that sampled x_0 are this far away, see `elsewhere`. Only the leaves are
+    the first and the last, `uniform` a time from each equal part of the range; `times` of them, shared by all draws
+    of a block. scale: `released` normalises the rewards r = -L of a block, A = (r - mean)/(std + 1e-6), |A| <=
+    advantage_clip, and takes means over the D entries of a sample; `summed` undoes both, with A = r minus the mean
+    of the other draws. stale: the weights that sampled x_0 are this far away, see `elsewhere`. Only the leaves are
     reached: the x_T of the problem is not used.
     """
 
@@ -130,7 +130,7 @@ class ForwardProcess(MonteCarlo):
         """The loss of every sample, (n): at the output v on the tape and that of the stale weights, `old`."""
 
     def signal(self, block: Block, x_0: Tensor, values: Tensor) -> Tensor:
-        """What the loss hears of L, whose values at x_0 are (n): by default the advantage of every sample, (n)."""
+        """What the loss uses of L, whose values at x_0 are (n): by default the advantage of every sample, (n)."""
         return self.advantage(-values)
 
     def advantage(self, rewards: Tensor) -> Tensor:
@@ -253,7 +253,7 @@ class ReinforceAdjointMatching(ForwardProcess):
 
     At the base, v = v_ref, its gradient is AWM's with weight=uniform and A = R; away from it, v - v_ref pulls back. The
     strength is 1 over the weight of the divergence from the base. References: RAM, 2026, arXiv:2605.10759, equation 17,
-    as reimplementations have it.
+    as in reimplementations.
     """
 
     strength: float
@@ -267,15 +267,15 @@ class ReinforceAdjointMatching(ForwardProcess):
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointAdjoint(ForwardProcess):
-    """After the abstract of EAM, not its paper: the samples' own gradients, carried back by a closed-form adjoint.
+    """Based on the abstract of EAM, not its paper: the samples' own gradients, carried back by a closed-form adjoint.
 
     With data of variance c the adjoint of the memoryless process is a_t = alpha c / (alpha^2 c + sigma^2) grad L(x_0),
     and the gradient of the matching loss at the base is that of
 
         -(2 W / D) (t_0 - t_N) <v, a_t>,
 
-    the memoryless gradient where the data are Gaussian with this variance. References: arXiv:2605.11480, of which the
-    abstract was read.
+    the memoryless gradient where the data are Gaussian with this variance. References: arXiv:2605.11480, of which only
+    the abstract was read.
     """
 
     c: float

@@ -107,7 +107,7 @@ class NormalCut(_Cut):
         if traits.steps >= 40:
             return None
         return (
-            f"law=released-v2 cuts at int(N(42, 5)) and presumes 50 steps, which {traits.steps} steps never reach: "
+            f"law=released-v2 cuts at int(N(42, 5)) and assumes 50 steps, which {traits.steps} steps never reach: "
             "use paper"
         )
 

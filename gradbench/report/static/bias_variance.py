@@ -35,7 +35,7 @@ def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     splits = {t: model.bias_variance(found, t) for t in targets}
     target = max(splits, key=lambda t: len(splits[t]))
     if not splits[target]:
-        raise NoData("no estimator that draws was held against an expected gradient")
+        raise NoData("no estimator that draws was compared with an expected gradient")
     every = {cell.estimator: (cell, s) for cell, s in splits[target]}  # the last has the most steps
     best = sorted(every, key=lambda name: every[name][1].rmse(WORK))[:TOLD_APART]
     shown = {name: pair for name, pair in every.items() if name in best}

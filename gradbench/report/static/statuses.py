@@ -59,7 +59,11 @@ def coverage(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
         for s in (*STATUSES, *sorted(seen - set(STATUSES)))
         if s in seen
     ]
-    canvas.legend(figure, handles, "In each box the rows that ended well, of all that were asked; empty was not asked.")
+    canvas.legend(
+        figure,
+        handles,
+        "Each box: the rows that succeeded, of all that were requested; empty boxes were not requested.",
+    )
     return figure, pd.DataFrame([line for cell in found for line in _lines(cell)])
 
 

@@ -52,7 +52,7 @@ def convergence(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     pens.steps_axis(axes, (point.cell.steps for point in kept.points))
     axes.set_ylabel(kept.label)
     pens.failures(axes, found, styles)
-    note = f"Behind each name its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
+    note = f"After each name: its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
     note += kept.absent(found)
     canvas.legend(figure, [*handles, *band], note)
     fits = {name: _order_columns(order) for name, order in orders.items()}
@@ -106,7 +106,7 @@ def direction(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     left.set_ylabel(f"1 - cosine between {points.GRADIENTS[target]}\nand that of {points.AGAINST[reference]}")
     right.set_ylabel(f"norm of {points.GRADIENTS[target]}\nover that of {points.AGAINST[reference]}")
     right.axhline(1.0, color=canvas.INK, linewidth=0.7, zorder=1)
-    canvas.legend(figure, handles, "Exact are 1 - cosine = 0 and a ratio of 1. Bars are quartiles.")
+    canvas.legend(figure, handles, "Exact: 1 - cosine = 0 and a ratio of 1. Bars are quartiles.")
     return figure, pd.DataFrame(
         [
             points.identity(cell)
@@ -137,7 +137,7 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     every = {n: points.ordered(adjoints[n]) for n in sorted(adjoints)}
     every = {n: found for n, found in every.items() if any(cell.steps != n for cell in found)}
     if not every:
-        raise NoData("no backward pass was run on another grid than the sampler's")
+        raise NoData("no backward pass was run on a grid other than the sampler's")
     cells = [cell for found in every.values() for cell in found]
     held = points.choose(cells, ask)
     kept = {n: points.errors(found, *held) for n, found in every.items()}

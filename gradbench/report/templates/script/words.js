@@ -43,7 +43,7 @@ function facts(p) {
     ["bias, " + state.target, finite(p["bias_" + state.target]) ? short(p["bias_" + state.target]) + " ± " + short(p["std_error_" + state.target]) : ""],
     ["signal-to-noise ratio of one draw", short(p["snr_" + state.target])],
     ["x_0 drift", short(p.x0_drift)],
-    ["rows", p.n_ok + " of " + p.n + " ended well" + (p.status === "ok" ? "" : "; " + p.words)],
+    ["rows", p.n_ok + " of " + p.n + " succeeded" + (p.status === "ok" ? "" : "; " + p.words)],
     ["reason", p.reason],
     ["cell", (p.cell_ids || []).join(" ")],
   ].filter((fact) => fact[1]);
