@@ -4,6 +4,7 @@ Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `s
 ever called.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,12 @@ FAMILIES = (
 )
 GUIDANCE = {"StableDiffusionPipeline": 7.5, "StableDiffusionXLPipeline": 5.0, "StableDiffusion3Pipeline": 7.0}
 ENCODE = ("once", "on-tape")
+# what the parts do in a pipeline's place, as its known class does it
+REPLACED = (
+    *("__call__", "prepare_latents", "prepare_extra_step_kwargs", "_get_add_time_ids", "get_guidance_scale_embedding"),
+    *("prepare_ip_adapter_image_embeds", "do_classifier_free_guidance", "guidance_scale", "guidance_rescale"),
+    *("clip_skip", "cross_attention_kwargs", "joint_attention_kwargs", "denoising_end", "upcast_vae", "decode_latents"),
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,8 @@ def from_pipeline(
     computes them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze:
     weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others,
     and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers
-    are kept. Raises `ValueError` for other pipelines, and for subclasses with their own `__call__`; for networks with
+    are kept. Raises `ValueError` for other pipelines, and for subclasses with a `__call__`, a
+    `prepare_latents` or another method of their own that the parts replace; for networks with
     other inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
     `encode="once"`; for a prompt if the pipeline takes none, or a missing one; and for scheduler options that a
     schedule cannot express (`clip_sample`).
@@ -189,18 +197,20 @@ def from_pipeline(
 
 
 def _family(pipe: Any) -> str:
-    """The known class of a pipeline, or the one that it derives from without its own `__call__`."""
+    """The known class of a pipeline, or the one that it derives from without methods of its own for `REPLACED`."""
     own = type(pipe)
     known = next((kind for kind in own.__mro__ if kind.__name__ in FAMILIES), None)
     if known is None:
         raise UsageError(
             f"pipeline {own.__name__} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser"
         )
-    if own.__call__ is not known.__call__:
-        raise UsageError(
-            f"pipeline {own.__name__} has its own __call__, which may differ from that of {known.__name__}: "
-            f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
-        )
+    for name in REPLACED:
+        theirs, found = (inspect.getattr_static(where, name, None) for where in (known, pipe))
+        if found is not theirs:
+            raise UsageError(
+                f"pipeline {own.__name__} has a {name} of its own, which need not be that of {known.__name__}: "
+                f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
+            )
     return known.__name__
 
 

@@ -120,6 +120,22 @@ def test_zero_terminal_snr_is_refused_under_eps():
         gradbench.sample(denoiser, normals(3, 6, seed=1), grid=gradbench.grid_of(scheduler, 5), wrt=[network.weight])
 
 
+def test_torchdiffeq_is_refused_at_zero_terminal_snr_where_its_clock_is_infinite():
+    scheduler, network = DDIMScheduler(**ZERO, clip_sample=False, prediction_type="v_prediction"), SmallNetwork()
+    denoiser = gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler), kind="v")
+    given = {"grid": gradbench.grid_of(scheduler, 5), "wrt": [network.weight]}
+
+    def ask(gradient):
+        return gradbench.sample(denoiser, normals(3, 6, seed=1), sampler="ddim", gradient=gradient, **given)
+
+    with pytest.raises(ValueError, match="the data chart is infinite at sigma = 0, the clean end: use chart=angle"):
+        ask("torchdiffeq-adjoint")
+    with pytest.raises(ValueError, match="the noise chart has no value at alpha = 0"):
+        ask("torchdiffeq-adjoint[chart=noise]")
+    served = ask("torchdiffeq-adjoint[chart=angle]")
+    assert torch.autograd.grad(served.sum(), network.weight)[0].isfinite().all()
+
+
 def test_eulers_zero_terminal_snr_is_its_own_small_number():
     """2^-24 in place of 0: another sample than DDIM's, by 2e-4, and the one that Euler's scheduler draws."""
     scheduler = EulerDiscreteScheduler(**ZERO, prediction_type="v_prediction")

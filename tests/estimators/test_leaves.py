@@ -258,3 +258,14 @@ def test_x_T_that_a_truncation_cannot_reach_is_refused_before_any_work(gradient)
 def test_x_T_is_served_by_a_truncation_that_may_reach_it(gradient):
     x_T = X_T.clone().requires_grad_()
     gradbench.sample(NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), x_T, steps=5, gradient=gradient)
+
+
+def test_x_T_has_zeros_where_the_plan_that_was_drawn_does_not_reach_it():
+    """A gradient for every draw: otherwise torch says that x_T was not used, for some seeds."""
+    denoiser, norms = NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), []
+    for seed in range(6):
+        x_T = X_T.clone().requires_grad_()
+        torch.manual_seed(seed)
+        x_0 = gradbench.sample(denoiser, x_T, steps=5, gradient="alignprop[law=paper]")
+        norms.append(torch.autograd.grad(x_0.sum(), x_T)[0].norm().item())
+    assert 0 in norms and max(norms) > 0

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import DDIMPipeline, PNDMScheduler, StableDiffusionImg2ImgPipeline
+from diffusers import DDIMPipeline, PNDMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionXLPipeline
 
 import gradbench
 from gradbench import from_pipeline
@@ -216,6 +216,51 @@ def test_what_cannot_be_taken_apart_is_refused_in_one_line(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+class OtherSizes(StableDiffusionXLPipeline):
+    def _get_add_time_ids(self, *words, **options):
+        return 2 * super()._get_add_time_ids(*words, **options)
+
+
+class OtherLatents(StableDiffusionXLPipeline):
+    def prepare_latents(self, *words, **options):
+        return 2 * super().prepare_latents(*words, **options)
+
+
+class OtherWords(StableDiffusionXLPipeline):
+    def encode_prompt(self, *words, **options):
+        return tuple(None if e is None else 2 * e for e in super().encode_prompt(*words, **options))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(OtherSizes, "_get_add_time_ids"), (OtherLatents, "prepare_latents")])
+def test_a_subclass_with_its_own_method_where_the_parts_have_the_known_one_is_refused(kind, name):
+    with pytest.raises(ValueError, match=rf"{kind.__name__} has a {name} of its own.*give StableDiffusionXLPipeline\("):
+        from_pipeline(kind(**tiny.xl_pipeline().components), PROMPT)
+
+
+def test_a_method_set_on_a_pipeline_itself_is_its_own():
+    pipe = tiny.xl_pipeline()
+    pipe.prepare_latents = lambda *words, **options: latents(1)
+    with pytest.raises(ValueError, match="has a prepare_latents of its own"):
+        from_pipeline(pipe, PROMPT)
+
+
+def test_an_encode_prompt_of_its_own_is_the_one_that_is_called():
+    kinds = (StableDiffusionXLPipeline, OtherWords)
+    plain, doubled = (from_pipeline(kind(**tiny.xl_pipeline().components), PROMPT) for kind in kinds)
+    assert torch.equal(doubled.denoiser.condition, 2 * plain.denoiser.condition)
+
+
+def test_a_step_set_on_a_scheduler_itself_is_not_taken_for_its_class():
+    pipe = tiny.xl_pipeline()
+    step = pipe.scheduler.step
+    pipe.scheduler.step = lambda prediction, *words, **options: step(0.9 * prediction, *words, **options)
+    parts = from_pipeline(pipe, PROMPT)
+    with pytest.raises(ValueError, match="EulerDiscreteScheduler has methods of its own, and its steps are not known"):
+        parts.grid(STEPS)
+    with pytest.raises(ValueError, match="sampler must be named: scheduler EulerDiscreteScheduler has steps that are"):
+        gradbench.sample(parts.denoiser, latents(1), steps=STEPS)
 
 
 def test_the_grid_is_the_schedulers_own():

@@ -41,7 +41,7 @@ class TorchdiffeqAdjoint(Differentiable):
     atol: float
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        return refuse_torchdiffeq(self.method, traits)
+        return refuse_torchdiffeq(self.method, self.chart, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint

@@ -170,9 +170,11 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
     plan: Plan = ctx.plan
     ctx.witness.check()
     if (plan.active * plan.alive).any():
-        elsewhere = {id(p) for p in ctx.rollout.denoiser.parameters()} if plan.random and not plan.whole else set()
+        elsewhere = set() if plan.reaches else {id(parameter) for parameter in ctx.rollout.denoiser.parameters()}
         missing = [leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None]
         ctx.leaves.refuse_unreached([leaf for leaf in missing if id(leaf) not in elsewhere])
+    if x_T is None and plan.law is not None and plan.law.reaches_x_T(ctx.rollout.steps):
+        x_T = torch.zeros_like(ctx.saved_tensors[0])  # another draw may reach it
     return None, None, None, x_T, *totals.values
 
 
