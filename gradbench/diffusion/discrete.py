@@ -136,8 +136,8 @@ def from_diffusers(scheduler: Any) -> Schedule:
     falls = all(1 > a > b for a, b in zip(values, values[1:], strict=False))
     if option(scheduler, "rescale_betas_zero_snr") and values[-1] >= values[-2]:
         raise UsageError(
-            f"rescale_betas_zero_snr=True gives {type(scheduler).__name__} a last alphas_cumprod of {values[-1]:.2g} in "
-            f"place of 0, above the one before it, {values[-2]:.2g}: allowed are rescale_betas_zero_snr=False, a "
+            f"rescale_betas_zero_snr=True gives {type(scheduler).__name__} a last alphas_cumprod of {values[-1]:.2g} "
+            f"in place of 0, above the one before it, {values[-2]:.2g}: allowed are rescale_betas_zero_snr=False, a "
             "smaller beta_end, and DDIMScheduler.from_config(scheduler.config)"
         )
     if len(values) < 3 or not falls or values[-1] < 0:
