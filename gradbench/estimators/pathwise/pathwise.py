@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
-from gradbench.estimators.leaves import Demanded, Leaves, Reach
+from gradbench.estimators.leaves import Demanded, Leaves, Reach, guarded
 from gradbench.estimators.pathwise.adjoints import ADAPTIVE
 from gradbench.estimators.pathwise.binomial import Binomial
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
@@ -72,7 +72,9 @@ class Backprop(Differentiable):
     per_step = True
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
+        leaves = Leaves.of(wrt)
+        with leaves.guarding(rollout.denoiser):
+            x_0 = rollout.sample(x_T)
         return Demanded.apply(x_0, [x_0], leaves) if leaves.demanded and leaves else x_0  # type: ignore
 
 
@@ -135,11 +137,12 @@ class _Chain(torch.autograd.Function):
         with trajectory.ambient.record(rollout.steps):
             x_0 = rollout.finish(trajectory.last)
         trajectory.ambient.settle()
-        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0 = pullback, trajectory, leaves, x_0
+        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0, ctx.rollout = pullback, trajectory, leaves, x_0, rollout
         ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *saved = ctx.saved_tensors
