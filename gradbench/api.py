@@ -57,16 +57,17 @@ def sample(
     eps at the first time; `latents_scale` converts a pipeline's latents to it. grid: your own decreasing times, as from
     `grid_of(scheduler, steps)`, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is
     `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
-    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor found in
-    the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
+    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor that the
+    network reads. noise: for stochastic samplers;
     (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
     added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
     that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
-    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
-    names two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
+    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost (if
+    the denoiser does not visibly hold it, at the first evaluation on a tape, for most in the backward pass), or names
+    two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
     reach, or has the spread of latents in a scheduler's own scale; for a grid that requires a gradient; for a network
     inside FSDP or DDP (wrap DDP around the module whose forward calls this); for estimators that are not differentiable
     samples or do not support the sampler; and for unknown names. Raises `RuntimeError` in the backward pass if a tensor

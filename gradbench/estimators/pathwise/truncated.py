@@ -14,7 +14,7 @@ from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.hooks import silenced
-from gradbench.estimators.leaves import Leaves
+from gradbench.estimators.leaves import Leaves, guarded
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise import surrogates
 from gradbench.estimators.pathwise.mean_cost import mean_cost
@@ -129,6 +129,7 @@ class _Truncated(torch.autograd.Function):
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *wrt = ctx.saved_tensors
