@@ -1,9 +1,11 @@
-"""The library: its three functions."""
+"""The library: its four functions."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Parameter
 
 import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems get their references from it
 from gradbench import checks
@@ -18,6 +20,8 @@ from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
 from gradbench.problems.problem import Objective, Problem, traits_of
 from gradbench.samplers.spec import sampler_spec
+
+DATA = 5.0  # the widest spread of x_0 that the check of x_T's allows for: that of latents which are not scaled
 
 
 def case(name: str, **params: Any) -> Case:
@@ -67,12 +71,13 @@ def sample(
 
     Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost (if
     the denoiser does not visibly hold it, at the first evaluation on a tape, for most in the backward pass), or names
-    two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
-    reach, or has the spread of latents in a scheduler's own scale; for a grid that requires a gradient; for a network
-    inside FSDP or DDP (wrap DDP around the module whose forward calls this); for estimators that are not differentiable
-    samples or do not support the sampler; and for unknown names. Raises `RuntimeError` in the backward pass if a tensor
-    of `wrt` is never reached, unless `allow_unused`, and if the repeated steps differ from the original ones because a
-    prompt, guidance scale, adapter, mode or weight was changed in between, or because the network answers from a cache.
+    two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot reach, or
+    has a spread that is not its schedule's (latents in a scheduler's own scale, unscaled noise for EDM); for
+    a grid that requires a gradient; for a network inside FSDP or DDP (wrap DDP around the module whose forward calls
+    this); for estimators that are not differentiable samples or do not support the sampler; and for unknown names.
+    Raises `RuntimeError` in the backward pass if a tensor of `wrt` is never reached, unless `allow_unused`, and if the
+    repeated steps differ from the original ones because a prompt, guidance scale, adapter, mode or weight was changed
+    in between, or because the network answers from a cache.
     """
     if not isinstance(denoiser, Denoiser):
         raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
@@ -149,16 +154,25 @@ def _own_sampler(denoiser: Denoiser) -> str:
 
 
 def _check_scale(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
-    """Refuses latents in a scheduler's own scale, x / alpha, which are 14 times too wide.
+    """Refuses an x_T whose spread is not that of alpha x_0 + sigma eps for any x_0 of spread up to `DATA`.
 
-    At the noisy end of a table the state is almost pure noise, with spread 1; no data would make it 4.
+    It leaves out the scale (EDM starts at 80), or is in a scheduler's own, x / alpha. Twice the noise, and a quarter of
+    it, may be meant, and so may an x_T without spread.
     """
-    alpha = denoiser.schedule.alpha(t)
-    if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:
+    if denoiser.clean or x_T.numel() < 64 or x_T.is_meta or type(x_T) not in (Tensor, Parameter):
         return
-    std = x_T.detach().float().std().item()
-    if std > 4:
-        raise UsageError(
-            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {std:.3g}: multiply latents that are "
-            "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
+    alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
+    spread, std = math.hypot(alpha, sigma), x_T.detach().float().std().item()
+    if 0 < std < sigma / 4:
+        remedy = f"multiply noise of spread 1 by {spread:.3g}, as PipelineParts.noise is"
+    elif std > math.hypot(DATA * alpha, 2 * sigma):
+        remedy = (
+            "multiply latents that are scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid), "
+            f"here {alpha:.3g}"
         )
+    else:
+        return
+    raise UsageError(
+        f"x_T must be alpha x_0 + sigma eps, of spread {spread:.3g} at this time, got {std:.3g}, {std / spread:.3g} "
+        f"times that: {remedy}"
+    )

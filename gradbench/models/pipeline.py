@@ -18,7 +18,7 @@ from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.diffusion.precision import precision_of
-from gradbench.diffusion.scheduler_grid import grid_of
+from gradbench.diffusion.scheduler_grid import grid_of, noise_scale
 from gradbench.models.conventions import config_of
 from gradbench.models.decoder import LatentDecoder
 from gradbench.models.network import diffusers_denoiser
@@ -78,14 +78,22 @@ class PipelineParts:
         return sampler_for(self.scheduler)
 
     def noise(self, batch: int | None = None, seed: int = 0) -> Tensor:
-        """Normal noise (batch, *shape), drawn by key, in float32 or better on the network's device.
+        """x_T = c z (batch, *shape) for `gradbench.sample` on this scheduler's grid, z the `latents` of this seed.
 
-        It corresponds to a pipeline's `latents=`. batch: by default one sample per prompt.
+        c = alpha_T init_noise_sigma at the scheduler's own first time: 1 for DDIM, DPM-Solver, flow matching and Euler
+        with `leading` spacing, sigma_T for Euler with other spacings (0.998 for Stable Diffusion), and 80 for EDM. The
+        pipeline makes the same sample of `latents=z`. batch: by default one sample per prompt.
+        """
+        return self.latents(batch, seed) * noise_scale(self.scheduler)
+
+    def latents(self, batch: int | None = None, seed: int = 0) -> Tensor:
+        """Normal noise z (batch, *shape), a pipeline's `latents=`, drawn by key, in float32 or better on the network's
+        device. batch: by default one sample per prompt.
         """
         batch = self.prompts if batch is None else checks.positive_integer("batch", batch)
         dtype = precision_of(self.denoiser.network, torch.float32)
-        noise = torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape)))
-        return noise.to(self._device, dtype if dtype.itemsize >= 4 else torch.float32)
+        z = torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape)))
+        return z.to(self._device, dtype if dtype.itemsize >= 4 else torch.float32)
 
     @property
     def _device(self) -> torch.device:

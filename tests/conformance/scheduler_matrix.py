@@ -441,8 +441,8 @@ grid from `gradbench.grid_of`, and what is refused, in the words of the refusal.
 with respect to the initial noise and to a weight of a small time-dependent network agree with automatic differentiation
 through the scheduler's own loop in float64 to one in a million, at every number of steps tried (5 and 28, which do and
 do not divide the table), with the same noise for stochastic schedulers. There is no third outcome: it would fail the
-test. The betas are Stable Diffusion's, `scaled_linear` from 0.00085 to 0.012; a slow test repeats every combination with
-`linear` and `scaled_linear` from 0.0001 to 0.02, `linear` from 0.00085 to 0.012, and `squaredcos_cap_v2`.
+test. The betas are Stable Diffusion's, `scaled_linear` from 0.00085 to 0.012; a slow test repeats every combination
+with `linear` and `scaled_linear` from 0.0001 to 0.02, `linear` from 0.00085 to 0.012, and `squaredcos_cap_v2`.
 
 `gradbench.sampler_for(scheduler)` returns the sampler, and `gradbench.sample` uses it unless another is named. The
 arguments of a scheduler's `step` (`eta`, `s_churn`) have their defaults here.

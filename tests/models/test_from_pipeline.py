@@ -2,7 +2,17 @@
 
 import pytest
 import torch
-from diffusers import DDIMPipeline, PNDMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionXLPipeline
+from diffusers import (
+    DDIMPipeline,
+    DPMSolverMultistepScheduler,
+    EDMDPMSolverMultistepScheduler,
+    EDMEulerScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+)
 
 import gradbench
 from gradbench import from_pipeline
@@ -149,6 +159,31 @@ def test_the_noise_is_drawn_by_key_and_has_the_shape_of_a_batch():
     x_T = parts.noise(batch=3, seed=5)
     assert x_T.shape == (3, 4, 8, 8) and x_T.dtype is torch.float32
     assert torch.equal(x_T, parts.noise(batch=3, seed=5)) and not torch.equal(x_T, parts.noise(batch=3, seed=6))
+
+
+SCHEDULERS = {
+    "linspace": EulerDiscreteScheduler(**tiny.BETAS),
+    "trailing": EulerDiscreteScheduler(**tiny.BETAS, timestep_spacing="trailing"),
+    "leading": EulerDiscreteScheduler(**tiny.BETAS, timestep_spacing="leading", steps_offset=1),
+    "sigma_max": EulerDiscreteScheduler(**tiny.BETAS, use_karras_sigmas=True, sigma_max=3.0, sigma_min=0.1),
+    "heun": HeunDiscreteScheduler(**tiny.BETAS),
+    "edm": EDMEulerScheduler(),
+    "edm dpm": EDMDPMSolverMultistepScheduler(),
+    "ddim": tiny.ddim(),
+    "dpm": DPMSolverMultistepScheduler(**tiny.BETAS),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_the_noise_is_where_the_pipeline_starts_from_the_latents_of_its_seed(name):
+    pipe = random_pipeline(TINY)
+    pipe.scheduler = SCHEDULERS[name]
+    pipe.set_progress_bar_config(disable=True)
+    parts = from_pipeline(pipe, PROMPT, guidance=3.0)
+    given = {"num_inference_steps": 5, "guidance_scale": 3.0, "output_type": "latent"}
+    theirs = pipe(PROMPT, latents=parts.latents(), **given).images
+    assert distance(gradbench.sample(parts.denoiser, parts.noise(), grid=parts.grid(5)), theirs) < 3e-6
+    assert torch.equal(parts.noise(), parts.latents()) == (name in ("leading", "ddim", "dpm"))
 
 
 def test_weights_are_frozen_but_those_of_adapters():
