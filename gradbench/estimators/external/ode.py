@@ -46,7 +46,8 @@ class TorchdiffeqAdjoint(Differentiable):
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
 
-        grid, leaves, settings = rollout.grid, Leaves.of(wrt), Settings(rollout.denoiser)
+        grid, leaves = rollout.grid, Leaves.of(wrt)
+        settings = Settings(rollout.denoiser, leaves.public)
         reach = Reach(leaves)
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]

@@ -47,7 +47,8 @@ class TorchsdeAdjoint(Differentiable):
         chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
         assert isinstance(chart, SDEChart)
         kind, adjoint = PAIRS[self.method]
-        leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
+        leaves = Leaves.of(wrt)
+        settings = Settings(rollout.denoiser, leaves.public)
         reach = Reach(leaves)
         equation = _ReverseSDE(
             ChartField(rollout.denoiser, chart), chart, _Clock(rollout), tuple(x_T.shape), kind, reach

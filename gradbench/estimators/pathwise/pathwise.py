@@ -1,5 +1,6 @@
 """Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,9 +134,12 @@ class _Chain(torch.autograd.Function):
     def forward(
         ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, leaves: Leaves, x_T: Tensor, *wrt: Tensor
     ) -> Tensor:
-        trajectory = recovery.run(rollout, rollout.start(x_T))
-        with trajectory.ambient.record(rollout.steps):
-            x_0 = rollout.finish(trajectory.last)
+        start = rollout.start(x_T)
+        ctx.change = pullback.changes(rollout, recovery, start) if leaves.public else None
+        with ctx.change.noting() if ctx.change else contextlib.nullcontext():
+            trajectory = recovery.run(rollout, start)
+            with trajectory.ambient.record(rollout.steps):
+                x_0 = rollout.finish(trajectory.last)
         trajectory.ambient.settle()
         ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0, ctx.rollout = pullback, trajectory, leaves, x_0, rollout
         ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
@@ -148,7 +152,8 @@ class _Chain(torch.autograd.Function):
         x_T, *saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[5:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
-        grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
+        with ctx.change.comparing(ctx.trajectory.ambient) if ctx.change else contextlib.nullcontext():
+            grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
         ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals, strict=True) if total is None])
         found = iter(totals)
         return None, None, None, None, grad_x_T, *(next(found) if need else None for need in needed)
