@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbench.checks import UsageError
-from gradbench.selector import parse
+from gradbench.selector import Options, parse
 
-Check = Callable[[dict[str, Any]], Any]  # raises `UsageError` for an invalid value
+Check = Callable[[Options], Any]  # raises `UsageError` for an invalid value
 WRONG = ("no-such-value", -1.0)
 
 

@@ -17,7 +17,7 @@ from gradbench.commands.options import json_option
 from gradbench.measure.environment import fingerprint_of
 from gradbench.problems.folders import folders
 
-MOST = 10  # reasons of failures shown
+REASONS_SHOWN = 10  # reasons of failures shown
 
 
 def summary(folder: Path) -> Mapping[str, Any]:
@@ -70,10 +70,10 @@ def status(folder: Path, as_json: bool) -> None:
         left, budget = min(found["left"]["cells"], found["missing"]), found["left"]["budget"]
         print(f"  {left:,} of the missing were predicted to end outside the budget of {budget:g} s")
     reasons = Counter((f["status"], f["phase"] or "", f["reason"] or "") for f in found["failures"])
-    for (status, phase, reason), count in reasons.most_common(MOST):
+    for (status, phase, reason), count in reasons.most_common(REASONS_SHOWN):
         print(f"  {count} x {status} in {phase}: {reason}")
-    if len(reasons) > MOST:
-        print(f"  and {len(reasons) - MOST} other reasons, in --json")
+    if len(reasons) > REASONS_SHOWN:
+        print(f"  and {len(reasons) - REASONS_SHOWN} other reasons, in --json")
     logs = folder / "logs"
     if found["failures"] and logs.is_dir():
         print("  log of the first: {}".format(logs / "{cell_id}-{replicate}.txt".format(**found["failures"][0])))

@@ -16,7 +16,7 @@ from gradbench.compare.pairs import Pair
 LEAST_REPLICATES = 5
 PLACE = ("machine_class", "gpu", "threads")
 COUNTS = ("nfe_forward", "nfe_backward", "vjps")
-ROUNDING = 1e-9
+COUNT_ROUNDING = 1e-9
 SLACK, SLACK_BYTES = 0.01, MIB
 BUSY = 1.5  # runnable processes per hardware thread above which times of two runs decide nothing
 
@@ -26,7 +26,7 @@ def compare_nfe(pairs: Iterable[Pair], found: Comparison) -> None:
     for pair in pairs:
         for column in COUNTS:
             values = pair.both(column)
-            if values and not math.isclose(*values, rel_tol=ROUNDING):
+            if values and not math.isclose(*values, rel_tol=COUNT_ROUNDING):
                 found.findings.append(changed("nfe", column, pair.cell, *values))
         found.compared["nfe"] += 1
 

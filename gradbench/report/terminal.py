@@ -14,7 +14,7 @@ from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
-MOST = 120  # lines of tables shown
+LINES_SHOWN = 120  # lines of tables shown
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
@@ -30,7 +30,7 @@ Line = dict[str, Any]
 def show_table(rows: Sequence[Row]) -> None:
     """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
 
-    If these exceed `MOST` lines, the answer alone.
+    If these exceed `LINES_SHOWN` lines, the answer alone.
     """
     from rich.console import Console
     from rich.table import Table
@@ -42,7 +42,7 @@ def show_table(rows: Sequence[Row]) -> None:
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(rows):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
-    if sum(map(len, blocks.values())) > MOST:
+    if sum(map(len, blocks.values())) > LINES_SHOWN:
         _say_answer(rows, len(blocks), console)
         return
     for names, block in blocks.items():

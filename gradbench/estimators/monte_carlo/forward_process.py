@@ -31,8 +31,6 @@ from gradbench.estimators.refusals import no_point
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout
 
-LAWS = ("grid", "stratified", "uniform")
-
 
 @dataclass(frozen=True)
 class Noised:

@@ -13,7 +13,7 @@ from gradbench.estimators.pathwise.truncation import too_many
 from gradbench.estimators.refusals import no_detached
 from gradbench.problems.traits import ProblemTraits
 
-MOST = 2_000_000  # ordered sets whose probabilities are summed
+MOST_SETS = 2_000_000  # ordered sets whose probabilities are summed
 
 
 def drawn_sets(weights: np.ndarray, count: int, samples: int, random: np.random.Generator) -> np.ndarray:
@@ -28,7 +28,7 @@ def drawn_sets(weights: np.ndarray, count: int, samples: int, random: np.random.
 def all_sets(weights: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The probability (n) of every set of `count` members drawn this way, and the sets as a mask (len(weights), n)."""
     size = len(weights)
-    if math.comb(size, count) * math.factorial(count) > MOST:
+    if math.comb(size, count) * math.factorial(count) > MOST_SETS:
         raise UsageError(f"sets of {count} among {size} steps are too many for an exact expectation: use draws")
     sets = np.array(list(combinations(range(size), count)), int).reshape(math.comb(size, count), count)
     held, chances = weights[sets], np.zeros(len(sets))

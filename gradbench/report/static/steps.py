@@ -18,7 +18,7 @@ from gradbench.report.static.canvas import Drawn
 
 ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times this is not discretisation
 LEAST = 2.0**-53  # a cosine nearer to 1 is 1 to the last bit of float64
-MOST = 3  # frames of backward grids, one per number N of forward steps
+MOST_FRAMES = 3  # frames of backward grids, one per number N of forward steps
 
 
 @canvas.themed
@@ -141,7 +141,7 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     cells = [cell for found in every.values() for cell in found]
     held = points.choose(cells, ask)
     kept = {n: points.errors(found, *held) for n, found in every.items()}
-    shown = sorted(sorted(kept, key=lambda n: len(kept[n].points), reverse=True)[:MOST])
+    shown = sorted(sorted(kept, key=lambda n: len(kept[n].points), reverse=True)[:MOST_FRAMES])
     figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 2.6, 1, len(shown), sharey=True)
     styles = points.looks(cells)
     handles: dict[str, Any] = {}
