@@ -13,7 +13,7 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
+from gradbench.estimators.leaves import Wrt, leaves_of, listed, refuse_wrapped
 from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
@@ -45,7 +45,7 @@ def sample(
     steps: int = 50,
     grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
-    wrt: Iterable[Tensor] = (),
+    wrt: Wrt = (),
     allow_unused: bool = False,
     seed: int = 0,
     t_max: float = 1.0,
@@ -60,10 +60,10 @@ def sample(
     (`sampler_for`) or, without a scheduler, `flow-euler` on rectified flow and `ddim` otherwise. x_T: alpha x_0 + sigma
     eps at the first time; `latents_scale` converts a pipeline's latents to it. grid: your own decreasing times, as from
     `grid_of(scheduler, steps)`, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is
-    `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
-    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor that the
-    network reads. noise: for stochastic samplers;
-    (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
+    `Differentiable`. wrt: an iterable or mapping of all tensors besides x_T whose gradient is wanted, leaf or not
+    (prompt embeddings, LoRA weights), or an optimizer's `param_groups`, each counted once however often it is named; it
+    must name every trainable tensor that the network reads. noise: for stochastic samplers; (steps, b, *x), `keyed` to
+    draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
     added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
     that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
@@ -79,17 +79,11 @@ def sample(
     repeated steps differ from the original ones because a prompt, guidance scale, adapter, mode or weight was changed
     in between, or because the network answers from a cache.
     """
-    if not isinstance(denoiser, Denoiser):
-        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+    _check_denoiser(denoiser)
     named = listed(wrt)
     grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
     checks.batch("x_T", x_T)
-    sampler = _own_sampler(denoiser) if sampler is None else sampler
-    if not isinstance(sampler, str):
-        raise UsageError(
-            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
-            "gradbench.sampler_for(scheduler)"
-        )
+    sampler = _sampler_of(denoiser, sampler)
     spec = sampler_spec(sampler)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
@@ -121,7 +115,7 @@ def problem(
     *,
     sampler: str | None = None,
     steps: int = 50,
-    wrt: Iterable[Tensor] = (),
+    wrt: Wrt = (),
     seed: int = 0,
     t_max: float = 1.0,
     t_min: float = 0.001,
@@ -132,8 +126,9 @@ def problem(
     `sample`; their gradients are `grads["parameters"]`, in this order. x_T (b, *x) is a target if it requires a
     gradient. Raises `ValueError` for wrong arguments, before any work.
     """
+    _check_denoiser(denoiser)
     checks.batch("x_T", x_T)
-    spec = sampler_spec(_own_sampler(denoiser) if sampler is None else sampler)
+    spec, seed = sampler_spec(_sampler_of(denoiser, sampler)), checks.seed(seed)
     refuse_wrapped(denoiser)
     leaves = leaves_of(denoiser, listed(wrt), {"objective": objective}, allow_unused=True, one_tape=False)
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if leaves else [])]
@@ -146,8 +141,20 @@ def problem(
     return made
 
 
-def _own_sampler(denoiser: Denoiser) -> str:
-    """The sampler of the denoiser's scheduler or, without one, of its schedule."""
+def _check_denoiser(denoiser: Any) -> None:
+    if not isinstance(denoiser, Denoiser):
+        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+
+
+def _sampler_of(denoiser: Denoiser, sampler: Any) -> str:
+    """The sampler given; for None that of the denoiser's scheduler or, without one, of its schedule."""
+    if isinstance(sampler, str):
+        return sampler
+    if sampler is not None:
+        raise UsageError(
+            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
+            "gradbench.sampler_for(scheduler)"
+        )
     if denoiser.why_no_sampler:
         raise UsageError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")

@@ -17,6 +17,8 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.held import held_tensors
 
+Wrt = Iterable[Tensor] | Mapping[str, Tensor] | Iterable[Mapping[str, Any]]  # the last: an optimizer's param_groups
+
 
 class Leaves(tuple[Tensor, ...]):
     """The distinct tensors of `wrt` that require a gradient, in the order given.
