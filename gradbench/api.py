@@ -1,9 +1,11 @@
-"""The library: its three functions."""
+"""The library: its four functions."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Parameter
 
 import gradbench.references  # noqa: F401  # pyright: ignore[reportUnusedImport]  problems get their references from it
 from gradbench import checks
@@ -11,13 +13,15 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
+from gradbench.estimators.leaves import Wrt, leaves_of, listed, refuse_wrapped
 from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
 from gradbench.problems.problem import Objective, Problem, traits_of
 from gradbench.samplers.spec import sampler_spec
+
+DATA = 5.0  # the widest spread of x_0 that the check of x_T's allows for: that of latents which are not scaled
 
 
 def case(name: str, **params: Any) -> Case:
@@ -41,7 +45,7 @@ def sample(
     steps: int = 50,
     grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
-    wrt: Iterable[Tensor] = (),
+    wrt: Wrt = (),
     allow_unused: bool = False,
     seed: int = 0,
     t_max: float = 1.0,
@@ -56,34 +60,30 @@ def sample(
     (`sampler_for`) or, without a scheduler, `flow-euler` on rectified flow and `ddim` otherwise. x_T: alpha x_0 + sigma
     eps at the first time; `latents_scale` converts a pipeline's latents to it. grid: your own decreasing times, as from
     `grid_of(scheduler, steps)`, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is
-    `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
-    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor found in
-    the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
-    (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
+    `Differentiable`. wrt: an iterable or mapping of all tensors besides x_T whose gradient is wanted, leaf or not
+    (prompt embeddings, LoRA weights), or an optimizer's `param_groups`, each counted once however often it is named; it
+    must name every trainable tensor that the network reads. noise: for stochastic samplers; (steps, b, *x), `keyed` to
+    draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
     added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
     that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
-    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
-    names two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
-    reach, or has the spread of latents in a scheduler's own scale; for a grid that requires a gradient; for a network
-    inside FSDP or DDP (wrap DDP around the module whose forward calls this); for estimators that are not differentiable
-    samples or do not support the sampler; and for unknown names. Raises `RuntimeError` in the backward pass if a tensor
-    of `wrt` is never reached, unless `allow_unused`, and if the repeated steps differ from the original ones because a
-    prompt, guidance scale, adapter, mode or weight was changed in between, or because the network answers from a cache.
+    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost (if
+    the denoiser does not visibly hold it, at the first evaluation on a tape, for most in the backward pass), or names
+    two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot reach, or
+    has a spread that is not its schedule's (latents in a scheduler's own scale, unscaled noise for EDM); for
+    a grid that requires a gradient; for a network inside FSDP or DDP (wrap DDP around the module whose forward calls
+    this); for estimators that are not differentiable samples or do not support the sampler; and for unknown names.
+    Raises `RuntimeError` in the backward pass if a tensor of `wrt` is never reached, unless `allow_unused`, and if the
+    repeated steps differ from the original ones because a prompt, guidance scale, adapter, mode or weight was changed
+    in between, or because the network answers from a cache.
     """
-    if not isinstance(denoiser, Denoiser):
-        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+    _check_denoiser(denoiser)
     named = listed(wrt)
     grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
     checks.batch("x_T", x_T)
-    sampler = _own_sampler(denoiser) if sampler is None else sampler
-    if not isinstance(sampler, str):
-        raise UsageError(
-            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
-            "gradbench.sampler_for(scheduler)"
-        )
+    sampler = _sampler_of(denoiser, sampler)
     spec = sampler_spec(sampler)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
@@ -115,7 +115,7 @@ def problem(
     *,
     sampler: str | None = None,
     steps: int = 50,
-    wrt: Iterable[Tensor] = (),
+    wrt: Wrt = (),
     seed: int = 0,
     t_max: float = 1.0,
     t_min: float = 0.001,
@@ -126,8 +126,9 @@ def problem(
     `sample`; their gradients are `grads["parameters"]`, in this order. x_T (b, *x) is a target if it requires a
     gradient. Raises `ValueError` for wrong arguments, before any work.
     """
+    _check_denoiser(denoiser)
     checks.batch("x_T", x_T)
-    spec = sampler_spec(_own_sampler(denoiser) if sampler is None else sampler)
+    spec, seed = sampler_spec(_sampler_of(denoiser, sampler)), checks.seed(seed)
     refuse_wrapped(denoiser)
     leaves = leaves_of(denoiser, listed(wrt), {"objective": objective}, allow_unused=True, one_tape=False)
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if leaves else [])]
@@ -140,24 +141,45 @@ def problem(
     return made
 
 
-def _own_sampler(denoiser: Denoiser) -> str:
-    """The sampler of the denoiser's scheduler or, without one, of its schedule."""
+def _check_denoiser(denoiser: Any) -> None:
+    if not isinstance(denoiser, Denoiser):
+        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+
+
+def _sampler_of(denoiser: Denoiser, sampler: Any) -> str:
+    """The sampler given; for None that of the denoiser's scheduler or, without one, of its schedule."""
+    if isinstance(sampler, str):
+        return sampler
+    if sampler is not None:
+        raise UsageError(
+            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
+            "gradbench.sampler_for(scheduler)"
+        )
     if denoiser.why_no_sampler:
         raise UsageError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")
 
 
 def _check_scale(x_T: Tensor, denoiser: Denoiser, t: float) -> None:
-    """Refuses latents in a scheduler's own scale, x / alpha, which are 14 times too wide.
+    """Refuses an x_T whose spread is not that of alpha x_0 + sigma eps for any x_0 of spread up to `DATA`.
 
-    At the noisy end of a table the state is almost pure noise, with spread 1; no data would make it 4.
+    It leaves out the scale (EDM starts at 80), or is in a scheduler's own, x / alpha. Twice the noise, and a quarter of
+    it, may be meant, and so may an x_T without spread.
     """
-    alpha = denoiser.schedule.alpha(t)
-    if denoiser.schedule.name != "discrete" or denoiser.clean or not 0 < alpha < 0.3 or x_T.numel() < 64:
+    if denoiser.clean or x_T.numel() < 64 or x_T.is_meta or type(x_T) not in (Tensor, Parameter):
         return
-    std = x_T.detach().float().std().item()
-    if std > 4:
-        raise UsageError(
-            f"x_T must be alpha x_0 + sigma eps, of spread 1 at this time, got {std:.3g}: multiply latents that are "
-            "scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid)"
+    alpha, sigma = denoiser.schedule.alpha(t), denoiser.schedule.sigma(t)
+    spread, std = math.hypot(alpha, sigma), x_T.detach().float().std().item()
+    if 0 < std < sigma / 4:
+        remedy = f"multiply noise of spread 1 by {spread:.3g}, as PipelineParts.noise is"
+    elif std > math.hypot(DATA * alpha, 2 * sigma):
+        remedy = (
+            "multiply latents that are scaled by init_noise_sigma by gradbench.latents_scale(scheduler, grid), "
+            f"here {alpha:.3g}"
         )
+    else:
+        return
+    raise UsageError(
+        f"x_T must be alpha x_0 + sigma eps, of spread {spread:.3g} at this time, got {std:.3g}, {std / spread:.3g} "
+        f"times that: {remedy}"
+    )

@@ -24,6 +24,7 @@ from gradbench.diffusion.precision import precision_of, pure_autocast
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
 from gradbench.diffusion.told import Told, check_told, time_told
+from gradbench.diffusion.watches import Watches
 
 PREDICTIONS = ("eps", "x0", "v", "score", "flow")
 
@@ -139,6 +140,7 @@ class Denoiser(nn.Module, ABC):
         self.schedule = schedule
         self.calls = 0
         self.pulled = 0
+        self.watches = Watches()
 
     @abstractmethod
     def predict(self, x: Tensor, t: float) -> Prediction:
@@ -168,6 +170,7 @@ class Denoiser(nn.Module, ABC):
             raise UsageError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
         if value.requires_grad:
             value.register_hook(self._count_pull)
+        self.watches.see(x, t, prediction, value)
         return [value, *(prediction.combine(*other).detach() for other in others)]
 
     @contextlib.contextmanager

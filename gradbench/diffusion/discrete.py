@@ -19,6 +19,8 @@ class Discrete(VariancePreserving):
     exactly. `t_of_log_alpha` inverts the spline by bracketed root finding to 1e-15. Beyond the table, log alpha is
     extrapolated with its final slope up to t = 2, for schedulers with larger sigmas than the table's. A last entry of 0
     (zero terminal SNR) is no knot: alpha falls to 0 from the entry before it along a parabola with a continuous slope.
+    Where the cubic spline rises, as before the last entry of Euler's zero terminal SNR, 2^-24 in place of 0, the table
+    has a monotone one (PCHIP).
     """
 
     alphas_cumprod: tuple[float, ...] = field(repr=False)
@@ -42,12 +44,14 @@ class Discrete(VariancePreserving):
     def _spline(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
         """log alpha and its derivative; values are cached, because a chain evaluates them at its grid repeatedly."""
         import numpy as np
-        from scipy.interpolate import CubicSpline
+        from scipy.interpolate import CubicSpline, PchipInterpolator
 
         table = np.array(self.alphas_cumprod)
         n, table = len(table), table[table > 0]
-        knots = np.append(0.0, (np.arange(len(table)) + 1) / n)
-        spline = CubicSpline(knots, np.append(0.0, 0.5 * np.log(table)))
+        knots, values = np.append(0.0, (np.arange(len(table)) + 1) / n), np.append(0.0, 0.5 * np.log(table))
+        spline = CubicSpline(knots, values)
+        if spline.derivative()(np.linspace(0, knots[-1], 8 * n + 1)).max() > 0:
+            spline = PchipInterpolator(knots, values)
         slope = spline.derivative()
         return lru_cache(8192)(lambda t: min(0.0, float(spline(t)))), lru_cache(8192)(lambda t: float(slope(t)))
 
@@ -130,6 +134,12 @@ def from_diffusers(scheduler: Any) -> Schedule:
     table = scheduler["alphas_cumprod"] if isinstance(scheduler, Mapping) else scheduler.alphas_cumprod
     values = tuple(float(value) for value in table)
     falls = all(1 > a > b for a, b in zip(values, values[1:], strict=False))
+    if option(scheduler, "rescale_betas_zero_snr") and values[-1] >= values[-2]:
+        raise UsageError(
+            f"rescale_betas_zero_snr=True gives {type(scheduler).__name__} a last alphas_cumprod of {values[-1]:.2g} "
+            f"in place of 0, above the one before it, {values[-2]:.2g}: allowed are rescale_betas_zero_snr=False, a "
+            "smaller beta_end, and DDIMScheduler.from_config(scheduler.config)"
+        )
     if len(values) < 3 or not falls or values[-1] < 0:
         raise UsageError(
             "alphas_cumprod must decrease strictly inside (0, 1), its last entry may be 0, got "

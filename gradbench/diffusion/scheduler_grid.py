@@ -61,9 +61,35 @@ def latents_scale(scheduler: Any, grid: Grid) -> float:
     That scale is the schedule's own, x_T = alpha x_0 + sigma eps at grid[0], of unit scale where alpha^2 + sigma^2 = 1.
     Euler's and Heun's schedulers store x / alpha, so c = alpha(grid[0]); for all others c = 1. A pipeline starts from
     init_noise_sigma * noise, so its x_T is latents_scale(scheduler, grid) * scheduler.init_noise_sigma * noise, with
-    init_noise_sigma read after set_timesteps.
+    init_noise_sigma read after set_timesteps: `PipelineParts.noise` is that x_T, and `noise_scale` the factor.
+
+    The sample is x_0 = latents_scale(scheduler, grid[-1:]) * the scheduler's last latents. That factor is 1 but where
+    the grid ends at a positive sigma: `final_sigmas_type="sigma_min"` leaves Euler's at x_0 / alpha(grid[-1]).
+
+    Raises `ValueError` for a scheduler with methods of its own, whose scale is not known.
     """
-    return from_diffusers(scheduler).alpha(grid[0]) if known(scheduler) in SCALED else 1.0
+    schedule, name = from_diffusers(scheduler), known(scheduler)
+    if name is None:
+        raise UsageError(
+            f"scheduler {type(scheduler).__name__} has methods of its own, and the scale of its latents is not known: "
+            "allowed are the classes of diffusers"
+        )
+    return schedule.alpha(grid[0]) if name in SCALED else 1.0
+
+
+def noise_scale(scheduler: Any) -> float:
+    """c in x_T = c z, with which a pipeline of this scheduler starts from its `latents=z`, z standard normal.
+
+    c = alpha_T init_noise_sigma at the scheduler's own first time: sigma_max for EDM, sigma_T for Euler with
+    `linspace` and `trailing` spacing, and 1 for Euler with `leading` and for DDIM, DPM-Solver and flow matching. With
+    times of one's own it is `latents_scale` times init_noise_sigma.
+    """
+    if known(scheduler) not in SCALED:
+        return 1.0
+    own = _set(scheduler, 10, None, None, None)
+    first = float(own.sigmas[0])
+    c = float(own.init_noise_sigma) * (1.0 if known(scheduler) in EDM else 1 / math.hypot(1.0, first))
+    return c if abs(c - 1) > 8 * FLOAT32 else 1.0
 
 
 def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: float | None) -> Any:

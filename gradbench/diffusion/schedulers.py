@@ -1,6 +1,7 @@
 """The scheduler classes of diffusers: which are chains of gradbench in another notation, and why the others are not.
 
-A class is identified by its name, and a subclass by the name of the class whose methods it inherits unchanged.
+A class is identified by its name, and a subclass by the name of the class whose methods it inherits unchanged. A
+method that is set on a scheduler itself is one of its own.
 """
 
 import inspect
@@ -98,8 +99,8 @@ CUTS = ("clip_sample", "thresholding")
 
 
 def known(scheduler: Any) -> str | None:
-    """The name of the diffusers class whose steps a scheduler takes; None if it defines its own steps."""
-    changed: set[str] = set()
+    """The name of the diffusers class whose steps a scheduler takes; None if it, or its class, defines its own."""
+    changed = {name for name, value in getattr(scheduler, "__dict__", {}).items() if callable(value)}
     for base in type(scheduler).__mro__:
         if base.__module__.startswith("diffusers."):
             return None if changed & {name for name in dir(base) if not name.startswith("__")} else base.__name__

@@ -83,7 +83,7 @@ ESTIMATORS = Catalogue(
         },
         requires=("torchdiffeq",),
         check=check_torchdiffeq,
-        refuses=lambda options, traits: refuse_torchdiffeq(options["method"], traits),
+        refuses=lambda options, traits: refuse_torchdiffeq(options["method"], options["chart"], traits),
         declares=declare_torchdiffeq,
     ),
     EstimatorEntry(

@@ -1,10 +1,13 @@
 """The tensors of `wrt`, each once and by name, and the checks that no gradient is lost silently.
 
 A gradient is lost if a trainable tensor is read but is not in `wrt`, if a tensor in `wrt` is never reached, or if the
-network is wrapped so that it reads tensors other than those in `wrt`.
+network is wrapped so that it reads tensors other than those in `wrt`. What is read shows on the tape of an evaluation,
+wherever the network has it from; what a denoiser visibly holds is searched before any work.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -14,17 +17,22 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.held import held_tensors
 
+Wrt = Iterable[Tensor] | Mapping[str, Tensor] | Iterable[Mapping[str, Any]]  # the last: an optimizer's param_groups
+
 
 class Leaves(tuple[Tensor, ...]):
     """The distinct tensors of `wrt` that require a gradient, in the order given.
 
     names: the name of each tensor, by its id. demanded: whether a leaf that the chain never reaches is an error.
-    optional: ids of leaves for which it is none, the rows of single steps.
+    optional: ids of leaves for which it is none, the rows of single steps. public: whether they are those of
+    `gradbench.sample`: then other trainable tensors on a tape are an error, and between the sample and its backward
+    pass runs a program that may change what the network reads.
     """
 
     names: dict[int, str]
     demanded: bool
     optional: frozenset[int] = frozenset()
+    public: bool = False
 
     @staticmethod
     def of(wrt: Iterable[Tensor], names: dict[int, str] | None = None, demanded: bool = False) -> "Leaves":
@@ -49,6 +57,40 @@ class Leaves(tuple[Tensor, ...]):
                 f"wrt names {', '.join(map(self.name, unreached[:3]))}{more}, which the chain never reaches, so that "
                 "there is no gradient: leave it out of wrt, or pass allow_unused=True"
             )
+
+    def guarding(self, denoiser: Denoiser) -> AbstractContextManager[None]:
+        """Context of a pass with tapes, with a `Guard`."""
+        return denoiser.watches.by(Guard(self, denoiser))
+
+
+class Guard:
+    """A watch that searches the first evaluation on a tape for trainable tensors besides x and the leaves.
+
+    `ValueError` for one, whose gradient would be lost, if the leaves are `public`.
+    """
+
+    def __init__(self, leaves: Leaves, denoiser: Denoiser) -> None:
+        self._leaves, self._denoiser = leaves, denoiser
+        self._looked = not leaves.public
+
+    def __call__(self, x: Tensor, t: float, prediction: Any, value: Tensor) -> None:
+        if self._looked or not value.requires_grad:
+            return
+        self._looked = True
+        if lost := others_on(value, [x, *self._leaves]):
+            names = {id(tensor): name for name, tensor in held_tensors(self._denoiser, wide=True)}
+            raise UsageError(_lost([names.get(id(t), "a tensor") + f" {tuple(t.shape)}" for t in lost]))
+
+
+def guarded(backward: Callable[[Any, Tensor], Any]) -> Callable[[Any, Tensor], Any]:
+    """A backward pass with a `Guard`; its ctx has the leaves and the rollout."""
+
+    @functools.wraps(backward)
+    def under_guard(ctx: Any, cotangent: Tensor) -> Any:
+        with ctx.leaves.guarding(ctx.rollout.denoiser):
+            return backward(ctx, cotangent)
+
+    return under_guard
 
 
 def listed(wrt: Any) -> list[Tensor]:
@@ -95,11 +137,8 @@ def leaves_of(
     known = {id(leaf) for leaf in leaves}
     lost = [name for name, tensor in held if tensor.requires_grad and id(tensor) not in known]
     if lost:
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise UsageError(
-            f"the network reads {_count(lost)} that wrt does not name ({', '.join(lost[:3])}{more}): "
-            "name them in wrt, or freeze them with requires_grad_(False)"
-        )
+        raise UsageError(_lost(lost))
+    leaves.public = True
     leaves.optional = frozenset(map(id, rows.values()))
     plain = [leaf for leaf in leaves if id(leaf) not in leaves.optional]
     for leaf in () if one_tape else (*plain, *rows.values()):
@@ -126,8 +165,32 @@ def _refuse_frozen(wrt: Sequence[Tensor]) -> None:
             )
 
 
-def _count(names: Sequence[str]) -> str:
-    return "a trainable tensor" if len(names) == 1 else f"{len(names)} trainable tensors"
+def _lost(names: Sequence[str]) -> str:
+    count = "a trainable tensor" if len(names) == 1 else f"{len(names)} trainable tensors"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"the network reads {count} that wrt does not name ({', '.join(names[:3])}{more}): "
+        "name them in wrt, or freeze them with requires_grad_(False)"
+    )
+
+
+def others_on(output: Tensor, known: Sequence[Tensor]) -> list[Tensor]:
+    """The leaves that the tape of `output` reaches, besides those that are `known` or from which these are computed.
+
+    Those inside a reentrant torch.utils.checkpoint are not found.
+    """
+    ends = {leaf.grad_fn for leaf in known if leaf.grad_fn is not None}
+    seen, queue, found = set[Any]([None, *ends]), list[Any]([output.grad_fn]), dict[int, Tensor]()
+    while queue:
+        node = queue.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None:
+            found[id(leaf)] = leaf
+        queue.extend(after for after, _ in node.next_functions)
+    own = {id(leaf) for leaf in known}
+    return [leaf for key, leaf in found.items() if key not in own]
 
 
 def reached(tape: Any, leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -48,10 +48,23 @@ class Replay:
                 if new.numel():
                     self._note(k, new, old, start)
 
+    def compare_answer(self, k: int, new: Tensor, old: Tensor, asked: Tensor, point: Tensor) -> None:
+        """In step k, compares the network's answer with one remembered, if it is asked at the same point.
+
+        Whether it is stays on the device, too.
+        """
+        excess = self._excess(new, old, None)
+        self._keep(k, torch.where(_distance(asked, point) == 0, excess, torch.full_like(excess, -torch.inf)))
+
     def _note(self, k: int, new: Tensor, old: Tensor, start: Tensor | None) -> None:
+        self._keep(k, self._excess(new, old, start))
+
+    def _excess(self, new: Tensor, old: Tensor, start: Tensor | None) -> Tensor:
         size = _largest(old)
         length = size if start is None else _distance(old, start)
-        excess = _distance(new, old) - self.share * length - 64 * ROUNDOFF.get(old.dtype, 0.0) * size
+        return _distance(new, old) - self.share * length - 64 * ROUNDOFF.get(old.dtype, 0.0) * size
+
+    def _keep(self, k: int, excess: Tensor) -> None:
         here = torch.full_like(excess, k)
         if self.worst is None or self.step is None:
             self.worst, self.step = excess, here

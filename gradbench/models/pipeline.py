@@ -4,6 +4,7 @@ Neither the pipeline's `__call__`, which records no tape, nor its scheduler's `s
 ever called.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.diffusion.precision import precision_of
-from gradbench.diffusion.scheduler_grid import grid_of
+from gradbench.diffusion.scheduler_grid import grid_of, noise_scale
 from gradbench.models.conventions import config_of
 from gradbench.models.decoder import LatentDecoder
 from gradbench.models.network import diffusers_denoiser
@@ -36,6 +37,12 @@ FAMILIES = (
 )
 GUIDANCE = {"StableDiffusionPipeline": 7.5, "StableDiffusionXLPipeline": 5.0, "StableDiffusion3Pipeline": 7.0}
 ENCODE = ("once", "on-tape")
+# what the parts do in a pipeline's place, as its known class does it
+REPLACED = (
+    *("__call__", "prepare_latents", "prepare_extra_step_kwargs", "_get_add_time_ids", "get_guidance_scale_embedding"),
+    *("prepare_ip_adapter_image_embeds", "do_classifier_free_guidance", "guidance_scale", "guidance_rescale"),
+    *("clip_skip", "cross_attention_kwargs", "joint_attention_kwargs", "denoising_end", "upcast_vae", "decode_latents"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,22 @@ class PipelineParts:
         return sampler_for(self.scheduler)
 
     def noise(self, batch: int | None = None, seed: int = 0) -> Tensor:
-        """Normal noise (batch, *shape), drawn by key, in float32 or better on the network's device.
+        """x_T = c z (batch, *shape) for `gradbench.sample` on this scheduler's grid, z the `latents` of this seed.
 
-        It corresponds to a pipeline's `latents=`. batch: by default one sample per prompt.
+        c = alpha_T init_noise_sigma at the scheduler's own first time: 1 for DDIM, DPM-Solver, flow matching and Euler
+        with `leading` spacing, sigma_T for Euler with other spacings (0.998 for Stable Diffusion), and 80 for EDM. The
+        pipeline makes the same sample of `latents=z`. batch: by default one sample per prompt.
+        """
+        return self.latents(batch, seed) * noise_scale(self.scheduler)
+
+    def latents(self, batch: int | None = None, seed: int = 0) -> Tensor:
+        """Normal noise z (batch, *shape), a pipeline's `latents=`, drawn by key, in float32 or better on the network's
+        device. batch: by default one sample per prompt.
         """
         batch = self.prompts if batch is None else checks.positive_integer("batch", batch)
         dtype = precision_of(self.denoiser.network, torch.float32)
-        noise = torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape)))
-        return noise.to(self._device, dtype if dtype.itemsize >= 4 else torch.float32)
+        z = torch.from_numpy(draw(seed, INITIAL, (batch, *self.shape)))
+        return z.to(self._device, dtype if dtype.itemsize >= 4 else torch.float32)
 
     @property
     def _device(self) -> torch.device:
@@ -126,7 +141,8 @@ def from_pipeline(
     computes them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze:
     weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others,
     and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers
-    are kept. Raises `ValueError` for other pipelines, and for subclasses with their own `__call__`; for networks with
+    are kept. Raises `ValueError` for other pipelines, and for subclasses with a `__call__`, a
+    `prepare_latents` or another method of their own that the parts replace; for networks with
     other inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
     `encode="once"`; for a prompt if the pipeline takes none, or a missing one; and for scheduler options that a
     schedule cannot express (`clip_sample`).
@@ -189,18 +205,20 @@ def from_pipeline(
 
 
 def _family(pipe: Any) -> str:
-    """The known class of a pipeline, or the one that it derives from without its own `__call__`."""
+    """The known class of a pipeline, or the one that it derives from without methods of its own for `REPLACED`."""
     own = type(pipe)
     known = next((kind for kind in own.__mro__ if kind.__name__ in FAMILIES), None)
     if known is None:
         raise UsageError(
             f"pipeline {own.__name__} is not known: allowed are {', '.join(FAMILIES)}; see diffusers_denoiser"
         )
-    if own.__call__ is not known.__call__:
-        raise UsageError(
-            f"pipeline {own.__name__} has its own __call__, which may differ from that of {known.__name__}: "
-            f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
-        )
+    for name in REPLACED:
+        theirs, found = (inspect.getattr_static(where, name, None) for where in (known, pipe))
+        if found is not theirs:
+            raise UsageError(
+                f"pipeline {own.__name__} has a {name} of its own, which need not be that of {known.__name__}: "
+                f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
+            )
     return known.__name__
 
 

@@ -67,11 +67,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.pages", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    changed = [place for place, text in written(RUNS).items() if not place.exists() or place.read_text() != text]
+    texts = written(RUNS)
+    changed = [place for place, text in texts.items() if not place.exists() or place.read_text() != text]
     for place in changed:
         print(f"{place.relative_to(ROOT)}: {'is not what its rows say: run make pages' if check else 'written'}")
         if not check:
-            place.write_text(written(RUNS)[place])
+            place.write_text(texts[place])
     return int(check and bool(changed))
 
 

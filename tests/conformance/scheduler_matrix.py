@@ -30,6 +30,12 @@ from gradbench.diffusion.schedulers import EDM, OTHERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "schedulers.md"
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+OTHER_BETAS = {
+    "linear": {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},  # diffusers' default, DDPM's
+    "less linear": {"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012},
+    "more scaled linear": {"beta_schedule": "scaled_linear", "beta_start": 0.0001, "beta_end": 0.02},
+    "cosine": {"beta_schedule": "squaredcos_cap_v2"},
+}
 SPACINGS = ("leading", "trailing", "linspace")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 RULES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
@@ -190,11 +196,13 @@ def judge(cell: Cell) -> tuple[str, str]:
 
 
 @lru_cache(None)
-def judged(name: str, thorough: bool = False) -> tuple[tuple[Cell, str, str], ...]:
-    """Every cell of a class with its status and sampler or reason."""
+def judged(name: str, thorough: bool = False, betas: str = "") -> tuple[tuple[Cell, str, str], ...]:
+    """Every cell of a class with its status and sampler or reason. betas: a key of `OTHER_BETAS`, or Stable
+    Diffusion's.
+    """
     with double_precision(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return tuple((cell, *judge(cell)) for cell in cells(name, thorough))
+        return tuple((cell, *judge(cell)) for cell in cells(name, thorough, betas))
 
 
 def refused_everywhere(cell: Cell) -> tuple[str, str]:
@@ -333,17 +341,17 @@ CALLS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def bases(name: str) -> dict[str, Any]:
-    """What is not the class's default: no clip, and Stable Diffusion's betas."""
+def bases(name: str, betas: str = "") -> dict[str, Any]:
+    """What is not the class's default: no clip, and Stable Diffusion's betas or others."""
     reads = inspect.signature(CLASSES[name].__init__).parameters
-    return {key: value for key, value in TABLED.items() if key in reads}
+    return {key: value for key, value in {**TABLED, **OTHER_BETAS.get(betas, {})}.items() if key in reads}
 
 
-def cells(name: str, thorough: bool = False) -> list[Cell]:
+def cells(name: str, thorough: bool = False, betas: str = "") -> list[Cell]:
     """The combinations of a class that are tried: one option at a time, or with `thorough` two, at several steps."""
     if name in OTHERS:
         return [Cell(name, {}, {}, {"steps": 4})]
-    base, axes = bases(name), _axes(name)
+    base, axes = bases(name, betas), _axes(name)
     single = [{key: value} for key, values in axes.items() for value in values]
     sets: list[dict[str, Any]] = [{}, *single, *PAIRS.get(name, ())]
     if thorough:
@@ -433,7 +441,8 @@ grid from `gradbench.grid_of`, and what is refused, in the words of the refusal.
 with respect to the initial noise and to a weight of a small time-dependent network agree with automatic differentiation
 through the scheduler's own loop in float64 to one in a million, at every number of steps tried (5 and 28, which do and
 do not divide the table), with the same noise for stochastic schedulers. There is no third outcome: it would fail the
-test.
+test. The betas are Stable Diffusion's, `scaled_linear` from 0.00085 to 0.012; a slow test repeats every combination
+with `linear` and `scaled_linear` from 0.0001 to 0.02, `linear` from 0.00085 to 0.012, and `squaredcos_cap_v2`.
 
 `gradbench.sampler_for(scheduler)` returns the sampler, and `gradbench.sample` uses it unless another is named. The
 arguments of a scheduler's `step` (`eta`, `s_churn`) have their defaults here.

@@ -120,6 +120,22 @@ def test_zero_terminal_snr_is_refused_under_eps():
         gradbench.sample(denoiser, normals(3, 6, seed=1), grid=gradbench.grid_of(scheduler, 5), wrt=[network.weight])
 
 
+def test_torchdiffeq_is_refused_at_zero_terminal_snr_where_its_clock_is_infinite():
+    scheduler, network = DDIMScheduler(**ZERO, clip_sample=False, prediction_type="v_prediction"), SmallNetwork()
+    denoiser = gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler), kind="v")
+    given = {"grid": gradbench.grid_of(scheduler, 5), "wrt": [network.weight]}
+
+    def ask(gradient):
+        return gradbench.sample(denoiser, normals(3, 6, seed=1), sampler="ddim", gradient=gradient, **given)
+
+    with pytest.raises(ValueError, match="the data chart is infinite at sigma = 0, the clean end: use chart=angle"):
+        ask("torchdiffeq-adjoint")
+    with pytest.raises(ValueError, match="the noise chart has no value at alpha = 0"):
+        ask("torchdiffeq-adjoint[chart=noise]")
+    served = ask("torchdiffeq-adjoint[chart=angle]")
+    assert torch.autograd.grad(served.sum(), network.weight)[0].isfinite().all()
+
+
 def test_eulers_zero_terminal_snr_is_its_own_small_number():
     """2^-24 in place of 0: another sample than DDIM's, by 2e-4, and the one that Euler's scheduler draws."""
     scheduler = EulerDiscreteScheduler(**ZERO, prediction_type="v_prediction")
@@ -206,6 +222,8 @@ def test_a_subclass_with_a_step_of_its_own_is_not_taken_for_its_base():
         gradbench.sampler_for(scheduler)
     with pytest.raises(ValueError, match="methods of its own"):
         gradbench.grid_of(scheduler, 5)
+    with pytest.raises(ValueError, match="the scale of its latents is not known"):
+        gradbench.latents_scale(scheduler, (1.0, 0.0))
 
 
 def test_without_a_scheduler_rectified_flow_is_sampled_by_flow_euler():
@@ -294,15 +312,57 @@ def test_a_clip_is_seen_in_a_subclass_and_not_in_a_class_that_has_none():
     assert gradbench.sampler_for(euler) == "ddim"
 
 
-def test_latents_in_eulers_own_scale_are_not_taken_for_x_T():
-    scheduler, network = EulerDiscreteScheduler(**TABLE), SmallNetwork()
-    grid, denoiser = (
-        gradbench.grid_of(scheduler, 5),
-        gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler)),
+KARRAS = {**TABLE, "use_karras_sigmas": True, "sigma_min": 0.1}
+SVD = {**TABLE, "timestep_type": "continuous", "prediction_type": "v_prediction", "use_karras_sigmas": True}
+
+
+def sampled(scheduler, factor):
+    """A sample from `factor` times the latents of a pipeline with this scheduler; `ValueError` for the wrong scale."""
+    network, grid = SmallNetwork(), gradbench.grid_of(scheduler, 5)
+    denoiser = gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler), kind="x0")
+    own = copy.deepcopy(scheduler)
+    own.set_timesteps(5)
+    latents = normals(32, 6, seed=1) * float(own.init_noise_sigma) * factor
+    return gradbench.sample(denoiser, latents, grid=grid, wrt=[network.weight])
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "said"),
+    [
+        (EulerDiscreteScheduler(**TABLE), r"of spread 1 at this time, got 1[3-6].* here 0\.068"),
+        (HeunDiscreteScheduler(**TABLE), r"of spread 1 at this time, got 1[3-6]"),
+        (EulerDiscreteScheduler(**KARRAS, sigma_max=3.0), r"of spread 1 at this time, got [23]\..* here 0\.316"),
+        (EulerDiscreteScheduler(**SVD, sigma_max=700.0, sigma_min=0.002), "got [67].*, [67].* times that.* 0.00143"),
+    ],
+)
+def test_latents_in_a_schedulers_own_scale_are_not_taken_for_x_T(scheduler, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        sampled(scheduler, 1.0)
+    assert "gradbench.latents_scale(scheduler, grid)" in str(caught.value)
+    assert sampled(scheduler, gradbench.latents_scale(scheduler, gradbench.grid_of(scheduler, 5))).isfinite().all()
+
+
+def test_unscaled_noise_is_not_taken_for_x_T_of_edm():
+    scheduler = EDMEulerScheduler()
+    with pytest.raises(ValueError, match=r"of spread 80 at this time, got (0\.9|1).*multiply noise of spread 1 by 80"):
+        sampled(scheduler, 1 / 80)
+    assert sampled(scheduler, 1.0).isfinite().all()
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.4, 0.7, 1.5])
+def test_an_x_T_without_spread_and_other_temperatures_are_served(factor):
+    assert sampled(DDIMScheduler(**TABLE, clip_sample=False), factor).isfinite().all()
+
+
+def test_the_last_latents_of_eulers_scheduler_have_its_scale_too():
+    """It ends at a positive sigma, where they are x / alpha."""
+    scheduler = EulerDiscreteScheduler(**TABLE, use_karras_sigmas=True, final_sigmas_type="sigma_min")
+    network, x_T, grid = SmallNetwork(), normals(3, 6, seed=1), gradbench.grid_of(scheduler, 6)
+    denoiser = gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler))
+    theirs = loop(scheduler, network, x_T / gradbench.latents_scale(scheduler, grid), 6)
+    ours = gradbench.sample(denoiser, x_T, grid=grid, wrt=[network.weight])
+    assert gradbench.latents_scale(scheduler, grid[-1:]) == pytest.approx(
+        1 / math.hypot(1, scheduler.sigmas[-1]), rel=1e-6
     )
-    scheduler.set_timesteps(5)
-    latents = normals(32, 6, seed=1) * float(scheduler.init_noise_sigma)
-    with pytest.raises(ValueError, match=r"of spread 1 at this time, got 1[3-6].*gradbench\.latents_scale"):
-        gradbench.sample(denoiser, latents, grid=grid, wrt=[network.weight])
-    scaled = latents * gradbench.latents_scale(scheduler, grid)
-    assert gradbench.sample(denoiser, scaled, grid=grid, wrt=[network.weight]).isfinite().all()
+    assert distance(ours, theirs * gradbench.latents_scale(scheduler, grid[-1:])) < 1e-6
+    assert gradbench.latents_scale(EulerDiscreteScheduler(**TABLE), (0.0,)) == 1.0

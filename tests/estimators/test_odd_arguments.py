@@ -63,6 +63,22 @@ def test_options_of_an_estimator_may_be_numpys():
     assert gradbench.estimator("revolve", snapshots=np.int64(2)) == gradbench.estimator("revolve", snapshots=2)
 
 
+def test_a_problem_of_ones_own_takes_them_too():
+    net = Net()
+    denoiser, found = NetworkDenoiser(net, "scaled-linear"), []
+    for steps, wrt in ((3, [net.w]), (np.int64(3), dict(net.named_parameters()))):
+        problem = gradbench.problem(denoiser, lambda x: x.square().sum(1), X_T, steps=steps, seed=steps, wrt=wrt)
+        found += gradbench.estimator("checkpoint")(problem).grads["parameters"]
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("wrong", [{"denoiser": Net()}, {"sampler": diffusers.DDIMScheduler()}])
+def test_a_problem_of_ones_own_refuses_them_in_one_line(wrong):
+    given = {"denoiser": NetworkDenoiser(Net(), "scaled-linear"), "objective": torch.sum, "x_T": X_T, **wrong}
+    with pytest.raises(ValueError, match=r"^(denoiser|sampler) must be a [^\n]*, got (Net|DDIMScheduler)[^\n]*$"):
+        gradbench.problem(**given)
+
+
 @pytest.mark.parametrize("steps", [np.float64(3), np.bool_(True), np.int64(0), np.array([3])])
 def test_steps_that_are_no_count_are_refused(steps):
     with pytest.raises(ValueError, match="steps must be an integer >= 1"):

@@ -2,7 +2,17 @@
 
 import pytest
 import torch
-from diffusers import DDIMPipeline, PNDMScheduler, StableDiffusionImg2ImgPipeline
+from diffusers import (
+    DDIMPipeline,
+    DPMSolverMultistepScheduler,
+    EDMDPMSolverMultistepScheduler,
+    EDMEulerScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+)
 
 import gradbench
 from gradbench import from_pipeline
@@ -151,6 +161,31 @@ def test_the_noise_is_drawn_by_key_and_has_the_shape_of_a_batch():
     assert torch.equal(x_T, parts.noise(batch=3, seed=5)) and not torch.equal(x_T, parts.noise(batch=3, seed=6))
 
 
+SCHEDULERS = {
+    "linspace": EulerDiscreteScheduler(**tiny.BETAS),
+    "trailing": EulerDiscreteScheduler(**tiny.BETAS, timestep_spacing="trailing"),
+    "leading": EulerDiscreteScheduler(**tiny.BETAS, timestep_spacing="leading", steps_offset=1),
+    "sigma_max": EulerDiscreteScheduler(**tiny.BETAS, use_karras_sigmas=True, sigma_max=3.0, sigma_min=0.1),
+    "heun": HeunDiscreteScheduler(**tiny.BETAS),
+    "edm": EDMEulerScheduler(),
+    "edm dpm": EDMDPMSolverMultistepScheduler(),
+    "ddim": tiny.ddim(),
+    "dpm": DPMSolverMultistepScheduler(**tiny.BETAS),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_the_noise_is_where_the_pipeline_starts_from_the_latents_of_its_seed(name):
+    pipe = random_pipeline(TINY)
+    pipe.scheduler = SCHEDULERS[name]
+    pipe.set_progress_bar_config(disable=True)
+    parts = from_pipeline(pipe, PROMPT, guidance=3.0)
+    given = {"num_inference_steps": 5, "guidance_scale": 3.0, "output_type": "latent"}
+    theirs = pipe(PROMPT, latents=parts.latents(), **given).images
+    assert distance(gradbench.sample(parts.denoiser, parts.noise(), grid=parts.grid(5)), theirs) < 3e-6
+    assert torch.equal(parts.noise(), parts.latents()) == (name in ("leading", "ddim", "dpm"))
+
+
 def test_weights_are_frozen_but_those_of_adapters():
     from gradbench.models.lora import add_lora
 
@@ -216,6 +251,51 @@ def test_what_cannot_be_taken_apart_is_refused_in_one_line(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+class OtherSizes(StableDiffusionXLPipeline):
+    def _get_add_time_ids(self, *words, **options):
+        return 2 * super()._get_add_time_ids(*words, **options)
+
+
+class OtherLatents(StableDiffusionXLPipeline):
+    def prepare_latents(self, *words, **options):
+        return 2 * super().prepare_latents(*words, **options)
+
+
+class OtherWords(StableDiffusionXLPipeline):
+    def encode_prompt(self, *words, **options):
+        return tuple(None if e is None else 2 * e for e in super().encode_prompt(*words, **options))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(OtherSizes, "_get_add_time_ids"), (OtherLatents, "prepare_latents")])
+def test_a_subclass_with_its_own_method_where_the_parts_have_the_known_one_is_refused(kind, name):
+    with pytest.raises(ValueError, match=rf"{kind.__name__} has a {name} of its own.*give StableDiffusionXLPipeline\("):
+        from_pipeline(kind(**tiny.xl_pipeline().components), PROMPT)
+
+
+def test_a_method_set_on_a_pipeline_itself_is_its_own():
+    pipe = tiny.xl_pipeline()
+    pipe.prepare_latents = lambda *words, **options: latents(1)
+    with pytest.raises(ValueError, match="has a prepare_latents of its own"):
+        from_pipeline(pipe, PROMPT)
+
+
+def test_an_encode_prompt_of_its_own_is_the_one_that_is_called():
+    kinds = (StableDiffusionXLPipeline, OtherWords)
+    plain, doubled = (from_pipeline(kind(**tiny.xl_pipeline().components), PROMPT) for kind in kinds)
+    assert torch.equal(doubled.denoiser.condition, 2 * plain.denoiser.condition)
+
+
+def test_a_step_set_on_a_scheduler_itself_is_not_taken_for_its_class():
+    pipe = tiny.xl_pipeline()
+    step = pipe.scheduler.step
+    pipe.scheduler.step = lambda prediction, *words, **options: step(0.9 * prediction, *words, **options)
+    parts = from_pipeline(pipe, PROMPT)
+    with pytest.raises(ValueError, match="EulerDiscreteScheduler has methods of its own, and its steps are not known"):
+        parts.grid(STEPS)
+    with pytest.raises(ValueError, match="sampler must be named: scheduler EulerDiscreteScheduler has steps that are"):
+        gradbench.sample(parts.denoiser, latents(1), steps=STEPS)
 
 
 def test_the_grid_is_the_schedulers_own():

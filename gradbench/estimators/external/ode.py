@@ -11,7 +11,7 @@ from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.external.solve import solved
 from gradbench.estimators.external.solvers import FIXED, refuse_torchdiffeq
-from gradbench.estimators.leaves import Leaves, Reach
+from gradbench.estimators.leaves import Guard, Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Rule
@@ -41,7 +41,7 @@ class TorchdiffeqAdjoint(Differentiable):
     atol: float
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        return refuse_torchdiffeq(self.method, traits)
+        return refuse_torchdiffeq(self.method, self.chart, traits)
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
@@ -86,12 +86,13 @@ class _Field(torch.nn.Module):
 
     def __init__(self, field: ChartField, t_max: float, t_min: float, reach: Reach) -> None:
         super().__init__()
-        self._reach = reach
+        self._reach, self._guard = reach, Guard(reach.leaves, field.denoiser)
         self._field, self._range = field, sorted((field.chart.tau(t_min), field.chart.tau(t_max)))
 
     def forward(self, tau: Tensor, y: Tensor) -> Tensor:
         chart: Chart = self._field.chart
         t = chart.t_of(min(max(tau.item(), self._range[0]), self._range[1]))
-        value = self._field(t, y * chart.kappa(t))
+        with self._field.denoiser.watches.by(self._guard):
+            value = self._field(t, y * chart.kappa(t))
         self._reach.see(value)
         return value

@@ -14,7 +14,7 @@ from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
 from gradbench.estimators.external.solve import solved
 from gradbench.estimators.external.solvers import PAIRS, refuse_torchsde
-from gradbench.estimators.leaves import Leaves, Reach
+from gradbench.estimators.leaves import Guard, Leaves, Reach
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField
@@ -105,14 +105,15 @@ class _ReverseSDE(torch.nn.Module):
         self, field: ChartField, chart: SDEChart, clock: _Clock, shape: tuple[int, ...], kind: str, reach: Reach
     ) -> None:
         super().__init__()
-        self._reach = reach
+        self._reach, self._guard = reach, Guard(reach.leaves, field.denoiser)
         self._field, self._chart, self._clock, self._shape, self.sde_type = field, chart, clock, shape, kind
 
     def f(self, s: Tensor, y: Tensor) -> Tensor:
         t, pace = self._clock(float(s))
         kappa = self._chart.kappa(t)
         x = (y * kappa).reshape(self._shape)
-        value = self._field(t, x)
+        with self._field.denoiser.watches.by(self._guard):
+            value = self._field(t, x)
         self._reach.see(value)
         return value.flatten(1) * (self._chart.pace(t) / kappa**2 * pace)
 

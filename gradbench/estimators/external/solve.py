@@ -19,7 +19,7 @@ def solved(solve: Callable[[Tensor], Tensor], denoiser: Denoiser, x_T: Tensor, r
     `RuntimeError` in a backward pass that is recorded, if settings have changed since the forward pass, or if demanded
     leaves are not reached.
     """
-    return _Solved.apply(solve, Settings(denoiser), reach, x_T, *reach.leaves)  # type: ignore[return-value]
+    return _Solved.apply(solve, Settings(denoiser, reach.leaves.public), reach, x_T, *reach.leaves)  # type: ignore[return-value]
 
 
 class _Solved(torch.autograd.Function):

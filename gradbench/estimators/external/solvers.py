@@ -40,8 +40,11 @@ def declare_torchdiffeq(options: Options) -> EstimatorTraits:
     return EstimatorTraits(order=order, memory=RECOVERIES[options["trajectory"]].memory)
 
 
-def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:
-    """Why torchdiffeq cannot serve a problem, or None: it solves ODEs, by one-step or adaptive methods."""
+def refuse_torchdiffeq(method: str | None, chart: str | None, traits: ProblemTraits) -> str | None:
+    """Why torchdiffeq cannot serve a problem, or None: it solves ODEs, by one-step or adaptive methods.
+
+    chart: None for the sampler's. Its clock and field must be finite at both ends.
+    """
     reason = no_other_times(traits) or no_point(traits, "torchdiffeq")
     if reason:
         return reason
@@ -49,7 +52,11 @@ def refuse_torchdiffeq(method: str | None, traits: ProblemTraits) -> str | None:
         return "torchdiffeq solves ordinary differential equations: use an ODE sampler"
     if method is None and not traits.runge_kutta:
         return f"torchdiffeq has no method of this sampler's kind: name one of {', '.join((*FIXED, *ADAPTIVE))}"
-    return None
+    own = traits.chart_at_zero if traits.alpha_T <= 0 else None
+    used = chart or own or traits.chart or ""
+    if used == "data" and traits.sigma_0 <= 0:
+        return "the clock of the data chart is infinite at sigma = 0, the clean end: use chart=angle"
+    return refuses(used, traits)
 
 
 def check_torchsde(options: Options) -> None:

@@ -110,9 +110,11 @@ class DirectAlign(Differentiable, MonteCarlo):
         step = steps[int(torch.randint(len(steps), ()))]
         with torch.no_grad():
             x_0 = rollout.sample(x_T)
-        x, leaves = recovered(rollout, x_0, self._noise(rollout, x_T), step), Leaves.of(wrt)
+        leaves = Leaves.of(wrt)
+        with leaves.guarding(rollout.denoiser):
+            x = recovered(rollout, x_0, self._noise(rollout, x_T), step)
         x = x if step.weight == 1 else x.detach() + step.weight * (x - x.detach())
-        return Demanded.apply(x, [x], leaves) if leaves.demanded and leaves else x  # type: ignore[return-value]
+        return Demanded.apply(x, x.grad_fn, leaves) if leaves.demanded and leaves else x  # type: ignore[return-value]
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout

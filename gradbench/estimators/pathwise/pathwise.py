@@ -1,5 +1,6 @@
 """Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.hooks import silenced
-from gradbench.estimators.leaves import Demanded, Leaves
+from gradbench.estimators.leaves import Demanded, Leaves, guarded
 from gradbench.estimators.pathwise.adjoints import ADAPTIVE
 from gradbench.estimators.pathwise.binomial import Binomial
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
@@ -72,7 +73,9 @@ class Backprop(Differentiable):
     per_step = True
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
+        leaves = Leaves.of(wrt)
+        with leaves.guarding(rollout.denoiser):
+            x_0 = rollout.sample(x_T)
         return Demanded.apply(x_0, x_0.grad_fn, leaves) if leaves.demanded and leaves else x_0  # type: ignore
 
 
@@ -111,21 +114,25 @@ class _Chain(torch.autograd.Function):
     def forward(
         ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, leaves: Leaves, x_T: Tensor, *wrt: Tensor
     ) -> Tensor:
-        trajectory = recovery.run(rollout, rollout.start(x_T))
-        with trajectory.ambient.record(rollout.steps):
-            x_0 = rollout.finish(trajectory.last)
+        start = rollout.start(x_T)
+        ctx.change = pullback.changes(rollout, recovery, start) if leaves.public else None
+        with ctx.change.noting() if ctx.change else contextlib.nullcontext():
+            trajectory = recovery.run(rollout, start)
+            with trajectory.ambient.record(rollout.steps):
+                x_0 = rollout.finish(trajectory.last)
         trajectory.ambient.settle()
-        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0 = pullback, trajectory, leaves, x_0
+        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0, ctx.rollout = pullback, trajectory, leaves, x_0, rollout
         ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[5:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
-        with silenced(wrt):
+        with silenced(wrt), ctx.change.comparing(ctx.trajectory.ambient) if ctx.change else contextlib.nullcontext():
             grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
         ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals, strict=True) if total is None])
         found = iter(totals)

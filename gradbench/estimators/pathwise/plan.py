@@ -60,8 +60,8 @@ class Plan:
     passes through the network's input, 1 for J_k and 0 for A_k. stop (n): N, or the index of the state whose x0_hat is
     the sample. scale (N): a factor on the gradients of the shared leaves from step k. scale_x_T: a factor on the
     gradient of x_T, None if it is not to be reached. detach: the output that is detached. mask: whether weights between
-    0 and 1 are the expectation of a random mask. leaps: what replaces the steps, if anything. random: whether another
-    draw could have been another plan.
+    0 and 1 are the expectation of a random mask. leaps: what replaces the steps, if anything. law: the distribution
+    that the plan was drawn from, if any.
     """
 
     active: np.ndarray
@@ -73,12 +73,12 @@ class Plan:
     detach: str = "eps"
     mask: bool = False
     leaps: Leaps | None = None
-    random: bool = False
+    law: "PlanDistribution | None" = None
 
     @property
-    def whole(self) -> bool:
-        """Whether every step is active for some sample."""
-        return bool((self.active * self.alive).any(1).all())
+    def reaches(self) -> bool:
+        """Whether every leaf that any draw of its distribution reaches is reached by this plan: no step is left out."""
+        return self.law is None or not self.law.random or bool((self.active * self.alive).any(1).all())
 
     @property
     def first(self) -> int:
@@ -145,6 +145,6 @@ class PlanDistribution(ABC):
             "stop": np.full(samples, steps),
             "scale": np.ones(steps),
             "detach": self.detach,
-            "random": self.random,
+            "law": self,
         }
         return Plan(active.astype(float), alive, **{**defaults, **options})  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.hooks import silenced
-from gradbench.estimators.leaves import Leaves
+from gradbench.estimators.leaves import Leaves, guarded
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise import surrogates
 from gradbench.estimators.pathwise.mean_cost import mean_cost
@@ -129,6 +129,7 @@ class _Truncated(torch.autograd.Function):
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *wrt = ctx.saved_tensors
@@ -170,9 +171,11 @@ def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals)
     plan: Plan = ctx.plan
     ctx.witness.check()
     if (plan.active * plan.alive).any():
-        elsewhere = {id(p) for p in ctx.rollout.denoiser.parameters()} if plan.random and not plan.whole else set()
+        elsewhere = set() if plan.reaches else {id(parameter) for parameter in ctx.rollout.denoiser.parameters()}
         missing = [leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None]
         ctx.leaves.refuse_unreached([leaf for leaf in missing if id(leaf) not in elsewhere])
+    if x_T is None and plan.law is not None and plan.law.reaches_x_T(ctx.rollout.steps):
+        x_T = torch.zeros_like(ctx.saved_tensors[0])  # another draw may reach it
     return None, None, None, x_T, *totals.values
 
 
