@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from gradbench.checks import UsageError
-from gradbench.problems.spec import CaseSpec
+from gradbench.problems.spec import CaseSpec, Parts
 
 PARAMS: dict[str, Any] = {
     "dim": 6,
@@ -86,20 +86,13 @@ class Arrays:
         return Quadratic(target, weight, sine=name == "quadratic+sine")
 
 
-def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any) -> dict[str, Any]:
+def parts(law: Any, objective: Any, dim: int, names: tuple[str, ...], flow: Any) -> Parts:
     """The result of `build` for a distribution with those parameters; flow(law, x_T, t_max, t_min)."""
 
     def exact(problem: Any, x_T: Any) -> Any:
         return flow(problem, x_T, problem.rollout.grid[0], problem.rollout.grid[-1])
 
-    return {
-        "denoiser": law,
-        "objective": objective,
-        "condition": law.condition,
-        "parameters": tuple(getattr(law, name) for name in names),
-        "shape": (dim,),
-        "flow": exact,
-    }
+    return Parts(law, objective, law.condition, tuple(getattr(law, name) for name in names), (dim,), exact)
 
 
 # the spec of such a case, without its own name, summary, citation, build, arrays, flow and preload

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradbench.checks import UsageError
 from gradbench.objectives.catalogue import OBJECTIVES
-from gradbench.problems.spec import CaseSpec
+from gradbench.problems.spec import CaseSpec, Parts
 
 RANDOM = "random weights unless weights=PATH_OR_HUB_ID"
 CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Hu et al., 2022, arXiv:2106.09685 (LoRA)"
@@ -70,10 +70,10 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
     for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
         checks.one_of(name, params[name], (True, False))
     if params["weights"] is not None and not isinstance(params["weights"], str):
-        raise UsageError(f"weights must be a folder or a hub's id, got {params['weights']!r}")
+        raise UsageError(f"weights must be a folder or a hub id, got {params['weights']!r}")
 
 
-def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> Parts:
     """The result of `build`: the guided U-Net with LoRA weights from the seed, the prompt's embedding, the objective.
 
     Without `weights` the networks are random, from a separate seed that is always the same.
@@ -99,13 +99,8 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> dict[str, 
         compile=params["compile"],
     )
     lora = add_lora(pipe.unet, params["rank"], seed)
-    return {
-        "denoiser": found.denoiser,
-        "objective": found.objective(params["objective"], SEED_OF_PARTS),
-        "condition": found.denoiser.condition,
-        "parameters": lora,
-        "shape": found.shape,
-    }
+    objective = found.objective(params["objective"], SEED_OF_PARTS)
+    return Parts(found.denoiser, objective, found.denoiser.condition, lora, found.shape)
 
 
 # the spec of one of the sizes, without its own name, summary, dtypes, check and build

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gradbench.api import case, estimator, sample
+    from gradbench.api import case, estimator, problem, sample
     from gradbench.diffusion.chart import Chart
     from gradbench.diffusion.denoiser import Denoiser, ExactPrediction, NetworkDenoiser, NetworkPrediction, Prediction
     from gradbench.diffusion.discrete import from_diffusers
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "case": "api",
     "estimator": "api",
+    "problem": "api",
     "sample": "api",
     "Chart": "diffusion.chart",
     "Denoiser": "diffusion.denoiser",
@@ -97,6 +98,7 @@ __all__ = [
     "interpolate",
     "latents_scale",
     "make_schedule",
+    "problem",
     "sample",
     "sampler_for",
     "diffusers_denoiser",

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gradbench.selector import parse
+from gradbench.checks import UsageError
+from gradbench.selector import Options, parse
 
-Check = Callable[[dict[str, Any]], Any]  # raises `ValueError` for an invalid value
+Check = Callable[[Options], Any]  # raises `UsageError` for an invalid value
 WRONG = ("no-such-value", -1.0)
 
 
@@ -30,7 +31,7 @@ def allowed(check: Check, option: str) -> Allowed:
     for wrong in WRONG:
         try:
             check({option: wrong})
-        except ValueError as error:
+        except UsageError as error:
             said = str(error)
             if "finite number" not in said:
                 break
@@ -51,7 +52,7 @@ def _further(check: Check, option: str) -> str:
     """A further condition on a whole number: ", a multiple of 8"."""
     try:
         check({option: 1})
-    except ValueError as error:
+    except UsageError as error:
         said, must = str(error).partition(", got ")[0], f"{option} must be "
         return f", {said.removeprefix(must)}" if said.startswith(must) else ""
     return ""
@@ -60,7 +61,7 @@ def _further(check: Check, option: str) -> str:
 def _taken(check: Check, option: str, text: str) -> bool:
     try:
         check(parse(f"x[{option}={text}]")[1])
-    except ValueError:
+    except UsageError:
         return False
     return True
 

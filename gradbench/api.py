@@ -1,7 +1,7 @@
-"""The library: its three functions."""
+"""The library: its four functions."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -13,12 +13,12 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.denoiser import Denoiser
 from gradbench.estimators.base import GradientEstimator
 from gradbench.estimators.catalogue import ESTIMATORS, make_estimator
-from gradbench.estimators.leaves import leaves_of, listed, refuse_wrapped
+from gradbench.estimators.leaves import Wrt, leaves_of, listed, refuse_wrapped
 from gradbench.estimators.moved import Moved
 from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.estimators.settings import warn_of_hooks
 from gradbench.problems.case import Case, make_case
-from gradbench.problems.problem import traits_of
+from gradbench.problems.problem import Objective, Problem, traits_of
 from gradbench.samplers.spec import sampler_spec
 
 # the check of x_T's spread: the widest of x_0, that of latents which are not scaled, and the share of alpha above which
@@ -45,9 +45,9 @@ def sample(
     *,
     sampler: str | None = None,
     steps: int = 50,
-    grid: Sequence[float] | None = None,
+    grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
-    wrt: Iterable[Tensor] = (),
+    wrt: Wrt = (),
     allow_unused: bool = False,
     seed: int = 0,
     t_max: float = 1.0,
@@ -62,36 +62,35 @@ def sample(
     (`sampler_for`) or, without a scheduler, `flow-euler` on rectified flow and `ddim` otherwise. x_T: alpha x_0 + sigma
     eps at the first time; `latents_scale` converts a pipeline's latents to it. grid: your own decreasing times, as from
     `grid_of(scheduler, steps)`, in place of steps, t_max and t_min. gradient: a selector, or an estimator that is
-    `Differentiable`. wrt: an iterable of all tensors besides x_T whose gradient is wanted, leaf or not (prompt
-    embeddings, LoRA weights), each counted once however often it is named; it must name every trainable tensor found in
-    the denoiser: in parameters, buffers, attributes, `extra`, hooks and closures. noise: for stochastic samplers;
-    (steps, b, *x), `keyed` to draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
+    `Differentiable`. wrt: an iterable or mapping of all tensors besides x_T whose gradient is wanted, leaf or not
+    (prompt embeddings, LoRA weights), or an optimizer's `param_groups`, each counted once however often it is named; it
+    must name every trainable tensor that the network reads. noise: for stochastic samplers; (steps, b, *x), `keyed` to
+    draw it by key from `seed`, or `nested` for one Wiener path that other chains share.
     controls: (steps, b, *x), added to the velocity dx/dt of each step, or a mapping of `velocity` and `eps`, the latter
-    added to the predicted noise. states: (steps, b, *x), added to the state before each step; with zeros, its gradient
-    is that of the states. x_T, noise, controls and states need no mention in `wrt`: each has its gradient if it
+    added to the predicted noise. states: (steps, b, *x), added to the state before each step; if zero, its gradient is
+    that of the states. x_T, noise, controls and states need not be listed in `wrt`: each gets its gradient if it
     requires one.
 
-    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost, or
-    names two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot
-    reach, or has a spread that is not its schedule's (latents in a scheduler's own scale, unscaled noise for EDM); for
+    Raises `ValueError`, before any work: if `wrt` omits a trainable tensor, whose gradient would be silently lost (if
+    the denoiser does not visibly hold it, at the first evaluation on a tape, for most in the backward pass), or names
+    two tensors of which one is computed from the other; if x_T requires a gradient that the estimator cannot reach, or
+    has a spread that is not its schedule's (latents in a scheduler's own scale, unscaled noise for EDM); for
     a grid that requires a gradient; for a network inside FSDP or DDP (wrap DDP around the module whose forward calls
     this); for estimators that are not differentiable samples or do not support the sampler; and for unknown names.
     Raises `RuntimeError` in the backward pass if a tensor of `wrt` is never reached, unless `allow_unused`, and if the
     repeated steps differ from the original ones because a prompt, guidance scale, adapter, mode or weight was changed
     in between, or because the network answers from a cache.
     """
-    if not isinstance(denoiser, Denoiser):
-        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+    _check_denoiser(denoiser)
     named = listed(wrt)
-    checks.no_gradient("grid", grid)
+    grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
     checks.batch("x_T", x_T)
-    sampler = _own_sampler(denoiser) if sampler is None else sampler
+    sampler = _sampler_of(denoiser, sampler)
     spec = sampler_spec(sampler)
-    checks.seed(seed)
     method = make_estimator(gradient) if isinstance(gradient, str) else gradient
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
-        raise UsageError(f"gradient {gradient!r} is no differentiable sample; allowed: {', '.join(usable)}")
+        raise UsageError(f"gradient {gradient!r} is not a differentiable sample; allowed: {', '.join(usable)}")
     moved = Moved.of(spec, noise, controls, states, len(grid) - 1 if grid is not None else steps, x_T)
     rollout = moved.onto(spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid, moved.steering))
     _check_scale(x_T, denoiser, rollout.grid[0])
@@ -101,7 +100,8 @@ def sample(
         raise UsageError(f"gradient {gradient!r} cannot differentiate sampler {sampler!r}: {reason}")
     if x_T.requires_grad and not method.reaches_x_T(rollout.steps):
         raise UsageError(
-            f"gradient {gradient!r} never reaches x_T, which asks for a gradient: give x_T.detach() or take another"
+            f"gradient {gradient!r} never reaches x_T, which requires a gradient: "
+            "pass x_T.detach() or use another estimator"
         )
     refuse_wrapped(denoiser)
     leaves = leaves_of(denoiser, moved.without(named), {}, allow_unused, method.keeps_tape, moved.rows)
@@ -110,8 +110,53 @@ def sample(
     return method.sample(rollout, x_T, leaves)
 
 
-def _own_sampler(denoiser: Denoiser) -> str:
-    """The sampler of the denoiser's scheduler or, without one, of its schedule."""
+def problem(
+    denoiser: Denoiser,
+    objective: Objective,
+    x_T: Tensor,
+    *,
+    sampler: str | None = None,
+    steps: int = 50,
+    wrt: Wrt = (),
+    seed: int = 0,
+    t_max: float = 1.0,
+    t_min: float = 0.001,
+) -> Problem:
+    """The problem of a network of your own, for estimators that need the objective itself: `estimator("awm")(problem)`.
+
+    objective: x_0 (b, *x) to L per sample, (b), which is to be lowered; a reward with its sign changed. wrt: as in
+    `sample`; their gradients are `grads["parameters"]`, in this order. x_T (b, *x) is a target if it requires a
+    gradient. Raises `ValueError` for wrong arguments, before any work.
+    """
+    _check_denoiser(denoiser)
+    checks.batch("x_T", x_T)
+    spec, seed = sampler_spec(_sampler_of(denoiser, sampler)), checks.seed(seed)
+    refuse_wrapped(denoiser)
+    leaves = leaves_of(denoiser, listed(wrt), {"objective": objective}, allow_unused=True, one_tape=False)
+    targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if leaves else [])]
+    if not targets:
+        raise UsageError("nothing requires a gradient: name tensors in wrt, or call x_T.requires_grad_()")
+    made = Problem(
+        denoiser, spec, steps, t_max, t_min, x_T.detach(), objective, tuple(targets), None, tuple(leaves), seed
+    )
+    _check_scale(x_T, denoiser, made.rollout.grid[0])
+    return made
+
+
+def _check_denoiser(denoiser: Any) -> None:
+    if not isinstance(denoiser, Denoiser):
+        raise UsageError(f"denoiser must be a gradbench.Denoiser, got {type(denoiser).__name__}")
+
+
+def _sampler_of(denoiser: Denoiser, sampler: Any) -> str:
+    """The sampler given; for None that of the denoiser's scheduler or, without one, of its schedule."""
+    if isinstance(sampler, str):
+        return sampler
+    if sampler is not None:
+        raise UsageError(
+            f"sampler must be a selector such as 'ddim', got {type(sampler).__name__}: of a scheduler give "
+            "gradbench.sampler_for(scheduler)"
+        )
     if denoiser.why_no_sampler:
         raise UsageError(f"sampler must be named: {denoiser.why_no_sampler}")
     return denoiser.sampler or ("flow-euler" if denoiser.schedule.name == "rectified" else "ddim")

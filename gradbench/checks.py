@@ -13,8 +13,19 @@ from typing import Any
 class UsageError(ValueError):
     """The request is not possible; the message gives the value, those allowed, and the remedy.
 
-    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench.
+    A `ValueError` that is not a `UsageError` is a bug, or an error of a module outside gradbench: see `of_users`.
     """
+
+
+@contextmanager
+def of_users(theirs: bool) -> Iterator[None]:
+    """Runs a check: any `ValueError` of a user's own code is wrong usage, of gradbench's own only a `UsageError`."""
+    try:
+        yield
+    except ValueError as error:
+        if theirs:
+            raise UsageError(str(error)) from None
+        raise
 
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -31,8 +42,14 @@ def writing(name: str, path: Path) -> Iterator[None]:
         raise UsageError(f"{name} {str(path)!r} cannot be written to: {error.strerror or error}") from None
 
 
+def plain(value: Any) -> Any:
+    """A number of numpy's as Python's own; any other value as it is."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+
+
 def positive_integer(name: str, value: Any) -> int:
     """An integer of at least 1."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"{name} must be an integer >= 1, got {value!r}")
     return value
@@ -40,6 +57,7 @@ def positive_integer(name: str, value: Any) -> int:
 
 def natural(name: str, value: Any) -> int:
     """An integer of at least 0."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise UsageError(f"{name} must be an integer >= 0, got {value!r}")
     return value
@@ -58,6 +76,7 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
 
 def finite(name: str, value: Any) -> float:
     """A finite real number."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UsageError(f"{name} must be a finite number, got {value!r}")
     return float(value)
@@ -101,16 +120,52 @@ def shape(name: str, got: Iterable[int], expected: Iterable[int]) -> None:
         raise UsageError(f"{name} must have shape {tuple(expected)}, got {tuple(got)}")
 
 
-def no_gradient(name: str, values: Any) -> None:
-    """Times that require no gradient: they are used as Python floats, which would silently lose it."""
+def times(name: str, values: Any) -> list[float] | None:
+    """The times of a grid as a list, from any iterable of numbers; None for None.
+
+    They are used as Python floats, so one that requires a gradient is refused: its gradient would be silently lost.
+    """
     import torch
 
-    held = [values] if isinstance(values, torch.Tensor) else values or ()
+    if values is None:
+        return None
+    wrong = UsageError(f"{name} must be a list of decreasing times, got {' '.join(repr(values).split()):.80}")
+    try:
+        held = list(values)
+    except TypeError:
+        raise wrong from None
     if any(isinstance(value, torch.Tensor) and value.requires_grad for value in held):
         raise UsageError(
-            f"{name} must not ask for a gradient: its times are used as numbers, and the gradient would be lost; "
-            f"give {name}.tolist()"
+            f"{name} must not require a gradient: its times are used as numbers, and the gradient would be lost; "
+            f"pass {name}.tolist()"
         )
+    try:
+        return [value if isinstance(value, float) else float(value) for value in held]
+    except (TypeError, ValueError, RuntimeError):
+        raise wrong from None
+
+
+def differentiable(name: str, value: Any) -> None:
+    """A value of the tape, computed from a sample that requires a gradient."""
+    if not value.requires_grad:
+        raise UsageError(
+            f"{name} has no gradient at x_0 (it is constant, detached, or of integers): use an estimator that needs "
+            "none, such as reinforce, or an objective that torch can differentiate"
+        )
+
+
+def tensor(name: str, value: Any) -> Any:
+    """A tensor."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise UsageError(f"{name} must be a tensor, got {type(value).__name__}: give torch.as_tensor({name})")
+    return value
+
+
+def tensor_or_none(name: str, value: Any) -> Any:
+    """A tensor or None."""
+    return None if value is None else tensor(name, value)
 
 
 def seed(value: Any) -> int:
@@ -130,10 +185,10 @@ def dtype(value: Any) -> Any:
     return torch.float32 if name == TF32 else getattr(torch, one_of("dtype", name, DTYPES))
 
 
-def device_name(value: Any) -> str:
+def device_name(value: Any, name: str = "device") -> str:
     """`cpu`, `cuda` or `cuda:1`, whether or not it exists here."""
     if not isinstance(value, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", value):
-        raise UsageError(f"unknown device {value!r}; allowed: cpu, cuda, cuda:N")
+        raise UsageError(f"unknown {name} {value!r}; allowed: cpu, cuda, cuda:N")
     return value
 
 

@@ -11,7 +11,6 @@ from gradbench.commands.check import check
 from gradbench.commands.compare import compare
 from gradbench.commands.completion import completion
 from gradbench.commands.env import env
-from gradbench.commands.exits import Exit
 from gradbench.commands.figures import figures
 from gradbench.commands.list import list_
 from gradbench.commands.merge import merge
@@ -21,6 +20,7 @@ from gradbench.commands.report import report
 from gradbench.commands.run import run
 from gradbench.commands.show import show
 from gradbench.commands.status import status
+from gradbench.exits import Exit
 
 VERBS = (run, predict, advise, list_, show, env, status, merge, compare, reference, check, report, figures, completion)
 ISSUES = "https://github.com/gradbench/diffusion-gradbench/issues"
@@ -63,7 +63,7 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except Exception as error:
         traceback.print_exc()
-        _say(f"an error that should not be, {type(error).__name__}: {error}; please report it at {ISSUES}")
+        _say(f"internal error, {type(error).__name__}: {error}; please report it at {ISSUES}")
         sys.exit(Exit.BUG)
     sys.exit(code if isinstance(code, int) else Exit.OK)
 

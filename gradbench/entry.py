@@ -20,6 +20,7 @@ from gradbench.selector import Options
 def overlay(owner: str, defaults: Options, given: Options) -> Options:
     """The defaults overlaid by the given options; an integer given for a float default becomes a float."""
     checks.options(owner, given, defaults)
+    given = {key: checks.plain(value) for key, value in given.items()}
     real = {key for key, value in defaults.items() if isinstance(value, float)}
     whole = {key for key, value in given.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {**defaults, **given, **{key: float(given[key]) for key in real & whole}}
@@ -31,9 +32,10 @@ class Entry:
 
     name: the published name, as selectors spell it. summary: one sentence. factory: "module:callable", called with the
     options. citation: authors, year, arXiv number. defaults: every option with its default value. traits: what a plan
-    may know without building anything. requires: the distributions that it needs. check: raises `ValueError` for
-    invalid option values. refuses: (options, traits of the problem) -> why it does not support the problem, or None.
-    declares: options -> the traits that depend on them. The lines of samplers and of estimators have typed traits.
+    may know without building anything. requires: the distributions that it needs. check: raises `UsageError` for
+    invalid option values; any `ValueError` of a user's own will do. refuses: (options, traits of the problem) -> why it
+    does not support the problem, or None. declares: options -> the traits that depend on them. The lines of samplers
+    and of estimators have typed traits.
     """
 
     name: str
@@ -57,11 +59,14 @@ class Entry:
     def options(self, given: Options) -> Options:
         """The defaults overlaid by `given`, in the catalogue's order; `ValueError` for a wrong option or value."""
         options = overlay(self.name, self.defaults, given)
-        try:
+        with checks.of_users(theirs=not self.ours):
             self.check(options)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
         return options
+
+    @property
+    def ours(self) -> bool:
+        """Whether gradbench itself has its code, where a `ValueError` that is no `UsageError` is a bug."""
+        return self.factory.startswith("gradbench.")
 
     def load(self) -> Any:
         """The factory itself; imports its module."""
@@ -118,7 +123,7 @@ class Catalogue(dict[str, E], Generic[E]):
                 raise _unloadable(name, error) from None
             if found is None:
                 raise UsageError(f"{name!r} cannot be loaded: there is no module {module!r} on the path")
-            return self._made(Plugin(name, name, YOURS, "code of the user's own"))
+            return self._made(Plugin(name, name, YOURS, "user code"))
         return self._made(self.plugins[checks.one_of(self.kind, name, [*self, *self.plugins])])
 
     def _made(self, plugin: Plugin) -> E:

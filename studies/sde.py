@@ -130,7 +130,8 @@ def _cycles(laws: Sequence[int]) -> tuple[str, str]:
                 rows.append([grid, str(steps), name, *(spread([f[j] for f in found]) for j in range(3))])
     head = ["grid", "steps", "forward path", "smallest variance", "largest variance", "correlation of neighbours"]
     note = (
-        "The noise with which SDE-DPM-Solver++-1 returns to its data, from a noisy path drawn in two ways. The joint chain's becomes "
+        "The table describes the noise with which SDE-DPM-Solver++-1 returns along a noisy path to its data; the path is drawn in "
+        "two ways. The noise of the joint chain becomes "
         "standard normal and independent only as the steps in log-SNR become small: on uniform-t the last step spans much of the "
         "range, and its noise has a variance in the hundreds at 20 steps in both ways."
     )

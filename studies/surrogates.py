@@ -1,8 +1,8 @@
-"""What 2025 and 2026 put in the gradient's place: direction, length, noise and cost against exact answers."""
+"""Surrogates of the gradient from 2025 and 2026: direction, length, noise and cost, against exact gradients."""
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from gradbench.estimators.pathwise.pullback import pull
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.truncated import Truncated
 from gradbench.measure.error import cosine, norm_ratio
-from gradbench.problems.gradients import Gradients
+from gradbench.problems.gradients import Gradients, relative_error
 from gradbench.problems.problem import Problem
 from gradbench.references.memoryless import memoryless_gradient
 from studies.common import LAWS, Claims, number, spread, table
@@ -27,7 +27,8 @@ SCHEDULES = {
 }
 CHAIN = (
     *("draft[k=1]", "drtune[k=25,detach=v]", "leapalign[a=0]", "leapalign", "leapalign[a=1]", "leapalign[weight=none]"),
-    *("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]", "srpo", "vgg-flow", "vgg-flow[jacobian=true]"),
+    *("leapalign[law=clean]", "leapalign[law=half]", "flowbp", "flowbp[variant=bridge]", "flowbp[variant=bridge,a=0]"),
+    *("flowbp[variant=bridge,a=1]", "flowbp[variant=lagrange]", "srpo", "vgg-flow", "vgg-flow[jacobian=true]"),
 )
 STOCHASTIC = (*("fdfo", "ddpo", "ddpo[ratio=guard]", "ddpo[window=4]", "reinforce"),)
 FORWARD = (
@@ -56,48 +57,51 @@ def page(laws: Sequence[int], out: Path) -> str:
             early = sum(share[: N // 2]) / sum(share)
             claims.note(f"{schedule}: more than half of the gradient's length comes from the noisy half", early > 0.5)
     digits = {s: [_digits(seed, s) for seed in range(DIGITS_SEEDS)] for s in DIGITS}
-    return f"""# What stands in for the gradient
+    return f"""# Surrogates of the gradient
 
-Reward fine-tuning of 2025 and 2026 replaces the gradient through the chain. Here is what each method estimates, in direction (the cosine)
-and in length (the norm ratio), how noisy one draw is (|mean| over its spread), and what it costs. Every method keeps its published
-settings; what is released with a normalised reward or loss has a length of its own, which an optimiser that normalises does not see.
+Reward fine-tuning methods published in 2025 and 2026 replace the gradient through the chain. This page shows what each of them
+estimates, in direction (the cosine), in length (the norm ratio) and in both (the bias, the distance of the mean from the exact
+gradient), how noisy one draw is (its standard deviation), and what it costs. Bias and deviation are relative to the norm of the
+exact gradient. Every method keeps its published settings. A method released with a normalised reward or loss gives a gradient
+with a scale of its own, which has no effect on an optimiser that normalises gradients.
 
 {LAWS["gaussian"].capitalize()}, quadratic objective with a sine, {N} steps, {len(laws)} distributions, {BLOCKS * SIZE:,} draws: median and *range* over the
 distributions, gradient of the parameters (the standard deviations).
 
 ## Against the gradient of the chain
 
-On `flow-euler` from t = 1 to 0.001 for rectified flow, `ddim` on scaled-linear; those that need noise on `flow-sde`, against the
-expected gradient of that chain.
+The sampler is `flow-euler` from t = 1 to 0.001 for rectified flow and `ddim` for scaled-linear. Estimators that need noise in the
+steps run on `flow-sde` and are compared with the expected gradient of that chain.
 
 {_table(found, (*CHAIN, *STOCHASTIC))}
 ## Losses on the forward process, against both gradients
 
-They never differentiate a sampler. What they estimate is the gradient of the *memoryless* process, the reverse SDE, with its times
-weighted; on these distributions it differs from that of the deterministic chain as the column between them says.
+These losses never differentiate a sampler. They estimate the gradient of the *memoryless* process, the reverse SDE, with some
+weighting of the times. "One draw" is |mean| over the standard deviation of a draw. The column "memoryless with chain" shows how far that gradient is from the one of the deterministic chain on these
+distributions.
 
 {_forward_table(found)}
 ## The chained Jacobian and the share of each step
 
-The papers' premise is that the product of the chain's Jacobians makes the full gradient explode or drown in noise. Largest singular value
-of dx_N/dx_k, and the share of step k in the length of the gradient of the parameters.
+The papers' premise is that the product of the chain's Jacobians makes the full gradient explode or drown in noise. The table shows the
+largest singular value of dx_N/dx_k and the share of step k in the length of the parameter gradient.
 
 {_chain_table(chains)}
 ## On a trained network
 
-`digits[guidance=4]`, `ddim` on its own grid, {N} steps, float32, LoRA weights, {DIGITS_SEEDS} seeds, {DIGITS_DRAWS} draws, against the gradient of the
-chain: median and *range*. The published shift of the times belongs to rectified flow, and has no counterpart here.
+`digits[guidance=4]`, `ddim` on its own grid, {N} steps, float32, LoRA weights, {DIGITS_SEEDS} seeds, {DIGITS_DRAWS} draws, against the
+gradient of the chain: median and *range*. The published time shift applies to rectified flow only and has no counterpart here.
 
 {_digits_table(digits)}
 ## Claims
 
-Each is a sentence of a paper, or the premise of one, put as a comparison on one distribution. They speak of the gradient at the base model;
-what a gradient does to a reward over many updates is another question.
+Each statement is a claim of a paper, or its premise, phrased as a comparison on one distribution. All of them are about the gradient
+at the base model; how the reward develops over many updates is a different question.
 
 {claims.table()}
-Not tested here, because they are about rewards after training or about people's preferences: LeapAlign's and FlowBP's benchmark scores, SRPO's
-realism, DiffusionNFT's and RAM's speed in updates, FDFO's artefacts. VGG-Flow is measured at the base and without its learned
-correction. EAM has no row: only the abstract of its paper was read.
+Some claims are not tested here because they are about rewards after training or about human preferences: LeapAlign's and FlowBP's
+benchmark scores, what the reward of x_N gains over that of x0_hat, three leaps against two, SRPO's realism and stability, the number of updates that DiffusionNFT and RAM need, and FDFO's artefacts. VGG-Flow is measured at
+the base model and without its learned correction. EAM has no row because only the abstract of its paper was read.
 """
 
 
@@ -108,7 +112,9 @@ def _problem(seed: int, schedule: str, sampler: str) -> Problem:
 
 
 def _measured(seed: int, schedule: str, selector: str) -> dict[str, Any]:
-    """Cosine, ratio, bias and signal-to-noise ratio of the parameters, and the evaluations of one draw."""
+    """Of the parameters: cosine, norm ratio and bias of the mean, the signal-to-noise ratio and the standard deviation
+    of one draw, bias and deviation over the exact gradient's norm; and the evaluations of one draw.
+    """
     sampler = "flow-sde" if selector in STOCHASTIC else SCHEDULES[schedule][1]
     given = _problem(seed, schedule, sampler)
     exact = given.expected_gradient()
@@ -117,7 +123,9 @@ def _measured(seed: int, schedule: str, selector: str) -> dict[str, Any]:
     grads, found = drawn.grads, dict[str, Any]()
     found["cosine"] = cosine(grads["parameters"], exact["parameters"])
     found["ratio"] = norm_ratio(grads["parameters"], exact["parameters"])
+    found["bias"] = relative_error(grads["parameters"], exact["parameters"])
     found["snr"], found["nfe"] = drawn.snr, drawn.nfe
+    found["spread"] = None if drawn.snr is None else found["ratio"] / drawn.snr
     if selector in FORWARD:
         memoryless = memoryless_gradient(given)
         assert memoryless is not None
@@ -164,7 +172,7 @@ def _distance(given: Problem, selector: str) -> float:
     )
     block = make_block(given, 0, 64)
     plan = method.plans.draw(block.rollout, len(block.x_T), block.random)
-    landing = Landing(block.rollout, plan, plan.leaps)
+    landing = Landing(block.rollout, plan, replace(plan.leaps, floor=1e-12))
     state = block.rollout.start(block.x_T)
     with torch.no_grad():
         for k in range(N):
@@ -212,6 +220,18 @@ def _claim(claims: Claims, of: dict[str, dict[str, Any]], schedule: str) -> None
         "LeapAlign: weighting by both distances improves the direction",
         cos["leapalign"] > cos["leapalign[weight=none]"],
     )
+    note(
+        "LeapAlign: pairs of all times have a better direction than pairs of the clean half",
+        cos["leapalign"] > cos["leapalign[law=clean]"],
+    )
+    note(
+        "LeapAlign: random pairs have a better direction than leaps of half the chain",
+        cos["leapalign"] > cos["leapalign[law=half]"],
+    )
+    ends = (cos["flowbp[variant=bridge,a=0]"], cos["flowbp[variant=bridge,a=1]"])
+    note(
+        "FlowBP bridge: a = 0.1 has a better direction than a = 0 and a = 1", cos["flowbp[variant=bridge]"] > max(ends)
+    )
     note("LeapAlign has a better direction than DRTune over all steps", cos["leapalign"] > cos["drtune[k=25,detach=v]"])
     for variant in ("flowbp", "flowbp[variant=bridge]", "flowbp[variant=lagrange]"):
         name = variant.removeprefix("flowbp").strip("[]").removeprefix("variant=") or "sparse"
@@ -222,23 +242,23 @@ def _claim(claims: Claims, of: dict[str, dict[str, Any]], schedule: str) -> None
     note("VGG-Flow: the network's Jacobian improves the direction", cos["vgg-flow[jacobian=true]"] > cos["vgg-flow"])
     note("NFT on the policy does not depend on beta", abs(cos["nft"] - cos["nft[beta=0.1]"]) < 1e-6)
     for loss in ("nft", "awm", "ram"):
-        note(f"{loss} points nearer to the memoryless gradient than to the chain's", of[loss]["memoryless"] > cos[loss])
-    note("GRPO-Guard's weights turn the direction less than 10 degrees", cos["ddpo[ratio=guard]"] > 0.985)
+        note(f"{loss} is closer to the memoryless gradient than to the chain's", of[loss]["memoryless"] > cos[loss])
+    note("GRPO-Guard's weights change the direction by less than 10 degrees", cos["ddpo[ratio=guard]"] > 0.985)
 
 
 def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequence[str]) -> str:
     head = [
         "estimator",
         "evaluations",
-        *(f"{s}: {what}" for s in SCHEDULES for what in ("cosine", "norm ratio", "one draw")),
+        *(f"{s}: {what}" for s in SCHEDULES for what in ("cosine", "norm ratio", "bias", "deviation")),
     ]
     rows = []
     for selector in selectors:
         cells = [number(found["rectified", selector][0]["nfe"])]
         for schedule in SCHEDULES:
             rows_of = found[schedule, selector]
-            cells += [spread(f["cosine"] for f in rows_of), spread(f["ratio"] for f in rows_of)]
-            kept = [f["snr"] for f in rows_of if f["snr"] is not None]
+            cells += [spread(f[name] for f in rows_of) for name in ("cosine", "ratio", "bias")]
+            kept = [f["spread"] for f in rows_of if f["spread"] is not None]
             cells.append(spread(kept) if kept else "no noise")
         rows.append([f"`{selector}`", *cells])
     return table(head, rows)
@@ -246,9 +266,9 @@ def _table(found: dict[tuple[str, str], list[dict[str, Any]]], selectors: Sequen
 
 def _forward_table(found: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
     kinds = {
-        "memoryless": "cosine with the memoryless",
-        "cosine": "with the chain's",
-        "between": "memoryless and chain's",
+        "memoryless": "cosine with memoryless",
+        "cosine": "cosine with chain",
+        "between": "memoryless with chain",
     }
     head = ["estimator", "evaluations", *(f"{s}: {text}" for s in SCHEDULES for text in (*kinds.values(), "one draw"))]
     rows = []

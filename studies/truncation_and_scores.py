@@ -62,15 +62,15 @@ def page(laws: Sequence[int], out: Path) -> str:
         )
     _figure(found, out / "images")
     head = ["estimator", "bias, parameters", "ratio, parameters", "bias, condition", "ratio, condition", "NFE per draw"]
-    return f"""# Truncations, score functions, zeroth order
+    return f"""# Truncations, score functions, zeroth-order methods
 
 Bias is <E[estimate] - g, g>/|g|^2 against the exact expected gradient g over the chain's noise; the ratio is |mean| over the root of
 the trace of one draw's covariance.
 
 ## The scalar oracle
 
-eps = theta w x, data of variance 0.3, linear betas, {N} trailing steps, last alpha 1, r = -(x_0 - 1)^2; gradient in theta. Exact biases by
-cubature (the estimate is quadratic in the noise); sampled ones by {DRAWS:,} draws per point of x_T, with their standard error.
+eps = theta w x, data of variance 0.3, linear betas, {N} trailing steps, last alpha 1, r = -(x_0 - 1)^2; gradient in theta. Exact biases are
+computed by cubature (the estimate is quadratic in the noise), sampled ones from {DRAWS:,} draws per point of x_T, with their standard error.
 
 {table(["eta", "estimator", "exact bias", "sampled bias", "error", "ratio"], scalar)}
 DRTune's steps start at an offset drawn from all those at which k of them fit. That gives +1,093% for k = 5 at eta = 0, where an independent
@@ -85,8 +85,8 @@ simulation of 400,000 draws gives +1,096%; using only offsets up to N - k floor(
 ![Bias against the spread after a thousand network evaluations, parameters.](images/bias-noise.svg)
 
 Each mark is the median over distributions. An open mark is a bias hidden by its own error. DDPO as released estimates a multiple of the
-gradient, smaller by the number of dimensions, of steps and the spread of the reward: its bias here shows it, and optimisers that
-normalise do not mind. The released codes of AlignProp differ: the first (and TRL's) detaches each step's network output by
+gradient, smaller by the number of dimensions, the number of steps and the spread of the reward. Its bias here reflects that; an
+optimiser that normalises gradients is not affected. The released codes of AlignProp differ: the first (and TRL's) detaches each step's network output by
 its own draw, so that nothing is truncated and half of all steps act; the second cuts once at int(N(42, 5)), which assumes 50
 steps and is refused here with fewer than 40.
 """

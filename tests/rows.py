@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradbench.analysis.cells import Group, cells
+from gradbench.bench.row import Row
 
 MIB = 1024**2
 
@@ -32,8 +33,8 @@ def row(
     peak_bytes: float | None = MIB,
     reference_tol: float | None = 1e-12,
     **columns: Any,
-) -> dict[str, Any]:
-    """A row that ended well.
+) -> Row:
+    """A row that succeeded.
 
     flow, own, expected: errors for x_T against the flow, the sampler's own and the expected gradient. options: of the
     estimator. nfe: evaluations forward and backward, and VJPs; by default as many as steps. columns: any others.
@@ -48,12 +49,12 @@ def row(
         **{"status": status, "time_s": time_s, "peak_bytes": peak_bytes, "reference_tol": reference_tol},
         **{"nfe_forward": forward, "nfe_backward": backward, "vjps": vjps},
     }
-    return made | {name: error for name, error in errors.items() if error is not None} | columns
+    return Row(made | {name: error for name, error in errors.items() if error is not None} | columns)
 
 
 def failed(
     estimator: str = "backprop", steps: int | None = 10, status: str = "oom", reason: str = "too large", **columns: Any
-) -> dict[str, Any]:
+) -> Row:
     """A row that ended badly, without times, counts, bytes and errors."""
     nothing = {"time_s": None, "nfe": (None, None, None), "peak_bytes": None}
     return row(estimator, steps, **{**nothing, **columns}, status=status, reason=reason)
@@ -71,7 +72,7 @@ def drawn(
     draws: int | None = 1600,
     nfe: tuple[float, float, float] = (30, 10, 5),
     **columns: Any,
-) -> dict[str, Any]:
+) -> Row:
     """A row of an estimator that draws, for x_T.
 
     bias along the expected gradient g with its standard error; snr of one draw; distance |m - g|/|g| and ratio |m|/|g|

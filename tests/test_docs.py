@@ -51,7 +51,7 @@ def test_every_sampler_has_a_section_with_its_source(pages):
         ("adjoint-dpm", "| `chart` | `noise` | `noise`, `data` |"),
         ("adjoint-dpm", "- `trajectory=stored`: `memory` linear."),
         ("checkpoint", "| `exact` | true | the gradient of the sampler that is run, to rounding |"),
-        ("rlr", "| every sampler, in 2 steps | h must be <= 0, the sampler's 2 steps less two, got 3 |"),
+        ("rlr", "| every sampler, in 2 steps | h must be <= 0, the sampler's 2 steps minus two, got 3 |"),
         ("alignprop", "**Reweighted**, with `law=unbiased`. AlignProp's cut, made unbiased"),
         (
             "adjoint-deis",

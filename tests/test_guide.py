@@ -16,7 +16,11 @@ from tests.quick import quick
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("tutorial.md", "guide/stable_diffusion.md", "guide/every_step.md", "guide/extending.md", "cite.md")
+PAGES = (
+    *("tutorial.md", "guide/stable_diffusion.md", "guide/every_step.md", "guide/extending.md", "cite.md"),
+    "guide/own_losses.md",
+    "guide/extending_reports.md",
+)
 GUIDE = (DOCS / "guide" / "stable_diffusion.md").read_text()
 SLOW = ("gradbench predict",)  # minutes, in tests of their own
 
@@ -62,7 +66,7 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", quick(PAGES, 0, 2, 3))
+@pytest.mark.parametrize("page", quick(PAGES, 0, 2, 3, 6))
 def test_blocks_of_a_page_run_in_their_order(page, folder, capsys):
     names = {"__name__": "__main__"}
     for block in blocks((DOCS / page).read_text()):

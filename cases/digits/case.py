@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gradbench.problems.spec import CaseSpec, Flow
+from gradbench.problems.spec import CaseSpec, Flow, Parts
 
 HERE = Path(__file__).parent
 WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
@@ -23,7 +23,7 @@ def check(params: Mapping[str, Any]) -> None:
         verify(HERE, name)
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The trained U-Net with LoRA weights from the seed, the class embedding as its condition, and the objective.
 
     `class`: log-probability of `label` under the scorer. `heldout-class`: the same under an independently trained one.
@@ -65,13 +65,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
         classifier = Classifier(width)
         classifier.load_state_dict(load_weights(HERE, f"{name}.safetensors"))
         objective = ClassLogProbability(classifier, label, CLASSES)
-    return {
-        "denoiser": denoiser,
-        "objective": objective,
-        "condition": denoiser.condition,
-        "parameters": lora,
-        "shape": (1, 8, 8),
-    }
+    return Parts(denoiser, objective, denoiser.condition, lora, shape=(1, 8, 8))
 
 
 SPEC = CaseSpec(

@@ -10,7 +10,6 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +19,7 @@ from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.estimators.monte_carlo.base import make_block
 from gradbench.models.weights import digest
-from gradbench.problems.gradients import flatten
+from gradbench.problems.gradients import Gradient, flatten
 from gradbench.problems.problem import Problem
 from gradbench.references.stored import FILE, RECORD, entry_of, identity
 
@@ -33,7 +32,7 @@ def cell_of(seed: int = 0) -> Cell:
     return make_plan([block], 1)[0].cell
 
 
-def draw(problem: Problem, index: int) -> dict[str, Any]:
+def draw(problem: Problem, index: int) -> dict[str, Gradient]:
     """The mean pathwise gradients over one block of draws, by plain backpropagation."""
     block = make_block(replace(problem, seed=problem.seed + 0x5EED, noise="keyed"), index, SIZE)
     x_T = block.x_T.detach().requires_grad_()

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gradbench.problems.spec import Flow
+from gradbench.problems.spec import Flow, Parts
 
 from ..analytic import Arrays, analytic, parts
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The point is N(0, 1) if not given; it is the condition, and there are no parameters."""
     from gradbench.diffusion.mixture import DiracLaw
     from gradbench.diffusion.schedule import make_schedule

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gradbench.problems.spec import Flow
+from gradbench.problems.spec import Flow, Parts
 
 from ..analytic import Arrays, analytic, parts
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """condition ~ N(0, 1), standard deviations log-uniform in [0.2, 2], a Haar rotation, unless given."""
     import numpy as np
 
@@ -26,7 +26,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
 SPEC = analytic(
     name="gaussian",
-    summary="a Gaussian law of any mean and covariance; flow gradients in closed form",
+    summary="a Gaussian distribution with any mean and covariance; flow gradients in closed form",
     citation="Song et al., 2021, arXiv:2011.13456, section 4.3 (probability-flow ODE)",
     build=build,
     arrays=("condition", "log_std", "rotation", "target", "weight"),

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gradbench.problems.spec import Flow
+from gradbench.problems.spec import Flow, Parts
 
 from ..analytic import PARAMS, Arrays, analytic, parts
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """Means N(0, 1.5^2), standard deviations log-uniform in [0.2, 1], logits N(0, 0.5^2), shift N(0, 0.3^2)."""
     import numpy as np
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gradbench.problems.spec import Parts
+
 from .. import stable_diffusion as shared
 
 
@@ -11,7 +13,7 @@ def check(params: Mapping[str, Any]) -> None:
     shared.check(params, 8)
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The parts of the whole pipeline."""
     from gradbench.models.stable_diffusion import SD15
 
@@ -20,7 +22,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> di
 
 SPEC = shared.stable_diffusion(
     name="sd15",
-    summary=f"Stable Diffusion 1.5 whole: guided U-Net of 860M parameters with LoRA, decoder; {shared.RANDOM}",
+    summary=f"all of Stable Diffusion 1.5: guided U-Net of 860M parameters with LoRA, decoder; {shared.RANDOM}",
     check=check,
     build=build,
     dtypes=("float32", "tf32", "bfloat16", "float16"),

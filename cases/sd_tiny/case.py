@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gradbench.problems.spec import Parts
+
 from .. import stable_diffusion as shared
 
 
@@ -11,7 +13,7 @@ def check(params: Mapping[str, Any]) -> None:
     shared.check(params, 2)
 
 
-def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The parts of the tiny pipeline."""
     from gradbench.models.stable_diffusion import TINY
 

@@ -10,7 +10,7 @@ import gradbench
 PACKAGE = Path(gradbench.__file__).parent
 # from the ground up; a module imports from its own room and from the floors below
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("checks", "data"),
+    ("checks", "data", "exits"),
     ("plugins", "selector", "traits"),
     ("allowed", "command"),
     ("entry",),

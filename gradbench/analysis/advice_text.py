@@ -36,7 +36,7 @@ def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) 
     notes = Notes()
     lines = [_asked(task), *_usual(task, left_out), _measure_of_error(task)]
     if not found.chosen:
-        lines += ["", "No advice: no estimator is known to serve that."]
+        lines += ["", "No advice: no estimator is known to meet these requirements."]
     for place, option in zip(("Use", "Next", "Then"), found.chosen, strict=False):
         lines += ["", f"{place}: {option.estimator}", *_facts(option, found.chosen[0], notes)]
     if found.chosen[3:]:
@@ -45,7 +45,7 @@ def as_text(task: Task, found: Advice, block: Block, left_out: Collection[str]) 
     if found.unknown:
         lines += ["", "Not ranked, as no error is known:"]
         lines += [f"  {name}: {why}" for name, why in found.unknown.items()]
-        lines += [f"  To know: {_run(task, block, found.unknown)}", "  and advise with --rows runs/mine."]
+        lines += [f"  To measure them: {_run(task, block, found.unknown)}", "  then run advise with --rows runs/mine."]
     if found.refused:
         lines += ["", *(f"Not {name}: {reason}." for name, reason in found.refused.items())]
     if notes.lines:
@@ -75,13 +75,13 @@ def _usual(task: Task, left_out: Collection[str]) -> list[str]:
         "targets": "all of the case's targets",
     }
     usual = [text for name, text in said.items() if name in left_out]
-    return [f"Not said, so the usual: {listed(usual)}."] if usual else []
+    return [f"Not specified, so the defaults: {listed(usual)}."] if usual else []
 
 
 def _measure_of_error(task: Task) -> str:
     of = ", the largest over the targets" if len(task.targets) > 1 else ""
-    limit = "" if task.max_error is None else f"; at most {task.max_error:g} is asked"
-    alone = ", without rounding where rows tell it apart" if task.reference == "sampler" else ""
+    limit = "" if task.max_error is None else f"; at most {task.max_error:g} is allowed"
+    alone = ", without rounding where rows separate it" if task.reference == "sampler" else ""
     return f"Errors are relative, against the {task.reference}'s gradient{of}{alone}{limit}."
 
 
@@ -91,7 +91,7 @@ def _facts(option: Option, best: Option, notes: Notes) -> list[str]:
     seconds, peak = option.seconds, option.peak
     return [
         f"  error   {_error(option, notes)}",
-        "  peak    " + (f"{size(peak.value)} with weights ({notes(peak)})" if peak else "not predicted: say --memory"),
+        "  peak    " + (f"{size(peak.value)} with weights ({notes(peak)})" if peak else "not predicted: add --memory"),
         f"  work    {forward:g} + {backward:g} network evaluations, {vjps:g} of them pulled back (counted){price}",
         "  time    " + (f"{seconds.value:.3g} s ({notes(seconds)})" if seconds else "not measured for this problem"),
     ]

@@ -72,7 +72,7 @@ def advise(task: Task, options: Iterable[Option]) -> Advice:
 def _refusal(task: Task, option: Option) -> str | None:
     if option.peak is not None and option.peak.value > task.memory:
         need, room = option.peak.value / 2**30, task.memory / 2**30
-        return f"needs {need:,.1f} GiB with its weights, {room:,.1f} GiB are there ({option.peak.how})"
+        return f"needs {need:,.1f} GiB with its weights, {room:,.1f} GiB are available ({option.peak.how})"
     if task.max_error is not None and option.error is not None and option.error.value > task.max_error:
         return f"error {option.error.value:.2g} is above {task.max_error:g} ({option.error})"
     return None

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gradbench.analysis import words
 from gradbench.analysis.cells import Group, how_ended
-from gradbench.analysis.rows import Row, is_finite, median, number, text
+from gradbench.analysis.rows import is_finite, median, number, text
 from gradbench.analysis.sentences import GRADIENT, MEMORY, TIME, accuracy, expense
 from gradbench.analysis.standings import Contest
+from gradbench.bench.row import Row
 
 ENDED = {
     "skip": ("was skipped", "were skipped"),
@@ -52,18 +53,18 @@ def answer(found: list[Group], contests: list[Contest]) -> Answer:
 
 
 def outcome(rows: Sequence[Row]) -> str:
-    """How many rows ended well, and how and why the others did not."""
+    """How many rows succeeded, and how and why the others did not."""
     counts = Counter(map(how_ended, rows))
     fine, total = counts.pop("ok", 0), len(rows)
     if not total:
         return "Nothing was run."
     if fine == total:
-        return "The one measurement ended well." if total == 1 else f"All {total:,} measurements ended well."
+        return "The one measurement succeeded." if total == 1 else f"All {total:,} measurements succeeded."
     parts = [
         f"{count:,} {ENDED.get(status, (f'ended as {status}',) * 2)[count > 1]}{_why(rows, status)}"
         for status, count in counts.most_common()
     ]
-    return f"Of {words.plural(total, 'measurement')}, {f'{fine:,}' if fine else 'none'} ended well; {'; '.join(parts)}."
+    return f"Of {words.plural(total, 'measurement')}, {f'{fine:,}' if fine else 'none'} succeeded; {'; '.join(parts)}."
 
 
 def caveats(found: Sequence[Group]) -> list[str]:
@@ -81,7 +82,7 @@ def _nothing(found: list[Group]) -> str:
         return "Nothing was measured, so no estimator can be recommended."
     if len(measured) == 1:
         return f"Only {words.names(measured)} was measured, so there is nothing to compare it with."
-    return "No two estimators were held against the same reference, so none can be recommended."
+    return "No two estimators were compared with the same reference, so none can be recommended."
 
 
 def _why(rows: Sequence[Row], status: str) -> str:
@@ -99,7 +100,7 @@ def _why(rows: Sequence[Row], status: str) -> str:
 def _seeds(found: Sequence[Group]) -> str:
     counts = [len({row.get("seed") for row in cell.measured}) for cell in found]
     if max(counts) == 1:
-        return "Every cell was measured from one seed, so that the spread over seeds is not known."
+        return "Every cell was measured from one seed, so the spread over seeds is unknown."
     few = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
     return f"Numbers are medians over {few} seeds."
 
@@ -107,7 +108,7 @@ def _seeds(found: Sequence[Group]) -> str:
 def _cases(found: Sequence[Group]) -> str:
     cases = list(dict.fromkeys(cell.case for cell in found))
     peaks = [peak for cell in found if is_finite(peak := cell.median("peak_bytes"))]
-    where = f"All of it was found on {words.names(cases) if len(cases) < 4 else words.plural(len(cases), 'case')}"
+    where = f"All of this was measured on {words.names(cases) if len(cases) < 4 else words.plural(len(cases), 'case')}"
     heavy = f", none of which needs more than {words.mebibytes(max(peaks))}" if peaks else ""
     return f"{where}{heavy}: rankings may differ on others."
 
@@ -120,7 +121,7 @@ def _machines(found: Sequence[Group]) -> str:
     if not machines:
         return ""
     where = f"one machine{busy}" if len(machines) == 1 else f"{len(machines)} kinds of machine"
-    return f"Times are those of {where}: another may rank them otherwise."
+    return f"Times are those of {where}: on another machine the ranking may differ."
 
 
 def _drift(found: Sequence[Group]) -> str:
@@ -132,5 +133,5 @@ def _drift(found: Sequence[Group]) -> str:
     if not drifts:
         return ""
     most = words.share(max(drifts.values()))
-    said = f"made other samples than the sampler (x_0 off by up to {most}): their gradients are those of another chain."
-    return f"{words.names(drifts)} {said}"
+    said = f"made samples other than the sampler's (x_0 off by up to {most})"
+    return f"{words.names(drifts)} {said}: their gradients are those of a different chain."

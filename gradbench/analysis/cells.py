@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from gradbench.analysis.labels import labels
-from gradbench.analysis.rows import CHOICES, SEVERITY, Row, median, number, text
+from gradbench.analysis.rows import CHOICES, SEVERITY, median, number, text
+from gradbench.bench.row import Row
 from gradbench.command import command
 from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
@@ -56,7 +57,7 @@ class Group:
 
     @cached_property
     def measured(self) -> tuple[Row, ...]:
-        """The rows that ended well."""
+        """The rows that succeeded."""
         return tuple(row for row in self.rows if row.get("status") == "ok")
 
     @property
@@ -72,7 +73,7 @@ class Group:
         return command(self.rows[0], seeds, len({row.get("replicate") for row in self.rows}))
 
     def median(self, column: str) -> float | None:
-        """The median over the rows that ended well, or over all if none did."""
+        """The median over the rows that succeeded, or over all if none did."""
         rows = self.measured or self.rows
         return number(rows[0].get(column)) if len(rows) == 1 else median(row.get(column) for row in rows)
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, Spread, is_finite, median, number, params_of, spread
+from gradbench.analysis.rows import Spread, is_finite, median, number, params_of, spread
+from gradbench.bench.row import Row
 
 COSTS = ("time", "nfe", "vjps", "memory")
 
 
 def cost(cell: Group, kind: str) -> Spread | None:
-    """The spread of one cost over the rows that ended well; None if it was not measured.
+    """The spread of one cost over the rows that succeeded; None if it was not measured.
 
     kind: `time` in seconds; `nfe`, network evaluations of both passes; `vjps`; `memory`, the peak in bytes. All are for
     all draws together, made one by one, so memory does not grow with them. The middle of times is the median of the
@@ -70,6 +71,9 @@ def held(cell: Group) -> int:
     return steps
 
 
+BAND = 0.05  # relative: how close a prediction of memory, and a gradient's time, should be
+
+
 @dataclass(frozen=True)
 class PredictedBytes:
     """A cell's peak over weights and inputs: predicted from shapes, requested from the allocator, counted by it.
@@ -83,6 +87,11 @@ class PredictedBytes:
     requested: float | None
     reserved: float | None
     baseline: float
+
+    @property
+    def difference(self) -> float:
+        """The share by which the measured peak is above the predicted one."""
+        return self.peak / self.predicted - 1
 
     @property
     def parts(self) -> dict[str, float | None]:

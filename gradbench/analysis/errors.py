@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, is_finite, number
+from gradbench.analysis.rows import is_finite, number
+from gradbench.bench.row import Row
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-ROUNDING = {"float64": 1e-12, "float32": 1e-5, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
+PRECISION = {"float64": 1e-12, "float32": 1e-5, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
 """Of a whole chain in that dtype: an error below it is due to the arithmetic, not a method."""
 LEVEL = 0.95
 
@@ -47,7 +48,7 @@ def tolerance(rows: Iterable[Row], dtype: str, reference: str) -> float:
 
 def resolution(cell: Group, reference: str) -> float:
     """Two errors of a cell below it are indistinguishable: the reference's accuracy, or the rounding of a chain."""
-    return max(floor_of(cell, reference), ROUNDING.get(cell.dtype, ROUNDING["float64"]))
+    return max(floor_of(cell, reference), PRECISION.get(cell.dtype, PRECISION["float64"]))
 
 
 def read(cell: Group, reference: str, target: str) -> Reading | None:

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gradbench.analysis.rows import Row, is_finite, number, whole_params
+from gradbench.analysis.rows import is_finite, number, whole_params
 from gradbench.analysis.words import counted
+from gradbench.bench.row import Row
 from gradbench.entry import Catalogue
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.folders import case_specs, folders
@@ -181,7 +182,7 @@ def rows_of(estimator: Chosen, rows: Iterable[Row]) -> list[Row]:
 
 
 def same_sampler(task: Task, rows: Iterable[Row]) -> list[Row]:
-    """Rows that ended well with the task's sampler and its options."""
+    """Rows that succeeded with the task's sampler and its options."""
     wanted = (task.sampler, task.sampler_params)
     return [row for row in rows if row.get("status") == "ok" and _whole(row, "sampler", SAMPLERS) == wanted]
 
@@ -196,13 +197,11 @@ def why_none(task: Task, estimator: Chosen, rows: Iterable[Row]) -> str:
         return f"its {counted(len(own), 'row')} ended in {_some(sorted({str(row['status']) for row in own}))}"
     if not near:
         samplers = sorted({render(*_whole(row, "sampler", SAMPLERS)) for row in own})
-        return f"its {counted(len(own), 'row')} are behind other samplers, {_some(samplers)}"
+        return f"its {counted(len(own), 'row')} are for other samplers, {_some(samplers)}"
     if all(error_in(task, row) is None for row in near):
-        return (
-            f"its {counted(len(near), 'row')} behind this sampler are not compared with the {task.reference}'s gradient"
-        )
+        return f"its {counted(len(near), 'row')} for this sampler are not compared with the {task.reference}'s gradient"
     cases = _some(sorted({str(row["case"]) for row in near}))
-    return f"its {counted(len(near), 'row')} behind this sampler are of {cases}, no stand-in for {task.case}"
+    return f"its {counted(len(near), 'row')} for this sampler are from {cases}, which cannot stand in for {task.case}"
 
 
 def unreached(task: Task, estimator: Chosen, rows: Iterable[Row]) -> list[str]:

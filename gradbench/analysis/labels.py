@@ -5,7 +5,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from gradbench.analysis.rows import CHOICES, Row, params_of, text, weights_of
+from gradbench.analysis.rows import CHOICES, params_of, text, weights_of
+from gradbench.bench.row import Row
 from gradbench.selector import render
 
 

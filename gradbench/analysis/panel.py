@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradbench.analysis.labels import differing, shortened
-from gradbench.analysis.rows import Row, params_of, text
+from gradbench.analysis.rows import params_of, text
+from gradbench.bench.row import Row
 
 WORDS = ("device", "machine_class", "targets")
 APART = ("dtype", *WORDS)

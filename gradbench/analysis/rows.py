@@ -2,14 +2,12 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from gradbench.bench.row import Row
 from gradbench.selector import Options, Value
-
-Row = Mapping[str, Any]
-"""The columns of one measurement by name, any of them missing or None."""
 
 CHOICES = ("case", "sampler", "estimator")
 SEVERITY = ("crash", "error", "lost", "oom", "timeout", "diverged", "skip", "ok")

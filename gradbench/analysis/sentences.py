@@ -58,7 +58,7 @@ def _where(group: list[Contest], mine: list[Standing]) -> str:
     cases = words.plural(len({cell.case for setting in most.settings for cell in setting.values()}), "case")
     count = len(most.settings)
     if any(s.near < s.asked for s in mine):
-        ended = " (in the others it did not end)" if all(s.near + s.failed == s.asked for s in mine) else ""
+        ended = " (in the others it did not finish)" if all(s.near + s.failed == s.asked for s in mine) else ""
         return f"in at least {min(100 * s.near // s.asked for s in mine)} % of {count:,} settings on {cases}{ended}"
     if count == 1:
         return "in the one setting that was compared"
@@ -100,7 +100,7 @@ def _undecided(found: list[Contest]) -> str:
         f"{words.quoted(name)} for {words.targets(target for target, _ in mine)} ({_often([s for _, s in mine])})"
         for name, mine in firsts.items()
     ]
-    goal = f"the rows do not decide who comes closest to {_goal(found)}"
+    goal = f"the rows do not decide which comes closest to {_goal(found)}"
     return f"{goal}: most often, at equal steps, it is {words.listed(parts)}"
 
 

@@ -61,7 +61,7 @@ def _identity() -> Iterator[Column]:
     yield Column("steps", Type.WHOLE, "steps of the sampler, N", identity=True)
     yield Column("estimator", Type.TEXT, "name of the estimator", identity=True)
     yield Column("estimator_params", Type.OPTIONS, "all options of the estimator", identity=True)
-    yield Column("targets", Type.TARGETS, "whose gradients were asked for", identity=True)
+    yield Column("targets", Type.TARGETS, "whose gradients were requested", identity=True)
     yield Column("seed", Type.WHOLE, "of x_T, of the noise and of what the case draws", identity=True)
     yield Column("dtype", Type.TEXT, "precision of the network", identity=True)
     yield Column("device", Type.TEXT, "cpu or cuda", identity=True)
@@ -96,8 +96,8 @@ TABLE: tuple[Column, ...] = (
     Column("replicate", Type.WHOLE, "number of the repetition, from 0"),
     Column("attempt", Type.WHOLE, "number of the attempt, from 1; the highest counts", since=2),
     Column("status", Type.STATUS, "how the cell ended"),
-    Column("phase", Type.TEXT, "where it ended, of a cell that failed or was skipped"),
-    Column("reason", Type.TEXT, "why, of a cell that failed or was skipped"),
+    Column("phase", Type.TEXT, "where the cell ended, if it failed or was skipped"),
+    Column("reason", Type.TEXT, "why, if the cell failed or was skipped"),
     Column("time_s", Type.REAL, "wall-clock of one estimate, the median of its repeats", "s"),
     Column("time_samples", Type.REALS, "wall-clock of each repeat", "s"),
     Column("cpu_time_s", Type.REAL, "CPU time of one estimate, over all threads", "s"),
@@ -111,7 +111,9 @@ TABLE: tuple[Column, ...] = (
     Column("device_bytes", Type.WHOLE, "in use on the whole GPU after an estimate", "B", since=3),
     Column("os_peak_bytes", Type.WHOLE, "peak of the process's resident memory", "B"),
     Column("predicted_peak_bytes", Type.WHOLE, "the peak that was predicted from shapes", "B"),
-    Column("requested_bytes", Type.WHOLE, "the peak as asked of the GPU's allocator, before rounding", "B", since=5),
+    Column(
+        "requested_bytes", Type.WHOLE, "the peak as requested from the GPU's allocator, before rounding", "B", since=5
+    ),
     Column("state_bytes", Type.WHOLE, "one state of the chain", "B"),
     Column("tape_bytes", Type.WHOLE, "the tape of one step", "B"),
     Column("x0_drift", Type.REAL, "relative distance of the estimate's own x_0 from the sampler's"),
@@ -148,7 +150,7 @@ TABLE: tuple[Column, ...] = (
     Column("gpu_total_bytes", Type.WHOLE, "memory of the GPU", "B", since=5),
     Column("gpu_used_bytes", Type.WHOLE, "in use on it before the cell", "B", since=5),
     Column("gpu_processes", Type.WHOLE, "other processes on it before the cell", since=5),
-    Column("weights", Type.TEXT, "where the network's weights are from, of a case that can load some", since=3),
+    Column("weights", Type.TEXT, "where the network's weights come from, if the case can load weights", since=3),
     Column("tf32", Type.BOOLEAN, "whether float32 products could be rounded to TF32", since=3),
     Column("attention", Type.TEXT, "attention processors and kernels", since=3),
     Column("threads", Type.WHOLE, "of the process"),

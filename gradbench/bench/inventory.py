@@ -18,7 +18,7 @@ from gradbench.samplers.catalogue import SAMPLERS
 from gradbench.selector import parse, render
 
 CATALOGUES: dict[str, Catalogue[Any]] = {"estimators": ESTIMATORS, "samplers": SAMPLERS, "objectives": OBJECTIVES}
-KINDS = ("cases", "estimators", "samplers", "objectives", "suites")
+LISTED = ("cases", "estimators", "samplers", "objectives", "suites")
 
 
 def entries(kind: str) -> list[Json]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gradbench.bench.cell import Cell
-from gradbench.bench.plan import USUAL
+from gradbench.bench.suite import USUAL
 from gradbench.data import Columns
 from gradbench.measure import nvidia
 from gradbench.problems.folders import folders
@@ -45,15 +45,14 @@ class Server:
 
     def __init__(self, cases: Sequence[str], preload: Sequence[str], threads: int | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
-        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks the driver's library, which makes no context
+        own = {"OMP_NUM_THREADS": str(threads or 1), "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gradbench.bench.server", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
+            env={**os.environ, **own, **nvidia.BY_DRIVER},
             start_new_session=True,
         )
         theirs.close()
@@ -108,13 +107,17 @@ class GpuSlots:
 
 @dataclass
 class Isolation:
-    """Runs each cell in its own process. `close` ends the rest. keep: a folder for kept references, or None."""
+    """Runs each cell in its own process. `close` ends the rest.
+
+    keep, traces: folders for kept references and for traces, or None.
+    """
 
     cases: list[str]
     preload: list[str]
     limits: Limits
     logs: Path
     keep: Path | None = None
+    traces: Path | None = None
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=lambda: set[int]())
@@ -165,8 +168,8 @@ class Isolation:
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
             limits = {"threads": self.limits.threads, "memory": self.limits.memory}
-            keep = None if self.keep is None else str(self.keep)
-            request = {"cell": cell.identity, "passes": list(passes), "keep": keep, "gpu": gpu, **limits}
+            places = {"keep": self.keep and str(self.keep), "traces": self.traces and str(self.traces)}
+            request = {"cell": cell.identity, "passes": list(passes), "gpu": gpu, **places, **limits}
             try:
                 server.submit(request, [write, output.fileno()])
             finally:

@@ -58,20 +58,20 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"{path} is no parquet file: {str(error)[:80]}") from None
+        raise UsageError(f"{path} is not a parquet file: {str(error)[:80]}") from None
     for number, row in enumerate(table.to_pylist(), 1):
         try:
             content = {k: json.loads(v) if k in OPTIONS and v else v for k, v in row.items()}
             yield _row(content, f"{path}, row {number},")
         except (TypeError, json.JSONDecodeError):
-            raise UsageError(f"{path}, row {number}, is no row of gradbench's: its parameters are no JSON") from None
+            raise UsageError(f"{path}, row {number}, is not a gradbench row: its parameters are not JSON") from None
 
 
 def _row(content: Any, where: str) -> Row:
     """The row without its empty columns; `ValueError` if it is not a row."""
     kinds = {"cell_id": str, "replicate": int, "status": str}
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in kinds.items()):
-        raise UsageError(f"{where} is no row of gradbench's: it needs {', '.join(kinds)}")
+        raise UsageError(f"{where} is not a gradbench row: it needs {', '.join(kinds)}")
     if content["status"] not in STATUSES:
         raise UsageError(f"{where} has the unknown status {content['status'][:40]!r}; allowed: {', '.join(STATUSES)}")
     return Row.of(migrate(content))

@@ -7,7 +7,7 @@ from importlib import util
 from gradbench import checks
 from gradbench.bench.cell import Cell
 from gradbench.bench.row import Key
-from gradbench.bench.suite import Block
+from gradbench.bench.suite import PASSES, USUAL, Block
 from gradbench.checks import UsageError
 from gradbench.diffusion.grid import TimeRange, range_of
 from gradbench.diffusion.schedule import make_schedule
@@ -21,8 +21,6 @@ from gradbench.samplers.spec import sampler_spec
 from gradbench.selector import Options, expand, render
 
 MOST_CELLS = 1_000_000
-PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
-USUAL = PASSES[:4]
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ def predict_cell(
     """
     entry = ESTIMATORS.find(cell.estimator)
     if entry.requires:
-        return f"the solver of {entry.requires[0]} decides by values, which shapes do not have"
+        return f"the solver of {entry.requires[0]} depends on values, which shapes do not have"
     if entry.traits.coordinates:
-        return "two chains a coordinate: as many as there are numbers"
+        return "it runs two chains per coordinate"
     with skeleton():
         try:
             chains = _chains(cell, {} if known is None else known)

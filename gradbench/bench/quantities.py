@@ -5,6 +5,7 @@ import re
 from gradbench.checks import UsageError
 
 MOST_SEEDS = 1_000_000
+LEAST_BYTES = 2**20  # a smaller number without a unit means another unit
 
 
 def parse_seconds(text: str, option: str = "--timeout") -> float:
@@ -16,11 +17,13 @@ def parse_seconds(text: str, option: str = "--timeout") -> float:
 
 
 def parse_bytes(text: str, option: str = "--memory") -> int:
-    """`4GiB`, `500MB` or `1000000`, in bytes."""
+    """`4GiB`, `500MB` or `4000000`, in bytes; a number below 1 MiB needs a unit."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?", text.strip())
     if match is None or not float(match[1]):
         raise UsageError(f"{option} must be a size like 4GiB or 500MB, got {text!r}")
     unit = match[2] or ""
+    if text.strip().isdecimal() and int(text) < LEAST_BYTES:
+        raise UsageError(f"{option} {text} is {text} bytes, less than 1 MiB: give a unit, as in {text}GB")
     return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** " kMGT".index(unit[:1] or " "))
 
 

@@ -5,17 +5,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradbench.bench.cell import Cell
+from gradbench.bench.columns import BY_NAME
 
 Key = tuple[str, int]  # cell_id, replicate: the key of a row
 
 
 class Row(dict[str, Any]):
-    """The known columns of one row; unknown ones are absent. See `gradbench.bench.columns`."""
+    """The known columns of one row; unknown ones are absent. See `gradbench.bench.columns`.
+
+    Whatever reads one raises `KeyError` for a name that is no column.
+    """
 
     @staticmethod
     def of(columns: Mapping[str, Any]) -> "Row":
         """The row of these columns, without empty ones."""
         return Row((name, value) for name, value in columns.items() if value is not None)
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The value of a column; `default` if unknown."""
+        if name not in BY_NAME:
+            raise KeyError(f"a row has no column {name!r}: see gradbench.bench.columns")
+        return super().get(name, default)
 
     @property
     def key(self) -> Key:

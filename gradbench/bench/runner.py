@@ -33,7 +33,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """How to carry out a plan."""
+    """How to carry out a plan. trace: whether a trace of one gradient of every cell is kept."""
 
     suite: str
     engine: str = "local"
@@ -41,6 +41,7 @@ class Run:
     limits: Limits = Limits()
     debug: bool = False
     budget: Budget | None = None
+    trace: bool = False
 
 
 def pending(planned: Sequence[Planned], rows: Sequence[Row], rerun: str) -> list[Planned]:
@@ -67,10 +68,12 @@ def execute(
     `OSError` with the others on disk.
     """
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
-    logs, keep = store.folder / "logs", store.folder.resolve() / "references"
-    isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, keep)
+    logs, out = store.folder / "logs", store.folder.resolve()
+    traces = out / "traces" if run.trace else None
+    isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, out / "references", traces)
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
+    cold = run.engine != "inline"
 
     def work(item: Planned) -> Row:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -93,6 +96,10 @@ def execute(
                     if run.budget is not None and not run.budget.admits(item):
                         left += 1
                         continue
+                    if cold and item.skip is None:  # no cell's time has the start of the server in it
+                        cold = False
+                        with contextlib.suppress(Exception):  # the cells say why it cannot start
+                            isolation.warm()
                     waiting.add(executor.submit(work, item))
                 if not waiting:
                     break
@@ -118,7 +125,7 @@ def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
     if run.engine == "inline":
         from gradbench.bench.worker import How, run_cell
 
-        how = How(item.passes, run.limits.threads, isolation.keep)
+        how = How(item.passes, run.limits.threads, isolation.keep, isolation.traces)
         return run_cell(item.cell, how=how, debug=run.debug)
     return isolation.run_isolated(item.cell, item.replicate, item.passes)
 

@@ -27,7 +27,7 @@ def migrate(row: Mapping[str, Any]) -> Columns:
     number = row.get("schema") or 1
     if number > SCHEMA:
         raise UsageError(
-            f"a row has schema {number}, newer than {SCHEMA} of this gradbench: upgrade it to read the row"
+            f"a row has schema {number}, newer than {SCHEMA} of this gradbench: upgrade gradbench to read the row"
         )
     found = dict(row)
     for older in range(number, SCHEMA):

@@ -68,7 +68,7 @@ def with_weights(blocks: list[Block], weights: str | None) -> list[Block]:
     if weights is None:
         return blocks
     if not weights or any(mark in weights for mark in "[]=\"',"):
-        raise UsageError(f"--weights must be a folder or a hub's id without any of []=\"', got {weights!r}")
+        raise UsageError(f"--weights must be a folder or a hub id without any of []=\"', got {weights!r}")
     loading = [name for name, spec in case_specs().items() if "weights" in spec.params]
 
     def loaded(text: str) -> str:

@@ -2,11 +2,12 @@
 
     python -m gradbench.bench.server SOCKET_FD
 
-It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "predict",
-"gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a supervisor, which
-forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe are {"pid"} of the
-group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals the death of the
-parent, ends the server; each supervisor watches the parent too.
+It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "traces",
+"predict", "gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a
+supervisor, which forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe
+are {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals
+the death of the parent, ends the server; each supervisor watches the parent too, and whether anyone still reads its
+pipe.
 """
 
 import contextlib
@@ -14,11 +15,11 @@ import gc
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,17 @@ def _supervise(request: dict[str, Any], answer: int, log: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
-    _say(answer, {"pid": os.getpid()})
+    try:
+        _say(answer, {"pid": os.getpid()})
+    except BrokenPipeError:  # the cell's time was up before it began
+        os._exit(0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     server = os.getppid()
     child = os.fork()
     if child == 0:
         _work(request, answer)
-    threading.Thread(target=_die_with, args=(server,), daemon=True).start()
+    threading.Thread(target=_die_with, args=(server, answer), daemon=True).start()
     _, status = os.waitpid(child, 0)
     os.write(answer, b"\n")  # ends a line that the worker may have died writing
     _say(answer, {"rc": os.waitstatus_to_exitcode(status)})
@@ -91,8 +95,8 @@ def _work(request: dict[str, Any], answer: int) -> None:
         if request.get("predict"):
             row = predicted_bytes(cell, anew=True)
         else:
-            keep = None if request["keep"] is None else Path(request["keep"])
-            how = How(request["passes"], request["threads"], keep)
+            keep, traces = (Path(place) if (place := request.get(name)) else None for name in ("keep", "traces"))
+            how = How(request["passes"], request["threads"], keep, traces)
             row = run_cell(cell, lambda name: _say(answer, {"phase": name}), how)
         _say(answer, {"row": row})
         code = 0
@@ -109,10 +113,15 @@ def _limit_memory(allowed: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (now + allowed, now + allowed))
 
 
-def _die_with(server: int) -> None:
-    """Ends the whole group when the server is gone, so that no child outlives a killed parent."""
-    while os.getppid() == server:
-        time.sleep(0.5)
+def _die_with(server: int, answer: int) -> None:
+    """Ends the whole group when the server is gone or the answer's reader is, so that no child outlives its parent.
+
+    A parent whose time limit passed before it read the group's pid cannot kill the group, and closes its end.
+    """
+    pipe = select.poll()
+    pipe.register(answer, 0)  # an error, the closing of the other end, is always told
+    while os.getppid() == server and not pipe.poll(500):
+        pass
     with contextlib.suppress(ProcessLookupError):
         os.killpg(0, signal.SIGKILL)
 

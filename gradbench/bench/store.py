@@ -66,6 +66,13 @@ class Store:
             "expects": list(expects),
             "cells": [{**item.cell, "replicate": item.replicate, "skip": item.skip} for item in planned],
         }
+        self._replace_plan(plan)
+
+    def write_left(self, cells: int, budget: float) -> None:
+        """Adds to plan.json how many cells a budget of that many seconds left out; the next plan starts without."""
+        self._replace_plan({**(self.plan() or {}), "left": {"cells": cells, "budget": budget}})
+
+    def _replace_plan(self, plan: Json) -> None:
         temporary = self.folder / f".plan-{os.getpid()}.json"
         temporary.write_text(json.dumps(plan))
         temporary.replace(self.folder / "plan.json")
@@ -142,7 +149,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
                 elif line.endswith(b"\n"):
                     foreign += 1
         if foreign:
-            print(f"{shard}: {foreign} lines are no rows and are passed over", file=sys.stderr)
+            print(f"{shard}: {foreign} lines are not rows and are ignored", file=sys.stderr)
 
 
 def _row(line: bytes) -> Json | None:

@@ -1,13 +1,19 @@
 """Suites: named lists of blocks of cells, as YAML files in the `suites` folders of the cases."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradbench import checks
+from gradbench.bench.columns import STATUSES
 from gradbench.checks import UsageError
 from gradbench.problems.folders import folders
+from gradbench.problems.spec import TARGETS
+
+PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
+USUAL = PASSES[:4]
+FINE = ("ok", "skip")  # statuses that never fail a run
 
 
 @dataclass(frozen=True)
@@ -24,11 +30,11 @@ class Block:
     samplers: list[str]
     estimators: list[str]
     steps: list[int] = field(default_factory=lambda: [20])
-    targets: list[str] = field(default_factory=lambda: ["x_T", "condition", "parameters"])
+    targets: list[str] = field(default_factory=lambda: list(TARGETS))
     seeds: list[int] = field(default_factory=lambda: [0])
     dtype: str | None = None
     device: str = "cpu"
-    passes: list[str] = field(default_factory=lambda: ["error", "rounding", "time", "memory"])
+    passes: list[str] = field(default_factory=lambda: list(USUAL))
     seconds: float | None = None
 
 
@@ -57,11 +63,16 @@ def load_suite(name: str) -> Suite:
     try:
         content = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UsageError(f"suite {file} is no YAML: {error}") from None
-    fields = _mapping(f"suite {file}", content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
-    blocks = [_block(f"block {i} of suite {file}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
+        raise UsageError(f"suite {file} is not valid YAML: {error}") from None
+    place = f"suite {file}"
+    fields = _mapping(place, content, {"summary": str, "replicates": int, "expects": list, "blocks": list})
+    if "replicates" in fields:
+        checks.positive_integer(f"replicates of {place}", fields["replicates"])
+    for status in fields.get("expects", []):
+        checks.one_of(f"status in expects of {place}", status, [name for name in STATUSES if name not in FINE])
+    blocks = [_block(f"block {i} of {place}", block) for i, block in enumerate(fields.pop("blocks", []), 1)]
     if not blocks:
-        raise UsageError(f"suite {file} must have a list of blocks")
+        raise UsageError(f"{place} must have a list of blocks")
     own: dict[str, Any] = {"summary": "", **fields}
     return Suite(name, **own, blocks=blocks)
 
@@ -83,4 +94,31 @@ def _block(owner: str, content: Any) -> Block:
     lacking = [name for name in ("cases", "samplers", "estimators") if name not in fields]
     if lacking:
         raise UsageError(f"{owner} lacks {', '.join(lacking)}")
+    for name, value in fields.items():
+        word, check = _CHECKS[name]
+        for each in value if isinstance(value, list) else [value]:
+            check(f"{word} in {owner}", each)
     return Block(**fields)
+
+
+def _selector(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be a selector such as ddim or 'ddim[eta=1]', got {value!r}")
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str, Any], Any]:
+    return lambda name, value: checks.one_of(name, value, choices)
+
+
+_CHECKS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "cases": ("a case", _selector),
+    "samplers": ("a sampler", _selector),
+    "estimators": ("an estimator", _selector),
+    "steps": ("steps", checks.positive_integer),
+    "targets": ("target", _one_of(TARGETS)),
+    "seeds": ("a seed", checks.natural),
+    "dtype": ("dtype", _one_of(checks.DTYPES)),
+    "device": ("device", lambda name, value: checks.device_name(value, name)),
+    "passes": ("pass", _one_of(PASSES)),
+    "seconds": ("seconds", checks.positive),
+}

@@ -19,8 +19,8 @@ from gradbench import checks
 from gradbench.bench.building import build
 from gradbench.bench.cell import Cell
 from gradbench.bench.failures import line_of
-from gradbench.bench.plan import USUAL
 from gradbench.bench.predictions import predicted_bytes
+from gradbench.bench.suite import USUAL
 from gradbench.checks import UsageError
 from gradbench.data import Columns
 from gradbench.estimators.base import GradientEstimate, GradientEstimator, malformed
@@ -31,6 +31,7 @@ from gradbench.measure.arithmetic import arithmetic, tf32
 from gradbench.measure.cost import calibrate, held_tensors, parts, peak_memory, time_calls
 from gradbench.measure.environment import fingerprint_of
 from gradbench.measure.evaluation import time_unit
+from gradbench.measure.trace import write_trace
 from gradbench.problems.folders import case_specs, folders
 from gradbench.problems.problem import Problem
 from gradbench.problems.spec import MEMORYLESS
@@ -53,12 +54,13 @@ class How:
     """How a cell is measured.
 
     passes: the measurements. threads: None for the case's own number. keep: a folder for references of full-size
-    networks, or None.
+    networks, or None. traces: a folder for the trace of one gradient, `<cell_id>.json`, or None for none.
     """
 
     passes: Sequence[str] = USUAL
     threads: int | None = None
     keep: Path | None = None
+    traces: Path | None = None
 
 
 def measure(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
@@ -95,16 +97,20 @@ def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
         return row
     with tf32(False):
         row |= _references(cell, problem, estimator, estimate, how)
+    single = estimator.smallest() if isinstance(estimator, MonteCarlo) else estimator
     if "time" in how.passes:
         phase("time")
         row |= {"calibration_s": calibrate(), **_time(problem, estimator)}
     if "memory" in how.passes:
         phase("memory")
-        row |= _memory(problem, estimator.smallest() if isinstance(estimator, MonteCarlo) else estimator)
+        row |= _memory(problem, single)
     if "evaluation" in how.passes:
         phase("evaluation")
         unit = time_unit(problem)
         row |= {"evaluation_s": unit.evaluation, "vjp_s": unit.vjp}
+    if how.traces is not None:  # last, because a profiler slows what comes after it
+        phase("trace")
+        write_trace(lambda: single(problem), device, how.traces / f"{cell.id}.json")
     row["passes_s"] = time.perf_counter() - begun
     if device.type == "cuda":
         row |= predicted_bytes(cell, anew=False)
@@ -151,9 +157,7 @@ def _check(problem: Problem, estimate: GradientEstimate, before: list[Tensor]) -
     if wrong:
         raise UsageError(wrong)
     if any(not torch.equal(a, b) for a, b in zip(before, (problem.x_T, *problem.leaves), strict=True)):
-        raise UsageError(
-            "the estimator changed the problem: x_T, the condition or the parameters are others than before"
-        )
+        raise UsageError("the estimator changed the problem: x_T, the condition or the parameters differ from before")
 
 
 def _answer(problem: Problem, estimate: GradientEstimate) -> Columns:

@@ -33,7 +33,6 @@ from gradbench.bench.selection import Selection
 from gradbench.bench.suite import Block
 from gradbench.bench.working import Working
 from gradbench.checks import UsageError
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import (
     CELLS,
     DEVICE,
@@ -46,6 +45,7 @@ from gradbench.commands.options import (
 )
 from gradbench.commands.predict import estimator_of
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.measure.cards import CARDS, WORKSPACES, room
 from gradbench.measure.environment import provenance
 from gradbench.problems.folders import case_specs, shipped_folder
@@ -117,7 +117,7 @@ def advise(
         device=first.device,
         reference=reference,
         max_error=max_error,
-        machine=machine_of(provenance(())),
+        machine=machine_of(Row(provenance(()))),
     )
     refused: dict[str, str] = {}
     found = best(task, candidates(task, planned, known_rows(rows), refused, anew))

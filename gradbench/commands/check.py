@@ -12,9 +12,9 @@ from gradbench import checks
 from gradbench.bench.progress import Doing
 from gradbench.commands.completing import names as names_of
 from gradbench.commands.completing import selectors
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import json_option
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.selector import expand, render
 from gradbench.testing.catalogue import CHECKS
 from gradbench.testing.verdict import Verdict

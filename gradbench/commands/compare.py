@@ -13,12 +13,12 @@ from gradbench.bench.row import Row
 from gradbench.bench.selection import Selection
 from gradbench.checks import UsageError
 from gradbench.command import ranges
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import RUNS, one_of, path, with_selection
 from gradbench.compare import ab
 from gradbench.compare.baseline import write_baseline
 from gradbench.compare.finding import METRICS
 from gradbench.compare.text import FORMATS, headline
+from gradbench.exits import Exit
 
 REPLICATES = 5  # needed for time; one is enough for everything else
 FLAGS = {
@@ -85,8 +85,8 @@ def compare(
         cells = write_baseline(new, sides[0])
         print(f"{cells} cells written to {sides[0]}: commit it and say why in the message", file=sys.stderr)
         return Exit.OK
-    code = Exit(found.exit_code)
-    return Exit.CANNOT_RUN if revisions and code is Exit.NOTHING else code
+    nothing = revisions and found.exit_code is Exit.NOTHING
+    return Exit.CANNOT_RUN if nothing else found.exit_code
 
 
 def _given(sides: Sequence[Path], words: Sequence[str], refresh: bool) -> tuple[list[Row], list[Row]]:
@@ -94,7 +94,7 @@ def _given(sides: Sequence[Path], words: Sequence[str], refresh: bool) -> tuple[
     if len(sides) != 2:
         raise UsageError(f"compare needs BASE and NEW, or --ab REV_A REV_B; got {len(sides)} paths")
     if words:
-        raise UsageError(f"{words[0]} belongs to --ab, which measures; BASE and NEW have been measured")
+        raise UsageError(f"{words[0]} requires --ab, which measures; BASE and NEW are already measured")
     if refresh and sides[0].suffix != ".jsonl":
         raise UsageError(f"--refresh writes a baseline over BASE, a .jsonl file, got {str(sides[0])!r}")
     new = load_rows(sides[1])

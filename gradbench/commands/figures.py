@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gradbench import checks
-from gradbench.analysis.rows import Row, params_of, whole_params
+from gradbench.analysis.rows import params_of, whole_params
 from gradbench.bench.load import load_rows
 from gradbench.bench.progress import Doing
+from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 from gradbench.commands.completing import listed
 from gradbench.commands.completing import names as names_of
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import Parsed, json_option, one_of, selector
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report.static.catalogue import FIGURES, FORMATS
 from gradbench.selector import expand, render

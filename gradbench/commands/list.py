@@ -4,7 +4,7 @@ import json
 
 import click
 
-from gradbench.bench.inventory import KINDS, entries
+from gradbench.bench.inventory import LISTED, entries
 from gradbench.commands.options import OneOf, cases_option, json_option
 
 FROM = {"code": "the authors' code", "reimplementation": "reimplementations by others", "abstract": "its abstract only"}
@@ -12,7 +12,7 @@ FROM = {"code": "the authors' code", "reimplementation": "reimplementations by o
 
 
 @click.command("list")
-@click.argument("kind", default="estimators", metavar=f"[{'|'.join(KINDS)}]", type=OneOf(*KINDS, called="kind"))
+@click.argument("kind", default="estimators", metavar=f"[{'|'.join(LISTED)}]", type=OneOf(*LISTED, called="kind"))
 @json_option
 @cases_option
 def list_(kind: str, as_json: bool) -> None:

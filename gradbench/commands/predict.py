@@ -13,10 +13,10 @@ from gradbench.bench.selection import Selection
 from gradbench.bench.suite import Block, load_suite
 from gradbench.bench.working import Working
 from gradbench.checks import UsageError
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import CELLS, anew_option, cases_option, json_option, suite_option, with_selection
 from gradbench.data import Columns
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
 from gradbench.measure.cards import CARDS, GIB, WORKSPACES, cards_for
 from gradbench.problems.folders import case_specs, weights_of
 from gradbench.selector import render
@@ -52,7 +52,7 @@ def predict(selection: Selection, anew: bool, as_json: bool) -> Exit:
         print(f"\n{problem} ({weights})")
         _show(own)
     print(
-        "\nNot run: bytes of live tensors of shapes alone, as a CPU would count them. A card holds a cell where "
+        "\nNothing was run: bytes of live tensors from shapes alone, as a CPU would count them. A card holds a cell if "
         f"weights and peak with {WORKSPACES:.0%} for workspaces are within: "
         + ", ".join(f"{card} GB {usable / GIB:g} GiB" for card, usable in CARDS.items())
         + f". {len(rows)} cells in {time.monotonic() - started:.0f} s."

@@ -9,8 +9,8 @@ from gradbench import checks
 from gradbench.bench.progress import Doing
 from gradbench.checks import UsageError
 from gradbench.commands.completing import names as names_of
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import cases_option, json_option
+from gradbench.exits import Exit
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
 
@@ -45,7 +45,7 @@ def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: b
             doing.at(f"{name}, the first of its chains")
             for check in checks_of(make_case(name, {})):
                 found.append(check)
-                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is made twice")
+                doing.at(f"{name}, behind {check.chain} the {check.kind} gradient is computed twice")
                 if not as_json:
                     print(_text(check), flush=True)
             failed += sum(not check.passed for check in found)

@@ -1,6 +1,8 @@
 """The verb `run`: measures and stores cells, and reports the results. No torch."""
 
 import json
+import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,11 +24,12 @@ from gradbench.bench.store import Store
 from gradbench.bench.suite import Suite
 from gradbench.checks import UsageError
 from gradbench.command import command
-from gradbench.commands.exits import Exit
 from gradbench.commands.options import DURATION, RUNS, SIZE, cases_option, json_option, one_of, path, with_selection
 from gradbench.commands.outputs import write_outputs
+from gradbench.exits import Exit
 from gradbench.measure.cards import GIB, cards_for
 from gradbench.measure.environment import fingerprint_of, provenance
+from gradbench.measure.nvidia import BY_DRIVER
 from gradbench.problems.folders import folders
 
 
@@ -44,6 +47,7 @@ from gradbench.problems.folders import folders
 )
 @click.option("--threads", type=int, metavar="N", help="Threads of a worker; 1, or all for full-size networks.")
 @one_of("--rerun", *runner.RERUNS, default="missing", metavar="WHAT")
+@click.option("--trace", is_flag=True, help="Keep a profiler's trace of one gradient of every cell, OUT/traces.")
 @click.option("--pdb", is_flag=True, help="Run inline and stop in the debugger if a cell fails.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, run nothing.")
 @json_option
@@ -59,6 +63,7 @@ def run(
     memory: int | None,
     threads: int | None,
     rerun: str,
+    trace: bool,
     pdb: bool,
     dry_run: bool,
     as_json: bool,
@@ -76,20 +81,22 @@ def run(
         _show_plan(planned, as_json)
         return Exit.OK
     for device in {block.device for block in suite.blocks} - {"cpu"}:
+        os.environ.update(BY_DRIVER)
         checks.device(device)
     if not out:
         raise UsageError("--out must name a folder, got ''")
-    store, line = Store(Path(out)), " ".join(["gradbench", *sys.argv[1:]])
+    store, line = Store(Path(out)), shlex.join(["gradbench", *sys.argv[1:]])
     store.lock()
     earlier = store.rows()
     todo = _todo(planned, earlier, rerun)
     if not selection.names_cells:
-        print(f"no cells selected, so this is the suite {suite.name}: {suite.summary}", file=sys.stderr)
+        print(f"no cells selected, so this runs the suite {suite.name}: {suite.summary}", file=sys.stderr)
     new = sum(item.skip is None for item in todo)
     print(f"{len(planned):,} cells, {new:,} of them to be measured now, into {out}", file=sys.stderr)
     store.write_plan(planned, suite.name, line, suite.expects)
     within = None if budget is None else Budget(budget, _of_this_machine(earlier))
-    how = runner.Run(suite.name, "inline" if pdb else engine, jobs, Limits(timeout, threads, memory), pdb, within)
+    limits = Limits(timeout, threads, memory)
+    how = runner.Run(suite.name, "inline" if pdb else engine, jobs, limits, pdb, within, trace)
     stopped: tuple[str, Exit] | None = None
     left = 0
     with Progress(len(todo), len(planned) - len(todo)) as progress:
@@ -103,14 +110,20 @@ def run(
     del planned, todo  # a long plan is as large as its rows
     rows = [row for row in store.rows() if row.key in keys]
     if stopped is not None:
-        print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; go on with: {line}", file=sys.stderr)
+        print(f"{stopped[0]}: {len(rows)} of {len(keys)} cells have rows; resume with: {line}", file=sys.stderr)
         return stopped[1]
-    left_out = f"{left} of {len(keys)} cells are left, predicted to end outside the budget" if left else ""
-    return _told(rows, store.folder, suite, line, left_out and f"{left_out} of {budget:g} s", as_json)
+    left_out = ""
+    if left and budget is not None:
+        store.write_left(left, budget)
+        left_out = f"{left} of {len(keys)} cells are left, predicted to end after the budget of {budget:g} s"
+    return _told(rows, store.folder, suite, line, left_out, as_json)
 
 
 def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str, as_json: bool) -> Exit:
-    """Shows the results of a run that was not stopped. left_out: the cells that the budget kept from starting."""
+    """Shows the results of a run that was not stopped. left_out: the cells that the budget kept from starting.
+
+    Failures decide the exit code first, because cells that are left are no fault of theirs.
+    """
     if not rows and not left_out:
         print("gradbench: nothing selected", file=sys.stderr)
         return Exit.NOTHING
@@ -118,11 +131,16 @@ def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str,
         print(json.dumps(rows))
     if rows:
         write_outputs(rows, folder, line, show=not as_json)
+    failed = Counter(row.status for row in rows if row.status not in (*runner.DONE, *suite.expects))
+    if failed:
+        each = ", ".join(f"{count} {status}" for status, count in failed.items())
+        print(
+            f"{failed.total()} of {len(rows)} cells failed: {each}; see gradbench status {shlex.quote(str(folder))}",
+            file=sys.stderr,
+        )
     if left_out:
-        print(f"{left_out}; go on with: {line}", file=sys.stderr)
-        return Exit.BUDGET_SPENT
-    expected = (*runner.DONE, *suite.expects)
-    return Exit.OK if all(row.status in expected for row in rows) else Exit.CELLS_FAILED
+        print(f"{left_out}; resume with: {line}", file=sys.stderr)
+    return Exit.CELLS_FAILED if failed else Exit.BUDGET_SPENT if left_out else Exit.OK
 
 
 def _of_this_machine(rows: Sequence[Row]) -> list[Row]:
@@ -135,7 +153,7 @@ def _todo(planned: Sequence[Planned], earlier: Sequence[Row], rerun: str) -> lis
     """The remaining part of a plan; reports on stderr how many existing rows were made by other code."""
     stale = sum(row.text("fingerprint") != fingerprint_of(row, tuple(folders())) for row in earlier)
     if stale and rerun != "all":
-        print(f"{stale} rows there were made by other code than this; --rerun all measures them again", file=sys.stderr)
+        print(f"{stale} rows there were made by different code; --rerun all measures them again", file=sys.stderr)
     return runner.pending(planned, earlier, rerun)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from gradbench.allowed import Allowed
-from gradbench.bench.inventory import KINDS, entry
+from gradbench.bench.inventory import LISTED, entry
 from gradbench.commands.completing import selectors
 from gradbench.commands.options import cases_option, json_option
 
 
 @click.command()
-@click.argument("name", metavar="NAME", shell_complete=selectors(*KINDS))
+@click.argument("name", metavar="NAME", shell_complete=selectors(*LISTED))
 @json_option
 @cases_option
 def show(name: str, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from gradbench.commands.options import json_option
 from gradbench.measure.environment import fingerprint_of
 from gradbench.problems.folders import folders
 
-MOST = 10  # reasons of failures shown
+REASONS_SHOWN = 10  # reasons of failures shown
 
 
 def summary(folder: Path) -> Mapping[str, Any]:
@@ -45,6 +45,7 @@ def summary(folder: Path) -> Mapping[str, Any]:
         "done": len(mine) - len(failed),
         "failed": len(failed),
         "missing": len(cells) - len(mine),
+        "left": (plan or {}).get("left"),
         "stale": sum(row.get("fingerprint") != fingerprint_of(row, tuple(folders())) for row in mine),
         "statuses": {s: n for s in STATUSES if (n := sum(row["status"] == s for row in mine))},
         "failures": [
@@ -65,20 +66,23 @@ def status(folder: Path, as_json: bool) -> None:
         return
     print(f"{folder}: " + ", ".join(f"{found[name]:,} {name}" for name in ("planned", "done", "failed", "missing")))
     print("  " + (", ".join(f"{n:,} {s}" for s, n in found["statuses"].items()) or "no rows yet"))
+    if found["missing"] and found["left"]:
+        left, budget = min(found["left"]["cells"], found["missing"]), found["left"]["budget"]
+        print(f"  {left:,} of the missing were predicted to end outside the budget of {budget:g} s")
     reasons = Counter((f["status"], f["phase"] or "", f["reason"] or "") for f in found["failures"])
-    for (status, phase, reason), count in reasons.most_common(MOST):
+    for (status, phase, reason), count in reasons.most_common(REASONS_SHOWN):
         print(f"  {count} x {status} in {phase}: {reason}")
-    if len(reasons) > MOST:
-        print(f"  and {len(reasons) - MOST} other reasons, in --json")
+    if len(reasons) > REASONS_SHOWN:
+        print(f"  and {len(reasons) - REASONS_SHOWN} other reasons, in --json")
     logs = folder / "logs"
     if found["failures"] and logs.is_dir():
         print("  log of the first: {}".format(logs / "{cell_id}-{replicate}.txt".format(**found["failures"][0])))
     if found["stale"]:
         again = "; measure them again with --rerun all" if found["command"] else ""
-        print(f"  {found['stale']:,} rows were made by other code than this{again}")
+        print(f"  {found['stale']:,} rows were made by different code{again}")
     if found["command"]:
         if found["missing"]:
-            print(f"to go on:          {found['command']}")
+            print(f"to resume:          {found['command']}")
         if found["failed"]:
             print(f"to try again:      {found['command']} --rerun failed")
     print(f"to see the report: gradbench report {folder}")

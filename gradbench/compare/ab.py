@@ -19,10 +19,10 @@ from typing import Any
 from gradbench import checks
 from gradbench.bench.progress import Doing
 from gradbench.checks import UsageError
+from gradbench.exits import Exit
 
 NAMES = ("base", "new")
-RAN = (0, 3)  # exit codes of `run` that leave rows: fine, or some cells failed
-INTERRUPTED = 130
+RAN = (Exit.OK, Exit.CELLS_FAILED)  # of `run`, where it leaves rows
 
 
 class CannotRun(Exception):
@@ -58,7 +58,7 @@ def commit_of(revision: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except ValueError:
-        raise UsageError(f"--ab: {revision!r} is no revision of the git repository here") from None
+        raise UsageError(f"--ab: {revision!r} is not a revision of the git repository here") from None
 
 
 @contextlib.contextmanager
@@ -93,7 +93,7 @@ def run(tree: Path, place: Path, words: Sequence[str], name: str) -> str:
     command = [sys.executable, "-m", "gradbench", "run", *words]
     done = subprocess.run(command, cwd=tree / place, env=environment, capture_output=True, text=True)
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
-    if done.returncode == INTERRUPTED:
+    if done.returncode == Exit.INTERRUPTED:
         raise KeyboardInterrupt
     if done.returncode not in RAN:
         raise CannotRun(f"{name} cannot run (exit code {done.returncode}): {last}")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.analysis.rows import Row
 from gradbench.bench.columns import IDENTITY, TABLE, Type
+from gradbench.bench.row import Row
 from gradbench.checks import UsageError
 
 _BASELINE = [column for column in TABLE if column.baseline]

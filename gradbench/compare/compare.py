@@ -1,15 +1,14 @@
 """Two sides of rows, compared cell by cell: rows in, a `Comparison` out."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gradbench import checks
-from gradbench.analysis.rows import Row, text
+from gradbench.analysis.rows import text
+from gradbench.bench.row import Row
 from gradbench.compare.costs import compare_memory, compare_nfe, compare_time
-from gradbench.compare.finding import METRICS, Comparison, Finding
+from gradbench.compare.finding import METRICS, Comparison, Finding, Origin
 from gradbench.compare.gradients import compare_gradients
 from gradbench.compare.pairs import Pair, pair
-from gradbench.data import Columns
 
 FACTOR = 1.10
 ORIGIN = ("gradbench", "torch", "git_commit", "machine_class")
@@ -62,8 +61,7 @@ def compare_status(pairs: Iterable[Pair], found: Comparison) -> None:
         found.findings.append(Finding("status", "status", mark, cell.cell, base, new, note=note))
 
 
-def origin(rows: Sequence[Row]) -> Columns:
+def origin(rows: Sequence[Row]) -> Origin:
     """How many cells and rows there are, and the code, torch and machines that they come from."""
-    said = {name: [v for v in dict.fromkeys(text(row.get(name)) for row in rows) if v] for name in ORIGIN}
-    replicates = Counter(row["cell_id"] for row in rows)
-    return {"cells": len(replicates), "rows": len(rows), **said}
+    said = {name: tuple(v for v in dict.fromkeys(text(row.get(name)) for row in rows) if v) for name in ORIGIN}
+    return Origin(len({row["cell_id"] for row in rows}), len(rows), **said)

@@ -7,15 +7,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from gradbench.analysis import statistics
-from gradbench.analysis.rows import Row, is_finite, median, number
+from gradbench.analysis.rows import is_finite, median, number
 from gradbench.analysis.words import MIB
+from gradbench.bench.row import Row
 from gradbench.compare.finding import Comparison, Finding, changed
 from gradbench.compare.pairs import Pair
 
 LEAST_REPLICATES = 5
 PLACE = ("machine_class", "gpu", "threads")
 COUNTS = ("nfe_forward", "nfe_backward", "vjps")
-ROUNDING = 1e-9
+COUNT_ROUNDING = 1e-9
 SLACK, SLACK_BYTES = 0.01, MIB
 BUSY = 1.5  # runnable processes per hardware thread above which times of two runs decide nothing
 
@@ -25,7 +26,7 @@ def compare_nfe(pairs: Iterable[Pair], found: Comparison) -> None:
     for pair in pairs:
         for column in COUNTS:
             values = pair.both(column)
-            if values and not math.isclose(*values, rel_tol=ROUNDING):
+            if values and not math.isclose(*values, rel_tol=COUNT_ROUNDING):
                 found.findings.append(changed("nfe", column, pair.cell, *values))
         found.compared["nfe"] += 1
 
@@ -103,7 +104,7 @@ def _samples(pair: Pair) -> tuple[tuple[list[float], list[float]], str]:
     shared = {_place(row) for row in pair.base} & {_place(row) for row in pair.new}
     if not shared:
         places = " / ".join(", ".join(filter(None, map(str, _place(side[0])))) for side in (pair.base, pair.new))
-        return ([], []), f"another machine class or number of threads: {places}"
+        return ([], []), f"different machine classes or numbers of threads: {places}"
     base, new = (_times(row for row in side if _place(row) in shared) for side in (pair.base, pair.new))
     if min(len(base), len(new)) < LEAST_REPLICATES:
         have = f"{len(base)} in BASE, {len(new)} in NEW"

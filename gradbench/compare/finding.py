@@ -2,9 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
+from gradbench.exits import Exit
 
 METRICS = ("status", "gradient", "nfe", "memory", "time")
 MARKS = {
@@ -16,7 +16,6 @@ MARKS = {
     "x": "not comparable",
 }
 REGRESSIONS = ("!", "+")
-FINE, REGRESSION, NOTHING = 0, 1, 4
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,29 @@ def changed(metric: str, column: str, cell: Row, base: float, new: float, mark: 
     return Finding(metric, column, mark or ("+" if new > base else "-"), cell, base, new, new / base if base else None)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of a side come from: how many cells and rows, and the code, torch and machines, each once."""
+
+    cells: int
+    rows: int
+    gradbench: tuple[str, ...]
+    torch: tuple[str, ...]
+    git_commit: tuple[str, ...]
+    machine_class: tuple[str, ...]
+
+
 @dataclass
 class Comparison:
     """All findings of two sides, and what they rest on.
 
-    base, new: how many cells and where they come from. interleaved: whether the sides were measured in turn. cells: a
+    base, new: where each side comes from. interleaved: whether the sides were measured in turn. cells: a
     row of each cell that both have; missing, added: of each only in BASE, only in NEW. compared: how many cells each
     metric was compared in. detectable: the smallest slowdown that would have been found, by cell_id.
     """
 
-    base: dict[str, Any]
-    new: dict[str, Any]
+    base: Origin
+    new: Origin
     factor: float
     interleaved: bool = False
     findings: list[Finding] = field(default_factory=list)
@@ -69,16 +80,17 @@ class Comparison:
     detectable: dict[str, float] = field(default_factory=dict)
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Exit:
         """1 for a regression, 4 if nothing could be compared, else 0."""
         if any(finding.regression for finding in self.findings):
-            return REGRESSION
-        return FINE if any(self.compared.values()) else NOTHING
+            return Exit.FAILED
+        return Exit.OK if any(self.compared.values()) else Exit.NOTHING
 
     @property
     def verdict(self) -> str:
         """The exit code in a word or two."""
-        return {FINE: "no regression", REGRESSION: "regression", NOTHING: "nothing comparable"}[self.exit_code]
+        words = {Exit.OK: "no regression", Exit.FAILED: "regression", Exit.NOTHING: "nothing comparable"}
+        return words[self.exit_code]
 
     def marked(self, *marks: str) -> list[Finding]:
         """The findings with one of these marks, in the order of the marks."""

@@ -19,7 +19,7 @@ from gradbench.problems.spec import REFERENCES, TARGETS
 
 LOW = {name: 64 * unit for name, unit in EPSILON.items() if name != "float64"}
 RELATIVE = {"float64": 1e-6} | LOW  # allowed change of a norm or an error
-ROUNDING = {"float64": 1e-11} | LOW  # allowed change of an error, as a part of the gradient
+ALLOWED = {"float64": 1e-11} | LOW  # allowed change of an error, as a part of the gradient
 FLOORS = 10  # tolerances of a reference below which an error is no number
 SAME = {"relative": 1e-6, "absolute": 1e-11}  # for identical draws
 DEVIATIONS = 4  # allowed bias move, in standard errors of a difference
@@ -56,7 +56,7 @@ def _lost(pair: Pair, target: str) -> list[Finding]:
 def _computed(pair: Pair, target: str) -> list[Finding]:
     """Errors first; a norm that changed is better only if an error got smaller and none larger."""
     dtype = text(pair.cell.get("dtype"))
-    relative, rounding = RELATIVE.get(dtype, RELATIVE["float64"]), ROUNDING.get(dtype, ROUNDING["float64"])
+    relative, rounding = RELATIVE.get(dtype, RELATIVE["float64"]), ALLOWED.get(dtype, ALLOWED["float64"])
     errors, norms = [], []
     for kind in REFERENCES:
         column = f"{kind}_error_{target}"
@@ -99,7 +99,7 @@ def _drawn(pair: Pair, target: str) -> list[Finding] | None:
         found.append(_moved(pair, f"grad_norm_{target}", spread))
     findings = [finding for finding in found if finding]
     if not findings and differ(*norm, **SAME):
-        note = "other draws or another estimate, within its noise"
+        note = "different draws or a different estimate, within its noise"
         return [replace(changed("gradient", f"grad_norm_{target}", pair.cell, *norm, "~"), note=note)]
     return findings
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import worst
-from gradbench.analysis.rows import Row, median, text
+from gradbench.analysis.rows import median, text
+from gradbench.bench.row import Row
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Pair:
 
     @property
     def measured(self) -> "Pair | None":
-        """This pair with the rows that ended well; None if a side has none."""
+        """This pair with the rows that succeeded; None if a side has none."""
         base, new = (tuple(row for row in side if row.get("status") == "ok") for side in (self.base, self.new))
         return Pair(base, new) if base and new else None
 

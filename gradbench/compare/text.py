@@ -5,10 +5,11 @@ import math
 import statistics
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from gradbench.analysis.labels import cell_names
-from gradbench.analysis.rows import Row
 from gradbench.analysis.words import counted, seconds
+from gradbench.bench.row import Row
 from gradbench.command import command
 from gradbench.compare.finding import MARKS, Comparison, Finding
 from gradbench.data import Json
@@ -75,8 +76,8 @@ def to_json(found: Comparison, names: tuple[str, str]) -> str:
         "verdict": found.verdict,
         "exit_code": found.exit_code,
         "factor": found.factor,
-        "base": {"name": names[0], **found.base},
-        "new": {"name": names[1], **found.new},
+        "base": {"name": names[0], **asdict(found.base)},
+        "new": {"name": names[1], **asdict(found.new)},
         "compared": dict(found.compared),
         "findings": [entry(finding) for finding in found.marked(*SEEN)],
         "not_comparable": [
@@ -135,10 +136,10 @@ def _origins(found: Comparison, names: tuple[str, str]) -> list[str]:
     """One line per side: its name, cell count, and what made them."""
     lines = []
     for side, name, of in (("BASE", names[0], found.base), ("NEW", names[1], found.new)):
-        commit = [commit[:10] for commit in of["git_commit"]]
-        made = {"torch": of["torch"], "gradbench": commit or of["gradbench"], "on": of["machine_class"]}
+        commit = [commit[:10] for commit in of.git_commit]
+        made = {"torch": of.torch, "gradbench": commit or of.gradbench, "on": of.machine_class}
         said = [f"{word} {' and '.join(values)}" for word, values in made.items() if values]
-        lines.append(", ".join([f"{side} {name}: {counted(of['cells'], 'cell')}", f"{of['rows']} rows", *said]))
+        lines.append(", ".join([f"{side} {name}: {counted(of.cells, 'cell')}", f"{of.rows} rows", *said]))
     return lines
 
 

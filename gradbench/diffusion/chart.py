@@ -58,11 +58,6 @@ class Chart(ABC):
         """kappa(t1) (tau(t1) - tau(t0)): an Euler step is x_1 = ratio x_0 + increment F."""
         return self.kappa(t1) * (self.tau(t1) - self.tau(t0))
 
-    def _wronskian(self, t: float) -> float:
-        """sigma' alpha - sigma alpha' > 0."""
-        s = self.schedule
-        return s.dsigma(t) * s.alpha(t) - s.sigma(t) * s.dalpha(t)
-
     def _radius(self, t: float) -> float:
         """r = hypot(alpha, sigma), 1 for a variance-preserving schedule."""
         return math.hypot(self.schedule.alpha(t), self.schedule.sigma(t))
@@ -110,7 +105,7 @@ class NoiseChart(Chart):
         return self.schedule.sigma(t) / self.schedule.alpha(t)
 
     def pace(self, t: float) -> float:
-        return self._wronskian(t)
+        return self.schedule.wronskian(t)
 
     def t_of(self, tau: float) -> float:
         return self.schedule.t_of_log_snr(-math.log(tau) if tau > 0 else math.inf)
@@ -136,7 +131,7 @@ class DataChart(Chart):
         return self.schedule.alpha(t) / sigma if sigma else math.inf
 
     def pace(self, t: float) -> float:
-        return -self._wronskian(t)
+        return -self.schedule.wronskian(t)
 
     def t_of(self, tau: float) -> float:
         return self.schedule.t_of_log_snr(math.log(tau) if tau > 0 else -math.inf)
@@ -166,7 +161,7 @@ class AngleChart(Chart):
         return math.atan2(self.schedule.sigma(t), self.schedule.alpha(t))
 
     def pace(self, t: float) -> float:
-        return self._wronskian(t)
+        return self.schedule.wronskian(t)
 
     def t_of(self, tau: float) -> float:
         tangent = math.tan(tau)
@@ -191,7 +186,7 @@ class LogSNRChart(Chart):
 
     def pace(self, t: float) -> float:
         s = self.schedule
-        return -self._wronskian(t) * self._radius(t) ** 2 / (s.alpha(t) * s.sigma(t))
+        return -self.schedule.wronskian(t) * self._radius(t) ** 2 / (s.alpha(t) * s.sigma(t))
 
     def t_of(self, tau: float) -> float:
         return self.schedule.t_of_log_snr(tau)

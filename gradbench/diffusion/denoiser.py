@@ -9,23 +9,22 @@ References: Salimans and Ho, 2022, Progressive distillation, arXiv:2202.00512, s
 """
 
 import contextlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import keystr, tree_map, tree_map_with_path
 
 from gradbench import checks
 from gradbench.checks import UsageError
-from gradbench.diffusion.batch import repeated
+from gradbench.diffusion.conditions import Batch, Conditions, refuse_unlike
+from gradbench.diffusion.contract import answer_of, check_network, refuse_changed, version_of
 from gradbench.diffusion.precision import precision_of, pure_autocast
 from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule, make_schedule
 from gradbench.diffusion.told import Told, check_told, time_told
+from gradbench.diffusion.watches import Watches
 
 PREDICTIONS = ("eps", "x0", "v", "score", "flow")
 
@@ -141,6 +140,7 @@ class Denoiser(nn.Module, ABC):
         self.schedule = schedule
         self.calls = 0
         self.pulled = 0
+        self.watches = Watches()
 
     @abstractmethod
     def predict(self, x: Tensor, t: float) -> Prediction:
@@ -148,8 +148,10 @@ class Denoiser(nn.Module, ABC):
 
     def forward(self, x: Tensor, t: float) -> Prediction:
         self.calls += 1
+        before = version_of(x)
         with pure_autocast():
             prediction = self.predict(x, t)
+        refuse_changed(x, before)
         if not isinstance(prediction, Prediction):
             raise UsageError(
                 f"predict must return a Prediction, got {type(prediction).__name__}: see NetworkPrediction"
@@ -168,6 +170,7 @@ class Denoiser(nn.Module, ABC):
             raise UsageError(f"the prediction at x {tuple(x.shape)} has shape {tuple(value.shape)}: it must have x's")
         if value.requires_grad:
             value.register_hook(self._count_pull)
+        self.watches.see(x, t, prediction, value)
         return [value, *(prediction.combine(*other).detach() for other in others)]
 
     @contextlib.contextmanager
@@ -181,16 +184,6 @@ class Denoiser(nn.Module, ABC):
 
     def _count_pull(self, cotangent: Tensor) -> None:
         self.pulled += 1
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """The inputs of a network besides x and the time, for the sample and for the null prediction of guidance."""
-
-    condition: Tensor | None = None
-    null_condition: Tensor | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    null_extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class NetworkDenoiser(Denoiser):
@@ -211,12 +204,13 @@ class NetworkDenoiser(Denoiser):
     one sample, shared by the batch; with `batched` they have a leading axis of 1 or b. extra, null_extra: further
     inputs, such as pooled embeddings or class labels: tensors with a leading axis of 1 or b in mappings of any depth,
     except that those named in `shared` have no such axis. encoder: a module without arguments that returns `Conditions`
-    to replace all four; it is called at every evaluation, so its weights are on the tape. Without a condition, guidance
-    contrasts extra with null_extra. precondition: EDM's scales of the input and the output, which is then x_0.
+    to replace all four; it is called at every evaluation, so its weights are on the tape. Guidance contrasts extra with
+    null_extra, by default extra itself, entry by entry: numbers and other objects must be the same in both.
+    precondition: EDM's scales of the input and the output, which is then x_0.
 
     The state and the network keep their own dtypes (`precision_of`). The network's output, or its first entry if it is
-    a tuple or an output object, must have the shape of its input. Raises a one-line `ValueError` for other shapes, and
-    for a condition or an extra tensor that does not fit the batch.
+    a tuple or an output object, must have the shape of its input. Raises a one-line `ValueError` for other shapes, for
+    a condition or an extra tensor that does not fit the batch, and under guidance for a null_extra with other entries.
     """
 
     clean = False
@@ -240,10 +234,11 @@ class NetworkDenoiser(Denoiser):
         precondition: Preconditioning | None = None,
     ) -> None:
         super().__init__(make_schedule(schedule))
-        _check_signature(network, extra or {})
+        check_network(network, extra or {})
         self.network = network
         self.told = check_told(told, self.schedule)
-        self.extra, self.null_extra = dict(extra or {}), dict(null_extra or extra or {})
+        self.extra = dict(extra or {})
+        self.null_extra = self.extra if null_extra is None else dict(null_extra)
         self.shared = frozenset(shared)
         self.batched = batched
         self.kind = checks.one_of("prediction", kind, PREDICTIONS) if precondition is None else "x0"
@@ -251,16 +246,18 @@ class NetworkDenoiser(Denoiser):
         self.guidance = checks.finite("guidance", guidance)
         if guidance_rescale != "norm":
             checks.in_range("guidance_rescale", guidance_rescale, 0.0, 1.0)
-        self.guidance_rescale = guidance_rescale
+        self.guidance_rescale = checks.plain(guidance_rescale)
         self.encoder = encoder
         told_apart = bool(null_extra) if condition is None else null_condition is not None
-        if guidance != 1.0 and not told_apart and encoder is None:
+        if self.guidance != 1.0 and not told_apart and encoder is None:
             raise UsageError(
                 f"guidance {guidance!r} needs a condition and a null_condition, or without a condition a null_extra; "
                 "without them it must be 1"
             )
-        self.condition = condition
-        self.null_condition = null_condition
+        self.condition = checks.tensor_or_none("condition", condition)
+        self.null_condition = checks.tensor_or_none("null_condition", null_condition)
+        if self.guidance != 1.0 and encoder is None:
+            refuse_unlike(self.conditions, self.shared)
 
     @property
     def conditions(self) -> Conditions:
@@ -282,14 +279,12 @@ class NetworkDenoiser(Denoiser):
         dtype = precision_of(self.network, x.dtype)
         at = torch.full((), time, dtype=torch.float32 if dtype != torch.float64 else dtype, device=x.device)
         inputs, said = x.to(dtype), self.conditions
-        condition, extra = self._expand(said.condition, inputs), self._told(said.extra, inputs)
+        rows = Batch(inputs, self.copies, self.batched, self.shared)
         if self.guidance == 1.0:
-            return _answer(self.network(inputs, at, condition, **extra), inputs)
-        null_condition, null_extra = self._expand(said.null_condition, inputs), self._told(said.null_extra, inputs)
-        both = None if condition is None or null_condition is None else _joined(null_condition, condition)
-        told = {k: v if k in self.shared else tree_map(_doubled, null_extra[k], v) for k, v in extra.items()}
+            return answer_of(self.network(inputs, at, rows.condition(said.condition), **rows.extra(said.extra)), inputs)
+        both, told = rows.doubled(said)
         doubled = torch.cat([inputs, inputs])
-        null, conditional = _answer(self.network(doubled, at, both, **told), doubled).chunk(2)
+        null, conditional = answer_of(self.network(doubled, at, both, **told), doubled).chunk(2)
         return self._rescaled(null + self.guidance * (conditional - null), conditional)
 
     def _rescaled(self, guided: Tensor, conditional: Tensor) -> Tensor:
@@ -299,87 +294,3 @@ class NetworkDenoiser(Denoiser):
             return guided
         own, wanted = (p.std(dim=tuple(range(1, p.ndim)), keepdim=True) for p in (guided, conditional))
         return torch.lerp(guided, guided * (wanted / own), float(self.guidance_rescale))
-
-    def _expand(self, condition: Tensor | None, inputs: Tensor) -> Tensor | None:
-        if condition is None:
-            return None
-        batch = len(inputs)
-        if self.batched:
-            condition = _of_copies(condition, self.copies)
-        if self.batched and condition.shape[0] not in (1, batch):
-            raise UsageError(
-                f"the condition {tuple(condition.shape)} has {condition.shape[0]} rows and the batch {batch} samples: "
-                "with batched=True allowed is one row a sample (as many prompts as noises), or one for all"
-            )
-        own = condition.shape[1:] if self.batched else condition.shape
-        return condition.to(inputs.device, inputs.dtype).expand(batch, *own)
-
-    def _told(self, extra: Mapping[str, Any], inputs: Tensor) -> dict[str, Any]:
-        """The extra inputs, expanded to the batch; integer tensors keep their dtype."""
-        batch = len(inputs)
-
-        def expand(path: tuple[Any, ...], tensor: Any) -> Any:
-            if not isinstance(tensor, Tensor):
-                return tensor
-            name = path[0].key
-            if name in self.shared:
-                return tensor.to(inputs.device)
-            tensor = _of_copies(tensor, self.copies) if tensor.ndim else tensor
-            if tensor.ndim == 0 or tensor.shape[0] not in (1, batch):
-                raise UsageError(
-                    f"extra{keystr(path)} has shape {tuple(tensor.shape)} and the batch {batch} samples: allowed is "
-                    f"a leading axis of 1 or {batch}"
-                )
-            moved = tensor.to(inputs.device, inputs.dtype if tensor.is_floating_point() else tensor.dtype)
-            return moved.expand(batch, *tensor.shape[1:]).contiguous()
-
-        return tree_map_with_path(expand, dict(extra))
-
-
-def _check_signature(network: Any, extra: Mapping[str, Any]) -> None:
-    """`ValueError` for a network that cannot be called with (x, time, condition, **extra)."""
-    call = network.forward if isinstance(network, nn.Module) else network
-    try:
-        signature = inspect.signature(call)
-    except (TypeError, ValueError):  # not written in Python
-        return
-    try:
-        signature.bind(None, None, None, **extra)
-    except TypeError as wrong:
-        raise UsageError(
-            f"{type(network).__name__} must be called as network(x, time, condition"
-            f"{''.join(f', {name}=' for name in extra)}), and takes {signature}: {wrong}; wrap it in a module of these"
-        ) from None
-
-
-def _of_copies(told: Tensor, copies: int) -> Tensor:
-    """One row per sample, repeated for every copy of the samples; a single row for all samples stays one row."""
-    return told if copies == 1 or told.shape[0] == 1 else repeated(told, copies)
-
-
-def _answer(answer: Any, inputs: Tensor) -> Tensor:
-    """The network's output, with the shape of its input: a tensor, or the first entry of a tuple or output object."""
-    found = answer
-    if not isinstance(answer, Tensor):
-        found = answer[0] if isinstance(answer, tuple | list) else getattr(answer, "sample", answer)
-    if not isinstance(found, Tensor):
-        raise UsageError(f"the network must answer with a tensor {tuple(inputs.shape)}, got {type(found).__name__}")
-    if found.shape != inputs.shape:
-        raise UsageError(
-            f"the network answers {tuple(found.shape)} to an input {tuple(inputs.shape)}: its answer must have the "
-            "shape of x, batch and all"
-        )
-    return found
-
-
-def _joined(null: Tensor, conditional: Tensor) -> Tensor:
-    if null.shape != conditional.shape:
-        raise UsageError(
-            f"null_condition {tuple(null.shape)} and condition {tuple(conditional.shape)} must have one shape: "
-            "pad the shorter prompt"
-        )
-    return torch.cat([null, conditional])
-
-
-def _doubled(null: Any, conditional: Any) -> Any:
-    return torch.cat([null, conditional]) if isinstance(null, Tensor) else conditional

@@ -22,6 +22,11 @@ def detached_chart(name: str, schedule: Schedule) -> Chart:
     return TimeChart(schedule) if schedule.name == "rectified" else AngleChart(schedule)
 
 
+def held_chart(name: str, schedule: Schedule, t: float) -> Chart:
+    """The chart of the output detached at t: that of `name`, but v's at alpha = 0, where eps leaves x0_hat open."""
+    return detached_chart("v" if name == "eps" and schedule.alpha(t) == 0 else name, schedule)
+
+
 def through(chart: Chart, t: float, weights: tuple[float, float]) -> tuple[float, float]:
     """(c_x, c_O) of w_x0 x0_hat + w_eps eps_hat = c_x x + c_O O at t, O the field of `chart`.
 

@@ -112,6 +112,11 @@ def from_diffusers(scheduler: Any) -> Schedule:
     step is a different map with zero gradient wherever the clip is active, which no estimator here can detect; and for
     schedulers without a table.
     """
+    if isinstance(scheduler, type):
+        raise UsageError(
+            f"scheduler must be an instance, got the class {scheduler.__name__}: give "
+            f"{scheduler.__name__}.from_config(pipe.scheduler.config), or {scheduler.__name__}(...)"
+        )
     if not isinstance(scheduler, Mapping):
         refuse_other(scheduler)
         if known(scheduler) in EDM:

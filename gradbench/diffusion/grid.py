@@ -195,6 +195,6 @@ GRIDS: dict[str, Callable[[Schedule, int, float, float], Grid]] = {
 def make_grid(name: str, schedule: Schedule, steps: int, t_max: float, t_min: float) -> Grid:
     """The grid of the given name; `ValueError` for an unknown name, steps < 1 or an empty time range."""
     checks.one_of("grid", name, GRIDS)
-    checks.positive_integer("steps", steps)
+    steps = checks.positive_integer("steps", steps)
     checks.time_range(t_max, t_min, schedule.t_end)
-    return GRIDS[name](schedule, steps, t_max, t_min)
+    return GRIDS[name](schedule, steps, float(t_max), float(t_min))

@@ -10,12 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.selector import parse
 from gradbench.traits import Traits
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Schedule(ABC):
@@ -53,14 +56,25 @@ class Schedule(ABC):
     def noising(self, t: float, later: float) -> tuple[float, float]:
         """(a, s) of the forward process from t to a later time, x_later = a x_t + s xi with standard normal xi:
 
-        a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2).
+        a = alpha_later / alpha_t,      s = (sigma_later^2 - a^2 sigma_t^2)^(1/2) = sigma_later `gained`^(1/2).
         """
-        ratio = self.alpha(later) / self.alpha(t)
-        return ratio, math.sqrt(self.sigma(later) ** 2 - (ratio * self.sigma(t)) ** 2)
+        return self.alpha(later) / self.alpha(t), self.sigma(later) * math.sqrt(self.gained(later, t))
+
+    def noised(self, x_0: "Tensor", e: "Tensor", t: float) -> "Tensor":
+        """alpha x_0 + sigma e at time t."""
+        return self.alpha(t) * x_0 + self.sigma(t) * e
+
+    def wronskian(self, t: float) -> float:
+        """W = sigma' alpha - sigma alpha' > 0."""
+        return self.dsigma(t) * self.alpha(t) - self.sigma(t) * self.dalpha(t)
 
     def gained(self, t0: float, t1: float) -> float:
         """1 - exp(2 (lambda_0 - lambda_1)): the fraction of the SNR at t1 that is gained from t0 to t1 < t0."""
         return -math.expm1(2 * (self.log_snr(t0) - self.log_snr(t1)))
+
+    def posterior_std(self, t0: float, t1: float) -> float:
+        """sigma_1 `gained`^(1/2): the standard deviation of x at t1 < t0 given x at t0 and x_0."""
+        return self.sigma(t1) * math.sqrt(self.gained(t0, t1))
 
     @property
     def t_limit(self) -> float:
@@ -254,7 +268,9 @@ class Trigonometric(VariancePreserving):
 
     def index(self, t: float) -> float:
         if t <= 0:
-            raise UsageError("a network that is told log(sigma / alpha) / 4 cannot be asked at sigma = 0: raise t_min")
+            raise UsageError(
+                "a network that receives log(sigma / alpha) / 4 cannot be evaluated at sigma = 0: raise t_min"
+            )
         return 0.25 * math.log(math.tan(math.pi / 2 * t))
 
     def alpha(self, t: float) -> float:
@@ -366,7 +382,8 @@ def make_schedule(schedule: "str | Mapping[str, Any] | Schedule") -> Schedule:
         name, constants = parse(schedule)
     else:
         raise UsageError(
-            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got {schedule!r}"
+            f"schedule must be a name of {', '.join(SCHEDULES)}, a mapping or a Schedule, got "
+            f"{type(schedule).__name__}: of a scheduler of diffusers give gradbench.from_diffusers(scheduler)"
         )
     make = SCHEDULES[checks.one_of("schedule", name, SCHEDULES)]
     checks.options(f"schedule {name}", constants, make.__dataclass_fields__)

@@ -32,7 +32,7 @@ class Scheduled(Denoiser):
         falling = all(a > b for a, b in zip(ends, ends[1:], strict=False))
         if len(edges) != len(conditions) - 1 or not falling:
             raise UsageError(
-                f"edges must be {len(conditions) - 1} falling times between {len(conditions)} pieces, inside "
+                f"edges must be {len(conditions) - 1} decreasing times between {len(conditions)} pieces, inside "
                 f"(0, {self.schedule.t_end:g}), got {list(edges)}"
             )
         self.affine, self.clean, self.rowwise = denoiser.affine, denoiser.clean, denoiser.rowwise

@@ -108,11 +108,13 @@ def _set(scheduler: Any, steps: int | None, sigmas: Any, timesteps: Any, mu: flo
     takes = inspect.signature(scheduler.set_timesteps).parameters
     given: dict[str, Any] = {} if mu is None else {"mu": mu}
     given |= {key: list(value) for key, value in (("sigmas", sigmas), ("timesteps", timesteps)) if value is not None}
-    for key in given:
+    for key, value in given.items():
+        if key != "mu" and not value:
+            raise UsageError(f"{key} must hold at least one, got []")
         if key not in takes:
             raise UsageError(f"{name} takes no {key}: its set_timesteps has {', '.join(takes)}")
     if steps is not None:
-        checks.positive_integer("steps", steps)
+        steps = checks.positive_integer("steps", steps)
         listed = sigmas if sigmas is not None else timesteps
         if listed is None or ("FlowMatch" in name and len(listed) == steps):
             given["num_inference_steps"] = steps
@@ -161,8 +163,8 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     told = told[: len(sigmas) - 1]
     if option(own, "invert_sigmas"):
         raise UsageError(
-            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that is "
-            "told 1 - t and whose answer is negated"
+            f"{name} with invert_sigmas=True runs from 1 - t = 0 up: use invert_sigmas=False, and a network that "
+            "receives 1 - t and whose output is negated"
         )
     if not all(math.isfinite(value) for value in (*sigmas, *told)) or min(sigmas) < 0:
         raise UsageError(f"the sigmas of {name} must be finite and >= 0, got {sigmas[:2]}..{sigmas[-2:]}")

@@ -56,12 +56,12 @@ STAGED = {
 }
 # chains that solve neither the ODE nor the reverse SDE of a diffusion
 OTHERS = {
-    "LCMScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
-    "TCDScheduler": f"it noises a consistency model's answer again in every step; {TABLE_OF}",
-    "FlowMatchLCMScheduler": "it noises the predicted sample again in every step: use FlowMatchEulerDiscreteScheduler",
-    "CMStochasticIterativeScheduler": "it samples a consistency model: no denoiser of a diffusion",
-    "ConsistencyDecoderScheduler": "it samples a consistency model: no denoiser of a diffusion",
-    "SCMScheduler": "it samples a continuous-time consistency model: no denoiser of a diffusion",
+    "LCMScheduler": f"it adds noise to a consistency model's output in every step; {TABLE_OF}",
+    "TCDScheduler": f"it adds noise to a consistency model's output in every step; {TABLE_OF}",
+    "FlowMatchLCMScheduler": "it adds noise to the predicted sample in every step: use FlowMatchEulerDiscreteScheduler",
+    "CMStochasticIterativeScheduler": "it samples a consistency model: not a denoiser of a diffusion",
+    "ConsistencyDecoderScheduler": "it samples a consistency model: not a denoiser of a diffusion",
+    "SCMScheduler": "it samples a continuous-time consistency model: not a denoiser of a diffusion",
     "SASolverScheduler": f"its stochastic Adams steps follow an equation of their own; {TABLE_OF}",
     "RePaintScheduler": f"it goes back and forth in time around a given image; {TABLE_OF}",
     "ScoreSdeVeScheduler": "it corrects by Langevin steps between the predictions: use EulerDiscreteScheduler's grid",
@@ -70,20 +70,20 @@ OTHERS = {
     "DDIMInverseScheduler": "it runs from data to noise: use gradbench.encode",
     "DPMSolverMultistepInverseScheduler": "it runs from data to noise: use gradbench.encode",
     "UnCLIPScheduler": f"it draws a learned or logarithmic variance and clips; {TABLE_OF}",
-    "DDPMWuerstchenScheduler": "its network is told a ratio of a schedule of its own, with no table of alphas",
+    "DDPMWuerstchenScheduler": "its network receives a ratio from a schedule of its own, with no table of alphas",
     "CogVideoXDPMScheduler": (
-        "it draws two noises a step and strides past its next timestep: use CogVideoXDDIMScheduler.from_config"
+        "it draws noise twice per step and steps past its next timestep: use CogVideoXDDIMScheduler.from_config"
     ),
     "IPNDMScheduler": "it has no table of alphas; allowed are schedulers of a table of alphas and of flow matching",
-    "FlowMapEulerDiscreteScheduler": "its network is told two times, of a flow map: no denoiser of a diffusion",
-    "PiflowScheduler": "it follows a policy that the network predicts: no denoiser of a diffusion",
-    "HeliosScheduler": "it samples in stages of growing resolution: no one range of time",
-    "HeliosDMDScheduler": "it noises the predicted sample again in every step, in stages of growing resolution",
+    "FlowMapEulerDiscreteScheduler": "its network receives two times, for a flow map: not a denoiser of a diffusion",
+    "PiflowScheduler": "it follows a policy that the network predicts: not a denoiser of a diffusion",
+    "HeliosScheduler": "it samples in stages of growing resolution: no single time range",
+    "HeliosDMDScheduler": "it adds noise to the predicted sample in every step, in stages of growing resolution",
     "MiniMaxH3Scheduler": (
         "its network predicts x_0 - eps at the time 1 - t: use a NetworkDenoiser of kind 'flow' on 'rectified' whose "
-        "network turns both round"
+        "network reverses both"
     ),
-    "RFD4ProteinaScheduler": "it scales the score by a temperature: no equation of the diffusion",
+    "RFD4ProteinaScheduler": "it scales the score by a temperature: not the equation of the diffusion",
     **dict.fromkeys(
         (
             "AmusedScheduler",
@@ -92,7 +92,7 @@ OTHERS = {
             "EntropyBoundScheduler",
             "VQDiffusionScheduler",
         ),
-        "it samples tokens: no diffusion of a continuous state",
+        "it samples tokens: not a diffusion of a continuous state",
     ),
 }
 CUTS = ("clip_sample", "thresholding")
@@ -130,17 +130,17 @@ def refuse_other(scheduler: Any) -> None:
     name = type(scheduler).__name__
     reason = OTHERS.get(known(scheduler) or name)
     if reason:
-        raise UsageError(f"scheduler {name} is no ODE or SDE solver of gradbench's: {reason}")
+        raise UsageError(f"scheduler {name} is not an ODE or SDE solver that gradbench supports: {reason}")
     if option(scheduler, "stochastic_sampling"):
         raise UsageError(
-            f"scheduler {name} noises the predicted sample again in every step (stochastic_sampling=True): "
+            f"scheduler {name} adds noise to the predicted sample in every step (stochastic_sampling=True): "
             "allowed is stochastic_sampling=False, or sampler='flow-sde'"
         )
     if option(scheduler, "prediction_type") == "flow_prediction" and not is_flow(scheduler):
         raise UsageError(
-            f"scheduler {name} takes its network's answer for a flow's and its table for that of a diffusion: allowed "
+            f"scheduler {name} treats its network's output as a flow's and its table as a diffusion's: allowed "
             "are use_flow_sigmas=True, or another prediction_type"
         )
     for cut in CUTS:
         if option(scheduler, cut) and "CogVideoX" not in name:  # CogVideoX's has the option but does not clip
-            raise UsageError(f"the scheduler has {cut}=True, which cuts gradients off: allowed is {cut}=False")
+            raise UsageError(f"the scheduler has {cut}=True, which cuts gradients off: use {cut}=False")

@@ -21,12 +21,12 @@ class SDEChart(Chart):
 
     def weights(self, t: float) -> tuple[float, float]:
         w_x0, w_eps = Chart.weights(self, t)
-        return w_x0, w_eps + self.kappa(t) * self._wronskian(t) / self.schedule.alpha(t) / self.pace(t)
+        return w_x0, w_eps + self.kappa(t) * self.schedule.wronskian(t) / self.schedule.alpha(t) / self.pace(t)
 
     def diffusion(self, t: float) -> float:
         """g / kappa: the diffusion coefficient of y in time t, with g^2 = 2 sigma W / alpha."""
         s = self.schedule
-        return math.sqrt(2 * s.sigma(t) * self._wronskian(t) / s.alpha(t)) / self.kappa(t)
+        return math.sqrt(2 * s.sigma(t) * s.wronskian(t) / s.alpha(t)) / self.kappa(t)
 
     @abstractmethod
     def variance(self, t0: float, t1: float) -> float:
@@ -44,7 +44,7 @@ class TimeSDEChart(SDEChart, TimeChart):
     """
 
     def variance(self, t0: float, t1: float) -> float:
-        return 2 * self.schedule.sigma(t0) * self._wronskian(t0) / self.schedule.alpha(t0) * (t0 - t1)
+        return 2 * self.schedule.sigma(t0) * self.schedule.wronskian(t0) / self.schedule.alpha(t0) * (t0 - t1)
 
 
 class NoiseSDEChart(SDEChart, NoiseChart):
@@ -80,7 +80,7 @@ class DataSDEChart(SDEChart):
         return (self.schedule.alpha(t) / sigma) ** 2 if sigma else math.inf
 
     def pace(self, t: float) -> float:
-        return -2 * self.schedule.sigma(t) * self._wronskian(t) / self.schedule.alpha(t)
+        return -2 * self.schedule.sigma(t) * self.schedule.wronskian(t) / self.schedule.alpha(t)
 
     def t_of(self, tau: float) -> float:
         return self.schedule.t_of_log_snr(0.5 * math.log(tau) if tau > 0 else -math.inf)
@@ -97,7 +97,7 @@ class DataSDEChart(SDEChart):
 
     def std(self, t0: float, t1: float) -> float:
         # sigma_1 (1 - exp(-2 h))^(1/2): finite where sigma_1 = 0
-        return self.schedule.sigma(t1) * math.sqrt(self.schedule.gained(t0, t1))
+        return self.schedule.posterior_std(t0, t1)
 
 
 class _RadialSDEChart(SDEChart):

@@ -55,5 +55,5 @@ def time_told(told: Told, schedule: Schedule, t: float) -> float:
     """
     value = float(told(t)) if callable(told) else CONVENTIONS[told](schedule, t)
     if not math.isfinite(value):
-        raise UsageError(f"the network is told {value} of t = {float(t):g} (told={told!r}): end the grid before it")
+        raise UsageError(f"the network receives {value} for t = {float(t):g} (told={told!r}): end the grid before it")
     return value

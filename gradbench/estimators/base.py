@@ -52,7 +52,7 @@ def malformed(problem: Problem, estimate: GradientEstimate) -> str | None:
         if shapes != expected:
             return f"the gradient of {target} has shapes {shapes}, not {expected}"
         if isinstance(gradient, tuple) != (target == "parameters"):
-            return f"the gradient of {target} is a {type(gradient).__name__}; of parameters alone it is a tuple"
+            return f"the gradient of {target} is a {type(gradient).__name__}; only that of parameters is a tuple"
     return None
 
 
@@ -84,7 +84,7 @@ class GradientEstimator(ABC):
         """`ValueError` with the reason if this estimator cannot serve the problem."""
         reason = self.supports(problem.traits)
         if reason:
-            raise UsageError(f"this estimator cannot serve the problem: {reason}")
+            raise UsageError(f"this estimator does not support the problem: {reason}")
 
     @abstractmethod
     def __call__(self, problem: Problem) -> GradientEstimate:

@@ -53,7 +53,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "revolve",
-        "binomial checkpointing: a few states, the others computed again",
+        "binomial checkpointing: a few states, the others recomputed",
         _PATHWISE + "revolve",
         "Griewank and Walther, 2000, ACM TOMS 26",
         defaults={"snapshots": 5},
@@ -62,7 +62,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "reversible",
-        "each state from the next by the inverse of the sampler's step; no state is kept",
+        "each state from the next by the inverse of the sampler's step; no state is stored",
         _PATHWISE + "reversible",
         "McCallum and Foster, 2024, arXiv:2410.11648; Kidger et al., 2021, arXiv:2105.13493",
         traits=EstimatorTraits(exact=True, memory="constant"),
@@ -88,7 +88,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "torchsde-adjoint",
-        "sdeint_adjoint of torchsde on the sampler's noises: exact for its reversible pair, inexact for the Ito pairs",
+        "sdeint_adjoint of torchsde on the sampler's noise: exact for its reversible pair, inexact for the Ito pairs",
         "gradbench.estimators.external.sde:TorchsdeAdjoint",
         "Kidger et al., 2021, arXiv:2105.13493; Li et al., 2020, arXiv:2001.01328",
         defaults={"method": "reversible_heun", "chart": "time"},
@@ -151,7 +151,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "draft-lv",
-        "the last step, with its noise drawn again n times",
+        "the last step, with its noise redrawn n times",
         "gradbench.estimators.pathwise.draft_lv:DraftLV",
         "Clark et al., 2024, DRaFT, arXiv:2309.17400, section 3",
         defaults={"n": 2, "draws": None},
@@ -161,7 +161,7 @@ ESTIMATORS = Catalogue(
     ),
     truncated(
         "alignprop",
-        "backpropagation cut at a random step: the paper's law, both released ones, or one without bias",
+        "backpropagation cut at a random step: the paper's distribution, both released ones, or an unbiased one",
         "truncation:cut_of",
         "Prabhudesai et al., 2023, AlignProp, arXiv:2310.03739",
         law="paper",
@@ -244,7 +244,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "spsa",
-        "two chains a draw along random signs: simultaneous perturbation",
+        "two chains per draw along random signs: simultaneous perturbation",
         "gradbench.estimators.monte_carlo.perturbed:SPSA",
         "Spall, 1992, IEEE Transactions on Automatic Control 37",
         defaults={"c": 1e-3, "draws": None},
@@ -253,7 +253,7 @@ ESTIMATORS = Catalogue(
     ),
     EstimatorEntry(
         "evolution-strategies",
-        "two chains a draw along a normal direction, mirrored",
+        "two chains per draw along a normal direction, mirrored",
         "gradbench.estimators.monte_carlo.perturbed:EvolutionStrategies",
         "Salimans et al., 2017, arXiv:1703.03864",
         defaults={"c": 1e-2, "draws": None},

@@ -43,7 +43,13 @@ class EstimatorEntry(Entry):
 
 
 def truncated(
-    name: str, summary: str, plans: str, citation: str, confidence: str = "paper", **defaults: Any
+    name: str,
+    summary: str,
+    plans: str,
+    citation: str,
+    confidence: str = "paper",
+    memory: str | None = None,
+    **defaults: Any,
 ) -> EstimatorEntry:
     """An entry whose plans come from the callable `plans`, "module:callable", given all options except `draws`."""
 
@@ -64,7 +70,7 @@ def truncated(
         citation,
         defaults={"detach": detach or "eps", **defaults, "draws": None},
         later={} if detach else {"detach": "eps"},
-        traits=EstimatorTraits(draws=True, biased=True),
+        traits=EstimatorTraits(draws=True, biased=True, memory=memory),
         check=check,
         refuses=lambda options, traits: distribution(options).refuses(traits),
         declares=declare_draws if "law" in defaults else lambda options: {},

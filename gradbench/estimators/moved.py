@@ -45,12 +45,13 @@ class Moved:
         if isinstance(noise, Tensor) and noise.requires_grad:
             if not spec.traits.stochastic:
                 raise UsageError(
-                    f"noise requires a gradient, and sampler {spec.name} draws none: take a stochastic one, as "
+                    f"noise requires a gradient, and sampler {spec.name} draws none: use a stochastic one, such as "
                     "ddim[eta=1], or detach it"
                 )
             given[NOISES] = noise
         for name, rows in given.items():
             said = {"controls[state]": "states", NOISES: "noise"}.get(name, name)
+            checks.tensor(said, rows)
             checks.shape(said, rows.shape, (steps, *x_T.shape))
         return Moved(given, {name: rows.to(x_T.device, x_T.dtype).unbind(0) for name, rows in given.items()})
 

@@ -9,18 +9,18 @@ def no_equation(traits: ProblemTraits) -> str | None:
     if traits.tiled:
         return None
     return (
-        "this scheduler's steps do not end where the next ones begin, so that the chain solves no equation on its "
-        "grid: use a discrete estimator, as checkpoint, or timestep_spacing and steps that divide the table"
+        "this scheduler's steps do not end where the next ones begin, so the chain solves no equation on its "
+        "grid: use a discrete estimator, such as checkpoint, or timestep_spacing and steps that divide the table"
     )
 
 
 def no_other_times(traits: ProblemTraits) -> str | None:
-    """For solvers that choose their times: refuses what `no_equation` does, and networks told times other than t."""
+    """For solvers that choose their times: refuses what `no_equation` does, and networks that receive other times."""
     if not traits.told:
         return no_equation(traits)
     return no_equation(traits) or (
-        "this scheduler tells its network other times than its grid's, which a solver that asks at times of its own "
-        "cannot know: use a discrete estimator, as checkpoint"
+        "this scheduler gives its network times other than its grid's, which a solver with times of its own cannot "
+        "know: use a discrete estimator, such as checkpoint"
     )
 
 
@@ -39,7 +39,7 @@ def no_point(traits: ProblemTraits, who: str) -> str | None:
     if not traits.pair:
         return None
     return (
-        f"x_T and the sample of copies=both are pairs of points, of which {who} knows nothing: "
+        f"x_T and the sample of copies=both are pairs of points, which {who} does not support: "
         "use checkpoint or reversible"
     )
 
@@ -50,7 +50,7 @@ def no_step_target(traits: ProblemTraits) -> str | None:
     if not asked:
         return None
     return (
-        f"it has no gradient of {', '.join(asked)}: use backprop, checkpoint, revolve, reversible or one of the "
+        f"it gives no gradient of {', '.join(asked)}: use backprop, checkpoint, revolve, reversible or one of the "
         "continuous adjoints"
     )
 

@@ -48,10 +48,23 @@ class Replay:
                 if new.numel():
                     self._note(k, new, old, start)
 
+    def compare_answer(self, k: int, new: Tensor, old: Tensor, asked: Tensor, point: Tensor) -> None:
+        """In step k, compares the network's answer with one remembered, if it is asked at the same point.
+
+        Whether it is stays on the device, too.
+        """
+        excess = self._excess(new, old, None)
+        self._keep(k, torch.where(_distance(asked, point) == 0, excess, torch.full_like(excess, -torch.inf)))
+
     def _note(self, k: int, new: Tensor, old: Tensor, start: Tensor | None) -> None:
+        self._keep(k, self._excess(new, old, start))
+
+    def _excess(self, new: Tensor, old: Tensor, start: Tensor | None) -> Tensor:
         size = _largest(old)
         length = size if start is None else _distance(old, start)
-        excess = _distance(new, old) - self.share * length - 64 * ROUNDOFF.get(old.dtype, 0.0) * size
+        return _distance(new, old) - self.share * length - 64 * ROUNDOFF.get(old.dtype, 0.0) * size
+
+    def _keep(self, k: int, excess: Tensor) -> None:
         here = torch.full_like(excess, k)
         if self.worst is None or self.step is None:
             self.worst, self.step = excess, here
@@ -63,9 +76,9 @@ class Replay:
         """`RuntimeError` naming the step with the largest excess, if any step exceeds the bound."""
         if self.worst is not None and self.step is not None and self.worst.item() > 0:
             raise RuntimeError(
-                f"step {int(self.step.item())} gives another state when it is taken again for the backward pass: what "
+                f"step {int(self.step.item())} gives a different state when it is repeated for the backward pass: what "
                 "the network reads was changed in between, or it answers from a cache (DeepCache, PAB, TeaCache, "
-                "first-block) or draws from a generator of its own; switch that off, or use gradient='backprop'"
+                "first-block) or draws from its own random generator; switch that off, or use gradient='backprop'"
             )
 
 

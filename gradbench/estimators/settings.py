@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench.diffusion.denoiser import Denoiser
+from gradbench.estimators.contents import Contents, refuse
 
 DEPTH, WIDTH = 3, 64  # the nesting depth and size up to which containers are searched
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
@@ -22,26 +23,29 @@ Held = tuple[Any, int | None]  # a value, and its version if it is a tensor
 
 
 class Settings:
-    """A snapshot of the settings before a forward pass; settled after it, and compared before the backward pass."""
+    """A snapshot of the settings before a forward pass; settled after it, and compared before the backward pass.
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    whole: whether `Contents` are compared as well, for a backward pass that shows no change by itself.
+    """
+
+    def __init__(self, denoiser: Denoiser, whole: bool = False) -> None:
         self._denoiser = denoiser
         self._then = Look(denoiser)
+        self._contents = Contents(denoiser) if whole else None
         self._moving: set[Name] = set()
 
     def settle(self) -> None:
         """Call after the forward pass: settings that this pass changed are left out of the comparison."""
         self._moving = set(self._changed())
+        if self._contents is not None:
+            self._contents.settle()
 
     def refuse_changes(self) -> None:
         """`RuntimeError` naming the settings that have changed since the forward pass."""
         changed = [".".join(filter(None, name)) for name in self._changed() if name not in self._moving]
-        if changed:
-            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise RuntimeError(
-                f"the denoiser was changed between the sample and its backward pass ({', '.join(changed[:3])}{more}): "
-                "its steps cannot be taken again; call backward() before the change, or use gradient='backprop'"
-            )
+        if not changed and self._contents is not None:
+            changed = self._contents.changed()
+        refuse(changed)
 
     def _changed(self) -> list[Name]:
         """Settings that changed or are gone, and new ones that are code: a hook, or a method that overrides another."""

@@ -1,4 +1,4 @@
-"""The catalogue lines of what stands in for the gradient: surrogates, forward-process losses, successors of adjoint
+"""The catalogue lines of surrogates of the gradient, of losses on the forward process, and of successors of adjoint
 matching. No torch.
 """
 
@@ -37,6 +37,7 @@ SURROGATES = (
         "two leaps between states of the chain, the second's input partly detached",
         "surrogates:leapalign",
         "LeapAlign, 2026, arXiv:2604.15311, equations 3 to 13",
+        memory="linear",
         preset="hpsv2.1",
         a=None,
         tau=None,
@@ -50,6 +51,7 @@ SURROGATES = (
         "surrogates:flowbp",
         "FlowBP, 2026, arXiv:2606.11075",
         confidence="code",
+        memory="linear",
         variant="sparse",
         preset="flux1",
         weight="similarity",
@@ -58,7 +60,7 @@ SURROGATES = (
     ),
     EstimatorEntry(
         "srpo",
-        "the reward of the sample noised with a known noise and recovered by one step, at early times",
+        "the reward of a sample that is noised with known noise and recovered in one step, at early times",
         "gradbench.estimators.pathwise.direct_align:DirectAlign",
         "Shen et al., 2025, arXiv:2509.06942",
         defaults={"branch": "both", "law": "released", "weight": None, "shift": 3.0, "draws": None},
@@ -69,7 +71,7 @@ SURROGATES = (
     ),
     _forward(
         "nft",
-        "the reward splits a regression on the forward process into two: DiffusionNFT",
+        "a regression on the forward process, split in two by the reward: DiffusionNFT",
         "DiffusionNFT",
         "Zheng et al., 2025, arXiv:2509.16117",
         "code",
@@ -99,7 +101,7 @@ SURROGATES = (
     ),
     _forward(
         "eam",
-        "after its abstract: the samples' own gradients, carried back by a closed-form adjoint",
+        "as in its abstract: the samples' own gradients, carried back by a closed-form adjoint",
         "EndpointAdjoint",
         "arXiv:2605.11480, abstract",
         "abstract",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 Query = Callable[[Sequence[str]], str]
 MIB = 2**20
+BY_DRIVER = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}  # torch asks the driver's library for cards, which makes no context
 UVM = "/dev/nvidia-uvm"
 DESCRIPTORS = "/proc/self/fd"
 FIELDS = ("index", "uuid", "name", "driver_version", "clocks.sm", "memory.used", "memory.total")

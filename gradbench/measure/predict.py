@@ -98,7 +98,7 @@ def predict(
     if neither holds, and for an estimator whose course depends on values, such as an adaptive solver.
     """
     if isinstance(getattr(getattr(estimator, "pullback", None), "rule", None), Adaptive):
-        raise Unpredictable("its adaptive solver decides by values, which shapes do not have")
+        raise Unpredictable("its adaptive solver depends on values, which shapes do not have")
     gc.collect()
     try:
         found = _composed(chains, estimator, steps, slope, say)
@@ -106,7 +106,7 @@ def predict(
             say("short whole runs")
             found = _affine(chains.at, estimator, steps)
     except DataDependentOutputException as error:
-        raise Unpredictable(f"its course depends on values, which shapes do not have: {error}") from None
+        raise Unpredictable(f"it depends on values, which shapes do not have: {error}") from None
     say("the parts of one step")
     return Prediction(steps, *found, *chains.sizes)
 

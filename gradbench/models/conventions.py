@@ -83,17 +83,19 @@ def unwrapped(model: Any) -> Any:
 
 
 def convention_of(model: nn.Module) -> Convention | None:
-    """The convention of the class of `model` or of its nearest known base class.
-
-    None for other diffusers classes and other transformers; any other class takes the index as its time.
-    """
+    """The convention of the class of `model` or of its nearest base class of diffusers; None if that is not known."""
     kinds = type(unwrapped(model)).__mro__
-    for kind in kinds:
-        if kind.__name__ in CONVENTIONS:
-            return CONVENTIONS[kind.__name__]
-        if kind.__module__.startswith("diffusers.models.") or "Transformer" in kind.__name__:
-            return None
-    return Convention(channels=None)
+    nearest = next((kind for kind in kinds if kind.__name__ in CONVENTIONS or _of_diffusers(kind)), None)
+    return None if nearest is None else CONVENTIONS.get(nearest.__name__)
+
+
+def is_own(model: nn.Module) -> bool:
+    """Whether the class of `model` is the user's: it derives from no network class of diffusers."""
+    return not any(map(_of_diffusers, type(unwrapped(model)).__mro__))
+
+
+def _of_diffusers(kind: type) -> bool:
+    return kind.__module__.startswith("diffusers.models.")
 
 
 def config_of(model: Any) -> Json:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
+from gradbench.diffusion.contract import check_module, tensor_of
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.precision import precision_of
@@ -16,7 +17,7 @@ from gradbench.diffusion.precondition import Preconditioning
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.schedulers import FLOW, known
 from gradbench.diffusion.told import Told
-from gradbench.models.conventions import Convention, config_of, convention_of, unwrapped
+from gradbench.models.conventions import Convention, config_of, convention_of, is_own, unwrapped
 from gradbench.models.placed import refuse_moving
 from gradbench.samplers.scheduler import sampler_for
 
@@ -35,8 +36,11 @@ class DiffusersNetwork(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        check_module(model)
         inner = unwrapped(model)
-        self._names = tuple(inspect.signature(inner.forward).parameters)
+        takes = inspect.signature(inner.forward).parameters
+        self._names = tuple(takes)
+        self._open = any(each.kind is each.VAR_KEYWORD for each in takes.values())
         self._sample, self._time, self._text = _arguments(inner, self._names)
         self._needs = _required(inner, self._text)
         self._convention = convention_of(model) or Convention(channels=None)
@@ -63,12 +67,16 @@ class DiffusersNetwork(nn.Module):
             inputs[self._text] = condition if frames is None else condition.repeat_interleave(x.shape[frames], dim=0)
         if "return_dict" in self._names:
             inputs["return_dict"] = False
-        answer = self.model(**inputs)
-        if not isinstance(answer, Tensor):
-            answer = answer[0] if isinstance(answer, tuple | list) else answer.sample
+        answer = tensor_of(self.model(**inputs), x)
         if answer.ndim > 1 and answer.shape[1] == 2 * x.shape[1]:
             answer = answer[:, : x.shape[1]]
         return answer if self._convention.sign == 1 else -answer
+
+    def check_extra(self, extra: Mapping[str, Any]) -> None:
+        """`ValueError` for an extra input that the network does not read."""
+        free = [name for name in self._names if name not in (self._sample, self._time, "return_dict")]
+        for key in () if self._open else extra:
+            checks.one_of(f"extra input of {type(unwrapped(self.model)).__name__}", key, free)
 
     def _check(self, x: Tensor, condition: Tensor | None) -> None:
         name = type(unwrapped(self.model)).__name__
@@ -106,10 +114,12 @@ def _arguments(model: nn.Module, names: tuple[str, ...]) -> tuple[str, str, str]
     """The argument names of x, the time and the condition; the last is empty if none is read."""
     if {"x", "t", "cap_feats"} <= set(names):
         return "x", "t", "cap_feats"
+    if isinstance(getattr(model, "module", None), nn.Module):  # DataParallel, AveragedModel
+        raise UsageError(f"{type(model).__name__} wraps a network: give its .module")
     sample = next((name for name in ("sample", "hidden_states") if name in names), "")
     if not sample or "timestep" not in names:
         raise UsageError(
-            f"{type(model).__name__} is no denoising network of diffusers: its forward must take "
+            f"{type(model).__name__} is not a denoising network of diffusers: its forward must take "
             f"sample (or hidden_states) and timestep, it takes {', '.join(names)}"
         )
     return sample, "timestep", "encoder_hidden_states" if "encoder_hidden_states" in names else ""
@@ -143,15 +153,20 @@ def preconditioning_of(scheduler: Any) -> Preconditioning | None:
     return Preconditioning(float(config["sigma_data"]), config["prediction_type"])
 
 
-def told_by(model: nn.Module, scheduler: Any) -> Told | None:
-    """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it."""
+def told_by(model: nn.Module, scheduler: Any, schedule: Schedule) -> Told | None:
+    """The form of a network's time input, from its class and its scheduler; `ValueError` if neither determines it.
+
+    A class of one's own takes the index on a table of alphas, as in every training loop there. On rectified flow the
+    classes of diffusers take the index, t or 1 - t, so that nothing follows from the scheduler.
+    """
     convention, name = convention_of(model), type(unwrapped(model)).__name__
     ask = (
-        "say what it is told of the time: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
+        "specify its time input: told='index' (the scheduler's timestep), '1000 t', 't', '1 - t', "
         "'log(sigma)/4' or a function of t"
     )
-    if convention is None:
-        raise UsageError(f"{name} is no network whose convention is known: {ask}")
+    if convention is None and (schedule.name == "rectified" or not is_own(model)):
+        raise UsageError(f"{name} is not a network whose convention is known: {ask}")
+    convention = convention or Convention()
     config = getattr(scheduler, "config", {})
     if hasattr(scheduler, "precondition_noise"):
         if convention.told != "index" or not type(scheduler).__name__.startswith("EDM"):
@@ -193,20 +208,19 @@ def diffusers_denoiser(
     guidance; for pooled embeddings under guidance without those of the null prompt; and for hooks that move weights or
     keep outputs from step to step.
     """
-    network: nn.Module = DiffusersNetwork(model)
+    network = DiffusersNetwork(model)
     refuse_moving(model)
+    network.check_extra(extra or {})
     guided = checks.finite("guidance", guidance) > 1.0
     _refuse_half_told(model, extra or {}, null_extra, guided and encoder is None)
-    told = told_by(model, scheduler) if told is None else told
+    schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
+    told = told_by(model, scheduler, schedule) if told is None else told
     convention = convention_of(model) or Convention()
     if inner_checkpointing is not None:
         set_inner_checkpointing(model, inner_checkpointing)
-    schedule = scheduler if isinstance(scheduler, Schedule) else from_diffusers(scheduler)
     precondition = preconditioning_of(scheduler)
-    if compile:
-        network = torch.compile(network)  # type: ignore[assignment]
     made = NetworkDenoiser(
-        network,
+        torch.compile(network) if compile else network,  # type: ignore[arg-type]
         schedule,
         kind="x0" if precondition is not None else kind_of(scheduler),
         told=told,
@@ -234,22 +248,24 @@ def _refuse_half_told(model: Any, extra: Mapping[str, Any], null_extra: Any, gui
     config, name = config_of(model), type(unwrapped(model)).__name__
     if config.get("time_cond_proj_dim") is not None and "timestep_cond" not in extra:
         raise UsageError(
-            f"{name} is told its guidance (timestep_cond): give extra={{'timestep_cond': (1, "
+            f"{name} receives its guidance as an input (timestep_cond): give extra={{'timestep_cond': (1, "
             f"{config['time_cond_proj_dim']})}}, as its pipeline's get_guidance_scale_embedding makes it"
         )
     if config.get("guidance_embeds") and "guidance" not in extra:
-        raise UsageError(f"{name} is told its guidance: give extra={{'guidance': torch.tensor([3.5])}}, of its scale")
+        raise UsageError(
+            f"{name} receives its guidance as an input: give extra={{'guidance': torch.tensor([3.5])}}, of its scale"
+        )
     held = [*extra, *(key for value in extra.values() if isinstance(value, Mapping) for key in value)]
     made = [key for key in PROMPT_MADE if key in held]
     if guided and made and null_extra is None:
         raise UsageError(f"guidance needs null_extra: {made[0]} in extra is the prompt's, give the null prompt's too")
 
 
-def set_inner_checkpointing(model: Any, on: bool) -> None:
+def set_inner_checkpointing(model: Any, on: bool, remedy: str = "inner_checkpointing=False") -> None:
     """Turns a diffusers model's own gradient checkpointing on or off; `ValueError` if it has none to turn on."""
     model = unwrapped(model)
     if on and not getattr(model, "_supports_gradient_checkpointing", False):
-        raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: inner_checkpointing=False")
+        raise UsageError(f"{type(model).__name__} has no gradient checkpointing of its own: give {remedy}")
     if on:
         model.enable_gradient_checkpointing()
     elif getattr(model, "is_gradient_checkpointing", False):

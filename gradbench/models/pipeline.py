@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
-from gradbench.diffusion.denoiser import Conditions, NetworkDenoiser
+from gradbench.diffusion.conditions import Conditions
+from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.diffusion.precision import precision_of
@@ -61,9 +62,12 @@ class PipelineParts:
     scheduler: Any
     prompts: int = 1
 
-    def grid(self, steps: int) -> Grid:
-        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`."""
-        return grid_of(self.scheduler, steps)
+    def grid(self, steps: int | None = None, **settings: Any) -> Grid:
+        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`.
+
+        settings: sigmas, timesteps and mu of `grid_of`.
+        """
+        return grid_of(self.scheduler, steps, **settings)
 
     @property
     def sampler(self) -> str:
@@ -105,7 +109,7 @@ class PipelineParts:
         if made.image is None:
             whole = made.latent
         elif self.decoder is None:
-            raise UsageError(f"objective {text!r} judges images, and a model of pixels has no decoder")
+            raise UsageError(f"objective {text!r} applies to images, and a pixel model has no decoder")
         else:
             whole = Decoded(self.decoder, made.image, made.latent)
         assert whole is not None  # a sum has at least one term
@@ -149,7 +153,9 @@ def from_pipeline(
     vae = getattr(pipe, "vae", None)
     config = config_of(model)
     if config.get("time_cond_proj_dim") is not None:
-        raise UsageError(f"the network of this {family} is told its guidance (timestep_cond): see diffusers_denoiser")
+        raise UsageError(
+            f"the network of this {family} receives its guidance as an input (timestep_cond): see diffusers_denoiser"
+        )
     if config.get("encoder_hid_dim_type") not in (None, "text_proj"):
         raise UsageError(
             f"the network of this {family} reads images too (an IP adapter): call pipe.unload_ip_adapter()"

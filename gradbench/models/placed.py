@@ -19,14 +19,14 @@ def refuse_moving(model: nn.Module, name: str = "the network") -> None:
         where = f"{name}{'.' if path else ''}{path}"
         if _offloads(getattr(module, "_hf_hook", None)):
             raise UsageError(
-                f"{where} is offloaded by accelerate, and its weights are elsewhere when a step is taken again: "
+                f"{where} is offloaded by accelerate, and its weights are elsewhere when a step is repeated: "
                 "call pipe.remove_all_hooks() and pipe.to(device)"
             )
         hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
         kept = [key for key in hooks if key not in HARMLESS]
         if kept:
             raise UsageError(
-                f"{where} has the hook {kept[0]!r} of diffusers, which moves its weights or keeps its answers: "
+                f"{where} has the hook {kept[0]!r} of diffusers, which moves its weights or caches its outputs: "
                 "disable it (disable_cache, no group offloading)"
             )
 

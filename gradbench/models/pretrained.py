@@ -26,7 +26,7 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     from transformers import CLIPTextModel
 
     if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
-        raise UsageError(f"weights {source!r} are no folder; allowed: one that save_pretrained wrote, or a hub's id")
+        raise UsageError(f"weights {source!r} are not a folder; allowed: one that save_pretrained wrote, or a hub id")
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     networks = {name: _load(made, source, name) for name, made in classes.items()}
     if architecture is not None:
@@ -85,7 +85,7 @@ def _refuse_missing_files(folder: Path) -> None:
         try:
             named = set(json.loads(index.read_text())["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UsageError(f"weights {str(index)!r} are no index of shards") from None
+            raise UsageError(f"weights {str(index)!r} are not an index of shards") from None
         missing = sorted(named - set(files))
         if missing:
             raise UsageError(f"weights {str(folder)!r} lack {len(missing)} of {len(named)} shards, as {missing[0]}")

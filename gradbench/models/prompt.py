@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench.checks import UsageError
-from gradbench.diffusion.denoiser import Conditions
+from gradbench.diffusion.conditions import Conditions
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 Prompt = str | Sequence[str]

@@ -43,7 +43,7 @@ OBJECTIVES: Catalogue[ObjectiveSpec] = Catalogue(
         ),
         ObjectiveSpec(
             "colourfulness",
-            "how far colours lie from grey, and how far from each other, on the scale of 0 to 255",
+            "distance of the colours from grey and from each other, on the scale of 0 to 255",
             "gradbench.objectives.colourfulness:Colourfulness",
             "Hasler and Suesstrunk, 2003, Proc. SPIE 5007",
         ),
@@ -71,7 +71,7 @@ OBJECTIVES: Catalogue[ObjectiveSpec] = Catalogue(
         ),
         ObjectiveSpec(
             "scorer",
-            "a small smooth network with random weights: a nonlinear reward without a meaning",
+            "a small smooth network with random weights: a nonlinear reward without meaning",
             "gradbench.objectives.scorer:RandomScorer",
             "random weights of this project",
             takes=("seed",),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from gradbench import checks
@@ -37,7 +38,9 @@ class OwnObjective(ObjectiveSpec):
         if _makes(self.name, found):
             made = found(**{key: told[key] for key in self.takes})
         if not callable(made):
-            raise UsageError(f"objective {self.name!r} makes {type(made).__name__}, which is no function of the sample")
+            raise UsageError(
+                f"objective {self.name!r} makes {type(made).__name__}, which is not a function of the sample"
+            )
         module: nn.Module = made if isinstance(made, nn.Module) else Function(cast(Callable[[Tensor], Tensor], made))
         module.register_forward_hook(_Each(self.name))
         return module
@@ -45,17 +48,23 @@ class OwnObjective(ObjectiveSpec):
 
 @dataclass(frozen=True)
 class _Each:
-    """A forward hook: checks that objective(x) has shape (b) for x (b, *x)."""
+    """A forward hook: checks that objective(x) has shape (b) for x (b, *x), and a gradient where x requires one.
+
+    Counts and other values that are not floats become floats of x's dtype.
+    """
 
     name: str
 
-    def __call__(self, module: nn.Module, given: tuple[Any, ...], value: Any) -> None:
+    def __call__(self, module: nn.Module, given: tuple[Any, ...], value: Any) -> Tensor:
         if not isinstance(value, Tensor) or value.shape != given[0].shape[:1]:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise UsageError(
-                f"objective {self.name!r} must give one value a sample, shape ({len(given[0])},), got {shape}: "
+                f"objective {self.name!r} must give one value per sample, shape ({len(given[0])},), got {shape}: "
                 "average over the sample's own axes, not over the batch"
             )
+        if torch.is_grad_enabled() and given[0].requires_grad:
+            checks.differentiable(f"objective {self.name!r}", value)
+        return value if value.is_floating_point() else value.to(given[0].dtype)
 
 
 def objective(entry: Entry, found: Any) -> ObjectiveSpec:

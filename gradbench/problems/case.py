@@ -1,7 +1,7 @@
 """A case with its parameters filled in, and the problems that it makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
@@ -9,8 +9,8 @@ from gradbench.checks import UsageError
 from gradbench.entry import overlay
 from gradbench.objectives.catalogue import OBJECTIVES, ObjectiveSpec
 from gradbench.objectives.sums import parse_sum
-from gradbench.problems.folders import spec_of_case
-from gradbench.problems.spec import CaseSpec
+from gradbench.problems.folders import shipped_folder, spec_of_case
+from gradbench.problems.spec import CaseSpec, Parts
 from gradbench.selector import Options
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ class Case:
             # a path needs a finite log-SNR at both ends
             whole = schedule is None or schedule.alpha(ends[0]) > 0 and schedule.sigma(ends[1]) > 0
             noise = self.spec.noise if whole else "keyed"
-        checks.positive_integer("steps", steps)
-        checks.seed(seed)
+        steps, seed = checks.positive_integer("steps", steps), checks.seed(seed)
         chosen = check_targets(self.spec.targets if targets is None else targets, steps=steps)
         number = checks.dtype(dtype or self.spec.dtype)
         checks.one_of(f"dtype of case {self.name}", str(number).removeprefix("torch."), self.spec.dtypes)
@@ -80,18 +79,20 @@ class Case:
         place = None if device == "meta" else checks.device(device)
         own = own_objective(self.spec, self.params["objective"])
         with made_on(place or "cpu"):
-            parts = self.spec.build(_without(self.spec, self.params, own), self.arrays, seed)
+            made = self.spec.build(_without(self.spec, self.params, own), self.arrays, seed)
+        parts = Parts.of(self.name, made)
         if own is not None:
-            parts["objective"] = own.make(shape=parts["shape"], seed=seed, target=None)
+            parts = replace(parts, objective=own.make(shape=parts.shape, seed=seed, target=None))
         state_dtype = number if number.itemsize >= 4 else torch.float32
-        denoiser = parts["denoiser"].to(place, number)
-        condition = parts["condition"]
-        condition.data = condition.data.to(place, state_dtype)
+        denoiser = parts.denoiser.to(place, number)
+        condition = parts.condition
+        if condition is not None:
+            condition.data = condition.data.to(place, state_dtype)
         if x_T is None:
-            x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts["shape"])))
+            x_T = torch.from_numpy(draw(seed, INITIAL, (self.params["batch"], *parts.shape)))
         x_T = checks.array("x_T", x_T).to(place, state_dtype)
-        if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts["shape"]):
-            raise UsageError(f"x_T must have shape (b, {', '.join(map(str, parts['shape']))}), got {tuple(x_T.shape)}")
+        if x_T.ndim == 0 or tuple(x_T.shape[1:]) != tuple(parts.shape):
+            raise UsageError(f"x_T must have shape (b, {', '.join(map(str, parts.shape))}), got {tuple(x_T.shape)}")
         return Problem(
             denoiser=denoiser,
             sampler=chain,
@@ -99,14 +100,14 @@ class Case:
             t_max=self.params["t_max"],
             t_min=self.params["t_min"],
             x_T=x_T,
-            objective=_in_parts(parts["objective"].to(place, state_dtype), number),
+            objective=_in_parts(parts.objective.to(place, state_dtype), number),
             targets=chosen,
             condition=condition,
-            parameters=parts["parameters"],
+            parameters=parts.parameters,
             seed=seed,
             draws=self.spec.draws,
             noise=noise if isinstance(noise, str) else checks.array("noise", noise).to(place, state_dtype),
-            flow=parts.get("flow"),
+            flow=parts.flow,
             reference_dtype=checks.dtype(self.spec.reference_dtype),
         )
 
@@ -125,10 +126,8 @@ def make_case(name: str, given: Mapping[str, Any]) -> Case:
     params = overlay(f"case {name}", spec.params, {k: v for k, v in given.items() if k not in spec.arrays})
     checks.positive_integer("batch", params["batch"])
     own = own_objective(spec, params["objective"])
-    try:
+    with checks.of_users(theirs=spec.folder.parent != shipped_folder()):
         spec.check(_without(spec, params, own))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
     arrays = {key: value for key, value in given.items() if key in spec.arrays}
     if arrays and spec.sizes is not None:
         params = overlay_sizes(name, params, given, spec.sizes(arrays))

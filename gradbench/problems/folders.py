@@ -80,7 +80,7 @@ def case_specs(left_out: list[str] | None = None) -> dict[str, CaseSpec]:
         for file in sorted(folder.glob("*/case.py")):
             try:
                 spec = _spec(file, found)
-            except ValueError as error:
+            except UsageError as error:
                 if folder not in offered():
                     raise
                 if left_out is not None:
@@ -95,7 +95,9 @@ def _spec(file: Path, found: Mapping[str, CaseSpec]) -> CaseSpec:
     package_of_cases()
     try:
         module = importlib.import_module(f"{_PACKAGE}.{file.parent.name}.case")
-    except Exception as error:
+    except Exception as error:  # a user's module may raise anything
+        if file.parent.parent == shipped_folder():
+            raise
         raise UsageError(f"case {file} cannot be imported: {type(error).__name__}: {error}") from None
     if Path(str(module.__file__)).resolve() != file.resolve():
         raise UsageError(f"case {file} lies in a folder whose name is taken by {module.__file__}: rename it")

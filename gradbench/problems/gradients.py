@@ -1,7 +1,7 @@
 """Gradients by target, and the distance between two of them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,14 @@ class Gradients(dict[str, Gradient]):
             (target, tuple(map(function, gradient)) if isinstance(gradient, tuple) else function(gradient))
             for target, gradient in self.items()
         )
+
+    def named(self, digits: int = 1) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor by its target, with an index of at least so many digits for parameters: `parameters.3`."""
+        for target, gradient in self.items():
+            if isinstance(gradient, tuple):
+                yield from ((f"{target}.{place:0{digits}d}", part) for place, part in enumerate(gradient))
+            else:
+                yield target, gradient
 
     def plus(self, other: "Gradients") -> "Gradients":
         """The sum; a target that only one of the two has is as it is there."""

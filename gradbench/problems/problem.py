@@ -111,7 +111,7 @@ class Problem:
     step_leaves: StepLeaves = field(init=False)
 
     def __post_init__(self) -> None:
-        checks.positive_integer("steps", self.steps)
+        self.steps = checks.positive_integer("steps", self.steps)
         held = {"x_T": True, "condition": self.condition is not None, "parameters": bool(self.parameters)}
         self.targets = check_targets(self.targets, [name for name in TARGETS if held[name]], self.steps)
         for leaf in (self.condition, *self.parameters):
@@ -186,6 +186,7 @@ class Problem:
         x_T = self.x_T.detach().requires_grad_("x_T" in self.targets)
         with torch.enable_grad():
             result = value(x_T)
+        checks.differentiable("the objective", result)
         inputs = [x_T, *self.wrt] if x_T.requires_grad else list(self.wrt)
         grads = list(torch.autograd.grad(result, inputs, allow_unused=True))
         return self.gradients(grads.pop(0) if x_T.requires_grad else None, grads), result.item()
@@ -194,7 +195,7 @@ class Problem:
     def _asked(self) -> Answers:
         """Who answers; `RuntimeError` in a program that has not imported `gradbench.references`."""
         if self.answers is None:
-            raise RuntimeError("the right answers of a problem are made by gradbench.references: import it first")
+            raise RuntimeError("the references of a problem are provided by gradbench.references: import it first")
         return self.answers
 
     def flow_gradient(self) -> Gradients | None:

@@ -1,10 +1,18 @@
 """The description of a case before any of it is built."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gradbench import checks
+from gradbench.checks import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gradbench.diffusion.denoiser import Denoiser
 
 TARGETS = ("x_T", "condition", "parameters")
 REFERENCES = ("flow", "sampler", "expected")
@@ -20,10 +28,43 @@ class Flow(Enum):
     NETWORK = "solved twice, where a suite's block has the pass `flow`"
 
 
-class Build(Protocol):
-    """Makes the parts of a problem: denoiser, objective, condition, parameters, shape and, if known, flow."""
+@dataclass(frozen=True)
+class Parts:
+    """What a case gives a problem, before there is a sampler.
 
-    def __call__(self, params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]: ...
+    objective: (b, *x) -> (b), one value per sample. condition, parameters: leaves that the denoiser reads. shape: *x,
+    of one sample. flow: (problem, x_T) -> x_0 of the exact flow, if known, on a tape that reaches the same leaves.
+    """
+
+    denoiser: "Denoiser"
+    objective: "nn.Module"
+    condition: "Tensor | None"
+    parameters: "tuple[Tensor, ...]"
+    shape: tuple[int, ...]
+    flow: "Callable[[Any, Tensor], Tensor] | None" = None
+
+    @classmethod
+    def of(cls, case: str, made: "Parts | Mapping[str, Any]") -> "Parts":
+        """What the `build` of a case returned; a mapping must have the fields as keys, `UsageError` otherwise."""
+        if isinstance(made, Parts):
+            return made
+        if not isinstance(made, Mapping):
+            raise UsageError(f"build of case {case} must return Parts, got {type(made).__name__}")
+        names = [each.name for each in fields(cls)]
+        for key in made:
+            checks.one_of(f"part of case {case}", key, names)
+        lacking = [name for name in names if name not in made and name != "flow"]
+        if lacking:
+            raise UsageError(f"build of case {case} returns no {', '.join(lacking)}")
+        return cls(**made)
+
+
+class Build(Protocol):
+    """Makes the parts of a problem; a mapping with their names as keys will do."""
+
+    def __call__(
+        self, params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int
+    ) -> Parts | Mapping[str, Any]: ...
 
 
 def _nothing(params: Mapping[str, Any]) -> None:
@@ -38,13 +79,14 @@ class CaseSpec:
 
     name, summary, citation: as shown in lists and pages. objectives: their names. params: the parameters and their
     defaults; `batch`, `objective`, `t_max` and `t_min` must be among them. build: makes a problem's parts from the
-    parameters, explicit arrays and a seed. check: raises `ValueError` for values that the case cannot take. arrays: the
-    names of its explicit arrays. targets: those whose gradient it has. grid, dtype, noise, draws: the defaults of a
-    problem. dtypes: those in which it can be built. references: which of flow, sampler and expected are known. flow:
-    how the flow is known, or None. requires: the distributions that it needs. preload: modules that a warm worker
-    imports before it forks. sums: whether objectives may be weighted sums, `0.5*jpeg-size+style`. reference_dtype: the
-    precision of references. threads: of a worker, 0 for all cores. weights: the description of a network's weights in
-    rows, by parameters and device. sizes: the parameters decided by given arrays.
+    parameters, explicit arrays and a seed. check: raises `UsageError`, or in a case of your own any `ValueError`, for
+    values that it cannot take. arrays: the names of its explicit arrays. targets: those whose gradient it has. grid,
+    dtype, noise, draws: the defaults of a problem. dtypes: those in which it can be built. references: which of flow,
+    sampler and expected are known. flow: how the flow is known, or None. requires: the distributions that it needs.
+    preload: modules that a warm worker imports before it forks. sums: whether objectives may be weighted sums,
+    `0.5*jpeg-size+style`. reference_dtype: the precision of references. threads: of a worker, 0 for all cores. weights:
+    the description of a network's weights in rows, by parameters and device. sizes: the parameters decided by given
+    arrays.
     """
 
     name: str

@@ -27,7 +27,7 @@ class StepLeaves:
         """The leaves for these targets of a chain; `ValueError` for noises of a chain that draws none."""
         asked = tuple(of_steps(targets))
         if NOISES in asked and noises is None:
-            raise UsageError("noises is a target of stochastic samplers, as ddim[eta=1]: this one draws none")
+            raise UsageError("noises is a target of stochastic samplers, such as ddim[eta=1]: this one draws none")
         states = {k for k in map(state_index, asked) if k is not None}
         states |= set(range(steps)) if "controls[state]" in asked else set()
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from gradbench.problems.gradients import Gradients
 
 NOT_OF_THE_PROBLEM = ("estimator", "estimator_params", "cell_id", "passes")
+DIGITS = 5  # of a place among the parameters, so that names sort as places do
 OF_THE_FLOW = ("case", "case_params", "targets", "seed", "dtype", "device")
 
 
@@ -37,21 +38,12 @@ def kept(path: Path | None, make: Callable[[], Gradients]) -> Gradients:
     if path.exists():
         return gradients_of(load_file(path))
     grads = make()
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in named(grads)}
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in grads.named(DIGITS)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}")
     save_file(tensors, partial)
     partial.replace(path)
     return grads
-
-
-def named(grads: Gradients) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor with its name in a file: the target, with an index for parameters, `parameters.00003`."""
-    for target, gradient in grads.items():
-        if isinstance(gradient, tuple):
-            yield from ((f"{target}.{place:05d}", tensor) for place, tensor in enumerate(gradient))
-        else:
-            yield target, gradient
 
 
 def gradients_of(tensors: Mapping[str, Tensor]) -> Gradients:

@@ -14,7 +14,6 @@ import torch
 from gradbench.checks import UsageError
 from gradbench.models.weights import digest
 from gradbench.problems.case import Case
-from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.problems.spec import CaseSpec, Flow
 from gradbench.references import second
@@ -78,7 +77,7 @@ def write(spec: CaseSpec, found: list[Check]) -> None:
     """Stores the references of a case with their methods and how well both agreed."""
     from safetensors.torch import save_file
 
-    tensors = {f"{c.chain}/{c.kind}/{name}": t for c in found for name, t in _named(c.first.grads)}
+    tensors = {f"{c.chain}/{c.kind}/{name}": t.contiguous() for c in found for name, t in c.first.grads.named()}
     path = spec.folder / FILE
     save_file(tensors, path)
     kinds = {
@@ -114,15 +113,7 @@ def stored_disagreement(spec: CaseSpec, found: list[Check]) -> float | None:
     stored = load(spec)
     if stored is None:
         return None
-    today = {f"{c.chain}/{c.kind}/{name}": t for c in found for name, t in _named(c.first.grads)}
+    today = {f"{c.chain}/{c.kind}/{name}": t for c in found for name, t in c.first.grads.named()}
     if set(today) != set(stored):
         return float("inf")
     return max(((stored[name] - t).norm() / t.norm()).item() for name, t in today.items())
-
-
-def _named(grads: Gradients) -> Iterator[tuple[str, torch.Tensor]]:
-    for target, gradient in grads.items():
-        if isinstance(gradient, tuple):
-            yield from ((f"{target}.{i}", part.contiguous()) for i, part in enumerate(gradient))
-        else:
-            yield target, gradient.contiguous()

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gradbench.analysis.cells import Group, how_ended
-from gradbench.analysis.rows import SEVERITY, Row, text, weights_of
+from gradbench.analysis.rows import SEVERITY, text, weights_of
+from gradbench.bench.row import Row
 from gradbench.data import Json
 
 Counts = list[tuple[str, int]]
@@ -20,7 +21,7 @@ class Status:
 
 
 STATUSES = {
-    "ok": Status("✓", "ended well"),
+    "ok": Status("✓", "succeeded"),
     "skip": Status("–", "skipped"),
     "oom": Status("M", "out of memory"),
     "timeout": Status("T", "out of time"),

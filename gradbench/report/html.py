@@ -12,8 +12,8 @@ from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.rankings import ranking, winners
-from gradbench.analysis.rows import Row
 from gradbench.analysis.standings import Contest, contests, settings
+from gradbench.bench.row import Row
 from gradbench.data import Json
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import coverage

@@ -36,6 +36,8 @@ def page_data(found: Sequence[Group]) -> Json:
         "points": by_column([_sent(page_point(cell, held)) for cell, held in zip(found, known, strict=True)]),
         "panels": page_panels(found, known),
         "filters": PLACE,
+        "targets": TARGETS,
+        "references": REFERENCES,
         "columns": (*TABLE, "targets", "dtype", "device", "machine_class", "n", "n_ok"),
         "styles": {name: vars(style) for name, style in looks(found).items()},
         "cases": sorted({cell.case for cell in found}),

@@ -8,14 +8,15 @@ from typing import Any
 
 from gradbench.analysis.cells import Group, cells
 from gradbench.analysis.errors import Reading, read
-from gradbench.analysis.rows import Row, Spread, number, params_of, spread
+from gradbench.analysis.rows import Spread, number, params_of, spread
+from gradbench.bench.row import Row
 from gradbench.data import Columns
 from gradbench.problems.spec import REFERENCES, TARGETS
 from gradbench.report.style import Style, rank, style_for
 from gradbench.selector import render
 
 AGAINST = {"flow": "the exact flow", "sampler": "the sampler's own", "expected": "the expected gradient"}
-GRADIENTS = {"x_T": "dL/dx_T", "condition": "dL/dcondition", "parameters": "dL/dparameters"}
+GRADIENTS = {target: f"dL/d{target}" for target in TARGETS}
 NEAR = 100
 """Times the floor: a figure with an error below that shows the floor."""
 

@@ -8,19 +8,20 @@ from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import cells, table
 from gradbench.analysis.labels import broken
 from gradbench.analysis.rankings import TIE
-from gradbench.analysis.rows import Row, is_finite
+from gradbench.analysis.rows import is_finite
 from gradbench.analysis.standings import contests, settings
+from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
-MOST = 120  # lines of tables shown
+LINES_SHOWN = 120  # lines of tables shown
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
-    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (of a stochastic "
-    "chain: of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; of "
-    "estimators that draw (e) against the expected gradient, their own spread included, and work and time are those "
-    "of one draw. <1e-12 is the floor of the reference."
+    "* best of its block, within 1 %. Errors: relative L2 against the gradient of the exact flow (for a stochastic "
+    "chain, of the exact reverse SDE on the same path), or (s) against the sampler's own where that is not known; for "
+    "estimators that draw, (e) against the expected gradient, including their own spread, and work and time are "
+    "those of one draw. <1e-12 is the floor of the reference."
 )
 
 Line = dict[str, Any]
@@ -29,7 +30,7 @@ Line = dict[str, Any]
 def show_table(rows: Sequence[Row]) -> None:
     """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
 
-    If these exceed `MOST` lines, the answer alone.
+    If these exceed `LINES_SHOWN` lines, the answer alone.
     """
     from rich.console import Console
     from rich.table import Table
@@ -41,7 +42,7 @@ def show_table(rows: Sequence[Row]) -> None:
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(rows):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)
-    if sum(map(len, blocks.values())) > MOST:
+    if sum(map(len, blocks.values())) > LINES_SHOWN:
         _say_answer(rows, len(blocks), console)
         return
     for names, block in blocks.items():
@@ -70,7 +71,7 @@ def _say_answer(rows: Sequence[Row], blocks: int, console: Any) -> None:
     for head, sentence in answer(found, contests(settings(found))).sentences:
         console.print(f"{head}: {sentence}\n")
     console.print(
-        f"The tables of {blocks} problems are in the report; fewer rows, as of `-c gaussian`, show theirs here."
+        f"The tables of {blocks} problems are in the report; smaller runs, such as `-c gaussian`, show theirs here."
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from gradbench.samplers.base import Field, Interval, Point, Rule, State
 from gradbench.samplers.runge_kutta import RungeKutta
 
-MOST = 10_000  # attempted substeps per interval
+MOST_SUBSTEPS = 10_000  # attempted substeps per interval
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Adaptive(Rule):
     def step(self, field: Field, state: State, interval: Interval) -> State:
         (point,) = state
         done, size = 0.0, 1.0
-        for _ in range(MOST):
+        for _ in range(MOST_SUBSTEPS):
             goal = 1.0 if done + size > 1 - 1e-9 else done + size
             part = interval.part(done, goal)
             end, second = self.base.solutions(field, point, part)
@@ -56,7 +56,7 @@ class Adaptive(Rule):
                 break
         raise RuntimeError(
             f"the adaptive solve from t = {interval.t0:g} to {interval.t1:g} did not reach rtol {self.rtol:g} in "
-            f"{MOST} steps of at least 1e-10 of the interval: the equation is too stiff for an explicit rule"
+            f"{MOST_SUBSTEPS} steps of at least 1e-10 of the interval: the equation is too stiff for an explicit rule"
         )
 
     def _error(self, point: Point, end: Point, second: Point) -> float:

@@ -20,15 +20,20 @@ from gradbench.samplers.traits import SamplerTraits
 from gradbench.selector import Options
 
 _TEXTBOOK = "Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, chapter II"
+Refuses = Callable[[Options, TimeRange], str | None]  # (options, range) -> the reason, or None
 LATER = {"solver": "midpoint"}  # options absent from published rows: stored only if they differ
+
+
+def _nowhere(options: Options, where: TimeRange) -> str | None:
+    """Refuses nothing."""
 
 
 @dataclass(frozen=True)
 class SamplerEntry(Entry):
-    """A catalogue entry of a sampler; its traits may be a mapping. refuses: (options, range) -> the reason, or None."""
+    """A catalogue entry of a sampler; its traits may be a mapping."""
 
     traits: SamplerTraits = field(default_factory=SamplerTraits)
-    refuses: Callable[[Options, TimeRange], str | None] = lambda options, where: None
+    refuses: Refuses = _nowhere
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "traits", SamplerTraits.of(self.name, self.traits))
@@ -36,6 +41,12 @@ class SamplerEntry(Entry):
     def declared(self, given: Options) -> SamplerTraits:
         """The traits under these options."""
         return self.traits.amended(self.declares(self.options(given)))
+
+
+def check_grid(grid: Any) -> None:
+    """None, for the case's own, or the name of a grid."""
+    if grid is not None:
+        checks.one_of("grid", grid, GRIDS)
 
 
 def _check(options: Options) -> None:
@@ -47,8 +58,7 @@ def _check(options: Options) -> None:
     checks.one_of("variance", options.get("variance", "small"), ("small", "large"))
     checks.one_of("solver", options.get("solver", "midpoint"), SOLVERS)
     checks.one_of("first", options.get("first", "released"), ("released", "next"))
-    if options["grid"] is not None:
-        checks.one_of("grid", options["grid"], GRIDS)
+    check_grid(options["grid"])
 
 
 def _check_reversible(options: Options) -> None:
@@ -60,7 +70,7 @@ def _check_reversible(options: Options) -> None:
     if "rule" in options:
         checks.one_of("rule", options["rule"], ONE_STEP)
         checks.one_of("chart", options["chart"], (*CHARTS, *SDE_CHARTS))
-        _check({"grid": options["grid"]})
+        check_grid(options["grid"])
     else:
         _check(options)
 
@@ -71,7 +81,15 @@ def _refuse_churn(options: Options, where: TimeRange) -> str | None:
     return None
 
 
-def _policy(name: str, summary: str, factory: str, citation: str, chart: str = "time", **options: Any) -> SamplerEntry:
+def _policy(
+    name: str,
+    summary: str,
+    factory: str,
+    citation: str,
+    chart: str = "time",
+    refuses: Refuses = _nowhere,
+    **options: Any,
+) -> SamplerEntry:
     """A stochastic sampler of policy gradients: it shares no path with the reverse SDE."""
     return SamplerEntry(
         name,
@@ -83,7 +101,7 @@ def _policy(name: str, summary: str, factory: str, citation: str, chart: str = "
             {"chart_at_zero": "data"} if chart == "noise" else {}
         ),
         check=_check,
-        refuses=_refuse_churn if name == "churn" else lambda options, where: None,
+        refuses=refuses,
     )
 
 
@@ -124,7 +142,14 @@ def _dpm_sde(
 
 
 def _reversible(
-    name: str, summary: str, factory: str, citation: str, order: int, stages: int = 1, **defaults: Any
+    name: str,
+    summary: str,
+    factory: str,
+    citation: str,
+    order: int,
+    stages: int = 1,
+    refuses: Refuses = _nowhere,
+    **defaults: Any,
 ) -> SamplerEntry:
     """A reversible sampler, in the noise chart unless `defaults` has another."""
     chart = {} if "chart" in defaults else {"chart": "noise"}
@@ -136,7 +161,7 @@ def _reversible(
         defaults={**defaults, "grid": None},
         traits=SamplerTraits(stochastic=False, order=order, stages=stages, reversible=True).amended(chart),
         check=_check_reversible,
-        refuses=_refuse_rex if name == "rex" else lambda options, where: None,
+        refuses=refuses,
     )
 
 
@@ -268,6 +293,7 @@ SAMPLERS = Catalogue(
         "Euler's step of rectified flow to a level below, and noise back up",
         "Churn",
         "Finite-difference flow optimization, 2026, arXiv:2603.12893, and its released code",
+        refuses=_refuse_churn,
         gamma=0.0025,
     ),
     _reversible(
@@ -311,6 +337,7 @@ SAMPLERS = Catalogue(
         "Blasingame and Liu, 2025, arXiv:2502.08834; McCallum and Foster, 2024, arXiv:2410.11648",
         order=1,
         stages=2,
+        refuses=_refuse_rex,
         chart="data",
         rule="euler",
         zeta=0.999,

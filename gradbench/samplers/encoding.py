@@ -46,7 +46,7 @@ def encode(
         usable = [name for name, entry in SAMPLERS.items() if entry.traits.runge_kutta]
         raise UsageError(f"encode needs a one-step ODE sampler, got {sampler!r}; allowed: {', '.join(usable)}")
     rollout, state = _rollout(denoiser, x_0, sampler, steps, t_max, t_min), (x_0,)
-    for k in reversed(range(steps)):
+    for k in reversed(range(rollout.steps)):
         state = rollout.rule.step(rollout.field, state, rollout.interval(k).reversed)
     return state[0]
 
@@ -61,11 +61,11 @@ def interpolate(first: Tensor, second: Tensor, weight: float) -> Tensor:
     checks.batch("first", first)
     checks.batch("second", second)
     checks.shape("second", second.shape, tuple(first.shape))
-    checks.finite("weight", weight)
+    weight = checks.finite("weight", weight)
     a, b = first.flatten(1), second.flatten(1)
     cosine = torch.cosine_similarity(a, b).clamp(-1, 1)
     if (cosine <= -1 + 8 * torch.finfo(cosine.dtype).eps).any():
-        raise UsageError("first and second must not be opposite: there is no one way between them on the sphere")
+        raise UsageError("first and second must not be opposite: the path between them on the sphere is not unique")
     theta = torch.arccos(cosine)[:, None]
     sine = torch.sin(theta)
     near = sine < 1e-6  # nearly parallel: linear interpolation, the limit of the spherical one
@@ -102,15 +102,15 @@ def cycle_encode(
     rule, schedule, grid = rollout.rule, denoiser.schedule, rollout.grid
     if not isinstance(rule, StochasticRule):
         raise UsageError(f"cycle_encode needs a sampler whose every step draws noise, got {sampler!r}")
-    checks.seed(seed)
+    seed = checks.seed(seed)
     path = [x_0]
-    for k in reversed(range(steps)):
+    for k in reversed(range(rollout.steps)):
         ratio, std = schedule.noising(grid[k + 1], grid[k])
         xi = torch.from_numpy(draw(seed, CYCLE + k, tuple(x_0.shape))).to(x_0.device, x_0.dtype)
         path.append(ratio * path[-1] + std * xi)
     path.reverse()
     state, noises = rollout.start(path[0]), list[Tensor]()
-    for k in range(steps):
+    for k in range(rollout.steps):
         (mean, *history), std = rule.transition(rollout.field, state, rollout.interval(k))
         if not std:
             raise UsageError(

@@ -10,12 +10,11 @@ import torch
 from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.chart import CHARTS
-from gradbench.diffusion.grid import GRIDS
 from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Entry
 from gradbench.samplers.base import Interval, ReversibleRule, Rule
-from gradbench.samplers.catalogue import SamplerEntry
+from gradbench.samplers.catalogue import SamplerEntry, check_grid
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.stochastic import Diffused, StochasticRule
 from gradbench.samplers.traits import SamplerTraits
@@ -73,10 +72,10 @@ def rule_of(name: str, found: Any, **options: Any) -> Rule:
         rule = found if isinstance(found, Rule) else found(**options)
     except TypeError as error:
         raise UsageError(f"sampler {name!r} cannot be made of its options alone: {error}") from None
-    except ValueError as error:  # an option value that the class rejects
+    except ValueError as error:  # an option value that the user's class rejects
         raise UsageError(str(error)) from None
     if not isinstance(rule, Rule):
-        raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is no gradbench.Rule")
+        raise UsageError(f"sampler {name!r} makes {type(rule).__name__}, which is not a gradbench.Rule")
     return rule
 
 
@@ -117,8 +116,7 @@ def _both(check: Callable[[Options], None]) -> Callable[[Options], None]:
     """The grid's check, then the given one."""
 
     def both(options: Options) -> None:
-        if options["grid"] is not None:
-            checks.one_of("grid", options["grid"], GRIDS)
+        check_grid(options["grid"])
         check(options)
 
     return both

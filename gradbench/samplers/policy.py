@@ -1,6 +1,6 @@
 """The stochastic samplers that policy gradients use: transitions whose noise is chosen freely.
 
-In the time chart, any level c(t) keeps the marginals of the flow as the steps get short,
+In the time chart, any level c(t) keeps the marginals of the flow in the limit of short steps,
 
     mean = x + h F + (c^2 / (2 sigma)) h eps_hat,    std = c sqrt(-h),    F = alpha' x0_hat + sigma' eps_hat,    h < 0,
 
@@ -59,8 +59,7 @@ class FlowSDE(FreeSDE):
         s, t = interval.chart.schedule, interval.t0
         below = t if s.alpha(t) > 0 else interval.t1
         above = t if self.first == "released" else below
-        slope = s.dsigma(above) * s.alpha(above) - s.sigma(above) * s.dalpha(above)
-        return self.a * math.sqrt(s.sigma(above) * slope / s.alpha(below))
+        return self.a * math.sqrt(s.sigma(above) * s.wronskian(above) / s.alpha(below))
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class DanceSDE(FreeSDE):
 
 @dataclass(frozen=True)
 class CoefficientsPreserving(DDIMFamily):
-    """CPS: the DDIM family with s = sigma_1 sin(eta pi / 2). With eta = 1 every step noises x0_hat afresh, as the
+    """CPS: the DDIM family with s = sigma_1 sin(eta pi / 2). With eta = 1 every step adds new noise to x0_hat, as the
     stochastic sampling of diffusers' flow-matching Euler scheduler does.
 
     The noise level is kept, the variance of the sample is not: x0_hat is a mean, and its spread is lost in every step.

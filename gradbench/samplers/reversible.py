@@ -106,7 +106,7 @@ class EDICT(ReversibleRule):
         if self.copies == "one":
             return x, x
         if x.ndim < 3 or x.shape[1] != 2:
-            raise UsageError(f"edict[copies=both] takes x_T (b, 2, *x), two copies a sample, got {tuple(x.shape)}")
+            raise UsageError(f"edict[copies=both] takes x_T (b, 2, *x), two copies per sample, got {tuple(x.shape)}")
         return x.unbind(1)
 
     def step(self, field: Field, state: State, interval: Interval) -> State:

@@ -7,7 +7,7 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.schedulers import EDM, STAGED, known, option
 
-NAME_ONE = "name a sampler of the same equation, as sampler='ddim' or 'dpm++2m', on the scheduler's own grid"
+NAME_ONE = "name a sampler of the same equation, such as sampler='ddim' or 'dpm++2m', on the scheduler's own grid"
 
 NO_X0 = ("EulerAncestralDiscreteScheduler", *EDM)
 
@@ -24,7 +24,7 @@ def _dpm(scheduler: Any) -> str:
     order, algorithm = option(scheduler, "solver_order"), option(scheduler, "algorithm_type", "sde-dpmsolver++")
     single = known(scheduler) == "DPMSolverSinglestepScheduler"
     if option(scheduler, "variance_type") is not None:
-        raise UsageError("a learned variance is cut from the network's answer by the scheduler: variance_type=None")
+        raise UsageError("a learned variance is split off the network's output by the scheduler: variance_type=None")
     if order == 1:
         names = {
             "dpmsolver++": "ddim",
@@ -37,7 +37,7 @@ def _dpm(scheduler: Any) -> str:
     if order != 2 or algorithm not in names or single:
         what = f"algorithm_type={algorithm!r} of solver_order={order}" + (" by single steps" if single else "")
         raise UsageError(
-            f"{what} is none of the samplers: allowed are solver_order=1, and DPMSolverMultistepScheduler with "
+            f"{what} matches none of the samplers: allowed are solver_order=1, and DPMSolverMultistepScheduler with "
             "solver_order=2 and algorithm_type='dpmsolver++' or 'sde-dpmsolver++'"
         )
     solver = option(scheduler, "solver_type", "midpoint")
@@ -52,12 +52,12 @@ def _ltx(scheduler: Any) -> str:
 
 def _deis(scheduler: Any) -> str:
     if option(scheduler, "solver_order") != 1:
-        raise UsageError(f"DEIS of this order is none of the samplers: solver_order=1 is ddim, or {NAME_ONE}")
+        raise UsageError(f"DEIS of this order matches none of the samplers: solver_order=1 is ddim, or {NAME_ONE}")
     return "ddim"
 
 
 def _none(scheduler: Any) -> str:
-    raise UsageError(f"its step is none of the samplers: {NAME_ONE}")
+    raise UsageError(f"its step matches none of the samplers: {NAME_ONE}")
 
 
 TABLE: dict[str, str | Callable[[Any], str]] = {

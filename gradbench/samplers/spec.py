@@ -75,7 +75,7 @@ class SamplerSpec:
         if (known.history or known.reversible) and not where.tiled:
             return (
                 "this scheduler's steps do not end where the next ones begin, and a rule that looks back cannot follow "
-                "them: use a one-step sampler, as ddim, or timestep_spacing and steps that divide the table"
+                "them: use a one-step sampler, such as ddim, or timestep_spacing and steps that divide the table"
             )
         return refuses(self.chart_between(where), where) or self.entry.refuses(self.params, where)
 
@@ -114,6 +114,8 @@ class SamplerSpec:
         `nested` or (steps, b, *x). steering: what is added to its steps. Raises `ValueError` if the sampler cannot run
         there or the noise is invalid.
         """
+        import torch
+
         from gradbench.samplers.rollout import Rollout
         from gradbench.samplers.steered import steered
 
@@ -131,6 +133,11 @@ class SamplerSpec:
             raise UsageError(
                 f"a network that predicts {kind} has no x_0 at alpha = 0, the noisy end (zero terminal SNR): allowed "
                 "there are v, x0 and flow, or a chain that begins below"
+            )
+        if not isinstance(noise, str | torch.Tensor):
+            raise UsageError(
+                f"noise must be 'keyed', 'nested' or a tensor (steps, b, *x), got {type(noise).__name__}: give "
+                "torch.stack(noises), or leave it out"
             )
         if isinstance(noise, str):
             checks.one_of("noise", noise, NOISES)

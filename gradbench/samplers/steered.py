@@ -1,12 +1,13 @@
 """Chains that are steered: what is added to the states, the velocities or the noise predictions of their steps.
 
-Everything that moves a step has its gradient from the cotangents lambda_k = dL/dx_k of one backward sweep. For a
+Everything that is added to a step gets its gradient from the cotangents lambda_k = dL/dx_k of one backward sweep. For a
 one-step rule
 
-    x_{k+1} = F_k(x_k + s_k) + B_k e_k + h_k u_k + std_k z_k
+    x_{k+1} = F_k(x_k + s_k) + B_k e_k + C_k u_k + std_k z_k
 
-they are lambda_k for s_k (and for the state itself), B_k lambda_{k+1} for e_k, added to eps_hat with its coefficient
-B_k, h_k lambda_{k+1} for u_k, added to the velocity dx/dt, and std_k lambda_{k+1} for the noise z_k.
+they are lambda_k for s_k (and for the state itself), B_k lambda_{k+1} for e_k, added to eps_hat, C_k lambda_{k+1} for
+u_k, added to the velocity dx/dt, and std_k lambda_{k+1} for the noise z_k. B_k and C_k are what the step makes of the
+chart's field, to which `gain` adds; for Euler's rule in t, C_k is the step h_k itself.
 """
 
 from collections.abc import Sequence
@@ -42,11 +43,14 @@ class Steering:
     @property
     def detached(self) -> "Steering":
         """The same, of which nothing is differentiated."""
-        kinds: dict[str, Rows] = {kind: getattr(self, kind) for kind in KINDS}
-        return Steering(**{kind: [row if row is None else row.detach() for row in rows] for kind, rows in kinds.items()})
+
+        def held(rows: Rows) -> Rows:
+            return [None if row is None else row.detach() for row in rows]
+
+        return Steering(held(self.state), held(self.velocity), held(self.eps))
 
     def moved(self, k: int, state: State, sign: float = 1.0) -> State:
-        """The state with s_k added to its point, or taken away again."""
+        """The state with s_k added to its point, or subtracted again."""
         row = self.row("state", k)
         return state if row is None else (state[0] + sign * row, *state[1:])
 

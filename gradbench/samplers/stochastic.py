@@ -90,7 +90,7 @@ class DDIMFamily(StochasticRule):
 
     @abstractmethod
     def level(self, interval: Interval) -> float:
-        """s, the part of sigma_1 that is drawn anew."""
+        """s, the part of sigma_1 that is redrawn."""
 
     def silent(self) -> StochasticRule:
         return DDIMEta(0.0)
@@ -126,8 +126,7 @@ class DDIMEta(DDIMFamily):
     large: bool = False
 
     def level(self, interval: Interval) -> float:
-        schedule = interval.chart.schedule
-        return self.eta * schedule.sigma(interval.t1) * math.sqrt(schedule.gained(interval.t0, interval.t1))
+        return self.eta * interval.chart.schedule.posterior_std(interval.t0, interval.t1)
 
     def std(self, interval: Interval) -> float:
         schedule = interval.chart.schedule
@@ -135,7 +134,7 @@ class DDIMEta(DDIMFamily):
             return self.level(interval)
         if schedule.sigma(interval.t1) <= 0 and schedule.index(interval.t0) < 1e-6:
             return 0.0
-        return schedule.sigma(interval.t0) * math.sqrt(schedule.gained(interval.t0, interval.t1))
+        return schedule.noising(interval.t1, interval.t0)[1]
 
 
 EULER_SDE = Diffused(EULER)

@@ -36,7 +36,7 @@ def exact(subject: Subject) -> str:
     if not found:
         raise Skipped("it draws: see unbiased" if not tried else "it reaches no target")
     error, where = worst(found)
-    message = f"declared exact, and {error:.1e} from backprop in {where}; allowed {EXACT:g}"
+    message = f"declared exact, but {error:.1e} from backprop in {where}; allowed {EXACT:g}"
     return promise(subject.traits.exact, error <= EXACT, f"{error:.1e} from backprop", message)
 
 
@@ -101,5 +101,5 @@ def unbiased(subject: Subject) -> str:
     if not found:
         raise Skipped("it reaches no target")
     size, where = worst(found)
-    message = f"{size:.1f} standard errors from the expected gradient in {where}; declare biased where that is meant"
+    message = f"{size:.1f} standard errors from the expected gradient in {where}; declare it biased if that is intended"
     return promise(not subject.traits.biased, size <= ERRORS, f"{size:.1f} standard errors", message, "declared biased")

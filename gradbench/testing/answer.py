@@ -52,7 +52,7 @@ def targets(subject: Subject) -> str:
     for problem in subject.one_of_each(draws=DRAWS):
         whole = subject.estimate(problem)
         missing = [t for t in problem.targets if t not in whole.grads]
-        message = f"it gives no gradient of {', '.join(missing)} when all are asked for ({place(problem)})"
+        message = f"it gives no gradient of {', '.join(missing)} when all are requested ({place(problem)})"
         demand(not (reaches_all and missing), message)
         for asked in (a for size in (1, 2) for a in itertools.combinations(TARGETS, size)):
             part = replace(problem, targets=asked)
@@ -66,7 +66,7 @@ def targets(subject: Subject) -> str:
     if not found:
         raise Skipped("it reaches no target")
     ratio, where = worst(found)
-    demand(ratio <= 1, f"gradients depend on which are asked for: {where}; allowed {EQUAL:g}")
+    demand(ratio <= 1, f"gradients depend on which are requested: {where}; allowed {EQUAL:g}")
     return f"{len(found)} gradients, {where.partition(',')[0]} at most"
 
 
@@ -87,7 +87,7 @@ def batch(subject: Subject) -> str:
     if not found:
         raise Skipped("it reaches no target")
     ratio, where = worst(found)
-    demand(ratio <= 1, f"a permuted batch has another gradient: {where}; allowed {EQUAL:g}")
+    demand(ratio <= 1, f"a permuted batch has a different gradient: {where}; allowed {EQUAL:g}")
     return f"{where.partition(',')[0]} at most"
 
 

@@ -18,6 +18,7 @@ from gradbench.estimators.pathwise.pathwise import Pathwise
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, Transpose
 from gradbench.estimators.pathwise.recovery import Recovery, Stored
 from gradbench.estimators.pathwise.trajectory import Trajectory
+from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.runge_kutta import EULER
 from gradbench.testing.faults import Fault
@@ -202,7 +203,5 @@ def _with(estimate: GradientEstimate, target: str, change: Any) -> GradientEstim
     for name in ("grads", "std_error"):
         grads = getattr(estimate, name)
         if grads and target in grads:
-            old = grads[target]
-            new = tuple(map(change, old)) if isinstance(old, tuple) else change(old)
-            found[name] = {**grads, target: new}
+            found[name] = {**grads, **Gradients({target: grads[target]}).map(change)}
     return replace(estimate, **found)

@@ -15,7 +15,7 @@ CHECKS = Catalogue(
     ),
     Entry(
         "exact",
-        "declared exact: float64 backprop of the sampler to 1e-10 on every law",
+        "declared exact: float64 backprop of the sampler to 1e-10 on every distribution",
         "gradbench.testing.accuracy:exact",
     ),
     Entry(

@@ -18,7 +18,7 @@ from gradbench.testing.verdict import demand, promise
 TRAJECTORIES = 64
 LEAST = 24  # steps; with fewer, the peak may be the tape of one step
 SLACK, EXTRA = 1.1, 1.0  # factor on the growth allowed, and states allowed for its jumps
-LAWS: dict[str, Callable[[int], float]] = {  # growth of the peak with N for each declared `memory`
+GROWS_AS: dict[str, Callable[[int], float]] = {  # growth of the peak with N for each declared `memory`
     "constant": lambda n: 0.0,
     "log": math.log,
     "sqrt": math.sqrt,
@@ -93,11 +93,11 @@ def memory(subject: Subject) -> str:
 
 
 def _within(law: str, *points: tuple[int, float]) -> bool:
-    """Whether the peaks at three numbers of steps grow no faster than `law`, a key of `LAWS`."""
+    """Whether the peaks at three numbers of steps grow no faster than `law`, a key of `GROWS_AS`."""
     (a, first), (b, second), (c, third) = points
     if law == "constant":
         return third - min(first, second) < EXTRA / 2
-    f = LAWS[law]
+    f = GROWS_AS[law]
     share = (f(c) - f(b)) / (f(b) - f(a))
     return third - second <= SLACK * share * max(second - first, 0.0) + EXTRA
 

@@ -74,7 +74,7 @@ def refused(subject: Subject) -> str:
             continue
         except Exception as error:
             demand(False, f"refused, {place(problem)} raises {type(error).__name__}, not ValueError: {error}")
-        demand(False, f"refused, {place(problem)} gets an answer all the same")
+        demand(False, f"refused, {place(problem)} gets an answer anyway")
     if not tried:
         raise Skipped("it refuses nothing")
     return f"{tried} problems"

@@ -59,6 +59,9 @@ def seeds(subject: Subject) -> str:
             message = f"seeds 1 and 2 give the same gradient ({place(problem)}): the seed is ignored"
             demand(not (stochastic and same), message)
         else:
-            demand(same, f"seeds 1 and 2 differ ({place(problem)}), where the chain has no noise and no draws are told")
+            demand(
+                same,
+                f"seeds 1 and 2 differ ({place(problem)}), although the chain has no noise and no draws are reported",
+            )
     demand(differ > 0 or not drawn, "seeds 1 and 2 give the same gradient: the seed is ignored")
     return f"{differ} of {drawn} problems differ by seed" if drawn else "no draws, and no dependence on the seed"

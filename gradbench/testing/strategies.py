@@ -8,7 +8,7 @@
 Numbers are multiples of 1/1000, so that failing examples are easy to read. Needs `hypothesis`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,7 +71,7 @@ class Law:
     """A distribution: the name of its case, and explicit arrays, including target and weight of the objective."""
 
     name: str
-    arrays: dict[str, Any]
+    arrays: Mapping[str, Any]
 
     def but(self, **arrays: Any) -> "Law":
         """The same distribution with these arrays replaced."""

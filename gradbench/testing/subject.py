@@ -99,7 +99,7 @@ def subject_of(given: Any) -> Subject:
             f"{name!r} cannot be made without arguments ({error}): check an instance, or name a function that makes one"
         ) from None
     if not isinstance(estimator, GradientEstimator):
-        raise UsageError(f"{name!r} makes {type(estimator).__name__}, which is no gradbench.GradientEstimator")
+        raise UsageError(f"{name!r} makes {type(estimator).__name__}, which is not a gradbench.GradientEstimator")
     return Subject(given if isinstance(given, str) else name, estimator, traits_of(name, estimator, declared))
 
 

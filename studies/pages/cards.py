@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.costs import overhead, predicted_bytes
+from gradbench.analysis.costs import BAND, PredictedBytes, overhead, predicted_bytes
 from gradbench.analysis.rows import number
 from gradbench.bench.load import load_rows
 from gradbench.commands.predict import estimator_of
@@ -38,6 +38,7 @@ class Line:
     baseline: float | None
     error: float | None
     overhead: float | None
+    size: PredictedBytes | None = None
 
     @property
     def in_all(self) -> float | None:
@@ -63,6 +64,11 @@ class Card:
     def lines(self) -> list[Line]:
         """One line per cell."""
         return [_line(cell) for cell in self.cells]
+
+    @property
+    def apart(self) -> list[Line]:
+        """The lines whose predicted and measured bytes differ by more than 5 %."""
+        return [line for line in self.lines if line.size is not None and abs(line.size.difference) > BAND]
 
     @property
     def made(self) -> str:
@@ -139,6 +145,7 @@ def _line(cell: Group) -> Line:
         baseline=cell.median("baseline_bytes"),
         error=cell.median(f"sampler_error_{target}"),
         overhead=None if wall is None or passes is None else wall - passes,
+        size=size,
     )
 
 

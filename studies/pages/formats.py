@@ -30,6 +30,11 @@ def mib(value: float) -> str:
     )
 
 
+def more(value: float) -> str:
+    """A difference of bytes in MiB, signed."""
+    return f"{'-' if value < 0 else '+'}{mib(abs(value))}"
+
+
 def gb(value: float) -> str:
     """Bytes in GB of 10^9, as cards are sold, one digit."""
     return f"{value / 1e9:.1f}"
@@ -100,6 +105,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "plain": plain,
     "error": error,
     "mib": mib,
+    "more": more,
     "gb": gb,
     "ms": ms,
     "percent": percent,

@@ -11,10 +11,10 @@ from typing import Any
 
 from gradbench.bench.load import load_rows
 from gradbench.bench.plan import make_plan
+from gradbench.bench.row import Row
 from gradbench.bench.suite import Block
 from gradbench.problems.spec import TARGETS
 
-Row = dict[str, Any]
 SEEDS = range(12)
 FEWEST = 3
 BY_SEED = re.compile(r"(flow|sampler)_(sample_)?(error|cosine|norm_ratio)_|(method|rounding)_error_|x0_drift")
@@ -84,10 +84,10 @@ class Published:
         self.runs = [Run(folder.name, tuple(load_rows(folder))) for folder in folders]
         cells: dict[str, Row] = {}
         for row in (row for run in self.runs for row in run.rows):
-            before = cells.get(row["cell_id"], {})
+            before = cells.get(row["cell_id"], Row())
             timed = TIMES if before.get("time_s") is not None else ()
             told = {column: value for column, value in row.items() if value is not None and column not in timed}
-            cells[row["cell_id"]] = {**row, **before, **told}
+            cells[row["cell_id"]] = Row({**row, **before, **told})
         self.rows = list(cells.values())
         self.fewest = fewest
         self.at_least = fewest
@@ -126,7 +126,7 @@ class Published:
             return False
 
     def spread(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> Spread:
-        """A column over the seeds that ended well.
+        """A column over the seeds that succeeded.
 
         `KeyError` if none has it; `ValueError` for a column that depends on the seed with too few seeds for a table, or
         with other seeds than the cells before it in the table.
@@ -144,7 +144,7 @@ class Published:
         return Spread(tuple(found.values()))
 
     def value(self, column: str, case: str, estimator: str, steps: int = 20, **rest: Any) -> float:
-        """The median of a column over the seeds that ended well; the errors are those of `spread`."""
+        """The median of a column over the seeds that succeeded; the errors are those of `spread`."""
         return self.spread(column, case, estimator, steps, **rest).median
 
     def order(self, column: str, case: str, estimator: str, steps: Sequence[int], **rest: Any) -> float:
@@ -159,5 +159,5 @@ class Published:
         return sum(status in (None, row["status"]) for row in self.rows)
 
     def all(self, column: str) -> Iterator[Any]:
-        """The values of a column in all rows that ended well."""
+        """The values of a column in all rows that succeeded."""
         return (row[column] for row in self.rows if row.get("status") == "ok" and row.get(column) is not None)

@@ -64,7 +64,7 @@ def test_times_of_another_machine_class_are_refused_and_the_rest_compared(other)
     elsewhere = [{**row, **other} for row in timed(DDIM, 2, slower=2)]
     found = compare(timed(DDIM, 1), elsewhere)
     assert {finding.metric for finding in found.findings} == {"time"}
-    assert found.marked("x")[0].note.startswith("another machine class") and found.compared["memory"] == len(DDIM)
+    assert found.marked("x")[0].note.startswith("different machine classes") and found.compared["memory"] == len(DDIM)
 
 
 def test_a_baseline_without_times_says_so():

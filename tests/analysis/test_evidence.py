@@ -164,7 +164,7 @@ def test_a_trained_network_comes_before_a_random_one():
 
 def test_another_law_stands_in_for_no_network():
     assert error_of(task(), DEIS, [seen("gaussian")], exact=False) is None
-    assert "of gaussian, no stand-in for digits" in why_none(task(), DEIS, [seen("gaussian")])
+    assert "from gaussian, which cannot stand in for digits" in why_none(task(), DEIS, [seen("gaussian")])
 
 
 def test_several_seeds_are_their_median_and_their_range():
@@ -246,8 +246,8 @@ def test_rounding_is_the_distance_of_an_exact_estimator_in_this_precision():
     [
         ({"status": "oom"}, "its 1 row ended in oom"),
         ({"options": {**DEIS[1], "order": 2}}, "no rows of it with these options"),
-        ({"sampler_params": {**DDIM, "eta": 1.0}}, "behind other samplers, ddim[eta=1.0,grid=leading]"),
-        ({"sampler_params": {**DDIM, "grid": "uniform-t"}}, "behind other samplers, ddim[eta=0.0,grid=uniform-t]"),
+        ({"sampler_params": {**DDIM, "eta": 1.0}}, "for other samplers, ddim[eta=1.0,grid=leading]"),
+        ({"sampler_params": {**DDIM, "grid": "uniform-t"}}, "for other samplers, ddim[eta=0.0,grid=uniform-t]"),
         ({"sampler_error_parameters": None}, "not compared with the sampler's gradient"),
     ],
 )

@@ -98,7 +98,7 @@ def test_rows_that_do_not_decide_name_nobody():
         for n, e in zip("ab", pair, strict=True)
     ]
     assert said(rows)["Accuracy"] == (
-        "The rows do not decide who comes closest to the gradient of the exact flow for x_T: "
+        "The rows do not decide which comes closest to the gradient of the exact flow for x_T: "
         "most often, at equal steps, it is `a` for x_T (1 of 2 settings)."
     )
     assert said(rows)["Memory"] == "No estimator is accurate often enough to weigh its memory."
@@ -132,7 +132,7 @@ def test_a_reference_whose_rows_decide_comes_before_one_whose_rows_do_not():
 
 def test_an_estimator_that_ran_out_of_memory_somewhere_is_told_so():
     rows = exact(range(1, 21)) + [failed("backprop", 21), row("checkpoint", own=0.0, steps=21)]
-    assert "in at least 95 % of 21 settings on one case (in the others it did not end)" in said(rows)["Accuracy"]
+    assert "in at least 95 % of 21 settings on one case (in the others it did not finish)" in said(rows)["Accuracy"]
 
 
 def test_one_estimator_alone_is_compared_with_nothing():
@@ -143,7 +143,7 @@ def test_one_estimator_alone_is_compared_with_nothing():
 
 def test_estimators_that_never_met_are_not_compared():
     rows = [row("a", flow=0.1), row("b", flow=0.1, steps=20)]
-    assert said(rows)["Accuracy"].startswith("No two estimators were held against the same reference")
+    assert said(rows)["Accuracy"].startswith("No two estimators were compared with the same reference")
 
 
 def test_only_failures_recommend_nobody():
@@ -160,9 +160,7 @@ def test_a_backtick_in_a_name_cannot_end_its_quotation():
 
 
 def test_one_seed_is_confessed():
-    assert (
-        "Every cell was measured from one seed, so that the spread over seeds is not known." in answered(exact()).notes
-    )
+    assert "Every cell was measured from one seed, so the spread over seeds is unknown." in answered(exact()).notes
 
 
 def test_several_seeds_are_counted():
@@ -181,14 +179,14 @@ def test_a_busy_machine_is_told():
 
 def test_an_estimator_that_runs_another_sampler_is_told_by_its_largest_drift():
     rows = [line | {"x0_drift": 0.01 * line["steps"] * (line["estimator"] == "adjoint-deis")} for line in exact()]
-    assert any(n.startswith("`adjoint-deis` made other samples than the sampler (x_0 off by up to 20 %)")
+    assert any(n.startswith("`adjoint-deis` made samples other than the sampler's (x_0 off by up to 20 %)")
                for n in answered(rows).notes)  # fmt: skip
 
 
 def test_failures_are_told_with_their_reasons():
     rows = [row("backprop", flow=0.1), failed("revolve", status="skip", reason="needs a grid")]
-    assert outcome(rows) == "Of 2 measurements, 1 ended well; 1 was skipped (needs a grid)."
+    assert outcome(rows) == "Of 2 measurements, 1 succeeded; 1 was skipped (needs a grid)."
 
 
 def test_a_clean_run_is_told_as_one():
-    assert outcome([row("backprop"), row("checkpoint")]) == "All 2 measurements ended well."
+    assert outcome([row("backprop"), row("checkpoint")]) == "All 2 measurements succeeded."

@@ -8,7 +8,7 @@ from gradbench.bench.budget import Budget
 from gradbench.bench.plan import make_plan
 from gradbench.bench.quantities import parse_seconds
 from gradbench.bench.suite import Block
-from tests.command_line import gradbench
+from tests.command_line import gradbench, inside
 
 
 class Clock:
@@ -103,7 +103,7 @@ def test_what_is_left_is_said_and_the_next_call_goes_on(tmp_path):
     cells = ("-c", "gaussian", "-e", "checkpoint", "--steps", 5, "--seeds", "0-59", "--out", tmp_path / "out")
     first = gradbench("run", *cells, "--budget", "0.1s")
     assert first.returncode == 5
-    assert "cells are left, predicted to end outside the budget of 0.1 s; go on with: gradbench run" in first.stderr
+    assert "cells are left, predicted to end after the budget of 0.1 s; resume with: gradbench run" in first.stderr
     status = json.loads(gradbench("status", tmp_path / "out", "--json").stdout)
     assert 0 < status["missing"] < 60 and status["done"] == 60 - status["missing"]
     second = gradbench("run", *cells, "--budget", "5m")
@@ -117,3 +117,39 @@ def test_a_budget_too_short_for_any_cell_is_no_failure_and_no_report(tmp_path):
     assert (
         done.returncode == 5 and "1 of 1 cells are left" in done.stderr and not (tmp_path / "out/report.html").exists()
     )
+
+
+@pytest.fixture
+def half(tmp_path, monkeypatch):
+    """A run with a budget that admits only the cell that fails; its words, its end and its folder."""
+    monkeypatch.setattr(Budget, "admits", lambda self, item: ":" in item.cell.estimator)
+    cells = ("-c", "gaussian[dim=3]", "-e", "gradbench.testing.faults:Raise", "-e", "checkpoint", "--steps", 2)
+    out = tmp_path / "of rows"
+    return inside("run", *cells, "--out", out, "--engine", "inline", "--budget", "7m"), out
+
+
+def test_a_failure_is_named_and_decides_the_exit_code_though_cells_are_left(half):
+    done, _ = half
+    assert done.returncode == 3
+    assert "1 of 1 cells failed: 1 error; see gradbench status" in done.stderr
+    assert "1 of 2 cells are left" in done.stderr
+
+
+def test_the_command_to_go_on_with_is_quoted_for_the_shell(half):
+    done, out = half
+    quoted = f"-c 'gaussian[dim=3]' -e gradbench.testing.faults:Raise -e checkpoint --steps 2 --out '{out}'"
+    assert f"resume with: gradbench run {quoted}" in done.stderr
+    assert f"to go on:          gradbench run {quoted}" in inside("status", out).stdout
+
+
+def test_status_says_that_the_budget_left_cells_out(half):
+    _, out = half
+    assert "1 of the missing were predicted to end outside the budget of 420 s" in inside("status", out).stdout
+
+
+def test_the_next_run_forgets_what_the_last_one_left(half, monkeypatch):
+    done, out = half
+    monkeypatch.undo()
+    again = inside(*done.args[1:])
+    assert again.returncode == 3 and "are left" not in again.stderr
+    assert json.loads(inside("status", out, "--json").stdout)["left"] is None

@@ -1,5 +1,7 @@
 """Cells in processes of their own: what they measure, and how their deaths become rows."""
 
+import os
+import signal
 import textwrap
 import time
 from dataclasses import replace
@@ -8,9 +10,10 @@ import psutil
 import pytest
 
 from gradbench.bench.isolate import Isolation, Limits
-from gradbench.bench.plan import USUAL, make_plan
-from gradbench.bench.suite import Block
+from gradbench.bench.plan import make_plan
+from gradbench.bench.suite import USUAL, Block
 from gradbench.bench.worker import run_cell
+from tests.command_line import inside
 
 BROKEN = """
 NAME = "broken"
@@ -122,6 +125,37 @@ def test_a_hanging_cell_is_ended_with_its_children(cases, tmp_path):
     assert not any(p.info["cmdline"] == ["sleep", "60"] for p in psutil.process_iter(["cmdline"]))
 
 
+def left_of(server):
+    """The processes forked by a server, after up to three seconds in which they may end."""
+    _, alive = psutil.wait_procs(psutil.Process(server.process.pid).children(recursive=True), timeout=3)
+    return alive
+
+
+def test_a_worker_that_starts_after_its_time_was_up_ends_at_once(cases, tmp_path):
+    isolation = Isolation([str(cases)], [], Limits(timeout=0.5), tmp_path)
+    server = isolation.warm()
+    try:
+        os.kill(server.process.pid, signal.SIGSTOP)
+        row = isolation.run_isolated(cell("broken[how=hang]"), 0)
+        os.kill(server.process.pid, signal.SIGCONT)
+        time.sleep(0.5)  # the server forks
+        assert (row["status"], row["phase"]) == ("timeout", "import") and not left_of(server)
+    finally:
+        isolation.close()
+
+
+def test_a_worker_to_which_nobody_listens_ends_with_its_children(isolation):
+    server, (read, write) = isolation.warm(), os.pipe()
+    request = {"cell": cell("broken[how=hang]").identity, "passes": ["error"], "keep": None}
+    with open(os.devnull, "wb") as nowhere:
+        server.submit({**request, "threads": 1, "memory": None}, [write, nowhere.fileno()])
+    os.close(write)
+    while b"build" not in os.read(read, 1 << 16):
+        pass
+    os.close(read)
+    assert not left_of(server)
+
+
 def test_the_log_of_a_failed_cell_keeps_its_tail(isolation):
     failed = cell("broken[how=raise]")
     isolation.run_isolated(failed, 3)
@@ -175,8 +209,6 @@ def test_one_cell_has_a_gpu_at_a_time():
 
 
 def test_a_worker_that_dies_while_writing_its_row_is_a_crash(tmp_path):
-    import os
-
     isolation = Isolation([], [], Limits(timeout=5), tmp_path)
     read, write = os.pipe()
     os.write(write, b'{"phase": "memory"}\n{"row": {"status": "ok", "time_s\n{"rc": -9}\n')
@@ -203,6 +235,13 @@ def test_importing_what_cells_on_a_card_need_makes_no_context():
         assert not isolation.warm().touched_cuda and not context_in_this_process()
     finally:
         isolation.close()
+
+
+def test_a_run_asks_the_driver_whether_there_is_a_card(monkeypatch):
+    name, asked = "PYTORCH_NVML_BASED_CUDA_CHECK", []
+    monkeypatch.setenv(name, "0")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: asked.append(os.environ[name]))
+    assert inside("run", "-c", "gaussian", "--device", "cuda").returncode == 2 and asked == ["1"]
 
 
 def test_a_card_is_free_again_when_no_worker_could_start_on_it(tmp_path):

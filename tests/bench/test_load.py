@@ -48,18 +48,18 @@ def test_a_torn_last_line_is_passed_over_in_a_folder_and_an_error_in_a_file(line
     torn = "".join(lines)[:-20]
     (tmp_path / "rows-m-1.jsonl").write_text(torn)
     assert len(load_rows(tmp_path)) == 2
-    with pytest.raises(ValueError, match="line 3, is no row of gradbench's"):
+    with pytest.raises(ValueError, match="line 3, is not a gradbench row"):
         load_rows(tmp_path / "rows-m-1.jsonl")
 
 
 BROKEN = [
-    ("rows.jsonl", b"\x00\x01\x02", "line 1, is no row"),
-    ("rows.jsonl", b'{"a": 1}\n', "line 1, is no row"),
-    ("rows.jsonl", b"[1, 2]\n", "line 1, is no row"),
+    ("rows.jsonl", b"\x00\x01\x02", "line 1, is not a gradbench row"),
+    ("rows.jsonl", b'{"a": 1}\n', "line 1, is not a gradbench row"),
+    ("rows.jsonl", b"[1, 2]\n", "line 1, is not a gradbench row"),
     ("rows.jsonl", b'{"cell_id": "a", "replicate": 0, "status": "fine"}\n', "unknown status 'fine'"),
     ("rows.jsonl", b'{"cell_id": "a", "replicate": 0, "status": "ok", "schema": 99}\n', "newer than"),
-    ("rows.parquet", b"PAR1 but no more", "is no parquet file"),
-    ("picture.png", b"\x89PNG\r\n\x1a\n", "line 1, is no row"),
+    ("rows.parquet", b"PAR1 but no more", "is not a parquet file"),
+    ("picture.png", b"\x89PNG\r\n\x1a\n", "line 1, is not a gradbench row"),
 ]
 
 
@@ -72,7 +72,7 @@ def test_a_corrupt_or_foreign_file_is_an_error(tmp_path, name, content, message)
 
 def test_a_broken_line_within_a_folder_is_an_error(lines, tmp_path):
     (tmp_path / "rows-m-1.jsonl").write_text(lines[0] + "garbage\n" + lines[1])
-    with pytest.raises(ValueError, match="line 2, is no row"):
+    with pytest.raises(ValueError, match="line 2, is not a gradbench row"):
         load_rows(tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_a_foreign_parquet_file_is_an_error(tmp_path):
     import pandas as pd
 
     pd.DataFrame({"a": [1], "b": ["x"]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(ValueError, match="row 1, is no row"):
+    with pytest.raises(ValueError, match="row 1, is not a gradbench row"):
         load_rows(tmp_path / "other.parquet")
 
 
@@ -91,7 +91,7 @@ def test_parquet_parameters_that_are_no_json_are_an_error(tmp_path, lines):
     pd.DataFrame([{**row, "case_params": "{", "sampler_params": "{}", "estimator_params": "{}"}]).to_parquet(
         tmp_path / "rows.parquet"
     )
-    with pytest.raises(ValueError, match="its parameters are no JSON"):
+    with pytest.raises(ValueError, match="its parameters are not JSON"):
         load_rows(tmp_path / "rows.parquet")
 
 

@@ -123,7 +123,7 @@ def test_one_interrupt_finishes_the_running_cell_and_says_how_to_go_on(tmp_path)
     rows = list(read_rows(out))
     assert process.returncode == 130 and 2 <= len(rows) < KEYS
     assert all(row["status"] == "ok" for row in rows)
-    assert f"interrupted: {len(rows)} of {KEYS} cells have rows; go on with: gradbench run" in errors
+    assert f"interrupted: {len(rows)} of {KEYS} cells have rows; resume with: gradbench run" in errors
     assert "Traceback" not in errors
     resume(out)
     assert len(list(read_rows(out))) == KEYS
@@ -221,7 +221,7 @@ def test_status_tells_what_happened_and_what_to_type(tmp_path):
     assert told.returncode == 0
     assert "30 planned, 20 done, 7 failed, 3 missing" in told.stdout
     assert "7 x error in error: RuntimeError: raised on purpose" in told.stdout
-    assert "to go on:" in told.stdout and "--rerun failed" in told.stdout
+    assert "to resume:" in told.stdout and "--rerun failed" in told.stdout
 
 
 def test_status_of_a_folder_without_rows_is_one_line(tmp_path):

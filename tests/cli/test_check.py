@@ -53,7 +53,7 @@ WRONG = [
     (("checkpoint", "-k", "os:getcwd"), "unknown check 'os:getcwd'"),
     (("revolve[snapshots=0]",), "snapshots must be an integer >= 1, got 0"),
     (("gradbench.testing.verdict:Verdict",), "cannot be made without arguments"),
-    (("gradbench.testing.subject:problem_of",), "makes Problem, which is no gradbench.GradientEstimator"),
+    (("gradbench.testing.subject:problem_of",), "makes Problem, which is not a gradbench.GradientEstimator"),
     ((), "Missing argument"),
 ]
 

@@ -75,6 +75,10 @@ WRONG = [
     (("run", "-c", "gaussian", "--device", "cpu:7"), "unknown device 'cpu:7'; allowed: cpu, cuda, cuda:N"),
     (("run", "-c", "gaussian", "--threads", "100000"), "threads must lie in [1, 256]"),
     (("run", "-c", "gaussian", "--memory", "much"), "--memory must be a size like 4GiB"),
+    (
+        ("run", "-c", "gaussian", "--memory", "4"),
+        "--memory 4 is 4 bytes, less than 1 MiB: give a unit, as in 4GB",
+    ),
     (("run", "-e", "nosuchmodule:Nothing", "-c", "gaussian"), "'nosuchmodule:Nothing' cannot be loaded"),
     (("reference",), "reference needs --verify, --write or both"),
     (("status", "/nowhere"), "no rows and no plan in '/nowhere'"),
@@ -200,7 +204,7 @@ def test_lines_that_are_no_rows_are_counted_and_passed_over(finished):
     shard.write_bytes(b'{"a": 1}\n' + before)
     done = gradbench("report", out)
     shard.write_bytes(before)
-    assert done.returncode == 0 and "1 lines are no rows and are passed over" in done.stderr
+    assert done.returncode == 0 and "1 lines are not rows and are ignored" in done.stderr
 
 
 def test_no_arguments_show_the_help():

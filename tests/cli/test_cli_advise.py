@@ -19,7 +19,8 @@ def test_what_is_left_out_is_the_usual_and_is_said(digits):
     first, second, *_ = digits.stdout.splitlines()
     assert first.startswith("digits, ddim[grid=leading], 50 steps, float32: gradient of x_T, condition and parameters")
     assert second == (
-        "Not said, so the usual: ddim on the case's grid, 50 steps, the case's float32 and all of the case's targets."
+        "Not specified, so the defaults: ddim on the case's grid, 50 steps, the case's float32 and all of the case's "
+        "targets."
     )
 
 

@@ -33,7 +33,7 @@ def test_a_step_more_costs_a_tape_with_backprop_and_a_state_with_checkpoints(row
 
 def test_what_decides_by_values_is_a_row_with_a_reason(rows):
     assert "peak_bytes" not in rows["torchdiffeq-adjoint"]
-    assert rows["torchdiffeq-adjoint"]["reason"].endswith("decides by values, which shapes do not have")
+    assert rows["torchdiffeq-adjoint"]["reason"].endswith("depends on values, which shapes do not have")
 
 
 def test_the_table_says_peaks_cards_weights_and_how():

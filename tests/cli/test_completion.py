@@ -157,7 +157,7 @@ def test_a_script_keeps_words_with_commas_whole(shell):
 
 def test_the_words_that_are_offered_are_those_of_the_code():
     from gradbench.bench.engines import ENGINES
-    from gradbench.bench.inventory import KINDS
+    from gradbench.bench.inventory import LISTED
     from gradbench.bench.runner import RERUNS
     from gradbench.compare.finding import METRICS
     from gradbench.compare.text import FORMATS
@@ -168,7 +168,7 @@ def test_the_words_that_are_offered_are_those_of_the_code():
     for line, allowed in (
         ("compare --metric ", METRICS),
         ("compare --format ", FORMATS),
-        ("list ", KINDS),
+        ("list ", LISTED),
         ("run --engine ", ENGINES),
         ("run --rerun ", RERUNS),
         ("run --target ", TARGETS),

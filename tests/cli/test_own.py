@@ -214,15 +214,15 @@ def test_rows_of_code_of_ones_own_that_has_changed_are_told_to_be_stale(words, m
     gradbench(*line, cwd=mine)
     assert "other code" not in gradbench(*line, cwd=mine).stderr
     (mine / "mine.py").write_text(MINE + "\n\nOTHER = 1\n")
-    assert "1 rows there were made by other code than this" in gradbench(*line, cwd=mine).stderr
-    assert "1 rows were made by other code" in gradbench("status", "out", cwd=mine).stdout
+    assert "1 rows there were made by different code" in gradbench(*line, cwd=mine).stderr
+    assert "1 rows were made by different code" in gradbench("status", "out", cwd=mine).stdout
 
 
 WRONG = [
     (("--sampler", "mine:Nothing"), "'mine:Nothing' cannot be loaded: module 'mine' has no attribute 'Nothing'"),
     (("--sampler", "nosuch:X"), "'nosuch:X' cannot be loaded: there is no module 'nosuch' on the path"),
     (("--sampler", "mine:NUMBER"), "'mine:NUMBER' of the user's own gives 5; it must give an Entry or a class"),
-    (("--sampler", "mine:Brightness"), "makes Brightness, which is no gradbench.Rule"),
+    (("--sampler", "mine:Brightness"), "makes Brightness, which is not a gradbench.Rule"),
     (("--sampler", "mine:brightness"), "cannot be made of its options alone"),
     (("--sampler", "mine:AB2[gama=1]"), "unknown option of mine:AB2 'gama'; did you mean 'gamma'?"),
     (("--sampler", "mine:AB2[gamma=-1]"), "gamma must be >= 0, got -1"),
@@ -250,5 +250,5 @@ def test_an_objective_of_the_whole_batch_is_an_error_and_not_a_number(mine):
     import gradbench as library
 
     problem = library.case("gaussian", objective="mine:of_the_batch").problem(steps=2)
-    with pytest.raises(ValueError, match=r"must give one value a sample, shape \(4,\), got \(\)"):
+    with pytest.raises(ValueError, match=r"must give one value per sample, shape \(4,\), got \(\)"):
         library.estimator("backprop")(problem)

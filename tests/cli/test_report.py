@@ -32,7 +32,7 @@ def test_published_rows_have_a_report_beside_them_and_stay_as_they_are(published
     before = (published / "rows.parquet").read_bytes()
     done = report(published)
     assert done.returncode == 0 and f"report: {published / 'report.html'}" in done.stdout
-    assert "Of 595 measurements, 592 ended well" in (published / "report.html").read_text()
+    assert "Of 595 measurements, 592 succeeded" in (published / "report.html").read_text()
     assert sorted(path.name for path in published.iterdir()) == ["report.html", "rows.parquet"]
     assert (published / "rows.parquet").read_bytes() == before
 

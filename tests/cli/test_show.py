@@ -6,6 +6,7 @@ import pytest
 
 from gradbench.allowed import Allowed, allowed
 from gradbench.bench.inventory import takes
+from gradbench.checks import UsageError
 from gradbench.commands.show import show
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.problems.case import make_case
@@ -80,6 +81,6 @@ def test_show_reads_a_selector(capsys):
 def test_a_check_that_lists_nothing_is_told_in_its_words():
     def odd(given):
         if given["n"] != 3:
-            raise ValueError(f"n must be 3, got {given['n']!r}")
+            raise UsageError(f"n must be 3, got {given['n']!r}")
 
     assert allowed(odd, "n") == Allowed(words="3") and allowed(lambda given: None, "n") == Allowed()

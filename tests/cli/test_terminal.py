@@ -16,7 +16,7 @@ from gradbench.cli import cli
 from gradbench.commands.status import status
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report.static.catalogue import FIGURES
-from gradbench.report.terminal import MOST, WIDTH, best, show_table
+from gradbench.report.terminal import LINES_SHOWN, WIDTH, best, show_table
 from tests.bench.helpers import ROOT
 from tests.rows import MIB, failed, row
 
@@ -48,10 +48,10 @@ def test_what_is_not_a_terminal_gets_no_control_characters(capsys):
 
 
 def test_many_problems_end_in_the_answer_and_not_in_their_tables(capsys):
-    show_table([row("backprop", n, 1 / n, **COSTS) for n in range(1, MOST + 2)])
+    show_table([row("backprop", n, 1 / n, **COSTS) for n in range(1, LINES_SHOWN + 2)])
     said = capsys.readouterr().out
-    assert said.startswith(f"All {MOST + 1} measurements ended well.\n\nAccuracy: ")
-    assert f"The tables of {MOST + 1} problems are in the report" in said
+    assert said.startswith(f"All {LINES_SHOWN + 1} measurements succeeded.\n\nAccuracy: ")
+    assert f"The tables of {LINES_SHOWN + 1} problems are in the report" in said
     assert len(said.splitlines()) < 20 and max(map(len, said.splitlines())) <= WIDTH
 
 
@@ -126,7 +126,7 @@ def test_a_bare_run_says_which_suite_it_is_how_long_it_takes_and_where_to(tmp_pa
     monkeypatch.setattr(runner, "execute", stopped)
     cli.main(["run", "--out", str(tmp_path / "o")], standalone_mode=False)
     first, second, *_ = capsys.readouterr().err.splitlines()
-    assert first == f"no cells selected, so this is the suite smoke: {load_suite('smoke').summary}"
+    assert first == f"no cells selected, so this runs the suite smoke: {load_suite('smoke').summary}"
     assert "under 90 seconds on two cores" in first
     assert re.fullmatch(rf"\d+ cells, \d+ of them to be measured now, into {tmp_path}/o", second)
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gradbench import cli
-from gradbench.commands.exits import Exit
 from gradbench.estimators.catalogue import ESTIMATORS
+from gradbench.exits import Exit
+from gradbench.problems.folders import spec_of_case
 from tests.command_line import inside
 
 ROWS = "results/published/2026-11-21-ci-cpu"
@@ -87,9 +88,24 @@ def test_an_option_value_that_a_users_own_check_refuses_is_wrong_usage(monkeypat
     def check(options):
         raise ValueError("order must be odd")
 
-    monkeypatch.setitem(ESTIMATORS, "checkpoint", replace(ESTIMATORS["checkpoint"], check=check))
+    theirs = replace(ESTIMATORS["checkpoint"], factory="mine:Checkpoint", check=check)
+    monkeypatch.setitem(ESTIMATORS, "checkpoint", theirs)
     done = inside("show", "checkpoint")
     assert done.returncode == Exit.USAGE and done.stderr == "gradbench: order must be odd\n"
+
+
+def test_a_bug_in_the_check_of_an_entry_of_gradbench_says_where_to_report_it(monkeypatch):
+    buggy = replace(ESTIMATORS["checkpoint"], check=lambda options: int("x"))
+    monkeypatch.setitem(ESTIMATORS, "checkpoint", buggy)
+    done = inside("run", "-c", "gaussian", "-e", "checkpoint", "--dry-run")
+    assert done.returncode == Exit.BUG and done.stderr.splitlines()[-1].endswith(cli.ISSUES)
+
+
+def test_a_bug_in_the_check_of_a_shipped_case_says_where_to_report_it(monkeypatch):
+    buggy = replace(spec_of_case("gaussian"), check=lambda params: int("x"))
+    monkeypatch.setattr("gradbench.problems.case.spec_of_case", lambda name: buggy)
+    done = inside("run", "-c", "gaussian", "-e", "checkpoint", "--dry-run")
+    assert done.returncode == Exit.BUG and done.stderr.splitlines()[-1].endswith(cli.ISSUES)
 
 
 def test_a_file_that_the_system_refuses_is_no_wrong_usage(monkeypatch):

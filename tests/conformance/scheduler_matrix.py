@@ -403,7 +403,11 @@ def page() -> str:
 
 def _shortened(reason: str, name: str) -> str:
     """A reason without the name of the class, which its row says."""
-    for head in (f"scheduler {name} is no ODE or SDE solver of gradbench's: ", f"scheduler {name}: ", f"{name}: "):
+    for head in (
+        f"scheduler {name} is not an ODE or SDE solver that gradbench supports: ",
+        f"scheduler {name}: ",
+        f"{name}: ",
+    ):
         reason = reason.removeprefix(head)
     return reason.replace(f"scheduler {name} ", "it ").replace(f"{name} ", "it ")
 

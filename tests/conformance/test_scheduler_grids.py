@@ -272,7 +272,7 @@ def test_a_solver_of_its_own_times_is_refused_where_the_scheduler_tells_others()
     scheduler = EulerDiscreteScheduler(**TABLE, use_karras_sigmas=True)
     network, grid = SmallNetwork(), gradbench.grid_of(scheduler, 6)
     denoiser = gradbench.NetworkDenoiser(network, gradbench.from_diffusers(scheduler))
-    with pytest.raises(ValueError, match="tells its network other times"):
+    with pytest.raises(ValueError, match="gives its network times other"):
         given = {"grid": grid, "gradient": "torchdiffeq-adjoint", "wrt": [network.weight]}
         gradbench.sample(denoiser, normals(3, 6, seed=1), **given)
 

@@ -5,7 +5,6 @@ import torch
 from torchsde import sdeint
 
 import gradbench
-from gradbench.estimators.external import sde as external_sde
 from gradbench.problems.gradients import flatten, relative_error
 
 
@@ -22,7 +21,6 @@ def plain(problem, method, monkeypatch):
         return sdeint(sde, y0, ts, **options)
 
     monkeypatch.setattr(torchsde, "sdeint_adjoint", through)
-    monkeypatch.setattr(external_sde.FirstOrder, "apply", lambda x, settings, reach: x)
     return gradbench.estimator("torchsde-adjoint", method=method)(problem)
 
 

@@ -213,7 +213,7 @@ def test_the_pieces_gradients_add_up_to_that_of_one_shared_condition():
 
 def test_edges_that_rise_are_refused():
     law = gradbench.case("gaussian", dim=3).problem(steps=2).denoiser
-    with pytest.raises(ValueError, match="falling times"):
+    with pytest.raises(ValueError, match="decreasing times"):
         gradbench.Scheduled(law, torch.zeros(3, 3), [0.2, 0.5])
 
 

@@ -55,7 +55,7 @@ def test_draft_lv_refuses_copies(sampler):
 
 
 def test_rlr_refuses_a_sub_chain_that_does_not_fit():
-    with pytest.raises(ValueError, match="h must be <= 2, the sampler's 4 steps less two, got 9"):
+    with pytest.raises(ValueError, match="h must be <= 2, the sampler's 4 steps minus two, got 9"):
         gradbench.estimator("rlr", h=9)(gradbench.case("gaussian").problem(sampler="ddpm", steps=4))
 
 

@@ -1,6 +1,7 @@
 """What `wrt` names: each tensor counts once, and none is lost in silence."""
 
 import functools
+from collections import deque
 
 import pytest
 import torch
@@ -89,6 +90,17 @@ def test_a_named_tensor_that_is_never_reached_is_an_error_that_names_it(gradient
     denoiser = NetworkDenoiser(net, "scaled-linear")
     with pytest.raises(RuntimeError, match=r"wrt names network.spare \(2,\), which the chain never reaches"):
         sampled(denoiser, gradient, sampler, [net.w, net.spare]).backward()
+
+
+@pytest.mark.parametrize("gradient, sampler", EVERY)
+def test_a_sample_may_be_changed_in_place(gradient, sampler):
+    grads = []
+    for clamp in (torch.Tensor.clamp, torch.Tensor.clamp_):
+        denoiser = NetworkDenoiser(Net(), "scaled-linear")
+        named = list(denoiser.parameters())
+        x_0 = gradbench.sample(denoiser, X_T, sampler=sampler, steps=5, t_min=0.05, gradient=gradient, wrt=named)
+        grads += torch.autograd.grad(clamp(x_0, min=0.0).square().sum(), named)
+    assert torch.equal(*grads) and grads[0].norm() > 0
 
 
 @pytest.mark.parametrize("gradient, sampler", EVERY)
@@ -230,7 +242,7 @@ def test_trainable_step_noises_need_no_mention_and_count_once_if_named(gradient)
 @pytest.mark.parametrize("grid", [torch.linspace(1, 0.01, 6), list(torch.linspace(1, 0.01, 6))])
 def test_a_grid_that_asks_for_a_gradient_is_refused(grid):
     grid = [t.requires_grad_() for t in grid] if isinstance(grid, list) else grid.requires_grad_()
-    with pytest.raises(ValueError, match="grid must not ask for a gradient"):
+    with pytest.raises(ValueError, match="grid must not require a gradient"):
         gradbench.sample(NetworkDenoiser(Net().requires_grad_(False), "scaled-linear"), X_T, grid=grid)
 
 
@@ -258,3 +270,114 @@ def test_x_T_has_zeros_where_the_plan_that_was_drawn_does_not_reach_it():
         x_0 = gradbench.sample(denoiser, x_T, steps=5, gradient="alignprop[law=paper]")
         norms.append(torch.autograd.grad(x_0.sum(), x_T)[0].norm().item())
     assert 0 in norms and max(norms) > 0
+
+
+class Slots:
+    __slots__ = ("leaf",)
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+
+
+class Holder:
+    """A plain object; its method is a hook."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def hook(self, module, inputs, output):
+        return output + self.value[0]
+
+
+class Get(Net):
+    """Reads one more tensor, by a function of what it holds."""
+
+    def __init__(self, kept, get):
+        super().__init__()
+        self.kept, self.get = kept, get
+
+    def forward(self, x, time, condition=None):
+        return super().forward(x, time) + self.get(self.kept)
+
+
+GLOBALS = [None]
+
+
+def of_helper(kept):
+    return GLOBALS[0]
+
+
+HIDDEN = {
+    "a deque": (lambda leaf: deque([leaf]), lambda kept: kept[0]),
+    "values of a mapping": (lambda leaf: {"a": leaf}.values(), lambda kept: next(iter(kept))),
+    "a slot": (Slots, lambda kept: kept.leaf),
+    "a list in an object": (lambda leaf: Holder([leaf]), lambda kept: kept.value[0]),
+    "a mapping in an object": (lambda leaf: Holder({"a": leaf}), lambda kept: kept.value["a"]),
+    "a module in an object": (lambda leaf: Holder(nn.ParameterList([leaf])), lambda kept: kept.value[0]),
+    "an object in an object": (lambda leaf: Holder(Holder(leaf)), lambda kept: kept.value.value),
+    "a global list": (lambda leaf: GLOBALS.__setitem__(0, leaf), lambda kept: GLOBALS[0]),
+    "a global list in a comprehension": (
+        lambda leaf: GLOBALS.__setitem__(0, leaf),
+        lambda kept: sum([share * GLOBALS[0] for share in (0.5, 0.5)]),
+    ),
+    "a global list that a helper reads": (lambda leaf: GLOBALS.__setitem__(0, leaf), of_helper),
+    "a computed tensor": (lambda leaf: deque([{"a": Holder([Holder(2 * leaf)])}]), lambda k: k[0]["a"].value[0].value),
+    "a list in the object of a hook": (lambda leaf: Holder([leaf]), None),
+    "a hook of all modules": (lambda leaf: leaf, None),
+}
+TAPED = [("srpo[branch=denoise]", "flow-euler"), ("leapalign", "flow-euler"), ("drtune[k=3]", "ddim")]
+
+
+def hiding(place, monkeypatch):
+    """A network that reads one more trainable tensor, hidden in that place, and the tensor."""
+    leaf = nn.Parameter(torch.full((6,), 0.1).double())
+    keep, get = HIDDEN[place]
+    monkeypatch.setitem(globals(), "GLOBALS", [None])
+    kept = keep(leaf)
+    if get is not None:
+        return Get(kept, get).requires_grad_(False), leaf
+    net = Net().requires_grad_(False)
+    if place == "a hook of all modules":
+        handle = nn.modules.module.register_module_forward_hook(
+            lambda module, inputs, output: output + leaf if module is net else output
+        )
+        monkeypatch.setattr(net, "handle", handle, raising=False)
+        return net, leaf
+    net.register_forward_hook(kept.hook)
+    return net, leaf
+
+
+@pytest.mark.parametrize("gradient, sampler", EVERY + TAPED)
+@pytest.mark.parametrize("place", HIDDEN)
+def test_a_trainable_tensor_on_the_tape_is_an_error_wherever_it_is_held(place, gradient, sampler, monkeypatch):
+    net, leaf = hiding(place, monkeypatch)
+    x_T, flow = X_T.clone().requires_grad_("srpo" not in gradient and "leap" not in gradient), "flow" in sampler
+    denoiser = NetworkDenoiser(net, "rectified" if flow else "scaled-linear", kind="flow" if flow else "eps")
+    wrt = [] if x_T.requires_grad else [net.w.requires_grad_()]
+    options = {"sampler": sampler, "steps": 5, "t_max": 1.0, "t_min": 0.05, "gradient": gradient}
+    try:
+        with pytest.raises(ValueError, match="a trainable tensor that wrt does not name"):
+            gradbench.sample(denoiser, x_T, wrt=wrt, **options).sum().backward()
+        if place != "a computed tensor":
+            gradbench.sample(denoiser, x_T, wrt=[*wrt, leaf], **options).sum().backward()
+            assert leaf.grad is not None
+    finally:
+        if hasattr(net, "handle"):
+            net.handle.remove()
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "adjoint-deis", "draft[k=5]"])
+def test_what_a_named_tensor_is_computed_from_need_not_be_named(gradient):
+    leaf = nn.Parameter(torch.full((6,), 0.2).double())
+    condition = 2 * leaf
+    denoiser = NetworkDenoiser(Net().requires_grad_(False), "scaled-linear", condition=condition)
+    sampled(denoiser, gradient, "ddim", [condition]).backward()
+    assert leaf.grad.norm() > 0
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "checkpoint", "adjoint-deis", "draft[k=5]"])
+def test_what_x_T_is_computed_from_need_not_be_named(gradient):
+    leaf = X_T.clone().requires_grad_()
+    denoiser = NetworkDenoiser(Net().requires_grad_(False), "scaled-linear")
+    gradbench.sample(denoiser, 2 * leaf, steps=5, gradient=gradient).sum().backward()
+    assert leaf.grad.norm() > 0

@@ -10,7 +10,7 @@ import gradbench
 from gradbench.diffusion.precision import precision_of
 from gradbench.models.stable_diffusion import TINY, random_pipeline, scheduler
 from tests.models import tiny
-from tests.models.nets import made, normal
+from tests.models.net import made, normal
 
 
 class Answers(nn.Module):
@@ -43,12 +43,12 @@ def test_the_answer_is_a_tensor_or_the_first_entry_of_what_holds_it(wrap):
 )
 def test_an_answer_of_another_shape_is_refused(answer):
     denoiser = gradbench.NetworkDenoiser(Answers(answer), "scaled-linear")
-    with pytest.raises(ValueError, match=r"the network answers \(.*\) to an input \(3, 2, 4\)"):
+    with pytest.raises(ValueError, match=r"the network returns \(.*\) for an input \(3, 2, 4\)"):
         gradbench.sample(denoiser, normal(3, 2, 4), steps=2)
 
 
 def test_an_answer_that_is_no_tensor_is_refused():
-    with pytest.raises(ValueError, match="must answer with a tensor"):
+    with pytest.raises(ValueError, match="must return a tensor"):
         gradbench.NetworkDenoiser(Answers(lambda x: None), "scaled-linear")(normal(3, 2), 0.5)
 
 
@@ -207,7 +207,7 @@ POOLED = {"pooled_projections": torch.randn(1, 12)}
 MISTAKES = [
     (lambda: run(UNET, torch.randn(1, 7, 32)), "give (tokens, width), shared by the batch, or (1 or b, tokens, width)"),
     (lambda: run(UNET, torch.randn(7, 32), batched=True),
-     "(7, 32) has 7 rows and the batch 2 samples: with batched=True allowed is one row a sample"),
+     "(7, 32) has 7 rows and the batch 2 samples: with batched=True it needs one row per sample"),
     (lambda: run(UNET, None), "UNet2DConditionModel reads a condition (encoder_hidden_states): give condition="),
     (lambda: run(WIDE, torch.randn(7, 32)), "reads 9 channels, and x (2, 4, 8, 8) has 4: where it reads a mask"),
     (lambda: run(UNET, torch.randn(7, 31)), "reads a condition of width 32, got (2, 7, 31)"),
@@ -223,7 +223,7 @@ MISTAKES = [
     (lambda: run(TOLD, torch.randn(7, 32)), "(timestep_cond): give extra={'timestep_cond': (1, 8)}"),
     (
         lambda: gradbench.diffusers_denoiser(FLUX, diffusers.FlowMatchEulerDiscreteScheduler(), torch.randn(5, 16)),
-        "FluxTransformer2DModel is told its guidance: give extra={'guidance':",
+        "FluxTransformer2DModel receives its guidance as an input: give extra={'guidance':",
     ),
     (
         lambda: gradbench.diffusers_denoiser(
@@ -338,7 +338,7 @@ def test_a_pipeline_with_a_loop_of_its_own_is_refused():
             return super().__call__(*words, **options)
 
     pipe = Mine(**random_pipeline(TINY).components, requires_safety_checker=False)
-    with pytest.raises(ValueError, match="Mine has a __call__ of its own"):
+    with pytest.raises(ValueError, match="Mine has its own __call__"):
         gradbench.from_pipeline(pipe, "a cat")
 
 

@@ -241,7 +241,7 @@ REFUSED = [
         "pipeline StableDiffusionImg2ImgPipeline is not known",
     ),
     (lambda: from_pipeline(random_pipeline(TINY), "a cat", height=15), "multiples of 2 pixels, got 15"),
-    (lambda: from_pipeline(guided_inside(), "a cat"), "is told its guidance (timestep_cond)"),
+    (lambda: from_pipeline(guided_inside(), "a cat"), "receives its guidance as an input (timestep_cond)"),
     (lambda: from_pipeline(shifted_decoder(), "a cat"), "latents_mean and latents_std"),
 ]
 

@@ -151,8 +151,34 @@ def test_what_the_network_predicts_is_the_schedulers_word(unet, prediction, kind
 
 
 def test_a_module_that_denoises_nothing_is_refused():
-    with pytest.raises(ValueError, match="Linear is no denoising network of diffusers"):
+    with pytest.raises(ValueError, match="Linear is not a denoising network of diffusers"):
         gradbench.diffusers_denoiser(torch.nn.Linear(2, 2), scheduler())
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.DataParallel, torch.optim.swa_utils.AveragedModel])
+def test_a_network_in_a_wrapper_is_asked_for(wrap, unet):
+    with pytest.raises(ValueError, match=r"wraps a network: give its \.module$"):
+        gradbench.diffusers_denoiser(wrap(unet), scheduler())
+
+
+@pytest.mark.parametrize("key", ["class_label", "sample", "timestep"])
+def test_an_extra_input_that_the_network_does_not_have_is_refused(key, unet):
+    with pytest.raises(ValueError, match=f"unknown extra input of UNet2DConditionModel '{key}'; .*class_labels"):
+        gradbench.diffusers_denoiser(unet, scheduler(), extra={key: torch.ones(1)})
+
+
+def test_a_class_of_schedulers_is_refused(unet):
+    with pytest.raises(ValueError, match="must be an instance, got the class DDIMScheduler"):
+        gradbench.diffusers_denoiser(unet, DDIMScheduler)
+
+
+def test_an_empty_answer_of_a_network_of_diffusers_is_refused():
+    class Empty(torch.nn.Module):
+        def forward(self, sample, timestep):
+            return ()
+
+    with pytest.raises(ValueError, match="must return a tensor .* got an empty tuple"):
+        gradbench.diffusers_denoiser(Empty(), scheduler())(normal(1, 3), 0.5)
 
 
 def test_a_condition_that_is_not_read_is_refused():

@@ -185,7 +185,7 @@ class TimeLess(nn.Module):
 
 
 REFUSED = [
-    (lambda: DiffusersNetwork(nn.Linear(2, 2)), "Linear is no denoising network of diffusers"),
+    (lambda: DiffusersNetwork(nn.Linear(2, 2)), "Linear is not a denoising network of diffusers"),
     (lambda: DiffusersNetwork(TimeLess()), "it takes sample"),
     (
         lambda: answer(diffusers_denoiser(tiny.unet_2d(), tiny.ddim(), normal(5, 32)), normal(1, 3, 8, 8)),

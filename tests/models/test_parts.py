@@ -1,5 +1,8 @@
 """What the parts of a pipeline give: an objective by its text, and embeddings where the network is."""
 
+import dataclasses
+
+import diffusers
 import pytest
 import torch
 from diffusers import DDIMPipeline, UNet2DModel
@@ -8,6 +11,7 @@ import gradbench
 from gradbench.models.stable_diffusion import TINY, random_pipeline, scheduler
 from gradbench.objectives.colourfulness import Colourfulness
 from gradbench.objectives.pattern import target_latent
+from tests.models import tiny
 
 
 def test_an_objective_by_its_text_judges_latents_and_decoded_images():
@@ -31,7 +35,7 @@ def test_images_are_not_judged_where_there_is_no_decoder():
         up_block_types=("UpBlock2D", "UpBlock2D"),
     )
     parts = gradbench.from_pipeline(DDIMPipeline(unet, scheduler()))
-    with pytest.raises(ValueError, match="'colourfulness' judges images, and a model of pixels has no decoder"):
+    with pytest.raises(ValueError, match="'colourfulness' applies to images, and a pixel model has no decoder"):
         parts.objective("colourfulness")
 
 
@@ -39,3 +43,11 @@ def test_the_embedding_of_a_prompt_goes_to_the_networks_device():
     pipe = random_pipeline(TINY)
     pipe.unet.to("meta")
     assert gradbench.from_pipeline(pipe, "a cat").denoiser.condition.device.type == "meta"
+
+
+def test_a_grid_takes_what_the_schedulers_shift_needs():
+    parts = gradbench.from_pipeline(tiny.sd3_pipeline(), "a cat", guidance=1.0)
+    shifting = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    moved = dataclasses.replace(parts, scheduler=shifting)
+    assert moved.grid(4, mu=0.9) == gradbench.grid_of(shifting, 4, mu=0.9) != moved.grid(4, mu=0.5)
+    assert parts.grid(sigmas=[1.0, 0.5]) == gradbench.grid_of(parts.scheduler, sigmas=[1.0, 0.5])

@@ -192,7 +192,7 @@ SPOILED = [
     (other_class, "hold a UNet2DModel as unet, not a UNet2DConditionModel"),
     (other_encoder, "hold a BertModel as text_encoder, not a CLIPTextModel"),
     (missing_shard, "shards, as diffusion_pytorch_model-"),
-    (broken_index, "are no index of shards"),
+    (broken_index, "are not an index of shards"),
 ]
 
 
@@ -212,7 +212,7 @@ def test_another_architecture_is_refused_with_both_sizes(saved):
 
 @pytest.mark.parametrize("source", ["/nowhere", "./nowhere", "~/nowhere"])
 def test_a_folder_that_is_not_there_is_said_to_be_none(source):
-    with pytest.raises(ValueError, match="are no folder; allowed: one that save_pretrained wrote, or a hub's id"):
+    with pytest.raises(ValueError, match="are not a folder; allowed: one that save_pretrained wrote, or a hub id"):
         load_pipeline(source)
 
 

@@ -51,8 +51,8 @@ def test_every_other_pipeline_of_diffusers_is_refused_by_name():
 def test_every_network_of_diffusers_is_known_or_asked_for():
     for name, kind in classes(ModelMixin):
         if ("Transformer" in name or "UNet" in name or "DiT" in name) and name not in CONVENTIONS:
-            with pytest.raises(ValueError, match=f"{name} is no network whose convention is known"):
-                told_by(kind.__new__(kind), tiny.ddim())
+            with pytest.raises(ValueError, match=f"{name} is not a network whose convention is known"):
+                told_by(kind.__new__(kind), tiny.ddim(), gradbench.from_diffusers(tiny.ddim()))
 
 
 def test_a_ddpm_pipeline_of_pixels_is_sampled_as_it_samples_itself():

@@ -7,7 +7,8 @@ import torch
 import gradbench
 from gradbench.models.conventions import CONVENTIONS
 from tests.models import tiny
-from tests.models.nets import NETS, made, normal
+from tests.models.net import made, normal
+from tests.models.nets import NETS
 
 BATCH, STEPS = 2, 3
 
@@ -167,16 +168,50 @@ class OwnTransformer(torch.nn.Module):
         return hidden_states
 
 
-def test_a_transformer_that_nobody_knows_is_asked_for_its_time():
+class OwnDiT(OwnTransformer):
+    """The same, with its time on the tape of its answer."""
+
+    def forward(self, hidden_states, timestep, encoder_hidden_states=None):
+        return hidden_states * torch.cos(6 * timestep)[:, None, None]
+
+
+@pytest.mark.parametrize("kind", [OwnTransformer, OwnDiT, torch.nn.Module])
+def test_a_network_of_a_flow_that_nobody_knows_is_asked_for_its_time(kind):
+    class Own(kind):
+        forward = OwnDiT.forward
+
     flow = diffusers.FlowMatchEulerDiscreteScheduler()
-    with pytest.raises(ValueError, match="OwnTransformer is no network whose convention is known: say what it is told"):
-        gradbench.diffusers_denoiser(OwnTransformer(), flow)
-    assert gradbench.diffusers_denoiser(OwnTransformer(), flow, told="t").told == "t"
+    with pytest.raises(ValueError, match="Own is not a network whose convention is known: specify its time input"):
+        gradbench.diffusers_denoiser(Own(), flow)
+    assert gradbench.diffusers_denoiser(Own(), flow, told="t").told == "t"
+
+
+def test_a_network_of_ones_own_that_is_told_t_is_sampled_as_by_its_loop():
+    flow = diffusers.FlowMatchEulerDiscreteScheduler()
+    flow.set_timesteps(6)
+    x_T = y = normal(2, 3, 4)
+    for t, a, b in zip(flow.timesteps.double(), flow.sigmas, flow.sigmas[1:], strict=False):
+        y = y + float(b - a) * OwnDiT()(y, (t / 1000).expand(2))
+    denoiser = gradbench.diffusers_denoiser(OwnDiT(), flow, told="t")
+    assert relative(gradbench.sample(denoiser, x_T, grid=gradbench.grid_of(flow, 6)), y) < 1e-6
+
+
+@pytest.mark.parametrize("kind", [OwnTransformer, OwnDiT])
+def test_a_network_of_ones_own_takes_the_index_of_a_table(kind):
+    assert gradbench.diffusers_denoiser(kind(), tiny.ddim()).told == "index"
+
+
+def test_a_network_of_diffusers_that_is_not_in_the_table_is_asked_for_its_time():
+    class Prior(diffusers.ModelMixin):
+        forward = OwnTransformer.forward
+
+    with pytest.raises(ValueError, match="Prior is not a network whose convention is known"):
+        gradbench.diffusers_denoiser(Prior(), tiny.ddim())
 
 
 def test_continuous_timesteps_are_asked_for():
     continuous = diffusers.EulerDiscreteScheduler(**tiny.BETAS, timestep_type="continuous")
-    with pytest.raises(ValueError, match="timestep_type='continuous': say what it is told"):
+    with pytest.raises(ValueError, match="timestep_type='continuous': specify its time input"):
         gradbench.diffusers_denoiser(tiny.unet_2d(), continuous)
 
 
@@ -186,7 +221,7 @@ class Still(torch.nn.Module):
 
 
 def test_a_time_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="is told -inf of t = 0"):
+    with pytest.raises(ValueError, match="receives -inf for t = 0"):
         gradbench.NetworkDenoiser(Still(), "ve")(normal(2, 3), 0.0)
 
 

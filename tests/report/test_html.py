@@ -91,7 +91,7 @@ def test_rows_that_all_failed_make_a_page(tmp_path):
 
 
 def test_rows_of_nothing_make_a_page(tmp_path):
-    assert "none ended well" in write_report([{}, {}], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "none succeeded" in write_report([{}, {}], tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_numbers_that_json_does_not_know_make_a_page(tmp_path):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gradbench.bench.suite import load_suite
+from gradbench.diffusion.chart import CHARTS as DIFFUSION_CHARTS
 from gradbench.estimators.catalogue import ESTIMATORS as CATALOGUE
-from gradbench.report.style import COLOURS, ESTIMATORS, MAIN, MARKERS, look, style_for
+from gradbench.report.style import CHARTS, COLOURS, ESTIMATORS, LENGTHS, MAIN, MARKERS, look, style_for
 from gradbench.selector import expand
 
 # Machado, Oliveira and Fernandes, 2009, IEEE TVCG 15, table 1, severity 1
@@ -100,3 +101,7 @@ def test_no_two_variants_of_the_shipped_suites_look_alike():
             options = {k: v for k, v in CATALOGUE[name].options(given).items() if k != "draws"}
             found.setdefault(style_for(name, options), set()).add((name, str(options)))
     assert [variants for variants in found.values() if len(variants) > 1] == []
+
+
+def test_every_chart_has_a_length_of_dash():
+    assert set(CHARTS) == set(DIFFUSION_CHARTS) and len(LENGTHS) == len(CHARTS)

@@ -21,7 +21,7 @@ MEASURED = {
     **{
         "peak_bytes": 2 * GB,
         "baseline_bytes": 2 * GB,
-        "predicted_peak_bytes": 1.9 * GB,
+        "predicted_peak_bytes": 1.95 * GB,
         "wall_s": 20,
         "passes_s": 17.5,
     },
@@ -30,11 +30,13 @@ MEASURED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Rows of the first cells of the suite: one ended well, one out of memory."""
-    first, second = [item.cell for item in make_plan(load_suite("gpu").blocks, 1)][:2]
+    """Rows of the first cells of the suite: one as predicted, one out of memory, one with 10 % more bytes."""
+    first, second, third = [item.cell for item in make_plan(load_suite("gpu").blocks, 1)][:3]
     failed = {**MEASURED, "status": "oom", "peak_bytes": None, "time_s": None, "predicted_peak_bytes": 80 * GB}
+    sizes = {"peak_bytes": 2.2 * GB, "predicted_peak_bytes": 2 * GB, "reserved_bytes": 4.5 * GB}
+    apart = {**MEASURED, **sizes, "requested_bytes": 2.15 * GB}
     out = tmp_path_factory.mktemp("2026-01-10-gpu-card")
-    lines = [json.dumps({**first, **MEASURED}), json.dumps({**second, **failed})]
+    lines = [json.dumps({**first, **MEASURED}), json.dumps({**second, **failed}), json.dumps({**third, **apart})]
     (out / "rows-a-1.jsonl").write_text("".join(line + "\n" for line in lines))
     return out
 
@@ -46,12 +48,25 @@ def pages(folder):
 
 def test_a_measured_cell_is_a_line_with_its_prediction_beside_it(pages):
     line = next(line for line in pages[PAGE].splitlines() if "`checkpoint`" in line)
-    assert "| 4.1 | 1.02 | 2.0 | 1.9 | +5% | 4.0 | 0.002 | 2.50 |" in line
+    assert "| 4.1 | 1.02 | 2.0 | 1.9 | +3% | 4.0 | 0.002 | 2.50 |" in line
 
 
 def test_a_cell_that_ran_out_of_memory_says_what_it_would_need(pages):
     line = next(line for line in pages[PAGE].splitlines() if "`backprop`" in line)
     assert "| oom | | | 80.0 |" in line
+
+
+def parts(pages):
+    return pages[PAGE].partition("| difference | unseen | rounding | idle |")[2]
+
+
+def test_bytes_that_were_not_predicted_are_split_by_what_they_are(pages):
+    (line,) = [line for line in parts(pages).splitlines() if "`revolve`" in line]
+    assert line.endswith("| `revolve` | +10% | +143.1 | +47.7 | +286.1 |")
+
+
+def test_bytes_as_predicted_are_not_split(pages):
+    assert "`checkpoint`" not in parts(pages).partition("\n\n")[0]
 
 
 def test_a_card_is_told_with_driver_clocks_and_who_shared_it(pages):

@@ -19,14 +19,14 @@ BROKEN = {  # the check meant for each, what it says, and the checks that cannot
     "IgnoredSeed": ("seeds", "seeds 1 and 2 give the same gradient", ()),
     "MovedCondition": ("unmutated", "it changed condition", (*AGAIN, "targets", "batch")),
     "LeftGrad": ("unmutated", "it changed .grad of condition", ()),
-    "SwallowedTarget": ("targets", "no gradient of condition when all are asked for", ()),
-    "FirstOfBatch": ("batch", "a permuted batch has another gradient: x_T", ()),
+    "SwallowedTarget": ("targets", "no gradient of condition when all are requested", ()),
+    "FirstOfBatch": ("batch", "a permuted batch has a different gradient: x_T", ()),
     "Single": ("dtypes", "the gradient of x_T is torch.float32, its leaf torch.float64", ()),
     "HalfInside": ("dtypes", "float32 is not float64 rounded: x_T", ()),
     "AllTapes": ("memory", "declared constant, and it grows by 1.50 states a step", ()),
     "Miscount": ("counts", "it says 5 + 0 evaluations and 6 VJPs, the denoiser counted 6 and 6", ()),
     "NoReason": ("reason", "supports refuses with an empty reason", ()),
-    "AnswersAnyway": ("refused", "gets an answer all the same", ()),
+    "AnswersAnyway": ("refused", "gets an answer anyway", ()),
     "FailsServed": ("serves", "it does not refuse edict", ()),
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from gradbench.estimators.traits import EstimatorTraits
 from gradbench.testing.catalogue import CHECKS
-from gradbench.testing.costs import LAWS, _within
+from gradbench.testing.costs import GROWS_AS, _within
 from gradbench.testing.judge import judge
 from gradbench.testing.subject import MEMORY, subject_of
 from tests.quick import quick
@@ -52,7 +52,7 @@ def test_a_growth_is_within_its_own_law_and_those_that_grow_faster(own, which, l
 
 
 def test_the_laws_are_those_that_may_be_declared():
-    assert tuple(LAWS) == MEMORY
+    assert tuple(GROWS_AS) == MEMORY
 
 
 @pytest.mark.slow

@@ -41,8 +41,8 @@ def test_each_check_is_a_test_of_its_own_and_v_lists_what_was_measured(suite):
 def test_a_failure_says_the_property_and_the_number(suite):
     done = suite(WRONG, TEST)
     assert done.returncode == 1 and "1 failed, 1 skipped" in done.stdout
-    assert "mine:Mine: declared exact: float64 backprop of the sampler to 1e-10 on every law" in done.stdout
-    assert "declared exact, and" in done.stdout and "Traceback" not in done.stdout
+    assert "mine:Mine: declared exact: float64 backprop of the sampler to 1e-10 on every distribution" in done.stdout
+    assert "declared exact, but" in done.stdout and "Traceback" not in done.stdout
 
 
 def test_classes_and_instances_are_taken_as_they_are(suite):

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from gradbench.diffusion.chart import Chart
 from gradbench.diffusion.sde_chart import make_chart
+from gradbench.estimators.external.solve import solved
 from gradbench.estimators.external.solvers import FIXED, refuse_torchdiffeq
-from gradbench.estimators.leaves import Leaves, Reach
-from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
-from gradbench.estimators.settings import Settings
+from gradbench.estimators.leaves import Guard, Leaves, Reach
+from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Rule
 from gradbench.samplers.rollout import Rollout
@@ -46,7 +46,7 @@ class TorchdiffeqAdjoint(Differentiable):
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         from torchdiffeq import odeint_adjoint
 
-        grid, leaves, settings = rollout.grid, Leaves.of(wrt), Settings(rollout.denoiser)
+        grid, leaves = rollout.grid, Leaves.of(wrt)
         reach = Reach(leaves)
         chart = make_chart(self.chart, rollout.denoiser.schedule) if self.chart else rollout.chart
         method = self.method or METHODS[rollout.rule]
@@ -57,19 +57,23 @@ class TorchdiffeqAdjoint(Differentiable):
             # torchdiffeq negates a decreasing clock, and its adjoint then traverses the negated clock from end to start
             negated = -clock if clock[0] > clock[-1] else clock
             forward, backward = ({"grid_constructor": _nodes(times)} for times in (clock, negated.flip(0)))
-        solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
-            _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1], reach),
-            x_T / chart.kappa(grid[0]),
-            clock if self.trajectory == "stored" else clock[[0, -1]],
-            rtol=self.rtol,
-            atol=self.atol,
-            method=method,
-            options=forward,
-            adjoint_params=tuple(leaves),
-            adjoint_options=backward,
-        )
-        settings.settle()
-        return FirstOrder.apply(solution[-1] * chart.kappa(grid[-1]), settings, reach)  # type: ignore[return-value]
+        field = _Field(ChartField(rollout.denoiser, chart), grid[0], grid[-1], reach)
+
+        def solve(x_T: Tensor) -> Tensor:
+            solution: Tensor = odeint_adjoint(  # type: ignore[assignment]
+                field,
+                x_T / chart.kappa(grid[0]),
+                clock if self.trajectory == "stored" else clock[[0, -1]],
+                rtol=self.rtol,
+                atol=self.atol,
+                method=method,
+                options=forward,
+                adjoint_params=tuple(leaves),
+                adjoint_options=backward,
+            )
+            return solution[-1] * chart.kappa(grid[-1])
+
+        return solved(solve, rollout.denoiser, x_T, reach)
 
 
 def _nodes(clock: Tensor) -> Any:
@@ -82,12 +86,13 @@ class _Field(torch.nn.Module):
 
     def __init__(self, field: ChartField, t_max: float, t_min: float, reach: Reach) -> None:
         super().__init__()
-        self._reach = reach
+        self._reach, self._guard = reach, Guard(reach.leaves, field.denoiser)
         self._field, self._range = field, sorted((field.chart.tau(t_min), field.chart.tau(t_max)))
 
     def forward(self, tau: Tensor, y: Tensor) -> Tensor:
         chart: Chart = self._field.chart
         t = chart.t_of(min(max(tau.item(), self._range[0]), self._range[1]))
-        value = self._field(t, y * chart.kappa(t))
+        with self._field.denoiser.watches.by(self._guard):
+            value = self._field(t, y * chart.kappa(t))
         self._reach.see(value)
         return value

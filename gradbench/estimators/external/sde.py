@@ -12,10 +12,10 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.diffusion.sde_chart import SDEChart, make_chart
+from gradbench.estimators.external.solve import solved
 from gradbench.estimators.external.solvers import PAIRS, refuse_torchsde
-from gradbench.estimators.leaves import Leaves, Reach
-from gradbench.estimators.pathwise.pathwise import Differentiable, FirstOrder
-from gradbench.estimators.settings import Settings
+from gradbench.estimators.leaves import Guard, Leaves, Reach
+from gradbench.estimators.pathwise.pathwise import Differentiable
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField
 from gradbench.samplers.rollout import Rollout
@@ -47,29 +47,31 @@ class TorchsdeAdjoint(Differentiable):
         chart = make_chart(f"{self.chart}-sde", rollout.denoiser.schedule)
         assert isinstance(chart, SDEChart)
         kind, adjoint = PAIRS[self.method]
-        leaves, settings = Leaves.of(wrt), Settings(rollout.denoiser)
+        leaves = Leaves.of(wrt)
         reach = Reach(leaves)
         equation = _ReverseSDE(
             ChartField(rollout.denoiser, chart), chart, _Clock(rollout), tuple(x_T.shape), kind, reach
         )
         ends = torch.tensor([0.0, float(rollout.steps)], dtype=x_T.dtype, device=x_T.device)
-        start = (x_T / chart.kappa(rollout.grid[0])).flatten(1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            solution = sdeint_adjoint(
-                equation,
-                start,
-                ends,
-                bm=_path(rollout.noise, start),
-                method=self.method,
-                adjoint_method=adjoint,
-                dt=1.0,
-                adjoint_params=tuple(leaves),
-            )
-        assert isinstance(solution, Tensor)
-        settings.settle()
-        x_0 = (solution[-1] * chart.kappa(rollout.grid[-1])).reshape(x_T.shape)
-        return FirstOrder.apply(x_0, settings, reach)  # type: ignore[return-value]
+        path = _path(rollout.noise, x_T.flatten(1))
+
+        def solve(x_T: Tensor) -> Tensor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                solution = sdeint_adjoint(
+                    equation,
+                    (x_T / chart.kappa(rollout.grid[0])).flatten(1),
+                    ends,
+                    bm=path,
+                    method=self.method,
+                    adjoint_method=adjoint,
+                    dt=1.0,
+                    adjoint_params=tuple(leaves),
+                )
+            assert isinstance(solution, Tensor)
+            return (solution[-1] * chart.kappa(rollout.grid[-1])).reshape(x_T.shape)
+
+        return solved(solve, rollout.denoiser, x_T, reach)
 
 
 class _Clock:
@@ -103,14 +105,15 @@ class _ReverseSDE(torch.nn.Module):
         self, field: ChartField, chart: SDEChart, clock: _Clock, shape: tuple[int, ...], kind: str, reach: Reach
     ) -> None:
         super().__init__()
-        self._reach = reach
+        self._reach, self._guard = reach, Guard(reach.leaves, field.denoiser)
         self._field, self._chart, self._clock, self._shape, self.sde_type = field, chart, clock, shape, kind
 
     def f(self, s: Tensor, y: Tensor) -> Tensor:
         t, pace = self._clock(float(s))
         kappa = self._chart.kappa(t)
         x = (y * kappa).reshape(self._shape)
-        value = self._field(t, x)
+        with self._field.denoiser.watches.by(self._guard):
+            value = self._field(t, x)
         self._reach.see(value)
         return value.flatten(1) * (self._chart.pace(t) / kappa**2 * pace)
 

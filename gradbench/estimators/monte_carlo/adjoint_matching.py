@@ -21,7 +21,7 @@ from gradbench.samplers.stochastic import StochasticRule
 def lean_adjoint(rollout: Rollout, states: list[State], cotangent: Tensor, last: int | None = None) -> list[Tensor]:
     """a_0..a_N (b, *x) of the base model: a_N = dL/dx_N, a_k = (d mean_k/dx_k)^T a_{k+1}; no gradients of leaves.
 
-    last: only over the last steps, as many as this; the adjoint before them is not computed.
+    last: only over this many last steps; the adjoint before them is not computed.
     """
     none, found = Totals([]), [cotangent]
     for k in reversed(range(rollout.steps - (last or rollout.steps), rollout.steps)):
@@ -90,10 +90,11 @@ class AdjointMatching(MonteCarlo):
 class ODEAdjointMatching(AdjointMatching):
     """ODE adjoint matching: the same on a deterministic chain, with the adjoint of its own steps, at the base model.
 
-    On rectified flow the loss is sum_k |h_k| |v - v_base - a_{k+1}|^2 / 2, and its gradient the exact one of the chain;
-    with k the adjoint is that of the last k steps, and the gradient DRaFT's. Whether the paper's adjoint is that of the
-    base or of the current model, and at which end of a step, is not known to us: both are the base's, at the end, or
-    with index=start at the start. References: arXiv:2605.06583, of which the abstract was read.
+    On rectified flow the loss is sum_k |h_k| |v - v_base - a_{k+1}|^2 / 2, and its gradient is the exact one of the
+    chain; with k the adjoint is that of the last k steps, and the gradient is DRaFT's. We do not know whether the
+    paper's adjoint is that of the base or of the current model, nor at which end of a step it is taken: here it is the
+    base model's, taken at the end or, with index=start, at the start. References: arXiv:2605.06583, of which only the
+    abstract was read.
     """
 
     k: int | None = None

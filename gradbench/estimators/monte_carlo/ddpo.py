@@ -31,12 +31,12 @@ class DDPO(ScoreFunction):
     direction per block; 0 is the first update after sampling, where rho = 1 and nothing is clipped.
 
     ratio: `guard` (GRPO-Guard) takes log rho = mean(z (mu - mu_old)), z the noise of the step and mu its mean, and
-    divides the loss of a step by its length dt, so that step k weighs s_k/dt_k as much; with scale=summed these weights
-    have mean 1 over the steps that draw. window (MixGRPO): only this many steps draw noise and have a share, from step
-    `at` on, or None for a place drawn per block; the others take the sampler's step without noise.
+    divides the loss of a step by its length dt, so that step k is weighted by s_k/dt_k; with scale=summed these weights
+    have mean 1 over the steps that draw. window (MixGRPO): only this many steps draw noise and contribute, from step
+    `at` on; with None the place is drawn per block; the others take the sampler's step without noise.
 
     References: Black et al., 2023, DDPO, arXiv:2305.13301; Liu et al., 2025, Flow-GRPO, arXiv:2505.05470; GRPO-Guard,
-    2025, arXiv:2510.22319, equation 8, as reimplementations have it; Li et al., 2025, MixGRPO, arXiv:2507.21802.
+    2025, arXiv:2510.22319, equation 8, as in reimplementations; Li et al., 2025, MixGRPO, arXiv:2507.21802.
     """
 
     clip: float

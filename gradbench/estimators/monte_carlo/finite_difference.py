@@ -22,7 +22,7 @@ FLOOR, TRUST = 1e-6, 0.03
 
 @dataclass(frozen=True)
 class FiniteDifferenceFlow(MonteCarlo):
-    """FDFO. With the ends a, b of two chains with noises of their own, r = -L, d = (a - b)/2, R = (r_a - r_b)/2 and
+    """FDFO. With the ends a, b of two chains with independent noise, r = -L, d = (a - b)/2, R = (r_a - r_b)/2 and
     dn = d/(mean(d^2) + 1e-6), every step of the first chain has, at its own state and output v_ref,
 
         loss = -R rho + |R|/(2 0.03) (rho - 1)^2,    rho = exp(mean(dn^2) - mean((v - v_ref + dn)^2)),
@@ -46,8 +46,8 @@ class FiniteDifferenceFlow(MonteCarlo):
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout
         calls, totals = problem.denoiser.calls, Totals(problem.wrt)
-        index = int(block.random.integers(1 << 31))
-        noise = KeyedNoise(problem.seed, tuple(block.x_T.shape), block.x_T.dtype, block.x_T.device, (STREAM, index))
+        key = (STREAM, int(block.random.integers(1 << 31)), 1)  # apart from the blocks' own
+        noise = KeyedNoise(problem.seed, tuple(block.x_T.shape), block.x_T.dtype, block.x_T.device, key)
         with torch.no_grad(), elsewhere(problem.wrt, self.stale, block.random):
             chains = [_Chain.run(one, self._start(block)) for one in (rollout, replace(rollout, noise=noise))]
         forward = problem.denoiser.calls - calls

@@ -1,4 +1,4 @@
-"""Losses on the forward process: samples are noised again, and the network is regressed there, weighted by the reward.
+"""Losses on the forward process: samples are noised again, and the network is fitted there, weighted by the reward.
 
 x_0 is sampled by any sampler from fresh noise, e and t are drawn, and with the output O of `diffusion.detached` (the
 velocity of rectified flow, else v)
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradbench.diffusion.batch import per_sample
 from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.stale import elsewhere
@@ -29,8 +30,6 @@ from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_point
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.rollout import Rollout
-
-LAWS = ("grid", "stratified", "uniform")
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,12 @@ class Noised:
     @property
     def memoryless(self) -> float:
         """The weight of |v - u|^2 that makes the loss the reverse SDE's gradient, see the top of this file."""
-        return self.slope * self.alpha / (self.sigma * self.determinant**2) * self.span
+        return self.wronskian * self.alpha / (self.sigma * self.determinant**2) * self.span
 
     @property
-    def slope(self) -> float:
+    def wronskian(self) -> float:
         """W = sigma' alpha - sigma alpha'."""
-        s = self.rollout.schedule
-        return s.dsigma(self.t) * self.alpha - self.sigma * s.dalpha(self.t)
+        return self.rollout.schedule.wronskian(self.t)
 
     @property
     def span(self) -> float:
@@ -82,11 +80,11 @@ class Noised:
     @property
     def x(self) -> Tensor:
         """x_t."""
-        return self.alpha * self.x_0 + self.sigma * self.e
+        return self.rollout.schedule.noised(self.x_0, self.e, self.t)
 
     @property
     def u(self) -> Tensor:
-        """The output that knows x_0 and e."""
+        """The output that corresponds to x_0 and e."""
         w_x0, w_eps = self.weights
         return w_x0 * self.x_0 + w_eps * self.e
 
@@ -109,10 +107,10 @@ class ForwardProcess(MonteCarlo):
     """A loss whose gradient is taken at the current weights.
 
     law: `grid` draws the sampler's own times without replacement, `stratified` one from each equal part of those but
-    the first and the last, `uniform` a time from each equal part of the range; `times` of them for all draws of a
-    block. scale: `released` normalises the rewards r = -L of a block, A = (r - mean)/(std + 1e-6), |A| <=
-    advantage_clip, and takes means over the D entries of a sample; `summed` undoes both, with A = r less the mean of
-    the other draws. stale: the weights that sampled x_0 are this far away, see `elsewhere`. Only the leaves are
+    the first and the last, `uniform` a time from each equal part of the range; `times` of them, shared by all draws
+    of a block. scale: `released` normalises the rewards r = -L of a block, A = (r - mean)/(std + 1e-6), |A| <=
+    advantage_clip, and takes means over the D entries of a sample; `summed` undoes both, with A = r minus the mean
+    of the other draws. stale: the weights that sampled x_0 are this far away, see `elsewhere`. Only the leaves are
     reached: the x_T of the problem is not used.
     """
 
@@ -132,7 +130,7 @@ class ForwardProcess(MonteCarlo):
         """The loss of every sample, (n): at the output v on the tape and that of the stale weights, `old`."""
 
     def signal(self, block: Block, x_0: Tensor, values: Tensor) -> Tensor:
-        """What the loss hears of L, whose values at x_0 are (n): by default the advantage of every sample, (n)."""
+        """What the loss uses of L, whose values at x_0 are (n): by default the advantage of every sample, (n)."""
         return self.advantage(-values)
 
     def advantage(self, rewards: Tensor) -> Tensor:
@@ -255,13 +253,13 @@ class ReinforceAdjointMatching(ForwardProcess):
 
     At the base, v = v_ref, its gradient is AWM's with weight=uniform and A = R; away from it, v - v_ref pulls back. The
     strength is 1 over the weight of the divergence from the base. References: RAM, 2026, arXiv:2605.10759, equation 17,
-    as reimplementations have it.
+    as in reimplementations.
     """
 
     strength: float
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
-        reward = (self.strength * signal).reshape(-1, *[1] * (v.ndim - 1))
+        reward = per_sample(self.strength * signal, like=v)
         target = (old + reward * (at.u - v)).detach()
         error = (v - target).square().flatten(1)
         return error.sum(1) if self.scale == "summed" else error.mean(1)
@@ -269,15 +267,15 @@ class ReinforceAdjointMatching(ForwardProcess):
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointAdjoint(ForwardProcess):
-    """After the abstract of EAM, not its paper: the samples' own gradients, carried back by a closed-form adjoint.
+    """Based on the abstract of EAM, not its paper: the samples' own gradients, carried back by a closed-form adjoint.
 
     With data of variance c the adjoint of the memoryless process is a_t = alpha c / (alpha^2 c + sigma^2) grad L(x_0),
     and the gradient of the matching loss at the base is that of
 
         -(2 W / D) (t_0 - t_N) <v, a_t>,
 
-    the memoryless gradient where the data are Gaussian with this variance. References: arXiv:2605.11480, of which the
-    abstract was read.
+    the memoryless gradient where the data are Gaussian with this variance. References: arXiv:2605.11480, of which only
+    the abstract was read.
     """
 
     c: float
@@ -290,4 +288,4 @@ class EndpointAdjoint(ForwardProcess):
 
     def loss(self, at: Noised, v: Tensor, old: Tensor, signal: Tensor) -> Tensor:
         carried = at.alpha * self.c / (at.alpha**2 * self.c + at.sigma**2)
-        return -(2 * at.slope / at.determinant) * at.span * carried * (v * signal).flatten(1).sum(1)
+        return -(2 * at.wronskian / at.determinant) * at.span * carried * (v * signal).flatten(1).sum(1)

@@ -6,7 +6,7 @@ from gradbench.problems.traits import ProblemTraits
 def no_density(traits: ProblemTraits) -> str | None:
     """Refuses samplers whose transitions have no density, which score functions need."""
     if not traits.stochastic:
-        return "a deterministic sampler has no transition density: use a stochastic one, as ddim[eta=1]"
+        return "a deterministic sampler has no transition density: use a stochastic one, such as ddim[eta=1]"
     if traits.reversible:
         return "both copies of a reversible sampler move by one draw: its transitions have no density"
     return None
@@ -16,7 +16,7 @@ def no_sub_chain(h: int, traits: ProblemTraits) -> str | None:
     """Refuses h > N - 2: a sub-chain of h steps must leave room for the step after it and the last step."""
     most = max(traits.steps - 2, 0)
     if h > most:
-        return f"h must be <= {most}, the sampler's {traits.steps} steps less two, got {h}"
+        return f"h must be <= {most}, the sampler's {traits.steps} steps minus two, got {h}"
     return no_density(traits)
 
 
@@ -31,7 +31,7 @@ def no_deterministic_step(traits: ProblemTraits) -> str | None:
     if traits.stochastic:
         return "ode-adjoint-matching is for deterministic samplers: use adjoint-matching"
     if traits.history or traits.reversible:
-        return "ode-adjoint-matching is for samplers whose state is one point, as ddim"
+        return "ode-adjoint-matching is for samplers whose state is one point, such as ddim"
     return None
 
 

@@ -1,16 +1,18 @@
-"""VGG-Flow: the regression of the velocity on a value gradient that the reward of x0_hat stands in for."""
+"""VGG-Flow: the regression of the velocity on a value gradient, approximated by that of the reward at x0_hat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gradbench.diffusion.detached import detached_chart, through
+from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise.planned import Seen
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.refusals import no_leap
+from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 
 SHARES = {"quadratic": 2, "linear": 1, "constant": 0}
@@ -25,9 +27,9 @@ class ValueGradientGuidance(MonteCarlo):
 
     with O the velocity of rectified flow (else v), m_k the length of step k in its clock, and x0_hat_k that of the
     chain's state k. jacobian: whether dx0_hat/dx includes the network's own, as the paper writes it, or is that at
-    detached O, as the released code has it. law: `all`, or `released`, the last and one of each of five blocks, the
-    first never, whose sum is scaled by N over their number. x_T is not reached. References: Liu et al., 2025, VGG-Flow,
-    arXiv:2512.05116, and its released code.
+    detached O, as in the released code. law: the steps used: `all`, or `released`, the last and one of each of
+    five blocks, never the first, with the sum scaled by N over their number. x_T is not reached. References: Liu
+    et al., 2025, VGG-Flow, arXiv:2512.05116, and its released code.
     """
 
     eta: str
@@ -37,6 +39,12 @@ class ValueGradientGuidance(MonteCarlo):
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_leap("v", traits)
+
+    def __call__(self, problem: Problem) -> GradientEstimate:
+        if problem.rollout.noise is not None or self.law != "all":
+            return super().__call__(problem)
+        estimate = MonteCarlo.__call__(replace(self, draws=1), problem)  # nothing is random
+        return replace(estimate, draws=None, batch_means=None)
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout

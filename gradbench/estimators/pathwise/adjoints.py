@@ -66,7 +66,7 @@ def refuse_adjoint(options: Options, traits: ProblemTraits) -> str | None:
 
 
 def refuse_steps(steps: int | None, traits: ProblemTraits) -> str | None:
-    """Refuses the targets of single steps where the backward grid leaves out times of the chain's."""
+    """Refuses the targets of single steps where the backward grid omits times of the chain's grid."""
     asked = of_steps(traits.targets)
     if not asked or steps is None or steps % traits.steps == 0:
         return None

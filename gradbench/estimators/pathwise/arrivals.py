@@ -1,4 +1,4 @@
-"""What a continuous adjoint knows of single steps: a = dL/dx at the times of the grid, and the steering in time.
+"""What a continuous adjoint provides for single steps: a = dL/dx at the times of the grid, and the steering in time.
 
 The gradient of a state, and of what is added to it, is a at its time; that of the noise z_k is std_k a(t_{k+1}); that
 of what is added to the velocity or to eps over a step is an integral of a.

@@ -21,7 +21,7 @@ from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
 
-MOST = 1 << 16  # trajectories of one batch
+MOST_TRAJECTORIES = 1 << 16  # trajectories of one batch
 
 
 def expectation(problem: Problem, estimator: Truncated) -> Gradients:
@@ -36,7 +36,7 @@ def expectation(problem: Problem, estimator: Truncated) -> Gradients:
     exact = problem.to(torch.float64)
     rollout, points = on_points(exact)
     weights, whole = plans.mixture(exact.rollout)
-    at_once, total = max(1, MOST // (points * len(exact.x_T))), Gradients()
+    at_once, total = max(1, MOST_TRAJECTORIES // (points * len(exact.x_T))), Gradients()
     for first in range(0, len(weights), at_once):
         chosen = np.arange(first, min(first + at_once, len(weights)))
         copies = len(chosen) * points

@@ -1,4 +1,4 @@
-"""Direct-Align (SRPO): the reward of a sample that was noised with a known noise and recovered by one step."""
+"""Direct-Align (SRPO): the reward of a sample that was noised with known noise and recovered in one step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,23 +54,23 @@ def released_steps(branch: str, shift: float) -> tuple[Step, ...]:
 
 
 def recovered(rollout: Rollout, x_0: Tensor, e: Tensor, step: Step) -> Tensor:
-    """x_r: x_0 (n, *x) noised with e to t0, moved to t1 by one DDIM step, and freed of the noise,
+    """x_r: x_0 (n, *x) noised with e to t0, moved to t1 by one DDIM step, with the noise then removed,
 
         x = alpha_0 x_0 + sigma_0 e,    y = A x + B O(x),    x_r = (y - sigma_1 e) / alpha_1,
 
-    which is x_0 itself for a network that knows e. On the tape of the network alone.
+    which is x_0 itself for a network that predicts e exactly. Only the network is on the tape.
     """
     schedule, chart = rollout.schedule, detached_chart("v", rollout.schedule)
     carry, gain = leap(chart, step.t0, step.t1)
-    x = schedule.alpha(step.t0) * x_0 + schedule.sigma(step.t0) * e
+    x = schedule.noised(x_0, e, step.t0)
     y = carry * x + gain * rollout.denoiser.field(x, step.t0, chart.weights(step.t0))
     return (y - schedule.sigma(step.t1) * e) / schedule.alpha(step.t1)
 
 
 @dataclass(frozen=True)
 class DirectAlign(Differentiable, MonteCarlo):
-    """The gradient of L(x_r), see `recovered`, at a step drawn at random: nothing is carried, x lies on the line from
-    the sample to the noise it came from and not on the chain, and L is differentiated at x_r.
+    """The gradient of L(x_r), see `recovered`, at a step drawn at random: no cotangent is carried, x lies on the line
+    from the sample to its initial noise and not on the chain, and L is differentiated at x_r.
 
     The noise is e = x_T / sigma_T. branch: `denoise` (a step towards the data), `inversion` (a step towards the noise,
     whose reward is -L), or `both`, their sum. The published rewards compare two texts, (1 + k) r_plus - r_minus, which
@@ -110,9 +110,11 @@ class DirectAlign(Differentiable, MonteCarlo):
         step = steps[int(torch.randint(len(steps), ()))]
         with torch.no_grad():
             x_0 = rollout.sample(x_T)
-        x, leaves = recovered(rollout, x_0, self._noise(rollout, x_T), step), Leaves.of(wrt)
+        leaves = Leaves.of(wrt)
+        with leaves.guarding(rollout.denoiser):
+            x = recovered(rollout, x_0, self._noise(rollout, x_T), step)
         x = x if step.weight == 1 else x.detach() + step.weight * (x - x.detach())
-        return Demanded.apply(x, [x], leaves) if leaves.demanded and leaves else x  # type: ignore[return-value]
+        return Demanded.apply(x, x.grad_fn, leaves) if leaves.demanded and leaves else x  # type: ignore[return-value]
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout
@@ -121,7 +123,9 @@ class DirectAlign(Differentiable, MonteCarlo):
             x_0 = rollout.sample(block.x_T)
             values = block.value(x_0)
         forward, totals = problem.denoiser.calls - calls, Totals(problem.wrt)
-        drawn = block.random.integers(0, len(self.steps(rollout, BRANCHES[0])), len(x_0))
+        # a step for each sample; for a network, which is evaluated on a whole batch, one for the batch of each draw
+        count = len(x_0) if problem.denoiser.rowwise else block.size
+        drawn = block.random.integers(0, len(self.steps(rollout, BRANCHES[0])), count).repeat(len(x_0) // count)
         e = self._noise(rollout, block.x_T)
         for branch in BRANCHES if self.branch == "both" else (self.branch,):
             steps = self.steps(rollout, branch)
@@ -133,7 +137,7 @@ class DirectAlign(Differentiable, MonteCarlo):
         self, block: Block, totals: Totals, branch: str, step: Step, x_0: Tensor, e: Tensor, rows: np.ndarray
     ) -> None:
         """Adds the gradient of the samples that drew this step; a network is evaluated on the whole batch."""
-        every = torch.from_numpy(rows).to(x_0.device)
+        every = torch.from_numpy(rows).to(x_0.device, non_blocking=True)
         alone = block.problem.denoiser.rowwise
         with torch.enable_grad():
             x = recovered(block.rollout, *((x_0[every], e[every]) if alone else (x_0, e)), step)

@@ -49,7 +49,7 @@ class DraftLV(MonteCarlo):
             with torch.enable_grad():
                 x = rollout.rule.step(rollout.field, (ratio * x_0 + std * fresh(copy),), again)[0]
                 total = block.value(x).sum() / self.n
-            value += total.item()
             if problem.wrt:
                 totals.add(torch.autograd.grad(total, problem.wrt, allow_unused=True))
+            value += total.item()  # a read, for which the device is waited for: not before the copy is done
         return BlockSum(None, totals.values, x_0, value, forward)

@@ -1,4 +1,4 @@
-"""Some steps of the chain, drawn without replacement: the plans of FlowBP's sparse and bridged surrogates."""
+"""Random steps of the chain, drawn without replacement: the plans of FlowBP's sparse and bridged surrogates."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from gradbench.estimators.pathwise.truncation import too_many
 from gradbench.estimators.refusals import no_detached
 from gradbench.problems.traits import ProblemTraits
 
-MOST = 2_000_000  # ordered sets whose probabilities are summed
+MOST_SETS = 2_000_000  # ordered sets whose probabilities are summed
 
 
 def drawn_sets(weights: np.ndarray, count: int, samples: int, random: np.random.Generator) -> np.ndarray:
@@ -26,9 +26,9 @@ def drawn_sets(weights: np.ndarray, count: int, samples: int, random: np.random.
 
 
 def all_sets(weights: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The probability (n) of every set of `count` members drawn so, and the sets as a mask (len(weights), n)."""
+    """The probability (n) of every set of `count` members drawn this way, and the sets as a mask (len(weights), n)."""
     size = len(weights)
-    if math.comb(size, count) * math.factorial(count) > MOST:
+    if math.comb(size, count) * math.factorial(count) > MOST_SETS:
         raise UsageError(f"sets of {count} among {size} steps are too many for an exact expectation: use draws")
     sets = np.array(list(combinations(range(size), count)), int).reshape(math.comb(size, count), count)
     held, chances = weights[sets], np.zeros(len(sets))
@@ -51,7 +51,7 @@ class SparseSteps(PlanDistribution):
 
         g = f sum_S m_i Th_i^T lambda,      f = 1 + g (sum_[start, N) |m_i| / sum_S |m_i| - 1),
 
-    with m_i the length of step i in the clock of the detached output. No probability of inclusion is divided out.
+    with m_i the length of step i in the clock of the detached output. There is no division by inclusion probabilities.
     """
 
     k: int

@@ -4,9 +4,10 @@ A leap from state s to state e takes the network's output O at its nodes, which 
 
     x_e = A x_s + sum_i q_i O_i,
 
-where A and B = sum_i q_i are those of the DDIM step from t_s to t_e (`diffusion.detached.leap`) and q_i / B are the
-weights by which the Lagrange polynomial through the nodes is integrated from t_s to t_e, in the clock of O. For
-rectified flow and its velocity, A = 1 and B = t_e - t_s.
+where q_i / B are the weights by which the Lagrange polynomial through the nodes is integrated from t_s to t_e, in the
+clock of O. With one node, A and B = sum_i q_i are those of the DDIM step, exact where x0_hat and eps_hat are constant
+(`diffusion.detached.leap`). With several, they are those of an Euler step in the chart of O, so that the error falls as
+nodes are added. The two differ for v of a schedule that is not rectified: cos and sin of an angle, against 1 and it.
 """
 
 from abc import ABC, abstractmethod
@@ -46,7 +47,7 @@ def quadrature(places: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 class PairLaw(ABC):
-    """The law of the two states, with indices k < j, from which the leaps of a chain start."""
+    """The distribution of the two states, with indices k < j, from which the leaps of a chain start."""
 
     fewest = 2
 
@@ -94,7 +95,7 @@ class HalfPairs(UniformPairs):
 
 
 class FromNoise(UniformPairs):
-    """The first leap starts at x_T, whose gradient the two leaps then have; the second at any later state."""
+    """The first leap starts at x_T, which then has a gradient; the second starts at any later state."""
 
     def pairs(self, steps: int) -> np.ndarray:
         later = np.arange(1, steps)
@@ -103,10 +104,10 @@ class FromNoise(UniformPairs):
 
 @dataclass(frozen=True)
 class DirichletPairs(PairLaw):
-    """Shares (p_A, p_B, p_C) ~ Dirichlet of the last n = round(share N) steps, l = round(p n) and at least 1, with what
-    is missing added to the largest; j = N - 1 - l_A and k = j - l_B.
+    """Shares (p_A, p_B, p_C) ~ Dirichlet of the last n = round(share N) steps, l = round(p n) and at least 1, with the
+    remainder added to the largest; j = N - 1 - l_A and k = j - l_B.
 
-    latest: the most that N - j may be; what A has too many goes to C.
+    latest: the largest N - j allowed; the excess of A goes to C.
     """
 
     concentration: tuple[float, float, float] = (2.5, 6.0, 2.0)
@@ -141,8 +142,8 @@ PAIRS: dict[str, PairLaw] = {
 
 @dataclass(frozen=True)
 class TwoLeaps(PlanDistribution):
-    """Leaps x_k -> x_j -> x_N whose ends are put at the chain's own states, the value of one and the gradient of the
-    other (straight-through). With the network's input x_j scaled by `a`,
+    """Leaps x_k -> x_j -> x_N whose ends are put at the chain's own states: the value is the chain's, the gradient the
+    leap's (straight-through). With the network's input x_j scaled by `a`,
 
         g = w { sum_i [j, N) c_i Th_i^T lambda + sum_i [k, j) c_i Th_i^T (A_j + a c_j dO_j/dx)^T lambda },
 
@@ -165,7 +166,7 @@ class TwoLeaps(PlanDistribution):
         return self.tau is None
 
     def refuses(self, traits: ProblemTraits) -> str | None:
-        few = f"two leaps of this law take at least {self.law.fewest} steps, got {traits.steps}"
+        few = f"two leaps with this law need at least {self.law.fewest} steps, got {traits.steps}"
         return no_leap(self.detach, traits) or (few if traits.steps < self.law.fewest else None)
 
     def draw(self, chain: Chain, samples: int, random: np.random.Generator) -> Plan:
@@ -176,7 +177,7 @@ class TwoLeaps(PlanDistribution):
         return weights, self.build(chain, k, j)
 
     def costs(self, chain: Chain) -> tuple[np.ndarray, Plan]:
-        """One plan for every pair of numbers of active nodes; by 4,096 draws where the law is not known."""
+        """One plan for every pair of numbers of active nodes; from 4,096 draws where the probabilities are unknown."""
         try:
             weights, k, j = self.law.all(chain.steps)
         except UsageError:
@@ -221,11 +222,13 @@ def coefficients(
     for start, end in ((k, j), (j, steps)):
         nodes = nodes_of(start, end, leaps.order)
         t0, t1 = grid[start], grid[end]
-        carry[start], length = leap(chart, t0, t1)
+        one = len(nodes) == 1
+        carry[start], length = leap(chart, t0, t1) if one else (chart.ratio(t0, t1), chart.increment(t0, t1))
         taus = np.array([chart.tau(grid[i]) for i in nodes])
         gain[nodes] = length * quadrature(taus, chart.tau(t0), chart.tau(t1))
         weights = np.where(np.arange(len(nodes)) == 0, 1.0, leaps.c)[: int(leaps.count(len(nodes)))]
         used = nodes[: len(weights)]
-        share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()  # 0 for the first of two evenly spaced nodes
-        active[used] = weights * (1 + leaps.g * (1 / share - 1) if share else 1)
+        share = np.abs(gain[used]).sum() / np.abs(gain[nodes]).sum()
+        # the first of two evenly spaced nodes has no weight, but for rounding: nothing to scale up
+        active[used] = weights * (1 + leaps.g * (1 / share - 1) if share > 1e-9 else 1)
     return carry, gain, active

@@ -1,5 +1,6 @@
 """Pathwise estimators: a recovery and a pullback, joined by one autograd function."""
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,13 @@ import torch
 from torch import Tensor
 
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
-from gradbench.estimators.leaves import Demanded, Leaves, Reach
+from gradbench.estimators.hooks import silenced
+from gradbench.estimators.leaves import Demanded, Leaves, guarded
 from gradbench.estimators.pathwise.adjoints import ADAPTIVE
 from gradbench.estimators.pathwise.binomial import Binomial
 from gradbench.estimators.pathwise.pullback import ContinuousAdjoint, Pullback, StateByEuler, Transpose
 from gradbench.estimators.pathwise.recoveries import recovery_of
 from gradbench.estimators.pathwise.recovery import Inverted, Recovery, Stored
-from gradbench.estimators.settings import Settings
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.adaptive import Adaptive
@@ -72,8 +73,10 @@ class Backprop(Differentiable):
     per_step = True
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
-        x_0, leaves = rollout.sample(x_T), Leaves.of(wrt)
-        return Demanded.apply(x_0, [x_0], leaves) if leaves.demanded and leaves else x_0  # type: ignore
+        leaves = Leaves.of(wrt)
+        with leaves.guarding(rollout.denoiser):
+            x_0 = rollout.sample(x_T)
+        return Demanded.apply(x_0, x_0.grad_fn, leaves) if leaves.demanded and leaves else x_0  # type: ignore
 
 
 @dataclass(frozen=True)
@@ -104,26 +107,6 @@ def refuse_second_order() -> None:
         raise RuntimeError("this gradient has no second derivative: use gradient='backprop' where create_graph=True")
 
 
-class FirstOrder(torch.autograd.Function):
-    """The identity on a sample whose backward pass is another library's; it adds the checks that the library lacks.
-
-    `RuntimeError` if the backward pass is recorded, if settings have changed since the forward pass, or if at its end
-    demanded leaves were not reached.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, settings: Settings, reach: Reach) -> Tensor:
-        ctx.settings, ctx.reach = settings, reach
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        refuse_second_order()
-        ctx.settings.refuse_changes()
-        torch.autograd.Variable._execution_engine.queue_callback(ctx.reach.check)  # type: ignore[attr-defined]
-        return cotangent, None, None
-
-
 class _Chain(torch.autograd.Function):
     """The chain as one node of the tape. Forward: the recovery runs it. Backward: the pullback sweeps over it."""
 
@@ -131,21 +114,26 @@ class _Chain(torch.autograd.Function):
     def forward(
         ctx: Any, rollout: Rollout, recovery: Recovery, pullback: Pullback, leaves: Leaves, x_T: Tensor, *wrt: Tensor
     ) -> Tensor:
-        trajectory = recovery.run(rollout, rollout.start(x_T))
-        with trajectory.ambient.record(rollout.steps):
-            x_0 = rollout.finish(trajectory.last)
+        start = rollout.start(x_T)
+        ctx.change = pullback.changes(rollout, recovery, start) if leaves.public else None
+        with ctx.change.noting() if ctx.change else contextlib.nullcontext():
+            trajectory = recovery.run(rollout, start)
+            with trajectory.ambient.record(rollout.steps):
+                x_0 = rollout.finish(trajectory.last)
         trajectory.ambient.settle()
-        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0 = pullback, trajectory, leaves, x_0
+        ctx.pullback, ctx.trajectory, ctx.leaves, ctx.x_0, ctx.rollout = pullback, trajectory, leaves, x_0, rollout
         ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
         x_T, *saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[5:]
         wrt = [leaf for leaf, need in zip(saved, needed, strict=True) if need]
-        grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
+        with silenced(wrt), ctx.change.comparing(ctx.trajectory.ambient) if ctx.change else contextlib.nullcontext():
+            grad_x_T, totals = ctx.pullback.sweep(ctx.trajectory, x_T, ctx.x_0, cotangent, wrt)
         ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals, strict=True) if total is None])
         found = iter(totals)
         return None, None, None, None, grad_x_T, *(next(found) if need else None for need in needed)

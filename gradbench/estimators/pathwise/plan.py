@@ -76,6 +76,11 @@ class Plan:
     law: "PlanDistribution | None" = None
 
     @property
+    def reaches(self) -> bool:
+        """Whether every leaf that any draw of its distribution reaches is reached by this plan: no step is left out."""
+        return self.law is None or not self.law.random or bool((self.active * self.alive).any(1).all())
+
+    @property
     def first(self) -> int:
         """The first active step, N if there is none; states and gradients of the network are needed from there on."""
         used = np.asarray((self.active * self.alive).any(1))

@@ -1,4 +1,4 @@
-"""The network's output as a plan differentiates it, and the links of a chain that are made of it."""
+"""The network's output as a plan differentiates it, and the links of a chain built from it."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradbench.diffusion.batch import per_sample
 from gradbench.diffusion.chart import Chart
-from gradbench.diffusion.detached import detached_chart, through
+from gradbench.diffusion.detached import detached_chart, held_chart, through
 from gradbench.estimators.pathwise.plan import Leaps, Plan
 from gradbench.samplers.base import Field
 from gradbench.samplers.rollout import Rollout
@@ -30,30 +30,30 @@ def _moved(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def guess(rollout: Rollout, plan: Plan, k: int, x: Tensor) -> Tensor:
-    """x0_hat = (x - sigma eps) / alpha at the state with index k."""
+    """x0_hat = c_x x + c_O O at the state with index k, of which O alone is detached."""
     denoiser, t = rollout.denoiser, rollout.grid[k]
-    alpha, sigma = rollout.schedule.alpha(t), rollout.schedule.sigma(t)
-    if not torch.is_grad_enabled():
-        return torch.add(x, denoiser.field(x, t, (0.0, 1.0)), alpha=-sigma) / alpha
-    eps, *_ = planned(lambda x: denoiser.fields(x, t, (0.0, 1.0)), plan, k, denoiser.rowwise)(x)
-    return torch.add(x, eps, alpha=-sigma) / alpha
+    own = held_chart(plan.detach, rollout.schedule, t)
+    (c_x, c_held), weights = through(own, t, (1.0, 0.0)), own.weights(t)
+    if torch.is_grad_enabled():
+        held, *_ = planned(lambda x: denoiser.fields(x, t, weights), plan, k, denoiser.rowwise)(x)
+    else:
+        held = denoiser.field(x, t, weights)
+    return torch.add(c_x * x, held, alpha=c_held)
 
 
 def step_field(rollout: Rollout, plan: Plan, k: int) -> Field:
     """The chart's field F in step k as the plan differentiates it: F = c_x x + c_O O, of which O alone is detached.
 
-    Its value is F's own. Where the detached output and x do not determine x0_hat, as eps at alpha = 0, F itself is
-    detached.
+    Its value is F's own.
     """
     denoiser, chart = rollout.denoiser, rollout.field.chart
     if (plan.through[k] == 1).all() and (plan.active[k] == 1).all():
         return rollout.field
     alone = rollout.rule.stages == 1 and denoiser.rowwise
-    own = detached_chart(plan.detach, rollout.schedule)
 
     def field(t: float, x: Tensor) -> Tensor:
-        weights = chart.weights(t)
-        if weights == own.weights(t) or plan.detach == "eps" and rollout.schedule.alpha(t) == 0:
+        own, weights = held_chart(plan.detach, rollout.schedule, t), chart.weights(t)
+        if weights == own.weights(t):
             return planned(lambda x: denoiser.fields(x, t, weights), plan, k, alone)(x)[0]
         held, whole = planned(lambda x: denoiser.fields(x, t, own.weights(t), weights), plan, k, alone)(x)
         c_x, c_held = through(own, t, weights)
@@ -122,7 +122,7 @@ class Seen:
 
 
 class Landing:
-    """Where the leaps of a plan land, seen while the chain runs: how far from its states, per sample."""
+    """Where the leaps of a plan land, tracked while the chain runs: how far from its states, per sample."""
 
     def __init__(self, rollout: Rollout, plan: Plan, leaps: Leaps) -> None:
         self.rollout, self.leaps = rollout, leaps

@@ -17,14 +17,17 @@ import torch
 from torch import Tensor
 
 from gradbench.diffusion.sde_chart import make_chart
+from gradbench.estimators.contents import Contents
 from gradbench.estimators.pathwise.adjoints import refuse_equation, refuse_steps
 from gradbench.estimators.pathwise.arrivals import Arrivals, SteeredField, steered_in, step_before
 from gradbench.estimators.pathwise.recovery import Recovery
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.trajectory import Trajectory
+from gradbench.estimators.remembered import Remembered, asks_at_its_state
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import ChartField, Field, Interval, Rule, State
 from gradbench.samplers.multistep import TwoStep
+from gradbench.samplers.rollout import Rollout
 
 Cotangents = list[Tensor | None]  # one per tensor of a state; None means zero
 
@@ -34,6 +37,13 @@ class Pullback(ABC):
 
     def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
         """Why it cannot handle a chain whose states come from this recovery, or None."""
+        return None
+
+    def changes(self, rollout: Rollout, recovery: Recovery, start: State) -> Contents | Remembered | None:
+        """What tells, before the backward pass of a chain from this state, that the network answers otherwise.
+
+        None if the steps are taken again and compared. Called before the forward pass.
+        """
         return None
 
     @abstractmethod
@@ -113,6 +123,12 @@ class ContinuousAdjoint(Pullback):
 
     def refuses(self, traits: ProblemTraits, recovery: Recovery) -> str | None:
         return refuse_equation(self.chart, self.steps, recovery, traits) or refuse_steps(self.steps, traits)
+
+    def changes(self, rollout: Rollout, recovery: Recovery, start: State) -> Contents | Remembered | None:
+        asked = [k for _, k in backward_grid(rollout.grid, self.steps or rollout.steps) if k and k < rollout.steps]
+        if asked and recovery.visited and asks_at_its_state(rollout, start):
+            return Remembered(rollout.denoiser, rollout.grid, asked)
+        return Contents(rollout.denoiser)
 
     def sweep(
         self, trajectory: Trajectory, x_T: Tensor, x_0: Tensor, cotangent: Tensor, wrt: Sequence[Tensor]

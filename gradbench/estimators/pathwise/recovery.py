@@ -23,12 +23,13 @@ class Recovery(ABC):
     """Runs the chain from its start state, under `no_grad`, and keeps what the backward pass will need.
 
     name: the value of the option `trajectory`. memory: how its storage grows with N, see `EstimatorTraits`. between:
-    whether it gives states at times between grid points.
+    whether it gives states at times between grid points. visited: whether its states are those of the forward pass.
     """
 
     name: ClassVar[str]
     memory: ClassVar[str]
     between: ClassVar[bool] = False
+    visited: ClassVar[bool] = True
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         """Why it cannot recover the states of a chain, or None."""
@@ -121,6 +122,7 @@ class Resolved(Recovery):
     name = "resolved"
     memory = "constant"
     between = True
+    visited = False
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         blind = "a stochastic chain cannot be solved backwards without its noise: use trajectory=stored"
@@ -141,6 +143,7 @@ class Inverted(Recovery):
 
     name = "inverted"
     memory = "constant"
+    visited = False
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         if not traits.reversible:

@@ -40,6 +40,7 @@ def leapalign(
 ) -> PlanDistribution:
     """The plans of `leapalign`: two leaps; a, tau: None for those of the preset."""
     said = _filled({"a": a, "tau": tau}, LEAPALIGN[checks.one_of("preset", preset, LEAPALIGN)])
+    _weighed(weight, tau)
     return TwoLeaps(said["a"], _floor(said["tau"], weight), _law(law), detach=_detached(detach))
 
 
@@ -57,17 +58,23 @@ def flowbp(variant: str, preset: str, weight: str | None, detach: str, **given: 
         if value is not None and name not in own:
             raise UsageError(f"{name} is no option of variant={variant}, got {value!r}; it has {', '.join(own)}")
     said = _filled({name: value for name, value in given.items() if name in own}, own)
-    held, _ = _detached(detach), _floor(0.0, weight)
+    held = _detached(detach)
     if variant == "lagrange":
+        _weighed(weight, given.get("tau"))
         law = _law(said["law"], said["share"], said["latest"])
         order, mode = said["q"], said["mode"]
         return TwoLeaps(said["a"], _floor(said["tau"], weight), law, order, mode, said["c"], said["g"], detach=held)
     k = said["k"]
+    if checks.one_of("weight", weight, WEIGHTS) is None:
+        raise UsageError(f"weight is no option of variant={variant}, whose gradients have no weight, got None")
     if variant == "sparse":
         return SparseSteps(k, said["b"], said["g"], detach=held)
+    if k < 2:
+        raise UsageError(f"k of variant=bridge must be at least 2, one on each side of the bridge, got {k}")
     return BridgedSteps(k, said["b"], said["g"], said["a"], detach=held)
 
 
+WEIGHTS = ("similarity", None)
 RANGES = {"a": (0.0, 1.0), "b": (0.0, 100.0), "g": (0.0, 100.0), "c": (0.0, 100.0), "tau": (1e-12, 1e6)}
 
 
@@ -92,8 +99,14 @@ def _filled(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
+def _weighed(weight: str | None, tau: float | None) -> None:
+    """Refuses a floor of distances that no weight reads."""
+    if checks.one_of("weight", weight, WEIGHTS) is None and tau is not None:
+        raise UsageError(f"tau is the floor of weight=similarity and does nothing with weight=none, got {tau!r}")
+
+
 def _floor(tau: float, weight: str | None) -> float | None:
-    return tau if checks.one_of("weight", weight, ("similarity", None)) else None
+    return tau if weight else None
 
 
 def _law(name: str, share: float = 1.0, latest: int | None = None) -> PairLaw:

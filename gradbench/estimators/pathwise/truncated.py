@@ -13,7 +13,8 @@ from gradbench.diffusion.batch import per_sample
 from gradbench.diffusion.detached import detached_chart
 from gradbench.estimators.ambient import Ambient
 from gradbench.estimators.base import GradientEstimate
-from gradbench.estimators.leaves import Leaves
+from gradbench.estimators.hooks import silenced
+from gradbench.estimators.leaves import Leaves, guarded
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
 from gradbench.estimators.pathwise import surrogates
 from gradbench.estimators.pathwise.mean_cost import mean_cost
@@ -31,7 +32,7 @@ from gradbench.samplers.rollout import Rollout
 
 @dataclass(frozen=True)
 class Truncated(Differentiable, MonteCarlo):
-    """The gradient of a plan drawn for each sample; the mean over `draws` draws if the sampler or the plan is random.
+    """The gradient of plans drawn at random; the mean over `draws` draws if the sampler or the plan is random.
 
     The forward pass keeps no tape, and only the states from the first active step on; each active step is then
     recomputed on its own tape. As a differentiable sample, it draws a random plan from torch's global generator.
@@ -49,7 +50,7 @@ class Truncated(Differentiable, MonteCarlo):
 
     def sample(self, rollout: Rollout, x_T: Tensor, wrt: Sequence[Tensor]) -> Tensor:
         random = np.random.default_rng(int(torch.randint(1 << 62, ())) if self.plans.random else 0)
-        return truncate(rollout, self.plans.draw(rollout, len(x_T), random), x_T, wrt)
+        return truncate(rollout, self._drawn(rollout, 1, len(x_T), random), x_T, wrt)
 
     def reaches_x_T(self, steps: int) -> bool:
         return self.plans.reaches_x_T(steps)
@@ -63,10 +64,16 @@ class Truncated(Differentiable, MonteCarlo):
             return None
         return mean_cost(problem.rollout, self.plans, truncate, "x_T" in problem.targets, bool(problem.wrt))
 
+    def _drawn(self, rollout: Rollout, draws: int, batch: int, random: np.random.Generator) -> Plan:
+        """A plan for each sample; for a network, which evaluates whole batches, one for the batch of each draw."""
+        if rollout.denoiser.rowwise:
+            return self.plans.draw(rollout, draws * batch, random)
+        return self.plans.draw(rollout, draws, random).of(np.repeat(np.arange(draws), batch))
+
     def block(self, block: Block) -> BlockSum:
         problem, denoiser = block.problem, block.problem.denoiser
         calls = denoiser.calls
-        plan = self.plans.draw(block.rollout, len(block.x_T), block.random)
+        plan = self._drawn(block.rollout, block.size, len(problem.x_T), block.random)
         x_T = block.x_T.requires_grad_("x_T" in problem.targets)
         with torch.enable_grad():
             x_0 = truncate(block.rollout, plan, x_T, problem.wrt)
@@ -122,37 +129,52 @@ class _Truncated(torch.autograd.Function):
         return x_0.clone()
 
     @staticmethod
+    @guarded
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         refuse_second_order()
-        rollout, plan, (x_T, *wrt) = ctx.rollout, ctx.plan, ctx.saved_tensors
-        totals, carried = Totals(wrt), Cotangents([None])
+        x_T, *wrt = ctx.saved_tensors
+        totals = Totals(wrt)
         ctx.witness = ctx.ambient.witness()
-        if ctx.weight is not None:
-            cotangent = per_sample(ctx.weight, cotangent) * cotangent
-        for k in range(int(plan.stop.max()), -1, -1):
-            state = ctx.kept.get(k)
-            if k < rollout.steps and any(c is not None for c in carried):
-                carried = (_step_back if plan.leaps is None else _leap_back)(ctx, k, state, carried, totals)
-            here = plan.stop == k
-            if here.any():
-                added = _from_end(ctx, k, state, cotangent * mask(here, cotangent), totals)
-                none = all(c is None for c in carried)
-                carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
-            if k and not plan.alive[:k].any() and not (plan.stop < k).any():
-                return _answer(ctx, wrt, None, totals)  # cut: x_T is not reached
-        if plan.scale_x_T is None:
-            return _answer(ctx, wrt, None, totals)
-        with ctx.ambient.replay():
-            (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
-        return _answer(ctx, wrt, None if result is None else plan.scale_x_T * result, totals)
+        with silenced(wrt):
+            result = _swept(ctx, x_T, cotangent, totals)
+        return _answer(ctx, wrt, result, totals)
+
+
+def _swept(ctx: Any, x_T: Tensor, cotangent: Tensor, totals: Totals) -> Tensor | None:
+    """The gradient of x_T, None if the plan does not reach it; those of the leaves are added to the totals."""
+    rollout, plan, carried = ctx.rollout, ctx.plan, Cotangents([None])
+    if ctx.weight is not None:
+        cotangent = per_sample(ctx.weight, cotangent) * cotangent
+    for k in range(int(plan.stop.max()), -1, -1):
+        state = ctx.kept.get(k)
+        if k < rollout.steps and any(c is not None for c in carried):
+            carried = (_step_back if plan.leaps is None else _leap_back)(ctx, k, state, carried, totals)
+        here = plan.stop == k
+        if here.any():
+            added = _from_end(ctx, k, state, cotangent * mask(here, cotangent), totals)
+            none = all(c is None for c in carried)
+            carried = added if none else [_sum(a, b) for a, b in zip(carried, added, strict=True)]
+        if k and not plan.alive[:k].any() and not (plan.stop < k).any():
+            return None  # cut: x_T is not reached
+    if plan.scale_x_T is None:
+        return None
+    with ctx.ambient.replay():
+        (result,) = pull(lambda s: rollout.start(*s), (x_T,), carried, totals)
+    return None if result is None else plan.scale_x_T * result
 
 
 def _answer(ctx: Any, wrt: Sequence[Tensor], x_T: Tensor | None, totals: Totals) -> tuple[Any, ...]:
-    """The result of the backward pass. Without active steps there is no gradient, and unreached leaves are no error."""
+    """The result of the backward pass. Without active steps there is no gradient, and unreached leaves are no error.
+
+    Nor are parameters of the network that the steps of a random plan do not reach: those of another draw may.
+    """
+    plan: Plan = ctx.plan
     ctx.witness.check()
-    if (ctx.plan.active * ctx.plan.alive).any():
-        ctx.leaves.refuse_unreached([leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None])
-    if x_T is None and ctx.plan.law is not None and ctx.plan.law.reaches_x_T(ctx.rollout.steps):
+    if (plan.active * plan.alive).any():
+        elsewhere = set() if plan.reaches else {id(parameter) for parameter in ctx.rollout.denoiser.parameters()}
+        missing = [leaf for leaf, total in zip(wrt, totals.values, strict=True) if total is None]
+        ctx.leaves.refuse_unreached([leaf for leaf in missing if id(leaf) not in elsewhere])
+    if x_T is None and plan.law is not None and plan.law.reaches_x_T(ctx.rollout.steps):
         x_T = torch.zeros_like(ctx.saved_tensors[0])  # another draw may reach it
     return None, None, None, x_T, *totals.values
 
@@ -281,7 +303,7 @@ def leapalign(
 
 
 def flowbp(variant: str, preset: str, weight: str | None, detach: str, draws: int | None, **options: Any) -> Truncated:
-    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes a leap).
+    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes per leap).
 
     preset: the released settings for `flux1`, `sd3.5` or `flux2`; options that are given override it. The gradient of
     x_T is ours for sparse and bridge, and for lagrange with law=from-noise. References: FlowBP, 2026, arXiv:2606.11075,

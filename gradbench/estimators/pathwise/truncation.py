@@ -107,7 +107,7 @@ class NormalCut(_Cut):
         if traits.steps >= 40:
             return None
         return (
-            f"law=released-v2 cuts at int(N(42, 5)) and presumes 50 steps, which {traits.steps} steps never reach: "
+            f"law=released-v2 cuts at int(N(42, 5)) and assumes 50 steps, which {traits.steps} steps never reach: "
             "use paper"
         )
 
@@ -211,7 +211,7 @@ class Shortcut(_OneNumber):
         return self.plan(at, np.full_like(at, True))
 
 
-LAWS: dict[str, PlanDistribution] = {
+DISTRIBUTIONS: dict[str, PlanDistribution] = {
     "paper": PaperCut(),
     "released-v1": StepMask(),
     "released-v2": NormalCut(),
@@ -221,4 +221,4 @@ LAWS: dict[str, PlanDistribution] = {
 
 def cut_of(law: str, detach: str = "eps") -> PlanDistribution:
     """The plan distribution of AlignProp for the option `law`; `ValueError` for an unknown name."""
-    return replace(LAWS[checks.one_of("law", law, LAWS)], detach=detach)
+    return replace(DISTRIBUTIONS[checks.one_of("law", law, DISTRIBUTIONS)], detach=detach)

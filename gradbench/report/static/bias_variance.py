@@ -9,34 +9,35 @@ import pandas as pd
 from gradbench.analysis.cells import Group
 from gradbench.analysis.labels import broken
 from gradbench.analysis.noise import WORK, Split
-from gradbench.analysis.rows import Row, is_finite
+from gradbench.analysis.rows import is_finite
+from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
 from gradbench.report import model, points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
 
-MOST = 10  # lines that can be told apart
+TOLD_APART = 10  # lines that can be told apart
 
 
 @canvas.themed
 def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     """Signed bias with two standard errors, and the root mean squared error against network evaluations.
 
-    The cell with the most steps is drawn per estimator, of at most `MOST` estimators: those with the smallest error at
-    1000 evaluations. `NoData` if no Monte Carlo estimator was compared with the
-    expected gradient. Table: one line per cell, all relative to |g|: `bias` (along g) with `std_error`, `noise` of one
-    draw, `offset` (bias in all directions), `nfe` per draw, `measured` (the error after all `draws`), and `bias_share`
-    and `variance_share`, the parts of the squared error that 1000 evaluations leave.
+    The cell with the most steps is drawn per estimator, of at most `TOLD_APART` estimators: those with the smallest
+    error at 1000 evaluations. `NoData` if no Monte Carlo estimator was compared with the expected gradient. Table: one
+    line per cell, all relative to |g|: `bias` (along g) with `std_error`, `noise` of one draw, `offset` (bias in all
+    directions), `nfe` per draw, `measured` (the error after all `draws`), and `bias_share` and `variance_share`, the
+    parts of the squared error that 1000 evaluations leave.
     """
     found = points.ordered(rows)
     targets = TARGETS if ask.target is None else (ask.target,)
     splits = {t: model.bias_variance(found, t) for t in targets}
     target = max(splits, key=lambda t: len(splits[t]))
     if not splits[target]:
-        raise NoData("no estimator that draws was held against an expected gradient")
+        raise NoData("no estimator that draws was compared with an expected gradient")
     every = {cell.estimator: (cell, s) for cell, s in splits[target]}  # the last has the most steps
-    best = sorted(every, key=lambda name: every[name][1].rmse(WORK))[:MOST]
+    best = sorted(every, key=lambda name: every[name][1].rmse(WORK))[:TOLD_APART]
     shown = {name: pair for name, pair in every.items() if name in best}
     figure, ((left, right),) = canvas.canvas(
         ask.title, canvas.DOUBLE, 0.9 + 0.2 * max(len(shown), 9), 1, 2, width_ratios=(1, 1.15)
@@ -45,8 +46,8 @@ def bias_variance(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     _biases(left, shown, styles, target)
     _errors(right, shown, styles, target)
     note = "Left: bars are two standard errors. Right: marks are errors that were measured, with all draws of a cell."
-    if len(every) > MOST:
-        note += f" The {MOST} with the smallest error at {WORK:,} evaluations; the table has all {len(every)}."
+    if len(every) > TOLD_APART:
+        note += f" The {TOLD_APART} with the smallest error at {WORK:,} evaluations; the table has all {len(every)}."
     canvas.legend(figure, [], note)
     return figure, pd.DataFrame([_line(cell, s, target) for cell, s in splits[target]])
 

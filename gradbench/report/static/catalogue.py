@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradbench.analysis.rows import Row
+    from gradbench.bench.row import Row
     from gradbench.report.points import Ask
     from gradbench.report.static.canvas import Drawn
 
@@ -45,14 +45,14 @@ FIGURES = {
         Drawing("convergence", "error against steps, with the fitted order", "steps:convergence"),
         Drawing("direction", "cosine and norm ratio against steps", "steps:direction"),
         Drawing("memory", "peak memory against steps, with cards as lines", "memory:memory_steps"),
-        Drawing("memory-parts", "the peak stacked of states, tape and rest", "memory:memory_parts"),
+        Drawing("memory-parts", "the peak split into states, tape and the rest", "memory:memory_parts"),
         Drawing("bias-variance", "bias and noise of estimators that draw", "bias_variance:bias_variance"),
         Drawing("backward-grid", "error against the steps of the backward pass", "steps:backward_grid"),
         Drawing("dtype", "error by dtype: of the method, and of rounding", "sizes:precision", ("dtype",)),
         Drawing("scaling-dimension", "error, time and memory against dimension", "sizes:scaling_dimension", ("dim",)),
         Drawing("scaling-batch", "error, time and memory against batch", "sizes:scaling_batch", ("batch",)),
         Drawing("profiles", "performance profiles at an equal error, for time and memory", "profiles:profiles", None),
-        Drawing("profile-pairs", "who wins between any two, at an equal error", "profiles:profile_pairs", None),
+        Drawing("profile-pairs", "which of any two estimators wins, at an equal error", "profiles:profile_pairs", None),
         Drawing("predicted", "measured peak memory against the predicted one", "predicted:predicted", None),
         Drawing("overhead", "time over that of the network alone", "predicted:overhead", None),
         Drawing("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),

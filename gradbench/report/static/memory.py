@@ -10,7 +10,7 @@ from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import Parts
 from gradbench.analysis.errors import Power, fit_power
 from gradbench.analysis.labels import broken
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.measure import cards as cards_of
 from gradbench.report import model, points
 from gradbench.report.model import Peak
@@ -47,7 +47,7 @@ def memory_steps(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     pens.steps_axis(axes, (peak.steps for peak in found))
     axes.set_ylabel(f"peak memory over\nweights and inputs ({unit})")
     pens.failures(axes, every, styles)
-    canvas.legend(figure, handles, f"Behind each name the power of N with which its peak grows. {note}")
+    canvas.legend(figure, handles, f"After each name: the power of N with which its peak grows. {note}")
     return figure, _table(found, growth)
 
 
@@ -82,7 +82,7 @@ def memory_parts(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     canvas.legend(
         figure,
         handles,
-        "Peak memory over weights and inputs by steps N of the sampler; each frame has a scale of its own.",
+        "Peak memory over weights and inputs by steps N of the sampler; each panel has its own scale.",
     )
     return figure, _table(found, {})
 
@@ -104,7 +104,7 @@ def cards(axes: Any, found: Iterable[Parts], scale: float) -> str:
             fontsize=canvas.SMALL,
         )
     if shown:
-        return "A card's line is what weights and inputs leave of it."
+        return "A card's line is what weights and inputs leave free on it."
     card = next((card for card, size in room.items() if size >= largest), None)
     if card is None:
         return f"No card of {max(room)} GB or less holds the largest peak."

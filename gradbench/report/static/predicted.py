@@ -7,13 +7,12 @@ import pandas as pd
 
 from gradbench.analysis import costs
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
 
-BAND = 0.05  # relative: how close a prediction of memory, and a gradient's time, should be
 GREY = {"color": canvas.MUTED, "alpha": 0.16, "linewidth": 0, "zorder": 0.5}
 
 
@@ -33,13 +32,13 @@ def predicted(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     low, high = (pick(size.predicted / scale for _, size in found) for pick in (min, max))
     ends = [low / 1.5, high * 1.5]
     axes.plot(ends, ends, color=canvas.MUTED, linewidth=0.7, zorder=1)
-    axes.fill_between(ends, [(1 - BAND) * v for v in ends], [(1 + BAND) * v for v in ends], **GREY)
+    axes.fill_between(ends, [(1 - costs.BAND) * v for v in ends], [(1 + costs.BAND) * v for v in ends], **GREY)
     canvas.log_axis(axes, "x")
     canvas.log_axis(axes, "y")
     axes.set_xlabel(f"peak over weights and inputs, predicted ({unit})")
     axes.set_ylabel(f"measured ({unit})")
-    within = sum(abs(size.peak / size.predicted - 1) <= BAND for _, size in found)
-    canvas.legend(figure, handles, f"Grey: within {BAND:.0%}, as {within} of {len(found)} cells are.")
+    within = sum(abs(size.difference) <= costs.BAND for _, size in found)
+    canvas.legend(figure, handles, f"Grey: within {costs.BAND:.0%}, as {within} of {len(found)} cells are.")
     return figure, pd.DataFrame(
         [
             points.identity(cell)
@@ -64,15 +63,15 @@ def overhead(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     figure, ((axes,),) = canvas.canvas(ask.title, canvas.DOUBLE, 3.0)
     handles = _marks(axes, ((cell, 1000 * (cell.median("evaluation_s") or 0.0), ratio) for cell, ratio in found))
     axes.axhline(1.0, color=canvas.MUTED, linewidth=0.7, zorder=1)
-    axes.axhspan(1 - BAND, 1 + BAND, **GREY)
+    axes.axhspan(1 - costs.BAND, 1 + costs.BAND, **GREY)
     canvas.log_axis(axes, "x")
     axes.set_ylim(0.0, 1.3 * max(ratio for _, ratio in found))
     axes.set_yticks([tick for tick in axes.get_yticks() if tick < axes.get_ylim()[1] * 0.95])
     axes.set_xlabel("one evaluation of the network (ms)")
     axes.set_ylabel("time of the gradient over\nits evaluations and VJPs alone")
-    within = sum(ratio <= 1 + BAND for _, ratio in found)
+    within = sum(ratio <= 1 + costs.BAND for _, ratio in found)
     canvas.legend(
-        figure, handles, f"Grey: within {BAND:.0%} of the network's own time, as {within} of {len(found)} are."
+        figure, handles, f"Grey: within {costs.BAND:.0%} of the network's own time, as {within} of {len(found)} are."
     )
     names = ("time_s", "evaluation_s", "vjp_s", "nfe_forward", "nfe_backward", "vjps")
     return figure, pd.DataFrame(

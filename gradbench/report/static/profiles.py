@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from gradbench.analysis import profile
 from gradbench.analysis.cells import Group
 from gradbench.analysis.profile import Costs
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.report import model, points
 from gradbench.report.points import DEFAULT, Ask, Errors, NoData
 from gradbench.report.static import canvas, pens
@@ -21,8 +21,8 @@ PRICES = {"time": "time", "memory": "peak memory"}
 GOALS = [head * 10.0**power for power in range(-12, 1) for head in (1, 3)]
 MOST_TAU, MOST_NUMBERS = 1000.0, 24
 WARNING = (
-    "Read it at ratio 1 and at the right end: in between, with more than two estimators, who leads depends on who else "
-    "is compared (Gould and Scott, 2016, ACM TOMS 43); pairs of estimators are in the profile-pairs figure."
+    "Read it at ratio 1 and at the right end: in between, with more than two estimators, which one leads depends on "
+    "the others compared (Gould and Scott, 2016, ACM TOMS 43); pairs of estimators are in the profile-pairs figure."
 )
 
 
@@ -92,7 +92,7 @@ def profile_pairs(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
             if pair
         ]
     grid[-1, 0].set_xticks(range(len(names)), [str(i + 1) for i in range(len(names))])
-    note = "Row: solved at no more cost than by the column of that number, of the problems asked of both."
+    note = "Row: of the problems run with both, the share solved at no more than the cost of the numbered column."
     canvas.legend(figure, [], f"{words} {note}")
     return figure, pd.DataFrame(lines)
 

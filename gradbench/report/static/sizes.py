@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 
 from gradbench.analysis.costs import cost
 from gradbench.analysis.errors import EPSILON
-from gradbench.analysis.rows import Row, is_finite, number, params_of
+from gradbench.analysis.rows import is_finite, number, params_of
 from gradbench.analysis.words import seconds
+from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens

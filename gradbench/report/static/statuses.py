@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from gradbench.analysis.cells import Group
-from gradbench.analysis.rows import Row, text
+from gradbench.analysis.rows import text
+from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.coverage import STATUSES, Counts, boxes, status_of
 from gradbench.report.points import DEFAULT, Ask, NoData
@@ -58,7 +59,11 @@ def coverage(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
         for s in (*STATUSES, *sorted(seen - set(STATUSES)))
         if s in seen
     ]
-    canvas.legend(figure, handles, "In each box the rows that ended well, of all that were asked; empty was not asked.")
+    canvas.legend(
+        figure,
+        handles,
+        "Each box: the rows that succeeded, of all that were requested; empty boxes were not requested.",
+    )
     return figure, pd.DataFrame([line for cell in found for line in _lines(cell)])
 
 

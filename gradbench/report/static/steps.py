@@ -8,7 +8,8 @@ import pandas as pd
 
 from gradbench.analysis.cells import Group
 from gradbench.analysis.errors import EPSILON, Power, fit_order
-from gradbench.analysis.rows import Row, Spread, number, params_of, spread
+from gradbench.analysis.rows import Spread, number, params_of, spread
+from gradbench.bench.row import Row
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData, Point
@@ -17,7 +18,7 @@ from gradbench.report.static.canvas import Drawn
 
 ROUNDINGS = 32  # units that a chain adds up: an error of less than 3 times this is not discretisation
 LEAST = 2.0**-53  # a cosine nearer to 1 is 1 to the last bit of float64
-MOST = 3  # frames of backward grids, one per number N of forward steps
+MOST_FRAMES = 3  # frames of backward grids, one per number N of forward steps
 
 
 @canvas.themed
@@ -51,7 +52,7 @@ def convergence(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     pens.steps_axis(axes, (point.cell.steps for point in kept.points))
     axes.set_ylabel(kept.label)
     pens.failures(axes, found, styles)
-    note = f"Behind each name its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
+    note = f"After each name: its order by least squares (thin line) ± its 95 % interval; bars are quartiles. {note}"
     note += kept.absent(found)
     canvas.legend(figure, [*handles, *band], note)
     fits = {name: _order_columns(order) for name, order in orders.items()}
@@ -105,7 +106,7 @@ def direction(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     left.set_ylabel(f"1 - cosine between {points.GRADIENTS[target]}\nand that of {points.AGAINST[reference]}")
     right.set_ylabel(f"norm of {points.GRADIENTS[target]}\nover that of {points.AGAINST[reference]}")
     right.axhline(1.0, color=canvas.INK, linewidth=0.7, zorder=1)
-    canvas.legend(figure, handles, "Exact are 1 - cosine = 0 and a ratio of 1. Bars are quartiles.")
+    canvas.legend(figure, handles, "Exact: 1 - cosine = 0 and a ratio of 1. Bars are quartiles.")
     return figure, pd.DataFrame(
         [
             points.identity(cell)
@@ -129,15 +130,18 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     `NoData` if no estimator was run with M other than N. Table: one line per cell: `forward_steps`, `backward_steps`,
     network evaluations `nfe_backward` of the backward pass, the error with its quartiles.
     """
-    adjoints = [_on_backward_grid(row) for row in rows if "steps" in params_of(row, "estimator")]
-    every = {n: points.ordered([row for row in adjoints if row["forward"] == n]) for n in _forward(adjoints)}
+    adjoints: dict[int, list[Row]] = {}
+    for row in rows:
+        if "steps" in params_of(row, "estimator") and row["steps"]:
+            adjoints.setdefault(row["steps"], []).append(_on_backward_grid(row))
+    every = {n: points.ordered(adjoints[n]) for n in sorted(adjoints)}
     every = {n: found for n, found in every.items() if any(cell.steps != n for cell in found)}
     if not every:
-        raise NoData("no backward pass was run on another grid than the sampler's")
+        raise NoData("no backward pass was run on a grid other than the sampler's")
     cells = [cell for found in every.values() for cell in found]
     held = points.choose(cells, ask)
     kept = {n: points.errors(found, *held) for n, found in every.items()}
-    shown = sorted(sorted(kept, key=lambda n: len(kept[n].points), reverse=True)[:MOST])
+    shown = sorted(sorted(kept, key=lambda n: len(kept[n].points), reverse=True)[:MOST_FRAMES])
     figure, grid = canvas.canvas(ask.title, canvas.DOUBLE, 2.6, 1, len(shown), sharey=True)
     styles = points.looks(cells)
     handles: dict[str, Any] = {}
@@ -160,14 +164,10 @@ def backward_grid(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
 
 
 def _on_backward_grid(row: Row) -> Row:
-    """The row with the backward pass's steps as its own, and the sampler's as `forward`."""
+    """The row with the backward pass's steps as its own."""
     options = dict(params_of(row, "estimator"))
     backward = number(options.pop("steps"))
-    return {**row, "estimator_params": options, "forward": row["steps"], "steps": backward or row["steps"]}
-
-
-def _forward(rows: Sequence[Row]) -> list[int]:
-    return sorted({row["forward"] for row in rows if row["forward"]})
+    return Row({**row, "estimator_params": options, "steps": backward or row["steps"]})
 
 
 def _exact(rows: Sequence[Row], n: int, reference: str, target: str) -> Point | None:

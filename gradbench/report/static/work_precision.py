@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradbench.analysis.costs import COSTS
-from gradbench.analysis.rows import Row
 from gradbench.analysis.words import seconds
+from gradbench.bench.row import Row
 from gradbench.report import model, points
 from gradbench.report.points import DEFAULT, Ask, Errors, NoData
 from gradbench.report.static import canvas, pens

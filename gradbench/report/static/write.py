@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradbench import checks
 from gradbench.analysis.panel import Panel, panels
-from gradbench.analysis.rows import Row
+from gradbench.bench.row import Row
 from gradbench.report.coverage import random_weights
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static.canvas import save

@@ -101,7 +101,7 @@ def test_every_panel_is_written_where_all_are_asked_for(tmp_path):
 
 def test_a_figure_without_data_says_why(tmp_path):
     (done,) = write_figures([row("backprop", 5, 0.1)], tmp_path, (), ("backward-grid",))
-    assert not done.files and done.reason == "no backward pass was run on another grid than the sampler's"
+    assert not done.files and done.reason == "no backward pass was run on a grid other than the sampler's"
 
 
 def test_a_title_tells_random_weights_in_the_parameters_of_a_case(tmp_path):

@@ -1,5 +1,5 @@
 /* What the page knows: the packed columns as records, and small helpers that every part uses. */
-const TARGETS = ["x_T", "condition", "parameters"], REFERENCES = ["flow", "sampler", "expected"], BEST = "best known";
+const BEST = "best known";
 const MIB = 1048576;
 const state = { hidden: new Set(), sort: null, up: true, page: 0 };
 let data = null;

@@ -76,7 +76,7 @@ function article(panel, figures) {
   if (points.some((p) => p.splits)) kinds.push(["bias against noise", () => biasNoise(panel, points)]);
   const plots = make("div", { class: "plots" });
   for (const [caption, build] of kinds) {
-    const node = make("div", { class: "plot", tabindex: "0", role: "application", "aria-roledescription": "figure", "aria-label": caption + ", " + title + ". Arrow keys go from point to point, Enter shows one; the table below holds all numbers." });
+    const node = make("div", { class: "plot", tabindex: "0", role: "application", "aria-roledescription": "figure", "aria-label": caption + ", " + title + ". Arrow keys go from point to point, Enter shows one; the table below has all numbers." });
     const tools = make("span", { class: "tools" });
     for (const format of ["png", "svg", "csv"]) tools.append(make("button", { type: "button", "aria-label": "Download " + format.toUpperCase() + " of " + caption + ", " + title, onclick: () => saveFigure(build, caption, title, format, points) }, format.toUpperCase()));
     node.draw = () => draw(node, build());

@@ -23,7 +23,7 @@ function addFilter(key, options, initial, all) {
 }
 function addFilters() {
   const some = (list, test) => { const found = list.filter((name) => data.measured.some((key) => test(key, name))); return found.length ? found : list.slice(0, 1); };
-  const references = some(REFERENCES, (key, name) => key.startsWith(name + " ")), targets = some(TARGETS, (key, name) => key.endsWith(" " + name));
+  const references = some(data.references, (key, name) => key.startsWith(name + " ")), targets = some(data.targets, (key, name) => key.endsWith(" " + name));
   addFilter("reference", references.length > 1 ? [BEST, ...references] : references, BEST);
   addFilter("target", targets, targets[0]);
   for (const key of data.filters) {

@@ -8,7 +8,7 @@ const power = (v) => (v >= 0.01 && v < 1e4 ? brief(v) : (v.toExponential()[0] ==
 const duration = (v) => (v < 1e-3 ? brief(v * 1e6) + " µs" : v < 1 ? brief(v * 1e3) + " ms" : brief(v) + " s");
 
 /* the reference of a point: the one chosen, or the first that is known of flow, sampler, expected */
-const against = (p) => (state.reference !== BEST ? state.reference : REFERENCES.find((name) => p.errors[name + " " + state.target]) || REFERENCES[0]);
+const against = (p) => (state.reference !== BEST ? state.reference : data.references.find((name) => p.errors[name + " " + state.target]) || data.references[0]);
 const reading = (p) => p.errors[against(p) + " " + state.target];
 /* that of a figure, which has one for all of its points */
 const figureReference = (panel) => (state.reference !== BEST ? state.reference : panel.best[state.target]);
@@ -43,7 +43,7 @@ function facts(p) {
     ["bias, " + state.target, finite(p["bias_" + state.target]) ? short(p["bias_" + state.target]) + " ± " + short(p["std_error_" + state.target]) : ""],
     ["signal-to-noise ratio of one draw", short(p["snr_" + state.target])],
     ["x_0 drift", short(p.x0_drift)],
-    ["rows", p.n_ok + " of " + p.n + " ended well" + (p.status === "ok" ? "" : "; " + p.words)],
+    ["rows", p.n_ok + " of " + p.n + " succeeded" + (p.status === "ok" ? "" : "; " + p.words)],
     ["reason", p.reason],
     ["cell", (p.cell_ids || []).join(" ")],
   ].filter((fact) => fact[1]);
