@@ -83,7 +83,8 @@ def sample(
     """
     _check_denoiser(denoiser)
     named = listed(wrt)
-    grid, steps, seed = checks.times("grid", grid), checks.positive_integer("steps", steps), checks.seed(seed)
+    grid, seed = checks.times("grid", grid), checks.seed(seed)
+    steps = checks.positive_integer("steps", steps) if grid is None else len(grid) - 1
     checks.batch("x_T", x_T)
     sampler = _sampler_of(denoiser, sampler)
     spec = sampler_spec(sampler)
@@ -91,7 +92,7 @@ def sample(
     if not isinstance(method, Differentiable):
         usable = [e.name for e in ESTIMATORS.values() if not e.traits.stochastic]
         raise UsageError(f"gradient {gradient!r} is not a differentiable sample; allowed: {', '.join(usable)}")
-    moved = Moved.of(spec, noise, controls, states, len(grid) - 1 if grid is not None else steps, x_T)
+    moved = Moved.of(spec, noise, controls, states, steps, x_T)
     rollout = moved.onto(spec.rollout(denoiser, steps, t_max, t_min, x_T, seed, noise, grid, moved.steering))
     _check_scale(x_T, denoiser, rollout.grid[0])
     targets = [*(["x_T"] if x_T.requires_grad else []), *(["parameters"] if named else []), *moved.targets]
