@@ -100,6 +100,11 @@ def by_sample(denoiser, plan, x_T, grid, noise=None, eta=0.0):
     return torch.cat(ends)
 
 
+def for_batches(plans, draws, random):
+    """One plan for the whole batch of each draw, since a network evaluates whole batches."""
+    return plans.draw(SimpleNamespace(steps=N), draws, random).of(np.repeat(np.arange(draws), B))
+
+
 @pytest.mark.parametrize("kind", kinds())
 @pytest.mark.parametrize("gradient", LAWS)
 def test_a_sample_with_its_own_prompt_is_the_loop_over_samples(kind, gradient):
@@ -111,7 +116,7 @@ def test_a_sample_with_its_own_prompt_is_the_loop_over_samples(kind, gradient):
     torch.manual_seed(11)
     plans = gradbench.estimator(gradient).plans
     random = np.random.default_rng(int(torch.randint(1 << 62, ())) if plans.random else 0)
-    plan = plans.draw(SimpleNamespace(steps=N), B, random)
+    plan = for_batches(plans, 1, random)
     expected = by_sample(denoiser, plan, x_T, grid)
     assert relative_error(x_0, expected) < 1e-12
     wanted = [*([x_T] if x_T.requires_grad else []), *leaves]
@@ -145,7 +150,7 @@ def test_draws_repeat_the_prompts_with_the_samples(kind, gradient):
     x_T = problem.x_T.clone().requires_grad_()
     for index in range(count):
         key = np.random.SeedSequence(problem.seed, spawn_key=(STREAM, index))
-        plan = estimator.plans.draw(SimpleNamespace(steps=N), size * B, np.random.default_rng(key))
+        plan = for_batches(estimator.plans, size, np.random.default_rng(key))
         noise = KeyedNoise(problem.seed, (size * B, D), torch.float64, torch.device("cpu"), (STREAM, index))
         rows = [noise(k) for k in range(N)]
         x_0 = by_sample(denoiser, plan, x_T.repeat(size, 1), problem.rollout.grid, rows, eta=1.0)
@@ -194,7 +199,7 @@ def test_dropout_is_drawn_for_the_whole_batch_again(gradient):
     torch.manual_seed(12)
     x_0 = gradbench.sample(denoiser, x_T, steps=N, t_min=0.02, wrt=leaves, gradient=gradient)
     torch.manual_seed(12)
-    plan = plans.draw(SimpleNamespace(steps=N), B, np.random.default_rng(int(torch.randint(1 << 62, ()))))
+    plan = for_batches(plans, 1, np.random.default_rng(int(torch.randint(1 << 62, ()))))
     x, kept = x_T, torch.from_numpy(plan.active).double()[..., None]
     cut = torch.from_numpy(plan.alive).double()[..., None]
     for k, (t, after) in enumerate(zip(grid, grid[1:], strict=False)):
