@@ -55,7 +55,8 @@ def main() -> None:
     torch.set_num_threads(1)
     emoji, pipe = data.load(), shipped.pipeline()
     random = np.random.default_rng(0)
-    facts: dict[str, Any] = {"vae_l1": vae_errors(pipe.vae, emoji)}
+    facts = json.loads((shipped.HERE / RECORD).read_text())["facts"]
+    facts |= {"vae_l1": vae_errors(pipe.vae, emoji)}
     among = [(int(c), int(s)) for c, s in np.argwhere(~emoji.held)]
     chosen = [among[i] for i in random.choice(len(among), PROMPTS, replace=False)]
     made = samples(pipe, [emoji.caption(*one) for one in chosen])

@@ -19,13 +19,16 @@ from gradbench.models.stable_diffusion import assembled, scheduler
 from gradbench.models.weights import write_record
 
 from . import networks, shipped
-from .train import LATENT, trained
+from .train import LATENT, steps_done, trained
+
+STAGES = ("vae", "unet", *shipped.JUDGES)
 
 
-def export(runs: Path) -> None:
-    """Writes `pipeline/`, `judges/` and `weights.json`."""
+def export(runs: Path, unfinished: bool = False) -> None:
+    """Writes `pipeline/`, `judges/` and `weights.json`; unfinished: the U-Net of the last checkpoint will do."""
     scorer: Any = trained(runs, "scorer")
-    parts = {"unet": trained(runs, "unet").half(), "vae": trained(runs, "vae").half(), "text_encoder": scorer.text}
+    unet = trained(runs, "unet", unfinished)
+    parts = {"unet": unet.half(), "vae": trained(runs, "vae").half(), "text_encoder": scorer.text}
     scale = torch.load(runs / LATENT)["scale"]
     parts["vae"].register_to_config(scaling_factor=round(scale, 5))
     shutil.rmtree(shipped.PIPELINE, ignore_errors=True)
@@ -38,7 +41,7 @@ def export(runs: Path) -> None:
             key: value.contiguous() for key, value in kept.items() if name != "scorer" or not key.startswith("text.")
         }
         save_file(own, shipped.HERE / "judges" / f"{name}.safetensors")
-    write_record(shipped.HERE, shipped.FILES, {})
+    write_record(shipped.HERE, shipped.FILES, {"training_steps": {n: steps_done(runs, n) for n in STAGES}})
     size = sum((shipped.HERE / file).stat().st_size for file in shipped.FILES) / 2**20
     print(f"{shipped.PIPELINE} and judges: {size:.1f} MiB; now measure them: python -m cases.emoji.check")
 
@@ -47,7 +50,9 @@ def main() -> None:
     """Packs one folder of training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="runs", type=Path, default=Path("runs/emoji"))
-    export(parser.parse_args().runs)
+    parser.add_argument("--unfinished", action="store_true", help="the U-Net as far as it is trained")
+    options = parser.parse_args()
+    export(options.runs, options.unfinished)
 
 
 if __name__ == "__main__":

@@ -173,16 +173,28 @@ def stages(batches: Batches) -> dict[str, Stage]:
     }
 
 
-def trained(out: Path, name: str) -> Any:
-    """The network of a finished stage, in evaluation mode; `ValueError` if it is not finished."""
+def trained(out: Path, name: str, unfinished: bool = False) -> Any:
+    """The network of a stage, in evaluation mode; `UsageError` if its training is not finished.
+
+    unfinished: take the averaged weights of the last checkpoint where there are none of the end.
+    """
     from safetensors.torch import load_file
 
-    path = out / f"{name}.safetensors"
-    if not path.exists():
-        raise UsageError(f"{path} is missing: train the stage {name} first")
+    path, checkpoint = out / f"{name}.safetensors", out / f"{name}.checkpoint.pt"
     network = networks.make(name)
-    network.load_state_dict(load_file(path))
+    if path.exists():
+        network.load_state_dict(load_file(path))
+    elif unfinished and checkpoint.exists():
+        kept = torch.load(checkpoint, map_location="cpu")
+        network.load_state_dict(kept["average"] or kept["module"])
+    else:
+        raise UsageError(f"{path} is missing: train the stage {name} first")
     return network.eval()
+
+
+def steps_done(out: Path, name: str) -> int:
+    """The steps behind the weights that `trained` gives."""
+    return torch.load(out / f"{name}.checkpoint.pt", map_location="cpu")["step"]
 
 
 def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
