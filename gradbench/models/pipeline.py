@@ -216,7 +216,7 @@ def _family(pipe: Any) -> str:
         theirs, found = (inspect.getattr_static(where, name, None) for where in (known, pipe))
         if found is not theirs:
             raise UsageError(
-                f"pipeline {own.__name__} has a {name} of its own, which need not be that of {known.__name__}: "
+                f"pipeline {own.__name__} has a {name} of its own, which may differ from that of {known.__name__}: "
                 f"give {known.__name__}(**pipe.components), or see diffusers_denoiser"
             )
     return known.__name__

@@ -139,7 +139,7 @@ def test_the_command_to_go_on_with_is_quoted_for_the_shell(half):
     done, out = half
     quoted = f"-c 'gaussian[dim=3]' -e gradbench.testing.faults:Raise -e checkpoint --steps 2 --out '{out}'"
     assert f"resume with: gradbench run {quoted}" in done.stderr
-    assert f"to go on:          gradbench run {quoted}" in inside("status", out).stdout
+    assert f"to resume:          gradbench run {quoted}" in inside("status", out).stdout
 
 
 def test_status_says_that_the_budget_left_cells_out(half):

@@ -7,6 +7,7 @@ import gradbench
 from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block
 from gradbench.bench.worker import run_cell
+from gradbench.problems.gradients import Gradients
 from gradbench.references.kept import kept, problem_key
 
 
@@ -79,7 +80,7 @@ def test_a_parameter_out_of_range_is_refused(name, value):
 
 
 def test_a_kept_reference_is_read_and_not_made_again(tmp_path):
-    grads = {"x_T": torch.ones(2, 3), "parameters": (torch.zeros(2), torch.arange(3.0))}
+    grads = Gradients({"x_T": torch.ones(2, 3), "parameters": (torch.zeros(2), torch.arange(3.0))})
     made = kept(tmp_path / "r.safetensors", lambda: grads)
     read = kept(tmp_path / "r.safetensors", lambda: pytest.fail("made again"))
     assert made is grads and torch.equal(read["x_T"], grads["x_T"])

@@ -162,7 +162,7 @@ def test_the_version_is_the_packages():
         ("blocks: [{cases: [gaussian]}]", "lacks samplers, estimators"),
         ("blocks: [{cases: [gaussian], samplers: [ddim], estimators: [backprop], steps: 5}]", "steps of block 1"),
         ("just words", "must be a mapping of"),
-        ("blocks: [", "is no YAML"),
+        ("blocks: [", "is not valid YAML"),
     ],
 )
 def test_a_broken_suite_is_one_line(tmp_path, text, message):

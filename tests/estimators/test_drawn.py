@@ -320,7 +320,7 @@ def test_gradients_of_a_sample_by_draft_are_those_of_the_estimator():
         ("draft[k=9]", "ddim", "k must be <= the sampler's 8 steps, got 9"),
         ("drtune[k=9]", "ddim", "k must be <="),
         ("refl[window=20]", "ddim", "window must be <="),
-        ("alignprop[law=released-v2]", "ddim", "presumes 50 steps"),
+        ("alignprop[law=released-v2]", "ddim", "assumes 50 steps"),
     ],
 )
 def test_refusals_have_a_reason(selector, sampler, reason):

@@ -119,7 +119,7 @@ def test_paired_chains_by_hand():
     block = make_block(problem, 0, 1)
     rollout, law, chains = block.rollout, problem.denoiser, []
     index = int(block.random.integers(1 << 31))
-    other = KeyedNoise(problem.seed, (1, 3), torch.float64, torch.device("cpu"), (STREAM, index))
+    other = KeyedNoise(problem.seed, (1, 3), torch.float64, torch.device("cpu"), (STREAM, index, 1))
     with torch.no_grad(), elsewhere(problem.wrt, 0.1, block.random):
         for noise in (rollout.noise, other):
             x, steps = block.x_T, []
