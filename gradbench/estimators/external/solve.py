@@ -33,7 +33,7 @@ class _Solved(torch.autograd.Function):
         settings.settle()
         ctx.settings, ctx.reach = settings, reach
         ctx.save_for_backward(x_T, *wrt)  # saved so that an in-place change before the backward pass is an error
-        return ctx.end.detach().clone()
+        return ctx.end.detach()
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
