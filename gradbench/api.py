@@ -44,7 +44,7 @@ def sample(
     x_T: Tensor,
     *,
     sampler: str | None = None,
-    steps: int = 50,
+    steps: int | None = 50,
     grid: Iterable[float] | None = None,
     gradient: str | GradientEstimator = "checkpoint",
     wrt: Wrt = (),

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradbench.analysis.labels import labels
 from gradbench.analysis.rows import CHOICES, SEVERITY, median, number, text
+from gradbench.bench.columns import FINE
 from gradbench.bench.row import Row
 from gradbench.command import command
 from gradbench.data import Columns
@@ -53,7 +54,7 @@ class Group:
     @property
     def failed(self) -> bool:
         """Whether it was tried and ended badly."""
-        return self.status not in ("ok", "skip")
+        return self.status not in FINE
 
     @cached_property
     def measured(self) -> tuple[Row, ...]:

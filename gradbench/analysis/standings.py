@@ -16,6 +16,7 @@ from gradbench.analysis.cells import Group
 from gradbench.analysis.costs import evaluations
 from gradbench.analysis.errors import read, resolution
 from gradbench.analysis.noise import WORK, noise
+from gradbench.bench.columns import FINE
 from gradbench.problems.spec import REFERENCES, TARGETS
 
 NEAR = 1.1
@@ -92,7 +93,7 @@ def error_of(cell: Group, reference: str, target: str) -> float | None:
     """
     reading = read(cell, reference, target)
     if reading is None:
-        return math.inf if cell.status not in ("ok", "skip") and not cell.measured else None
+        return math.inf if cell.status not in FINE and not cell.measured else None
     spread = noise(cell, target, reference)
     if spread is None or not math.isfinite(reading.error):
         return reading.error

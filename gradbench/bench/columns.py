@@ -11,7 +11,8 @@ from itertools import product
 from gradbench.problems.spec import MEMORYLESS, REFERENCES, TARGETS
 
 SCHEMA = 6
-STATUSES = ("ok", "skip", "timeout", "oom", "diverged", "error", "crash", "lost")
+FINE = ("ok", "skip")  # statuses that never fail a run
+STATUSES = (*FINE, "timeout", "oom", "diverged", "error", "crash", "lost")
 
 
 class Type(Enum):

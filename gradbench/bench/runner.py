@@ -14,7 +14,7 @@ from typing import Any
 
 from gradbench import checks
 from gradbench.bench.budget import Budget
-from gradbench.bench.columns import SCHEMA
+from gradbench.bench.columns import FINE, SCHEMA
 from gradbench.bench.engines import make_executor
 from gradbench.bench.isolate import Isolation, Limits
 from gradbench.bench.plan import Planned, preload
@@ -24,7 +24,6 @@ from gradbench.measure.environment import fingerprint_of, provenance
 from gradbench.problems.folders import folders, weights_of
 
 RERUNS = ("missing", "failed", "all")
-DONE = ("ok", "skip")
 
 
 class Interrupted(Exception):
@@ -49,7 +48,7 @@ def pending(planned: Sequence[Planned], rows: Sequence[Row], rerun: str) -> list
     checks.one_of("--rerun", rerun, RERUNS)
     if rerun == "all":
         return list(planned)
-    have = {row.key for row in rows if rerun == "missing" or row.status in DONE}
+    have = {row.key for row in rows if rerun == "missing" or row.status in FINE}
     return [item for item in planned if item.key not in have]
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from gradbench import checks
-from gradbench.bench.columns import STATUSES
+from gradbench.bench.columns import FINE, STATUSES
 from gradbench.checks import UsageError
 from gradbench.problems.folders import folders
 from gradbench.problems.spec import TARGETS
 
 PASSES = ("error", "rounding", "time", "memory", "flow", "evaluation")
 USUAL = PASSES[:4]
-FINE = ("ok", "skip")  # statuses that never fail a run
 
 
 @dataclass(frozen=True)

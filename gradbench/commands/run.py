@@ -14,6 +14,7 @@ import click
 from gradbench import checks
 from gradbench.bench import runner
 from gradbench.bench.budget import Budget
+from gradbench.bench.columns import FINE
 from gradbench.bench.engines import ENGINES
 from gradbench.bench.isolate import Limits
 from gradbench.bench.plan import Planned, make_plan
@@ -131,7 +132,7 @@ def _told(rows: list[Row], folder: Path, suite: Suite, line: str, left_out: str,
         print(json.dumps(rows))
     if rows:
         write_outputs(rows, folder, line, show=not as_json)
-    failed = Counter(row.status for row in rows if row.status not in (*runner.DONE, *suite.expects))
+    failed = Counter(row.status for row in rows if row.status not in (*FINE, *suite.expects))
     if failed:
         each = ", ".join(f"{count} {status}" for status, count in failed.items())
         print(

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from gradbench.bench.columns import STATUSES
+from gradbench.bench.columns import FINE, STATUSES
 from gradbench.bench.load import load_rows
-from gradbench.bench.runner import DONE
 from gradbench.bench.store import Store
 from gradbench.checks import UsageError
 from gradbench.commands.options import json_option
@@ -35,7 +34,7 @@ def summary(folder: Path) -> Mapping[str, Any]:
     rows = {row.key: row for row in found}
     cells = [(c["cell_id"], c["replicate"]) for c in plan["cells"]] if plan else list(rows)
     mine = [rows[key] for key in cells if key in rows]
-    expected = (*DONE, *(plan or {}).get("expects", ()))
+    expected = (*FINE, *(plan or {}).get("expects", ()))
     failed = [row for row in mine if row["status"] not in expected]
     return {
         "folder": str(folder),

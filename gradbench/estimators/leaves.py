@@ -6,7 +6,7 @@ wherever the network has it from; what a denoiser visibly holds is searched befo
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -179,17 +179,9 @@ def others_on(output: Tensor, known: Sequence[Tensor]) -> list[Tensor]:
 
     Those inside a reentrant torch.utils.checkpoint are not found.
     """
-    ends = {leaf.grad_fn for leaf in known if leaf.grad_fn is not None}
-    seen, queue, found = set[Any]([None, *ends]), list[Any]([output.grad_fn]), dict[int, Tensor]()
-    while queue:
-        node = queue.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if (leaf := getattr(node, "variable", None)) is not None:
-            found[id(leaf)] = leaf
-        queue.extend(after for after, _ in node.next_functions)
     own = {id(leaf) for leaf in known}
+    ends = [leaf.grad_fn for leaf in known if leaf.grad_fn is not None]
+    found = {id(leaf): leaf for node in _nodes(output.grad_fn, ends) if (leaf := _leaf(node)) is not None}
     return [leaf for key, leaf in found.items() if key not in own]
 
 
@@ -201,18 +193,29 @@ def reached(tape: Any, leaves: Sequence[Tensor]) -> list[Tensor]:
     """
     waiting = {id(leaf): leaf for leaf in leaves}
     nodes = {leaf.grad_fn: leaf for leaf in leaves if leaf.grad_fn is not None}
-    seen, queue = set[Any](), [tape]
-    while queue and waiting:
-        node = queue.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in _nodes(tape) if waiting else ():
         if type(node).__name__ == "CheckpointFunctionBackward":
             return list(leaves)
-        own = nodes.get(node, getattr(node, "variable", None))
-        waiting.pop(id(own), None)
-        queue.extend(after for after, _ in node.next_functions)
+        waiting.pop(id(nodes.get(node, _leaf(node))), None)
+        if not waiting:
+            break
     return [leaf for leaf in leaves if id(leaf) not in waiting]
+
+
+def _nodes(tape: Any, ends: Sequence[Any] = ()) -> Iterator[Any]:
+    """The nodes of a tape, each once, from that of its output; not those at its `ends`, nor those before these."""
+    seen, queue = set[Any]([None, *ends]), list[Any]([tape])
+    while queue:
+        node = queue.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            queue.extend(before for before, _ in node.next_functions)
+
+
+def _leaf(node: Any) -> Tensor | None:
+    """The leaf whose gradient a node accumulates, or None."""
+    return getattr(node, "variable", None)
 
 
 class Reach:

@@ -4,12 +4,12 @@ The gradient of a state, and of what is added to it, is a at its time; that of t
 of what is added to the velocity or to eps over a step is an integral of a.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from gradbench.diffusion.chart import Chart
-from gradbench.diffusion.grid import Grid
 from gradbench.diffusion.noise import RecordedNoise
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.samplers.base import ChartField, Interval, Rule
@@ -35,15 +35,13 @@ class SteeredField:
         return self.steering.field(self.field, self.k, self.chart)(t, x)
 
 
-def steered_in(k: int, field: ChartField, rollout: Rollout) -> ChartField | SteeredField:
-    """The field as the chain is steered in step k."""
+def steered_fields(field: ChartField, rollout: Rollout) -> Callable[[int], ChartField | SteeredField]:
+    """The field of every step k, as the chain is steered in it."""
     rule = rollout.rule
-    return SteeredField(field, rule.steering.detached, k) if isinstance(rule, Steered) else field
-
-
-def step_before(t: float, grid: Grid) -> int:
-    """The step that ends at t, or in which t lies: grid[k] > t >= grid[k + 1]."""
-    return sum(time > t for time in grid) - 1
+    if not isinstance(rule, Steered):
+        return lambda k: field
+    held = rule.steering.detached
+    return lambda k: SteeredField(field, held, k)
 
 
 class Arrivals:

@@ -19,7 +19,7 @@ from torch import Tensor
 from gradbench.diffusion.sde_chart import make_chart
 from gradbench.estimators.contents import Contents
 from gradbench.estimators.pathwise.adjoints import refuse_equation, refuse_steps
-from gradbench.estimators.pathwise.arrivals import Arrivals, SteeredField, steered_in, step_before
+from gradbench.estimators.pathwise.arrivals import Arrivals, SteeredField, steered_fields
 from gradbench.estimators.pathwise.recovery import Recovery
 from gradbench.estimators.pathwise.totals import Totals
 from gradbench.estimators.pathwise.trajectory import Trajectory
@@ -137,18 +137,18 @@ class ContinuousAdjoint(Pullback):
         trajectory.ambient.witness()
         name = self.chart if rollout.noise is None else f"{self.chart}-sde"
         chart = make_chart(name, rollout.denoiser.schedule)
-        field = ChartField(rollout.denoiser, chart)
+        field = steered_fields(ChartField(rollout.denoiser, chart), rollout)
         arrivals = Arrivals(rollout, totals)
         places = backward_grid(rollout.grid, self.steps or rollout.steps)
-        interval = None
+        interval, step = None, rollout.steps - 1
         with trajectory.ambient.replay():
             trajectory.at(rollout.steps)
-            adjoint = AdjointField(steered_in(rollout.steps - 1, field, rollout), tuple(wrt))
+            adjoint = AdjointField(field(step), tuple(wrt))
             state: tuple[Any, ...] = self.rule.start(adjoint, (x_0, cotangent))
             arrivals.add(rollout.steps, cotangent)
-            for (t, _), (s, k) in zip(places, places[1:], strict=False):
-                step, before = step_before(t, rollout.grid), state[0][1]
-                adjoint = AdjointField(steered_in(step, field, rollout), tuple(wrt))
+            for (t, end), (s, k) in zip(places, places[1:], strict=False):
+                step = step if end is None else end - 1  # the step that ends at t, or in which t lies
+                adjoint, before = AdjointField(field(step), tuple(wrt)), state[0][1]
                 interval = AdjointInterval(chart, t, s, interval and interval.t0, index=step, totals=totals)
                 (x, a), *history = self.rule.step(adjoint, state, interval)
                 arrivals.cross(interval, before, a)

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from gradbench.analysis.cells import Group
 from gradbench.analysis.rows import text
+from gradbench.bench.columns import FINE
 from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.coverage import STATUSES, Counts, boxes, status_of
@@ -80,7 +81,7 @@ def _box(axes: Any, x: int, y: int, counts: Counts) -> None:
         colour = COLOURS.get(status, OTHER)
         axes.add_patch(Rectangle((left, y), count / total, 1, facecolor=colour, edgecolor="white", linewidth=0.4))
         left += count / total
-    bad = [status for status in found if status not in ("ok", "skip")]
+    bad = [status for status in found if status not in FINE]
     words = str(fine) if fine == total else f"{fine}/{total}"
     words = status_of("skip").letter if found.get("skip") == total else words
     letter = f" {status_of(bad[-1]).letter}" if bad else ""
