@@ -42,6 +42,18 @@ class EstimatorEntry(Entry):
         return self.traits.amended(self.declares(self.options(given)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class TruncatedEntry(EstimatorEntry):
+    """The line of a `Truncated` estimator. distribution: all options -> its plans."""
+
+    distribution: "Callable[[Options], PlanDistribution]"
+
+    def load(self) -> Any:
+        """Makes the estimator from all options; imports its module."""
+        made = super().load()
+        return lambda **options: made(self.distribution(options), options["draws"])
+
+
 def truncated(
     name: str,
     summary: str,
@@ -50,7 +62,7 @@ def truncated(
     confidence: str = "paper",
     memory: str | None = None,
     **defaults: Any,
-) -> EstimatorEntry:
+) -> TruncatedEntry:
     """An entry whose plans come from the callable `plans`, "module:callable", given all options except `draws`."""
 
     def distribution(options: Options) -> "PlanDistribution":
@@ -63,11 +75,12 @@ def truncated(
         distribution(options)
 
     detach = defaults.pop("detach", None)
-    return EstimatorEntry(
+    return TruncatedEntry(
         name,
         summary,
-        f"gradbench.estimators.pathwise.truncated:{name}",
+        "gradbench.estimators.pathwise.truncated:Truncated",
         citation,
+        distribution=distribution,
         defaults={"detach": detach or "eps", **defaults, "draws": None},
         later={} if detach else {"detach": "eps"},
         traits=EstimatorTraits(draws=True, biased=True, memory=memory),

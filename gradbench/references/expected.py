@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from gradbench import checks
-from gradbench.estimators.pathwise.truncated import draft
+from gradbench.estimators.pathwise.truncated import Truncated
+from gradbench.estimators.pathwise.truncation import LastSteps
 from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Expectation, Problem
 from gradbench.references.affine import moments
@@ -71,7 +72,7 @@ def by_draws(problem: Problem, draws: int) -> Reference:
     The tolerance is the relative difference that two halves of the draws leave in their mean.
     """
     exact = replace(problem.to(problem.reference_dtype), seed=problem.seed + SEED, noise="keyed")
-    estimate = draft(problem.steps, draws)(exact)
+    estimate = Truncated(LastSteps(problem.steps), draws)(exact)
     means = estimate.batch_means
     assert means is not None  # it is Monte Carlo
     half, found, spread = len(means) // 2, estimate.grads, {}

@@ -38,24 +38,32 @@ FLOWBP: dict[str, dict[str, dict[str, Any]]] = {
 def leapalign(
     preset: str, a: float | None, tau: float | None, weight: str | None, law: str, detach: str
 ) -> PlanDistribution:
-    """The plans of `leapalign`: two leaps; a, tau: None for those of the preset."""
+    """LeapAlign, see `TwoLeaps`: two leaps from states drawn at random, put at the chain's own states.
+
+    preset: `hpsv2.1` (a = 0.3), `pickscore` or `hpsv3` (a = 0.1), all with tau = 0.1; a, tau override it. weight:
+    `similarity` divides a sample's gradient by its distances, `none` does not. law: `pairs` is the paper's; `clean` and
+    `half` are its ablations; `from-noise`, ours, starts at x_T and has its gradient, which is the chain's for N = 2 and
+    a = 1. The reward's hinge belongs to the objective. References: LeapAlign, 2026, arXiv:2604.15311, eq. 3 to 13.
+    """
     said = _filled({"a": a, "tau": tau}, LEAPALIGN[checks.one_of("preset", preset, LEAPALIGN)])
     _weighed(weight, tau)
     return TwoLeaps(said["a"], _floor(said["tau"], weight), _law(law), detach=_detached(detach))
 
 
 def flowbp(variant: str, preset: str, weight: str | None, detach: str, **given: Any) -> PlanDistribution:
-    """The plans of `flowbp`; options that are None are those of the variant's preset.
+    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes per leap).
 
-    `ValueError` for an option that the variant does not have.
+    preset: the released settings for `flux1`, `sd3.5` or `flux2`; options that are given override it. `ValueError` for
+    one that the variant does not have. The gradient of x_T is ours for sparse and bridge, and for lagrange with
+    law=from-noise. References: FlowBP, 2026, arXiv:2606.11075, and its released code.
     """
     presets = FLOWBP[checks.one_of("variant", variant, FLOWBP)]
     own = presets[checks.one_of("preset", preset, presets)]
     for name, value in given.items():
-        if value is not None:
-            _check(name, value)
-    for name, value in given.items():
-        if value is not None and name not in own:
+        if value is None:
+            continue
+        _check(name, value)
+        if name not in own:
             raise UsageError(f"{name} is no option of variant={variant}, got {value!r}; it has {', '.join(own)}")
     said = _filled({name: value for name, value in given.items() if name in own}, own)
     held = _detached(detach)

@@ -16,14 +16,12 @@ from gradbench.estimators.base import GradientEstimate
 from gradbench.estimators.hooks import silenced
 from gradbench.estimators.leaves import Leaves, guarded
 from gradbench.estimators.monte_carlo.base import Block, BlockSum, MonteCarlo
-from gradbench.estimators.pathwise import surrogates
 from gradbench.estimators.pathwise.mean_cost import mean_cost
 from gradbench.estimators.pathwise.pathwise import Differentiable, refuse_second_order
 from gradbench.estimators.pathwise.plan import Plan, PlanDistribution
 from gradbench.estimators.pathwise.planned import Landing, Seen, guess, indices, mask, planned, step_field
 from gradbench.estimators.pathwise.pullback import Cotangents, pull
 from gradbench.estimators.pathwise.totals import Totals
-from gradbench.estimators.pathwise.truncation import LastSteps, OneStepLeft, Shortcut, SpacedSteps, cut_of
 from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.base import State
@@ -256,57 +254,3 @@ def _from_end(ctx: Any, k: int, state: State, cotangent: Tensor, totals: Totals)
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
-
-
-def draft(k: int, draws: int | None, detach: str = "eps") -> Truncated:
-    """DRaFT-K, see `LastSteps`: backpropagation through the last k steps; k = N is the full gradient.
-
-    Nothing passes around the steps that are cut, so that `detach` makes no difference.
-    """
-    return Truncated(LastSteps(k, detach=detach), draws)
-
-
-def alignprop(law: str, draws: int | None, detach: str = "eps") -> Truncated:
-    """AlignProp with one of the published truncation distributions or the unbiased reweighted one; see `cut_of`."""
-    return Truncated(cut_of(law, detach), draws)
-
-
-def refl(window: int | None, draws: int | None, detach: str = "eps") -> Truncated:
-    """ReFL, see `OneStepLeft`: the reward of x0_hat at one of the last `window` states, through one evaluation.
-
-    The state is cut from those before it, so that `detach` makes no difference.
-    """
-    return Truncated(OneStepLeft(window, detach=detach), draws)
-
-
-def drtune(k: int, early: int, draws: int | None, detach: str = "eps") -> Truncated:
-    """DRTune, see `SpacedSteps`: k spaced steps, with the gradient stopped at every network input."""
-    return Truncated(SpacedSteps(k, early, detach=detach), draws)
-
-
-def shortcut(draws: int | None, detach: str = "eps") -> Truncated:
-    """SDO, see `Shortcut`: only the graph of one random step is kept."""
-    return Truncated(Shortcut(detach=detach), draws)
-
-
-def leapalign(
-    preset: str, a: float | None, tau: float | None, weight: str | None, law: str, detach: str, draws: int | None
-) -> Truncated:
-    """LeapAlign, see `TwoLeaps`: two leaps from states drawn at random, put at the chain's own states.
-
-    preset: `hpsv2.1` (a = 0.3), `pickscore` or `hpsv3` (a = 0.1), all with tau = 0.1; a, tau override it. weight:
-    `similarity` divides a sample's gradient by its distances, `none` does not. law: `pairs` is the paper's; `clean` and
-    `half` are its ablations; `from-noise`, ours, starts at x_T and has its gradient, which is the chain's for N = 2 and
-    a = 1. The reward's hinge belongs to the objective. References: LeapAlign, 2026, arXiv:2604.15311, eq. 3 to 13.
-    """
-    return Truncated(surrogates.leapalign(preset, a, tau, weight, law, detach), draws)
-
-
-def flowbp(variant: str, preset: str, weight: str | None, detach: str, draws: int | None, **options: Any) -> Truncated:
-    """FlowBP: `sparse` (see `SparseSteps`), `bridge` (`BridgedSteps`) or `lagrange` (`TwoLeaps` with q nodes per leap).
-
-    preset: the released settings for `flux1`, `sd3.5` or `flux2`; options that are given override it. The gradient of
-    x_T is ours for sparse and bridge, and for lagrange with law=from-noise. References: FlowBP, 2026, arXiv:2606.11075,
-    and its released code.
-    """
-    return Truncated(surrogates.flowbp(variant, preset, weight, detach, **options), draws)

@@ -57,7 +57,10 @@ class _Cut(_OneNumber):
 
 @dataclass(frozen=True)
 class LastSteps(_Cut):
-    """DRaFT-K: the last k steps. References: Clark et al., 2024, DRaFT, arXiv:2309.17400."""
+    """DRaFT-K: the last k steps; k = N is the full gradient. The chain is cut, so that `detach` makes no difference.
+
+    References: Clark et al., 2024, DRaFT, arXiv:2309.17400.
+    """
 
     k: int
     random = False
@@ -137,8 +140,9 @@ class Reweighted(_Cut):
 class OneStepLeft(_OneNumber):
     """ReFL: the reward of x0_hat at one of the last `window` states, drawn uniformly; one network evaluation is active.
 
-    References: Xu et al., 2023, ImageReward, arXiv:2304.05977; the released code draws from the last 10 of 40 steps,
-    and None is the same fraction, a quarter.
+    The state is cut from those before it, so that `detach` makes no difference. References: Xu et al., 2023,
+    ImageReward, arXiv:2304.05977; the released code draws from the last 10 of 40 steps, and None is the same
+    fraction, a quarter.
     """
 
     window: int | None = None
