@@ -45,7 +45,7 @@ def test_a_folder_of_a_run_gives_the_rows_that_count(tmp_path):
 
 def test_a_place_without_rows_is_refused(tmp_path):
     (tmp_path / "rows.parquet").write_text("no parquet")
-    with pytest.raises(ValueError, match="no parquet file"):
+    with pytest.raises(ValueError, match="is not a parquet file"):
         load_rows(tmp_path)
     with pytest.raises(ValueError, match="no such file"):
         load_rows(tmp_path / "nothing")
@@ -55,5 +55,5 @@ def test_a_parquet_of_something_else_is_refused(tmp_path):
     import pandas as pd
 
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(ValueError, match="no row of gradbench"):
+    with pytest.raises(ValueError, match="is not a gradbench row"):
         load_rows(tmp_path / "other.parquet")

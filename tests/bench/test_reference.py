@@ -24,7 +24,7 @@ def test_todays_references_are_the_stored_ones(name):
     for chain in reference.CHAINS:
         problem = make_case(name, {}).problem(sampler=chain, steps=reference.STEPS)
         for kind, found in references(problem, header.flow_method).items():
-            for target, gradient in reference._named(found.grads):
+            for target, gradient in found.grads.named():
                 if (key := f"{chain}/{kind}/{target}") in stored:
                     assert (stored[key] - gradient).norm() <= reference.STORED * gradient.norm(), key
 

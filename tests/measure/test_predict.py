@@ -192,7 +192,7 @@ def test_the_objective_alone_is_the_decoders_tape_smaller_by_its_checkpointing()
 
 @pytest.mark.parametrize("estimator", ["adjoint-dpm[rule=dopri5]", "continuous-adjoint[rule=dopri5]"])
 def test_an_adaptive_solver_is_not_predicted(digits, estimator):
-    with pytest.raises(Unpredictable, match="decides by values"):
+    with pytest.raises(Unpredictable, match="its adaptive solver depends on values"):
         predicted(digits, estimator, 4)
 
 
