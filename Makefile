@@ -36,7 +36,7 @@ test: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: install
-	$(BIN)/python -m pytest -m 'not benchmark' -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m 'not benchmark' --hypothesis-profile=thorough -n $(JOBS) --dist loadfile
 
 # Errors, counts and bytes of the working tree against the committed ones; a cell that fails is a finding, not an end
 compare: install

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 import gradbench
 from tests.browser import FLAGS, chromium
+
+settings.register_profile("thorough")  # more examples: see tests/property/leaves.py
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,8 @@
-"""What the property tests compare: gradients by leaf, and how far rounding may take them apart."""
+"""What the property tests compare: gradients by leaf, how far rounding moves them, and on how many examples."""
+
+from hypothesis import settings
+
+from gradbench.testing import strategies
 
 LEAVES = {
     "gaussian": ("condition", "log_std"),
@@ -6,6 +10,12 @@ LEAVES = {
     "product-mixture": ("condition", "means", "log_std", "logits"),
     "dirac": ("condition",),
 }
+
+
+def examples(count):
+    """Settings for `count` examples under the profile `thorough`, that of `make test-all`, and else a third of them."""
+    thorough = settings.get_current_profile_name() == "thorough"
+    return strategies.examples(count if thorough else max(2, count // 3))
 
 
 def named(law, grads):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from leaves import LEAVES, agree, named, run, slack
+from leaves import LEAVES, agree, examples, named, run, slack
 from torch import nn
 
 import gradbench
@@ -18,7 +18,7 @@ from gradbench.diffusion.sde_chart import make_chart
 from gradbench.problems.problem import Problem
 from gradbench.samplers.rollout import Rollout
 from gradbench.samplers.spec import sampler_spec
-from gradbench.testing.strategies import Span, examples, numbers, situations
+from gradbench.testing.strategies import Span, numbers, situations
 
 
 @pytest.mark.parametrize("chart", CHARTS)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from leaves import run
+from leaves import examples, run
 
-from gradbench.testing.strategies import examples, situations
+from gradbench.testing.strategies import situations
 
 SAMPLERS = ("ddim", "euler", "rk4[chart=angle]", "ab2", "dpm++2m", "midpoint[chart=log-snr]")
 STEP = 1e-3

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from leaves import agree, named, run, slack
+from leaves import agree, examples, named, run, slack
 
 import gradbench
-from gradbench.testing.strategies import examples, numbers, situations
+from gradbench.testing.strategies import numbers, situations
 
 PRESERVING = ("vp-linear", "scaled-linear", "cosine")
 AFFINE = situations(names=("gaussian",), log_std=(-4, 1), reach=6.0, schedules=PRESERVING)

@@ -6,10 +6,11 @@ import math
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from leaves import examples
 
 from gradbench.diffusion.grid import GRIDS, make_grid
 from gradbench.diffusion.schedule import VariancePreserving, make_schedule
-from gradbench.testing.strategies import examples, numbers, schedules, spans
+from gradbench.testing.strategies import numbers, schedules, spans
 
 DISCRETE = ("leading", "trailing", "linspace")
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from leaves import agree, run, slack
+from leaves import agree, examples, run, slack
 
 from gradbench.diffusion.transport import log_tail
-from gradbench.testing.strategies import Law, Span, arrays, examples, numbers, situations
+from gradbench.testing.strategies import Law, Span, arrays, numbers, situations
 
 SAMPLERS = ("flow", "ddim", "rk4[chart=angle]")
 

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from leaves import examples
 
 import gradbench
 from gradbench.testing import assert_close
-from gradbench.testing.strategies import examples, problems, samplers
+from gradbench.testing.strategies import problems, samplers
 
 
 @pytest.mark.parametrize("kind", [{}, {"stochastic": True}, {"reversible": True}], ids=str)

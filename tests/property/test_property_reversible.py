@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from leaves import examples
 
 import gradbench
-from gradbench.testing.strategies import examples, situations
+from gradbench.testing.strategies import situations
 
 SAMPLERS = (
     "belm",

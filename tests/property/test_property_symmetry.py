@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from leaves import agree, run, slack
+from leaves import agree, examples, run, slack
 
-from gradbench.testing.strategies import arrays, examples, laws, rotations, situations, spans, starts
+from gradbench.testing.strategies import arrays, laws, rotations, situations, spans, starts
 
 SAMPLERS = ("flow", "ddim", "rk4[chart=angle]", "ab2")
 exact = pytest.mark.parametrize("sampler", SAMPLERS)

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from leaves import examples
 
 from gradbench.diffusion.transport import flow, flow_with_bound, log_density, log_tail, transport
-from gradbench.testing.strategies import Law, Span, examples, laws, numbers, spans
+from gradbench.testing.strategies import Law, Span, laws, numbers, spans
 
 EPS = torch.finfo(torch.float64).eps
 hard = laws(names=("product-mixture",), log_std=(-5, 1), means=(-6, 6))
