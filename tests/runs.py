@@ -209,3 +209,27 @@ def _numbers(rng: random.Random, facts: dict, stages: int, steps: int, estimator
         "nfe_backward": backward, "vjps": vjps, "peak_bytes": int(peak), "state_bytes": state, "tape_bytes": int(tape),
         "x0_drift": 0.0 if estimator != "torchdiffeq-adjoint" else 2e-4,
     }  # fmt: skip
+
+
+def of_a_task():
+    """Three estimators on one task, over three seeds."""
+    ends = {"checkpoint": (1.0, -0.5, 20.0), "draft": (0.4, -0.8, 11.0), "reinforce": (0.1, -4.0, 80.0)}
+    return [
+        row(
+            name,
+            case="align",
+            case_params={"updates": 30},
+            seed=seed,
+            updates=30,
+            optimise_cosine=cosine,
+            optimise_evaluations=work * 120,
+            optimise_queries=120.0,
+            optimise_s=work + seed,
+            first_objective=-5.0,
+            last_objective=end + 0.1 * seed,
+            first_held_out=-5.2,
+            last_held_out=end - 0.2 + 0.1 * seed,
+        )
+        for name, (cosine, end, work) in ends.items()
+        for seed in range(3)
+    ]

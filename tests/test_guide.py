@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = (
     *("tutorial.md", "guide/stable_diffusion.md", "guide/every_step.md", "guide/extending.md", "cite.md"),
     "guide/own_losses.md",
-    "guide/extending_reports.md",
+    *("guide/extending_reports.md", "guide/tasks.md"),
 )
 GUIDE = (DOCS / "guide" / "stable_diffusion.md").read_text()
 SLOW = ("gradbench predict",)  # minutes, in tests of their own

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradbench.problems.spec import CaseSpec, Flow, Parts
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 HERE = Path(__file__).parent
 WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
@@ -31,14 +34,11 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     """
     import torch
 
-    from gradbench import checks
     from gradbench.models.lora import add_lora
     from gradbench.models.network import diffusers_denoiser
     from gradbench.models.weights import load_weights
-    from gradbench.objectives.classifier import ClassLogProbability
-    from gradbench.objectives.quadratic import Quadratic
 
-    from .network import CLASSES, NULL_CLASS, Classifier, DigitsModel, scheduler
+    from .network import NULL_CLASS, DigitsModel, scheduler
 
     label = params["label"]
     model = DigitsModel()
@@ -53,19 +53,39 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
         null_condition=tokens[1].clone(),
         guidance=params["guidance"],
     )
-
-    if params["objective"] == "target-image":
-        target = (
-            torch.as_tensor(arrays["target"]) if "target" in arrays else load_weights(HERE, "four.safetensors")["mean"]
-        )
-        checks.shape("target", target.shape, (1, 8, 8))
-        objective: torch.nn.Module = Quadratic(target, torch.ones_like(target))
-    else:
-        name, width = {"class": ("scorer", 24), "heldout-class": ("heldout", 20)}[params["objective"]]
-        classifier = Classifier(width)
-        classifier.load_state_dict(load_weights(HERE, f"{name}.safetensors"))
-        objective = ClassLogProbability(classifier, label, CLASSES)
+    objective = scored(params["objective"], label, arrays)
     return Parts(denoiser, objective, denoiser.condition, lora, shape=(1, 8, 8))
+
+
+def scored(name: str, label: int, arrays: Mapping[str, Any]) -> "nn.Module":
+    """The objective of that name."""
+    import torch
+
+    from gradbench import checks
+    from gradbench.models.weights import load_weights
+    from gradbench.objectives.classifier import ClassLogProbability
+    from gradbench.objectives.quadratic import Quadratic
+
+    from .network import CLASSES, Classifier
+
+    if name == "target-image":
+        given = arrays.get("target")
+        target = load_weights(HERE, "four.safetensors")["mean"] if given is None else torch.as_tensor(given)
+        checks.shape("target", target.shape, (1, 8, 8))
+        return Quadratic(target, torch.ones_like(target))
+    file, width = {"class": ("scorer", 24), "heldout-class": ("heldout", 20)}[name]
+    classifier = Classifier(width)
+    classifier.load_state_dict(load_weights(HERE, f"{file}.safetensors"))
+    return ClassLogProbability(classifier, label, CLASSES)
+
+
+def embedded(label: int) -> "Tensor":
+    """(2, 32): the tokens of a class."""
+    from gradbench.models.weights import load_weights
+
+    from .network import TOKENS, WIDTH
+
+    return load_weights(HERE, "unet.safetensors")["embedding.weight"][label].reshape(TOKENS, WIDTH)
 
 
 SPEC = CaseSpec(

@@ -167,7 +167,7 @@ def stages(batches: Batches) -> dict[str, Stage]:
         "scorer": Stage(contrast(batches), 4000, 1e-3),
         "unet": Stage(denoising(batches), 20_000, 1e-3, 0.01, average=0.999),
         "held-out-scorer": Stage(contrast(batches), 4000, 1e-3),
-        **{f"recogniser-{k}": Stage(recognition(batches), 1500, 1e-3) for k in range(3)},
+        **{f"recogniser-{k}": Stage(recognition(batches), 500, 1e-3) for k in range(3)},
         "style": Stage(style(batches), 600, 1e-3),
         "held-out-style": Stage(style(batches), 600, 1e-3),
     }

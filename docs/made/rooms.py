@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("estimators",),
     ("references",),
     ("measure", "api"),
+    ("tasks",),
     ("bench",),
     ("analysis",),
     ("compare", "report", "testing"),

@@ -10,7 +10,7 @@ from itertools import product
 
 from gradbench.problems.spec import MEMORYLESS, REFERENCES, TARGETS
 
-SCHEMA = 6
+SCHEMA = 7
 FINE = ("ok", "skip")  # statuses that never fail a run
 STATUSES = (*FINE, "timeout", "oom", "diverged", "error", "crash", "lost")
 
@@ -130,6 +130,15 @@ TABLE: tuple[Column, ...] = (
     *_of_targets("bias_norm", "|m - r| / |r|", baseline=True),
     *_of_targets("std_error", "standard error of bias_T", baseline=True),
     *_of_targets("snr", "|m| over the standard deviation of one draw", baseline=True),
+    Column("updates", Type.WHOLE, "updates of a task", since=7),
+    Column("optimise_s", Type.REAL, "wall-clock of a task's estimates and updates", "s", since=7),
+    Column("optimise_evaluations", Type.REAL, "network evaluations of a task's estimates, of one sample each", since=7),
+    Column("optimise_queries", Type.REAL, "values or gradients of the objective that a task took, per sample", since=7),
+    Column("optimise_cosine", Type.REAL, "mean cosine of a task's estimates with the exact gradient", since=7),
+    Column("first_objective", Type.REAL, "a task's objective before its first update", since=7),
+    Column("last_objective", Type.REAL, "a task's objective after its last update", since=7),
+    Column("first_held_out", Type.REAL, "a task's held-out score before its first update", since=7),
+    Column("last_held_out", Type.REAL, "a task's held-out score after its last update", since=7),
     Column("draws", Type.WHOLE, "number of draws of a Monte Carlo estimator", baseline=True),
     Column("reference_method", Type.TEXT, "how the references were made"),
     Column("reference_tol", Type.REAL, "largest relative tolerance of the references"),

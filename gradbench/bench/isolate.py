@@ -109,7 +109,7 @@ class GpuSlots:
 class Isolation:
     """Runs each cell in its own process. `close` ends the rest.
 
-    keep, traces: folders for kept references and for traces, or None.
+    keep, traces, curves: folders for kept references, traces and the curves of tasks, or None.
     """
 
     cases: list[str]
@@ -118,6 +118,7 @@ class Isolation:
     logs: Path
     keep: Path | None = None
     traces: Path | None = None
+    curves: Path | None = None
     _server: Server | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _groups: set[int] = field(default_factory=lambda: set[int]())
@@ -129,6 +130,10 @@ class Isolation:
             if self._server is None or self._server.process.poll() is not None:
                 self._server = Server(self.cases, self.preload, self.limits.threads)
             return self._server
+
+    def curve(self, name: str) -> Path | None:
+        """The file of a task's curve, by the name of its log."""
+        return self.curves and self.curves / f"{name}.jsonl"
 
     def run_isolated(self, cell: Cell, replicate: int, passes: Sequence[str] = USUAL) -> Columns:
         """The row of one cell: its measurements, or how its worker died."""
@@ -168,7 +173,8 @@ class Isolation:
         with open(read, "rb", buffering=0) as answer, open(log, "w+b") as output:
             killed = _oom_kills()
             limits = {"threads": self.limits.threads, "memory": self.limits.memory}
-            places = {"keep": self.keep and str(self.keep), "traces": self.traces and str(self.traces)}
+            named = {"keep": self.keep, "traces": self.traces, "curve": self.curve(log.stem)}
+            places = {name: place and str(place) for name, place in named.items()}
             request = {"cell": cell.identity, "passes": list(passes), "gpu": gpu, **places, **limits}
             try:
                 server.submit(request, [write, output.fileno()])

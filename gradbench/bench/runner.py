@@ -69,7 +69,15 @@ def execute(
     run_id, fixed = uuid.uuid4().hex[:12], provenance(tuple(folders()))
     logs, out = store.folder / "logs", store.folder.resolve()
     traces = out / "traces" if run.trace else None
-    isolation = Isolation([str(f) for f in folders()], preload(planned), run.limits, logs, out / "references", traces)
+    isolation = Isolation(
+        [str(f) for f in folders()],
+        preload(planned),
+        run.limits,
+        logs,
+        keep=out / "references",
+        traces=traces,
+        curves=out / "curves",
+    )
     executor = make_executor(run.engine, run.jobs)
     before = attempts or Counter()
     cold = run.engine != "inline"
@@ -124,7 +132,8 @@ def _measure(item: Planned, run: Run, isolation: Isolation) -> dict[str, Any]:
     if run.engine == "inline":
         from gradbench.bench.worker import How, run_cell
 
-        how = How(item.passes, run.limits.threads, isolation.keep, isolation.traces)
+        curve = isolation.curve(f"{item.cell.id}-{item.replicate}")
+        how = How(item.passes, run.limits.threads, isolation.keep, isolation.traces, curve)
         return run_cell(item.cell, how=how, debug=run.debug)
     return isolation.run_isolated(item.cell, item.replicate, item.passes)
 

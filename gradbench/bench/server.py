@@ -3,7 +3,7 @@
     python -m gradbench.bench.server SOCKET_FD
 
 It reads one JSON request per message from its socket, {"cell", "passes", "threads", "memory", "keep", "traces",
-"predict", "gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a
+"curve", "predict", "gpu"}, with two file descriptors: a pipe for the answer and a log for stdout and stderr. It forks a
 supervisor, which forks the worker and waits for it, so that a worker may die of anything. The lines sent down the pipe
 are {"pid"} of the group, {"phase"} as phases begin, {"row"}, and last {"rc"}. End of file on the socket, which signals
 the death of the parent, ends the server; each supervisor watches the parent too, and whether anyone still reads its
@@ -95,8 +95,9 @@ def _work(request: dict[str, Any], answer: int) -> None:
         if request.get("predict"):
             row = predicted_bytes(cell, anew=True)
         else:
-            keep, traces = (Path(place) if (place := request.get(name)) else None for name in ("keep", "traces"))
-            how = How(request["passes"], request["threads"], keep, traces)
+            named = ("keep", "traces", "curve")
+            places = {name: Path(place) if (place := request.get(name)) else None for name in named}
+            how = How(request["passes"], request["threads"], **places)
             row = run_cell(cell, lambda name: _say(answer, {"phase": name}), how)
         _say(answer, {"row": row})
         code = 0

@@ -40,6 +40,9 @@ from gradbench.references.flow import by_solving
 from gradbench.references.kept import flow_key, problem_key
 from gradbench.references.known import references
 from gradbench.references.stored import stored
+from gradbench.tasks.curve import Curve
+from gradbench.tasks.optimise import optimise
+from gradbench.tasks.task import Task
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # imported by torch itself on first use
 PLANS = 16  # random plans averaged for the time of one draw
@@ -54,13 +57,15 @@ class How:
     """How a cell is measured.
 
     passes: the measurements. threads: None for the case's own number. keep: a folder for references of full-size
-    networks, or None. traces: a folder for the trace of one gradient, `<cell_id>.json`, or None for none.
+    networks, or None. traces: a folder for the trace of one gradient, `<cell_id>.json`, or None for none. curve: the
+    file of a task's curve, or None.
     """
 
     passes: Sequence[str] = USUAL
     threads: int | None = None
     keep: Path | None = None
     traces: Path | None = None
+    curve: Path | None = None
 
 
 def measure(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
@@ -84,6 +89,10 @@ def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
     row |= arithmetic(problem.denoiser, device)
     if device.type == "cuda":
         row["gpu"] = torch.cuda.get_device_name(device)
+
+    task = case_specs()[cell.case].task
+    if task is not None:
+        return row | _optimised(cell, task(problem, cell.case_params), estimator, phase, how)
 
     phase("error")
     begun = time.perf_counter()
@@ -116,6 +125,17 @@ def _measured(cell: Cell, phase: Callable[[str], None], how: How) -> Columns:
         row |= predicted_bytes(cell, anew=False)
     row["os_peak_bytes"] = _os_peak()
     return row
+
+
+def _optimised(cell: Cell, task: Task, estimator: GradientEstimator, phase: Callable[[str], None], how: How) -> Columns:
+    """The columns of a task: those of its course, and the memory of one of its estimates."""
+    phase("optimise")
+    code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
+    found = optimise(task, estimator, Curve(how.curve, code))
+    if "memory" in how.passes and found["status"] == "ok":
+        phase("memory")
+        found |= _memory(task.at(0), estimator)
+    return found | {"os_peak_bytes": _os_peak()}
 
 
 def _memory(problem: Problem, single: GradientEstimator) -> Columns:

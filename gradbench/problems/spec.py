@@ -86,7 +86,7 @@ class CaseSpec:
     preload: modules that a warm worker imports before it forks. sums: whether objectives may be weighted sums,
     `0.5*jpeg-size+style`. reference_dtype: the precision of references. threads: of a worker, 0 for all cores. weights:
     the description of a network's weights in rows, by parameters and device. sizes: the parameters decided by given
-    arrays.
+    arrays. task: makes a `gradbench.tasks.task.Task` from a problem and the parameters; a cell of the case optimises.
     """
 
     name: str
@@ -112,6 +112,7 @@ class CaseSpec:
     threads: int = 1
     weights: Callable[[Mapping[str, Any], str], str] | None = None
     sizes: Callable[[Mapping[str, Any]], dict[str, int]] | None = None
+    task: Callable[[Any, Mapping[str, Any]], Any] | None = None
     folder: Path = field(default=Path(), compare=False)
 
     @property

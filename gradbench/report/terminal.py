@@ -6,12 +6,14 @@ from typing import Any
 
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import cells, table
+from gradbench.analysis.courses import courses, is_task
 from gradbench.analysis.labels import broken
 from gradbench.analysis.rankings import TIE
 from gradbench.analysis.rows import is_finite
 from gradbench.analysis.standings import contests, settings
 from gradbench.bench.row import Row
 from gradbench.problems.spec import TARGETS
+from gradbench.report.courses import show_courses
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
 LINES_SHOWN = 120  # lines of tables shown
@@ -28,17 +30,27 @@ Line = dict[str, Any]
 
 
 def show_table(rows: Sequence[Row]) -> None:
-    """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it.
+    """A block per (case, sampler, steps, dtype): errors, work, time and memory; reasons below it; then the tasks.
 
-    If these exceed `LINES_SHOWN` lines, the answer alone.
+    If the former exceed `LINES_SHOWN` lines, the answer alone.
     """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console(markup=False, highlight=False)
     console.width = min(WIDTH, console.width) if sys.stdout.isatty() else WIDTH
     name = max(console.width - NUMBERS, 16)
+    found = courses(rows)
+    rows = [row for row in rows if not is_task(row)]
+    if rows:
+        _show_cells(rows, console, name)
+    if found:
+        show_courses(found, console, name)
+
+
+def _show_cells(rows: Sequence[Row], console: Any, name: int) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for line in table(rows):
         blocks.setdefault((line["case"], line["sampler"], f"{line['steps']} steps", line["dtype"]), []).append(line)

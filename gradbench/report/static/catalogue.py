@@ -55,6 +55,12 @@ FIGURES = {
         Drawing("profile-pairs", "which of any two estimators wins, at an equal error", "profiles:profile_pairs", None),
         Drawing("predicted", "measured peak memory against the predicted one", "predicted:predicted", None),
         Drawing("overhead", "time over that of the network alone", "predicted:overhead", None),
+        Drawing(
+            "outcomes",
+            "held-out score of tasks against the gradient's cosine, work and time",
+            "outcomes:outcomes",
+            None,
+        ),
         Drawing("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),
     )
 }

@@ -12,9 +12,9 @@ from gradbench.report.static.canvas import DOUBLE, SINGLE, SMALL, save
 from gradbench.report.static.catalogue import FIGURES
 from gradbench.report.static.write import write_figures
 from tests.rows import row
-from tests.runs import everything, on_a_card
+from tests.runs import everything, of_a_task, on_a_card
 
-ROWS = [*everything(), *on_a_card()]
+ROWS = [*everything(), *on_a_card(), *of_a_task()]
 
 
 @pytest.fixture(scope="module", params=list(FIGURES))

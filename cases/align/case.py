@@ -1,0 +1,24 @@
+"""Fine-tuning to a reward: LoRA weights move so that pictures of many prompts are rewarded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..trained import PARAMS, task_case
+
+
+def task(problem: Any, params: Mapping[str, Any]) -> Any:
+    """`Align`."""
+    from .task import Align
+
+    return Align(problem, params)
+
+
+SPEC = task_case(
+    name="align",
+    summary="a task: LoRA fine-tuning of a trained network to a reward, judged by a held-out network and prompts",
+    citation="Prabhudesai et al., 2023, arXiv:2310.03739; Clark et al., 2024, arXiv:2309.17400; Black et al., 2023, "
+    "arXiv:2305.13301",
+    params=PARAMS,
+    targets=("parameters",),
+    task=task,
+)

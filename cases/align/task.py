@@ -1,0 +1,70 @@
+"""The updates and the scores of reward fine-tuning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradbench.problems.problem import Problem
+from gradbench.tasks.drawn import fresh, judging
+from gradbench.tasks.scores import divergence, diversity
+from gradbench.tasks.task import Task
+
+from .. import trained
+
+
+class Align(Task):
+    """Raises the mean reward of pictures of the seen prompts, one prompt an update, from fresh noise.
+
+    The network starts as it was trained: lora_B = 0. Scores, on noise of their own: `objective`, the reward of seen
+    prompts; `held_out`, the same by the held-out judge; `unseen`, the reward of held-out prompts; `diversity` of the
+    pictures; and `divergence` from the base network, where the sampler draws noise.
+    """
+
+    def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
+        super().__init__(problem, params)
+        model = trained.MODELS[params["model"]]
+        self.seen = [trained.prompt(params, name) for name in model.seen]
+        self.unseen = [trained.prompt(params, name) for name in model.unseen]
+        with torch.no_grad():
+            for zero in problem.parameters[1::2]:  # A and B in turns, by name
+                zero.zero_()
+        self.base = [leaf.detach().clone() for leaf in problem.parameters]
+
+    def told(self, prompt: trained.Prompt) -> None:
+        """Makes the network read a prompt."""
+        assert self.problem.condition is not None
+        self.problem.condition.data.copy_(prompt.condition)
+
+    def at(self, update: int) -> Problem:
+        prompt = self.seen[update % len(self.seen)]
+        self.told(prompt)
+        return replace(fresh(self.problem, update), objective=prompt.reward)
+
+    def pictures(self, prompts: Sequence[trained.Prompt]) -> list[Tensor]:
+        """x_0 of every prompt, from noise that no update sees."""
+        made = list[Tensor]()
+        for number, prompt in enumerate(prompts):
+            self.told(prompt)
+            problem = judging(self.problem, number)
+            made.append(problem.rollout.sample(problem.x_T))
+        return made
+
+    def scores(self) -> dict[str, float]:
+        seen, unseen = self.pictures(self.seen), self.pictures(self.unseen)
+        found = {
+            "objective": _mean([p.reward(x) for p, x in zip(self.seen, seen, strict=True)]),
+            "held_out": _mean([p.judge(x) for p, x in zip(self.seen, seen, strict=True)]),
+            "unseen": _mean([p.reward(x) for p, x in zip(self.unseen, unseen, strict=True)]),
+            "diversity": _mean([diversity(x) for x in seen]),
+        }
+        if self.problem.sampler.traits.stochastic:
+            self.told(self.seen[0])
+            found["divergence"] = divergence(judging(self.problem, 0), self.base)
+        return found
+
+
+def _mean(parts: Sequence[Tensor]) -> float:
+    return torch.cat([part.reshape(-1) for part in parts]).mean().item()

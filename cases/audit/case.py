@@ -1,0 +1,32 @@
+"""Auditing a classifier: noise moves within a bound until the classifier errs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradbench import checks
+
+from .. import trained
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """What every task checks, and the bound."""
+    trained.check(params)
+    checks.positive("bound", params["bound"])
+
+
+def task(problem: Any, params: Mapping[str, Any]) -> Any:
+    """`Audit`."""
+    from .task import Audit
+
+    return Audit(problem, params)
+
+
+SPEC = trained.task_case(
+    name="audit",
+    summary="a task: x_T moves within a bound until a classifier errs on pictures that a held-out one still recognises",
+    citation="Pan et al., 2024, AdjointDPM, arXiv:2307.10711, section 4.3",
+    params={**trained.PARAMS, "batch": 8, "rule": "normalised", "lr": 0.25, "bound": 0.8},
+    check=check,
+    targets=("x_T",),
+    task=task,
+)

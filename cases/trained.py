@@ -1,0 +1,113 @@
+"""What the tasks optimise through: the trained networks that ship, with prompts, rewards and the judges of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gradbench import checks
+from gradbench.problems.case import make_case
+from gradbench.problems.spec import CaseSpec, Parts
+from gradbench.tasks.settings import SETTINGS, check_settings
+
+from .digits import case as digits
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A case whose network is trained. named: its parameter that names what is drawn.
+
+    embedded: the condition of a prompt. judged: the objective of a name that aims at a prompt. seen: prompts that
+    updates see; unseen: held out. twins: of every reward that a network judges, the objective by an independently
+    trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt.
+    """
+
+    case: str
+    named: str
+    embedded: "Callable[[Any], Tensor]"
+    judged: "Callable[[str, Any], nn.Module]"
+    seen: tuple[Any, ...]
+    unseen: tuple[Any, ...]
+    twins: Mapping[str, str]
+    aims: Mapping[str, Any]
+
+
+DIGITS = Trained(
+    case="digits",
+    named="label",
+    embedded=digits.embedded,
+    judged=lambda name, aim: digits.scored(name, aim, {}),
+    seen=(0, 1, 2, 3, 4, 5),
+    unseen=(6, 7, 9),
+    twins={"class": "heldout-class"},
+    aims={"class": 8},
+)
+MODELS = {model.case: model for model in (DIGITS,)}
+PARAMS: Mapping[str, Any] = {
+    **SETTINGS,
+    "model": "digits",
+    "objective": "class",
+    "guidance": 1.0,
+    "rank": 4,
+    "batch": 4,
+    "t_max": 1.0,
+    "t_min": 0.001,
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt of a trained network: its condition, the reward, and the held-out judge of the same."""
+
+    name: Any
+    condition: "Tensor"
+    reward: "nn.Module"
+    judge: "nn.Module"
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """The model, the reward, and the settings of the optimisation; the rest is the model's to check."""
+    check_settings(params)
+    model = MODELS[checks.one_of("model", params["model"], MODELS)]
+    checks.one_of(f"objective of model {model.case}", params["objective"], model.twins)
+    make_case(model.case, _own(model, params, model.seen[0], params["objective"]))
+
+
+def _own(model: Trained, params: Mapping[str, Any], prompt: Any, objective: str) -> dict[str, Any]:
+    """The parameters of the model's own case."""
+    given = {name: params[name] for name in ("guidance", "rank", "batch", "t_max", "t_min")}
+    return {**given, model.named: prompt, "objective": objective}
+
+
+def prompt(params: Mapping[str, Any], name: Any, aim: Any = None) -> Prompt:
+    """The prompt of that name. aim: what the reward aims at, by default the model's aim or the prompt itself."""
+    model = MODELS[params["model"]]
+    reward = params["objective"]
+    aim = model.aims.get(reward, name) if aim is None else aim
+    return Prompt(name, model.embedded(name), model.judged(reward, aim), model.judged(model.twins[reward], aim))
+
+
+def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
+    """The parts of the model's own case for its first prompt."""
+    model = MODELS[params["model"]]
+    own = make_case(model.case, _own(model, params, model.seen[0], params["objective"]))
+    return Parts.of(model.case, own.spec.build(own.params, {}, seed))
+
+
+def task_case(**own: Any) -> CaseSpec:
+    """The spec of a task on a trained network; `own` are the fields that differ."""
+    fields: dict[str, Any] = {
+        "objectives": ("class",),
+        "check": check,
+        "build": build,
+        "params": PARAMS,
+        "grid": "leading",
+        "dtype": "float32",
+        "dtypes": ("float64", "float32"),
+        "draws": 1,
+        "requires": ("diffusers", "peft"),
+        "preload": ("gradbench.models.lora", "gradbench.models.network", "peft"),
+    }
+    return CaseSpec(**{**fields, **own})

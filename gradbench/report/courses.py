@@ -1,0 +1,70 @@
+"""The table of tasks in the terminal: what each estimator's updates did, and what they cost."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradbench.analysis.courses import Course, Mean
+from gradbench.analysis.labels import broken
+
+HEADS = ("objective", "held-out", "cosine", "NFE", "queries", "s", "MiB")
+NOTE = (
+    "Tasks: objective and held-out score after the updates, mean over seeds with the half-width of its 95% interval; "
+    "the score before them is in the heading. cosine: of the estimates with the exact gradient. NFE: network "
+    "evaluations of one sample each, in all. MiB: peak of one estimate."
+)
+
+
+def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
+    """A block per task, sampler and number of steps."""
+    from rich.table import Table
+
+    blocks: dict[tuple[str, ...], list[Course]] = {}
+    for course in found:
+        cell = course.cell
+        blocks.setdefault((cell.case, cell.sampler, f"{cell.steps} steps", cell.dtype), []).append(course)
+    for names, block in blocks.items():
+        shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+        shown.add_column("estimator", min_width=width, overflow="fold")
+        for head in HEADS:
+            shown.add_column(head, justify="right", no_wrap=True)
+        for course in block:
+            shown.add_row(broken(course.cell.estimator, width), *texts(course))
+        console.print("  ".join(names), style="bold")
+        first = next((course for course in block if course.cell.measured), None)
+        if first is not None:
+            before = [number(first.mean(column)) for column in ("first_objective", "first_held_out")]
+            console.print(f"  before: objective {before[0]}, held-out {before[1]}")
+        console.print(shown)
+        for course in block:
+            if course.cell.reason:
+                console.print(f"  {course.cell.estimator}: {course.cell.status}: {course.cell.reason}")
+        console.print()
+    console.print(NOTE)
+
+
+def texts(course: Course) -> list[str]:
+    """The numbers of one line."""
+    if not course.cell.measured:
+        return [course.cell.status, *[""] * (len(HEADS) - 1)]
+    cost = {column: course.mean(f"optimise_{column}") for column in ("cosine", "evaluations", "queries", "s")}
+    peak = course.mean("peak_bytes")
+    return [
+        with_interval(course.mean("last_objective")),
+        with_interval(course.mean("last_held_out")),
+        "" if cost["cosine"] is None else f"{cost['cosine'].value:.2f}",
+        *("" if (mean := cost[name]) is None else f"{mean.value:,.0f}" for name in ("evaluations", "queries")),
+        "" if cost["s"] is None else f"{cost['s'].value:.1f}",
+        "" if peak is None else f"{peak.value / 2**20:.3g}",
+    ]
+
+
+def with_interval(mean: Mean | None) -> str:
+    """A mean and its half-width."""
+    if mean is None:
+        return ""
+    return number(mean) + ("" if mean.half is None else f"±{mean.half:.2g}")
+
+
+def number(mean: Mean | None) -> str:
+    """A mean to three digits."""
+    return "" if mean is None else f"{mean.value:.3g}"

@@ -1,0 +1,1 @@
+"""Optimisations by estimated gradients: what a task moves and scores, its loop, and its curve."""

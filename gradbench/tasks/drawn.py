@@ -1,0 +1,27 @@
+"""The noise of a task: fresh for every update, fixed for its scores, all by key."""
+
+from dataclasses import replace
+
+import torch
+
+from gradbench.diffusion.noise import INITIAL, draw
+from gradbench.problems.problem import Problem
+
+UPDATES, SCORES = 0x7A5C, 0x5C0E  # streams: apart from each other and from every other draw
+APART = 1_000_003
+
+
+def fresh(problem: Problem, update: int) -> Problem:
+    """The problem from a new x_T, with new step noises and draws: those of this update."""
+    return _redrawn(problem, problem.seed, UPDATES, update)
+
+
+def judging(problem: Problem, number: int) -> Problem:
+    """The problem from the x_T and step noises of a score: the same for every seed, update and estimator."""
+    return _redrawn(problem, 0, SCORES, number)
+
+
+def _redrawn(problem: Problem, seed: int, stream: int, number: int) -> Problem:
+    drawn = torch.from_numpy(draw(seed, INITIAL, problem.x_T.shape, (stream, number)))
+    own = seed + (number + 1) * APART + (stream == SCORES)
+    return replace(problem, x_T=drawn.to(problem.x_T), seed=own)

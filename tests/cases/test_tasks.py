@@ -1,0 +1,176 @@
+"""The tasks on the digits model: where they start, what they keep, what they score."""
+
+import json
+
+import pytest
+import torch
+
+import gradbench
+from gradbench.problems.case import make_case
+from gradbench.problems.folders import case_specs
+from gradbench.tasks.curve import Curve, read_curve
+from gradbench.tasks.optimise import optimise
+from tests.command_line import gradbench as command
+
+TASKS = [name for name, spec in case_specs().items() if spec.task is not None]
+
+
+def made(name, sampler="ddim", steps=3, **params):
+    case = make_case(name, {"updates": 2, "checkpoints": 1, **params})
+    problem = case.problem(sampler=sampler, steps=steps)
+    return case.spec.task(problem, case.params)
+
+
+def run(task, estimator="checkpoint"):
+    return optimise(task, gradbench.estimator(estimator), Curve(None))
+
+
+def scores(task):
+    with torch.no_grad():
+        return task.scores()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_moves_its_objective_the_way_it_says(name):
+    task = made(name, updates=4)
+    row = run(task)
+    assert row["status"] == "ok" and row["updates"] == 4
+    assert (row["last_objective"] < row["first_objective"]) == task.falling
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"updates": 0}, "updates must be an integer >= 1"),
+        ({"lr": -1}, "lr must be"),
+        ({"rule": "newton"}, "unknown rule 'newton'"),
+        ({"model": "gpt"}, "unknown model 'gpt'"),
+        ({"objective": "beauty"}, "beauty"),
+    ],
+)
+def test_a_setting_that_no_task_can_take_is_named(name, given, message):
+    with pytest.raises(ValueError, match=message):
+        make_case(name, given)
+
+
+def test_fine_tuning_starts_at_the_network_as_it_was_trained():
+    task = made("align")
+    (picture,) = task.pictures(task.seen[:1])
+    own = gradbench.case("digits", label=task.seen[0].name).problem(steps=3)
+    with torch.no_grad():
+        for leaf in own.parameters:
+            leaf.zero_()
+    expected = own.rollout.sample(_noise(task))
+    assert torch.equal(picture, expected)
+
+
+def _noise(task):
+    from gradbench.tasks.drawn import judging
+
+    return judging(task.problem, 0).x_T
+
+
+def test_fine_tuning_is_scored_on_the_same_noise_for_every_seed():
+    pictures = []
+    for seed in (0, 1):
+        case = make_case("align", {})
+        pictures.append(case.spec.task(case.problem(steps=2, seed=seed), case.params).pictures([]))
+        task = case.spec.task(case.problem(steps=2, seed=seed), case.params)
+        pictures[-1] = task.pictures(task.seen[:1])[0]
+    assert torch.equal(*pictures)
+
+
+def test_no_held_out_prompt_is_seen():
+    task = made("align")
+    assert not {p.name for p in task.seen} & {p.name for p in task.unseen}
+
+
+def test_a_stochastic_chain_is_also_scored_by_its_divergence_from_the_base():
+    task = made("align", "ddim[eta=1]")
+    assert scores(task)["divergence"] == 0
+    run(task)
+    assert scores(task)["divergence"] > 0 and "divergence" not in scores(made("align"))
+
+
+def test_the_judge_of_a_reward_is_another_network():
+    prompt = made("noise").prompt
+    reward, judge = (dict(part.named_parameters()) for part in (prompt.reward, prompt.judge))
+    assert not any(
+        reward[k].shape == judge[k].shape and torch.equal(reward[k], judge[k]) for k in reward.keys() & judge
+    )
+
+
+def test_an_audit_starts_where_both_classifiers_are_right():
+    task = made("audit", batch=4)
+    assert scores(task) | {"success": 0, "fooled": 0, "distance": 0} == scores(task)
+
+
+def test_an_audit_stays_within_its_bound():
+    task = made("audit", batch=4, lr=5.0, bound=0.3)
+    run(task)
+    assert (task.problem.x_T - task.start).abs().max() == pytest.approx(0.3, rel=1e-6)
+
+
+def test_a_fooled_picture_stays_as_it_is():
+    task = made("audit", batch=4, lr=5.0, bound=2.0, updates=1)
+    run(task)
+    after = task.problem.x_T.clone()
+    x_0 = task.problem.rollout.sample(after)
+    fooled = ~task._right(task.prompt.reward, x_0)
+    estimate = gradbench.estimator("checkpoint")(task.problem)
+    task.move(estimate)
+    assert fooled.any() and torch.equal(task.problem.x_T[fooled], after[fooled])
+    assert not torch.equal(task.problem.x_T[~fooled], after[~fooled]) or fooled.all()
+
+
+def test_the_hidden_embedding_has_no_error():
+    task = made("inversion")
+    assert scores(task)["distance"] == 1
+    task.problem.condition.data.copy_(task.hidden)
+    assert scores(task) == {"objective": 0, "held_out": 0, "distance": 0}
+
+
+def test_the_pixel_error_of_copies_of_a_batch_is_that_of_each():
+    error = made("inversion").problem.objective
+    x = torch.randn(8, 1, 8, 8)
+    assert torch.equal(error(x), torch.cat([error(x[:4]), error(x[4:])]))
+
+
+def test_the_sphere_keeps_every_noises_length():
+    task = made("noise", lr=0.5)
+    before = task.problem.x_T.flatten(1).norm(dim=1).clone()
+    run(task)
+    assert torch.allclose(task.problem.x_T.flatten(1).norm(dim=1), before, rtol=1e-6)
+
+
+def test_the_shell_draws_a_length_to_its_most_likely():
+    task = made("noise", shell="shell", rule="descent", lr=0.01)
+    with torch.no_grad():
+        task.problem.x_T.mul_(63**0.5 / task.problem.x_T.flatten(1).norm(dim=1)[:, None, None, None])
+    assert task._rise("x_T").abs().max() < 1e-5  # the mode of the length is sqrt(d - 1)
+
+
+def test_all_noises_move_where_they_are_asked_to():
+    task = made("noise", "ddim[eta=1]", noises="all")
+    before = [leaf.clone() for leaf in task.tensors]
+    run(task)
+    assert len(before) > 1
+    # the last step, to the clean end, draws none
+    assert [torch.equal(a, b) for a, b in zip(before, task.tensors, strict=True)].count(True) <= 1
+
+
+def test_a_run_stores_a_row_and_a_curve(tmp_path):
+    out = tmp_path / "out"
+    done = command(
+        *("run", "-c", "inversion[updates=2,checkpoints=1]", "-e", "checkpoint", "-e", "draft[k=1,draws=1]"),
+        *("--sampler", "ddim", "--steps", 2, "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for file in out.glob("rows-*.jsonl") for line in file.read_text().splitlines()]
+    ok = [row for row in rows if row["status"] == "ok"]
+    assert ok and all(row["updates"] == 2 and row["peak_bytes"] > 0 for row in ok)
+    for row in ok:
+        points = read_curve(out / "curves" / f"{row['cell_id']}-0.jsonl")
+        last = {p.metric: p.value for p in points if p.update == 2}
+        assert last["objective"] == row["last_objective"] and last["queries"] == row["optimise_queries"]
