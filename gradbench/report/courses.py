@@ -1,4 +1,4 @@
-"""The table of tasks in the terminal: what each estimator's updates did, and what they cost."""
+"""The tables of tasks, in the terminal and on the page: what each estimator's updates did, and what they cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +18,7 @@ def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
     """A block per task, sampler and number of steps."""
     from rich.table import Table
 
-    blocks: dict[tuple[str, ...], list[Course]] = {}
-    for course in found:
-        cell = course.cell
-        blocks.setdefault((cell.case, cell.sampler, f"{cell.steps} steps", cell.dtype), []).append(course)
-    for names, block in blocks.items():
+    for names, block in blocks(found).items():
         shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
         shown.add_column("estimator", min_width=width, overflow="fold")
         for head in HEADS:
@@ -30,16 +26,31 @@ def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
         for course in block:
             shown.add_row(broken(course.cell.estimator, width), *texts(course))
         console.print("  ".join(names), style="bold")
-        first = next((course for course in block if course.cell.measured), None)
-        if first is not None:
-            before = [number(first.mean(column)) for column in ("first_objective", "first_held_out")]
-            console.print(f"  before: objective {before[0]}, held-out {before[1]}")
+        if (said := before(block)) is not None:
+            console.print(f"  {said}")
         console.print(shown)
         for course in block:
             if course.cell.reason:
                 console.print(f"  {course.cell.estimator}: {course.cell.status}: {course.cell.reason}")
         console.print()
     console.print(NOTE)
+
+
+def blocks(found: Sequence[Course]) -> dict[tuple[str, ...], list[Course]]:
+    """The courses by task, sampler, steps and dtype."""
+    made: dict[tuple[str, ...], list[Course]] = {}
+    for course in found:
+        cell = course.cell
+        made.setdefault((cell.case, cell.sampler, f"{cell.steps} steps", cell.dtype), []).append(course)
+    return made
+
+
+def before(block: Sequence[Course]) -> str | None:
+    """The scores before the first update, which are those of every course of a block; None if none succeeded."""
+    first = next((course for course in block if course.cell.measured), None)
+    if first is None:
+        return None
+    return f"before: objective {number(first.mean('first_objective'))}, held-out {number(first.mean('first_held_out'))}"
 
 
 def texts(course: Course) -> list[str]:

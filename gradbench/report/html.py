@@ -11,12 +11,14 @@ from gradbench import checks
 from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Group, cells
+from gradbench.analysis.courses import courses, is_task
 from gradbench.analysis.rankings import ranking, winners
 from gradbench.analysis.standings import Contest, contests, settings
 from gradbench.bench.row import Row
 from gradbench.data import Json
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import coverage
+from gradbench.report.courses import HEADS, NOTE, before, blocks, texts
 from gradbench.report.payload import packed, page_data
 from gradbench.report.points import looks
 from gradbench.report.style import MARKERS
@@ -51,12 +53,12 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
 
 def context(rows: Sequence[Row], command: str = "") -> Json:
     """Everything that the template names."""
-    found = cells(rows)
+    every, found = cells(rows), cells([row for row in rows if not is_task(row)])
     held = contests(settings(found))
     said = answer(found, held)
-    styles = looks(found)
-    cases = sorted({cell.case for cell in found})
-    boxes = coverage.boxes(found, lambda cell: cell.estimator)
+    styles = looks(every)
+    cases = sorted({cell.case for cell in every})
+    boxes = coverage.boxes(every, lambda cell: cell.estimator)
     parts = "\n".join((TEMPLATES / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     library = (TEMPLATES / "plotly-basic.min.js").read_text(encoding="utf-8")
     scripts = [f'"use strict";\n(() => {{\n{parts}\n}})();\n', library]
@@ -75,7 +77,11 @@ def context(rows: Sequence[Row], command: str = "") -> Json:
         "statuses": coverage.STATUSES,
         "cases": cases,
         "matrix": [(name, [boxes.get((name, case), []) for case in cases]) for name in styles],
-        "failures": coverage.failures(found),
+        "failures": coverage.failures(every),
+        "tasks": _tasks(rows),
+        "task_heads": HEADS,
+        "task_note": NOTE,
+        "gradients": bool(found) or not every,
         "winners": winners(found),
         "longest": LONGEST,
         "styles": styles,
@@ -85,6 +91,14 @@ def context(rows: Sequence[Row], command: str = "") -> Json:
         "hashes": [_digest(script) for script in scripts],
         "data": packed(page_data(found)),
     }
+
+
+def _tasks(rows: Sequence[Row]) -> list[tuple[str, str | None, list[tuple[str, list[str]]]]]:
+    """Of each task its name, the scores before the updates, and a line per estimator."""
+    return [
+        (", ".join(names), before(block), [(course.cell.estimator, texts(course)) for course in block])
+        for names, block in blocks(courses(rows)).items()
+    ]
 
 
 def _told(held: Sequence[Contest], first: str | None) -> list[str]:

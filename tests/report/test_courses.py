@@ -4,6 +4,7 @@ import pytest
 
 from gradbench.analysis.courses import Mean, courses, is_task
 from gradbench.report.courses import texts, with_interval
+from gradbench.report.html import write_report
 from gradbench.report.terminal import show_table
 from tests.rows import failed, row
 from tests.runs import of_a_task
@@ -45,3 +46,14 @@ def test_tasks_have_a_table_of_their_own_below_the_others(capsys):
 def test_a_reason_stands_below_the_table(capsys):
     show_table([*of_a_task(), failed("rlr", case="align", case_params={"updates": 30}, phase="optimise", reason="why")])
     assert "rlr: oom: why" in capsys.readouterr().out
+
+
+def test_the_page_has_a_table_per_task_and_hides_what_has_nothing_to_show(tmp_path):
+    page = write_report(of_a_task(), tmp_path / "report.html").read_text()
+    assert 'id="tasks"' in page and "before: objective -5, held-out -5.2" in page
+    assert 'id="answer"' not in page and page.count('"h-figures" hidden') == page.count('"h-table" hidden') == 1
+
+
+def test_tasks_stand_before_the_answer_of_the_other_rows(tmp_path):
+    page = write_report([row("checkpoint", flow=0.1), *of_a_task()], tmp_path / "report.html").read_text()
+    assert page.index('id="tasks"') < page.index('id="answer"') and "hidden>" not in page.split("h-figures")[1][:10]
