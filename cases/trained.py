@@ -10,6 +10,7 @@ from gradbench.problems.spec import CaseSpec, Parts
 from gradbench.tasks.settings import SETTINGS, check_settings
 
 from .digits import case as digits
+from .emoji import case as emoji
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,7 +22,8 @@ class Trained:
 
     embedded: the condition of a prompt. judged: the objective of a name that aims at a prompt. seen: prompts that
     updates see; unseen: held out. twins: of every reward that a network judges, the objective by an independently
-    trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt.
+    trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt. classes: the
+    rewards that are log-probabilities of a class.
     """
 
     case: str
@@ -32,6 +34,7 @@ class Trained:
     unseen: tuple[Any, ...]
     twins: Mapping[str, str]
     aims: Mapping[str, Any]
+    classes: tuple[str, ...]
 
 
 DIGITS = Trained(
@@ -43,8 +46,20 @@ DIGITS = Trained(
     unseen=(6, 7, 9),
     twins={"class": "heldout-class"},
     aims={"class": 8},
+    classes=("class",),
 )
-MODELS = {model.case: model for model in (DIGITS,)}
+EMOJI = Trained(
+    case="emoji",
+    named="concept",
+    embedded=lambda name: emoji.embedded(name, emoji.STYLES[0]),
+    judged=lambda name, aim: emoji.scored(name, aim, emoji.STYLES[0]),
+    seen=("rocket", "red apple", "cat face", "umbrella", "rose", "octopus"),
+    unseen=("dog face", "green heart", "soccer ball"),
+    twins={**{name: f"heldout-{name}" for name in emoji.TWINS}, **{name: name for name in emoji.FORMULAS}},
+    aims={},
+    classes=("concept",),
+)
+MODELS = {model.case: model for model in (DIGITS, EMOJI)}
 PARAMS: Mapping[str, Any] = {
     **SETTINGS,
     "model": "digits",
@@ -89,6 +104,13 @@ def prompt(params: Mapping[str, Any], name: Any, aim: Any = None) -> Prompt:
     return Prompt(name, model.embedded(name), model.judged(reward, aim), model.judged(model.twins[reward], aim))
 
 
+def recognised(objective: Any, x_0: "Tensor") -> "Tensor":
+    """(b): whether the classifier of a log-probability gives its class."""
+    while hasattr(objective, "decode"):
+        x_0, objective = objective.decode(x_0), objective.image
+    return objective.classifier(x_0).argmax(1) == objective.label
+
+
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The parts of the model's own case for its first prompt."""
     model = MODELS[params["model"]]
@@ -99,7 +121,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
 def task_case(**own: Any) -> CaseSpec:
     """The spec of a task on a trained network; `own` are the fields that differ."""
     fields: dict[str, Any] = {
-        "objectives": ("class",),
+        "objectives": tuple(dict.fromkeys(name for model in MODELS.values() for name in model.twins)),
         "check": check,
         "build": build,
         "params": PARAMS,
@@ -107,7 +129,7 @@ def task_case(**own: Any) -> CaseSpec:
         "dtype": "float32",
         "dtypes": ("float64", "float32"),
         "draws": 1,
-        "requires": ("diffusers", "peft"),
+        "requires": ("diffusers", "peft", "transformers"),
         "preload": ("gradbench.models.lora", "gradbench.models.network", "peft"),
     }
     return CaseSpec(**{**fields, **own})

@@ -11,6 +11,8 @@ from .. import trained
 def check(params: Mapping[str, Any]) -> None:
     """What every task checks, and the bound."""
     trained.check(params)
+    model = trained.MODELS[params["model"]]
+    checks.one_of(f"objective of model {model.case}", params["objective"], model.classes)
     checks.positive("bound", params["bound"])
 
 

@@ -48,19 +48,15 @@ class Audit(Task):
         for number in range(TRIES):
             drawn = fresh(problem, number)
             x_0 = drawn.rollout.sample(drawn.x_T)
-            right = self._right(self.prompt.reward, x_0) & self._right(self.prompt.judge, x_0)
+            right = trained.recognised(self.prompt.reward, x_0) & trained.recognised(self.prompt.judge, x_0)
             found += list(drawn.x_T[right])
             if len(found) >= len(problem.x_T):
                 return torch.stack(found[: len(problem.x_T)])
         raise UsageError(f"of {TRIES * len(problem.x_T)} pictures the classifiers recognise only {len(found)}")
 
-    def _right(self, objective: Any, x_0: Tensor) -> Tensor:
-        """Of each picture, whether the objective's classifier gives the prompt's class."""
-        return objective.classifier(x_0).argmax(1) == objective.label
-
     def move(self, estimate: GradientEstimate) -> None:
         """Moves the noises whose pictures, those of the estimate, do not fool the classifier yet."""
-        self.fooled = ~self._right(self.prompt.reward, estimate.x_0)
+        self.fooled = ~trained.recognised(self.prompt.reward, estimate.x_0)
         super().move(replace(estimate, grads=estimate.grads.map(lambda g: g * ~per_sample(self.fooled, g))))
 
     def ended(self) -> bool:
@@ -72,7 +68,8 @@ class Audit(Task):
 
     def scores(self) -> dict[str, float]:
         x_0 = self.problem.rollout.sample(self.problem.x_T)
-        fooled, kept = ~self._right(self.prompt.reward, x_0), self._right(self.prompt.judge, x_0)
+        fooled = ~trained.recognised(self.prompt.reward, x_0)
+        kept = trained.recognised(self.prompt.judge, x_0)
         return {
             "objective": self.prompt.reward(x_0).mean().item(),
             "held_out": self.prompt.judge(x_0).mean().item(),

@@ -1,5 +1,6 @@
 """The trained networks that ship with the emoji case: a Stable Diffusion pipeline, scorers and judges."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradbench.models.decoder import LatentDecoder
 from gradbench.models.weights import load_weights, verify
 
 from . import data, networks
@@ -31,6 +33,15 @@ def pipeline() -> Any:
     return load_pipeline(str(PIPELINE))
 
 
+def decoder() -> LatentDecoder:
+    """From latents to pictures in [0, 1], by the pipeline's own autoencoder."""
+    vae = networks.vae()
+    kept = load_weights(HERE, NETWORKS["vae"])
+    vae.load_state_dict({key: value.float() for key, value in kept.items()})
+    vae.register_to_config(scaling_factor=json.loads((PIPELINE / "vae" / "config.json").read_text())["scaling_factor"])
+    return LatentDecoder(vae)
+
+
 def judge(name: str) -> nn.Module:
     """One of `JUDGES`, frozen, in float32; of the scorer the text encoder is the pipeline's."""
     kept = load_weights(HERE, f"judges/{name}.safetensors")
@@ -51,6 +62,14 @@ def captions(scorer_name: str, style: int) -> Tensor:
     ids = networks.ids_of(networks.tokenizer(PIPELINE / "tokenizer"), texts)
     with torch.no_grad():
         return torch.cat([scorer.embed_text(part) for part in ids.split(256)])
+
+
+def embedded(concept: int, style: int) -> Tensor:
+    """(1, tokens, width): what the U-Net reads of a concept's caption."""
+    scorer: Any = judge("scorer")
+    ids = networks.ids_of(networks.tokenizer(PIPELINE / "tokenizer"), [data.load().caption(concept, style)])
+    with torch.no_grad():
+        return scorer.text(ids).last_hidden_state
 
 
 def picture(concept: int, style: int) -> Tensor:

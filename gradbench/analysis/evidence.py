@@ -33,6 +33,7 @@ HERE, ELSEWHERE, PREDICTED, EXTRAPOLATED, EXACT = (
 Chosen = tuple[str, Mapping[str, object]]  # an estimator's name and all its options
 Measure = Callable[[Row], "float | None"]
 Combine = Callable[[list[float]], float]
+TRAINED = ("digits", "emoji")  # cases whose networks ship trained
 SAME_CASE, TRAINED_NETWORK, RANDOM_NETWORK, OTHER_LAW = range(4)
 Differences = dict[str, tuple[Any, Any]]  # parameter's name -> the row's value, the task's
 Known = tuple[Row, float, Differences]
@@ -254,7 +255,7 @@ def _rank(row: Row, found: Differences) -> tuple[int, int]:
         return SAME_CASE, len(found)
     if row.get("weights") and str(row["weights"]).startswith("random"):
         return RANDOM_NETWORK, len(found)
-    return (TRAINED_NETWORK if row.get("weights") or row.get("case") == "digits" else OTHER_LAW), len(found)
+    return (TRAINED_NETWORK if row.get("weights") or row.get("case") in TRAINED else OTHER_LAW), len(found)
 
 
 def _named(found: Sequence[Differences]) -> str:
