@@ -175,3 +175,28 @@ def test_a_run_stores_a_row_and_a_curve(tmp_path):
         points = read_curve(out / "curves" / f"{row['cell_id']}-0.jsonl")
         last = {p.metric: p.value for p in points if p.update == 2}
         assert last["objective"] == row["last_objective"] and last["queries"] == row["optimise_queries"]
+
+
+ON_EMOJI = [
+    *(
+        ("align", name)
+        for name in ("alignment", "concept", "style", "gram", "recogniser", "jpeg-size", "colourfulness")
+    ),
+    *(("noise", "alignment"), ("audit", "concept"), ("inversion", "alignment")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "objective"), ON_EMOJI)
+def test_a_task_runs_on_the_pipeline_of_emoji(name, objective):
+    task = made(name, steps=4, model="emoji", objective=objective, guidance=3.0, batch=2, updates=1)
+    row = run(task)
+    assert row["status"] == "ok" and row["optimise_evaluations"] == 1 * 2 * 4 * 2
+    assert all(
+        isinstance(row[f"{end}_{score}"], float) for end in ("first", "last") for score in ("objective", "held_out")
+    )
+
+
+def test_an_audit_needs_a_classifier():
+    with pytest.raises(ValueError, match="objective of model emoji 'style'"):
+        make_case("audit", {"model": "emoji", "objective": "style"})
