@@ -42,9 +42,7 @@ def _known(concept: object) -> None:
     names = sorted(set(load().names))
     if concept not in names:
         near = ", ".join(get_close_matches(str(concept), names, 5, 0))
-        raise UsageError(
-            f"unknown concept {concept!r}; allowed: {len(names):,} names of emoji, of which nearest: {near}"
-        )
+        raise UsageError(f"concept must be one of the {len(names):,} names of emoji, got {concept!r}; nearest: {near}")
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:
