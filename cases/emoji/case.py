@@ -1,7 +1,6 @@
 """A whole Stable Diffusion in the size of a laptop: text encoder, guided U-Net and decoder, trained on emoji."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradbench.problems.spec import CaseSpec, Flow
@@ -9,7 +8,6 @@ from gradbench.problems.spec import CaseSpec, Flow
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-HERE = Path(__file__).parent
 STYLES = ("noto", "twemoji")
 TWINS = ("alignment", "concept", "style", "gram", "recogniser")  # each with a `heldout-` one by another network
 FORMULAS = ("jpeg-size", "colourfulness")
@@ -20,7 +18,7 @@ def check(params: Mapping[str, Any]) -> None:
     from gradbench import checks
     from gradbench.models.weights import verify
 
-    from .shipped import FILES
+    from .files import FILES, HERE
 
     checks.time_range(params["t_max"], params["t_min"])
     _known(params["concept"])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gradbench.models.weights import RECORD, write_record
 
-from . import data, shipped
+from . import data, files, shipped
 
 STEPS, GUIDANCE = 20, 3.0
 PROMPTS = 500
@@ -55,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     emoji, pipe = data.load(), shipped.pipeline()
     random = np.random.default_rng(0)
-    facts = json.loads((shipped.HERE / RECORD).read_text())["facts"]
+    facts = json.loads((files.HERE / RECORD).read_text())["facts"]
     facts |= {"vae_l1": vae_errors(pipe.vae, emoji)}
     among = [(int(c), int(s)) for c, s in np.argwhere(~emoji.held)]
     chosen = [among[i] for i in random.choice(len(among), PROMPTS, replace=False)]
@@ -66,9 +66,9 @@ def main() -> None:
     facts["composed"] = judged(samples(pipe, [emoji.caption(*one) for one in held]), held, random)
     facts["real_pictures"] = judged(pictures(chosen), chosen, random)
     facts["cost"] = costs(pipe)
-    grid(pipe, emoji, Path(shipped.HERE) / "grid.png")
-    write_record(shipped.HERE, shipped.FILES, facts)
-    print(json.dumps(json.loads((shipped.HERE / RECORD).read_text())["facts"], indent=2))
+    grid(pipe, emoji, Path(files.HERE) / "grid.png")
+    write_record(files.HERE, files.FILES, facts)
+    print(json.dumps(json.loads((files.HERE / RECORD).read_text())["facts"], indent=2))
 
 
 def vae_errors(vae: Any, emoji: data.Emoji) -> dict[str, float]:

@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from gradbench.models.stable_diffusion import assembled, scheduler
 from gradbench.models.weights import write_record
 
-from . import networks, shipped
+from . import files, networks
 from .train import LATENT, steps_done, trained
 
-STAGES = ("vae", "unet", *shipped.JUDGES)
+STAGES = ("vae", "unet", *files.JUDGES)
 
 
 def export(runs: Path, unfinished: bool = False) -> None:
@@ -31,19 +31,19 @@ def export(runs: Path, unfinished: bool = False) -> None:
     parts = {"unet": unet.half(), "vae": trained(runs, "vae").half(), "text_encoder": scorer.text}
     scale = torch.load(runs / LATENT)["scale"]
     parts["vae"].register_to_config(scaling_factor=round(scale, 5))
-    shutil.rmtree(shipped.PIPELINE, ignore_errors=True)
+    shutil.rmtree(files.PIPELINE, ignore_errors=True)
     pipe = assembled(parts, networks.tokenizer(runs / "tokenizer"), scheduler())
-    pipe.save_pretrained(shipped.PIPELINE, safe_serialization=True)
-    (shipped.HERE / "judges").mkdir(exist_ok=True)
-    for name in shipped.JUDGES:
+    pipe.save_pretrained(files.PIPELINE, safe_serialization=True)
+    (files.HERE / "judges").mkdir(exist_ok=True)
+    for name in files.JUDGES:
         kept = trained(runs, name).half().state_dict()
         own = {
             key: value.contiguous() for key, value in kept.items() if name != "scorer" or not key.startswith("text.")
         }
-        save_file(own, shipped.HERE / "judges" / f"{name}.safetensors")
-    write_record(shipped.HERE, shipped.FILES, {"training_steps": {n: steps_done(runs, n) for n in STAGES}})
-    size = sum((shipped.HERE / file).stat().st_size for file in shipped.FILES) / 2**20
-    print(f"{shipped.PIPELINE} and judges: {size:.1f} MiB; now measure them: python -m cases.emoji.check")
+        save_file(own, files.HERE / "judges" / f"{name}.safetensors")
+    write_record(files.HERE, files.FILES, {"training_steps": {n: steps_done(runs, n) for n in STAGES}})
+    size = sum((files.HERE / file).stat().st_size for file in files.FILES) / 2**20
+    print(f"{files.PIPELINE} and judges: {size:.1f} MiB; now measure them: python -m cases.emoji.check")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,16 +11,7 @@ from gradbench.models.decoder import LatentDecoder
 from gradbench.models.weights import load_weights, verify
 
 from . import data, networks
-
-HERE = Path(__file__).parent
-PIPELINE = HERE / "pipeline"
-NETWORKS = {  # of the pipeline, and the file of each
-    "unet": "pipeline/unet/diffusion_pytorch_model.safetensors",
-    "vae": "pipeline/vae/diffusion_pytorch_model.safetensors",
-    "text_encoder": "pipeline/text_encoder/model.safetensors",
-}
-JUDGES = ("scorer", "held-out-scorer", *(f"recogniser-{k}" for k in range(3)), "style", "held-out-style")
-FILES = (*NETWORKS.values(), *(f"judges/{name}.safetensors" for name in JUDGES))
+from .files import HERE, NETWORKS, PIPELINE
 
 
 def pipeline() -> Any:
