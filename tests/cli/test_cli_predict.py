@@ -31,6 +31,7 @@ def test_a_step_more_costs_a_tape_with_backprop_and_a_state_with_checkpoints(row
     assert rows["checkpoint"]["slope_bytes"] == rows["checkpoint"]["state_bytes"]
 
 
+@pytest.mark.slow
 def test_what_decides_by_values_is_a_row_with_a_reason(rows):
     assert "peak_bytes" not in rows["torchdiffeq-adjoint"]
     assert rows["torchdiffeq-adjoint"]["reason"].endswith("depends on values, which shapes do not have")
