@@ -26,7 +26,7 @@ def task(problem: Any, params: Mapping[str, Any]) -> Any:
 SPEC = trained.task_case(
     name="audit",
     summary="a task: x_T moves within a bound until a classifier errs on pictures that a held-out one still recognises",
-    citation="Pan et al., 2024, AdjointDPM, arXiv:2307.10711, section 4.3",
+    citation="Pan et al., 2024, AdjointDPM, arXiv:2307.10711",
     params={**trained.PARAMS, "batch": 8, "rule": "normalised", "lr": 0.25, "bound": 0.8},
     check=check,
     targets=("x_T",),

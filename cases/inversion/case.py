@@ -16,7 +16,7 @@ def task(problem: Any, params: Mapping[str, Any]) -> Any:
 SPEC = trained.task_case(
     name="inversion",
     summary="a task: a prompt's embedding moves from another prompt's until it makes the pictures of the first",
-    citation="Pan et al., 2024, AdjointDPM, arXiv:2307.10711, section 4.2",
+    citation="Pan et al., 2024, AdjointDPM, arXiv:2307.10711",
     params={**trained.PARAMS, "lr": 0.1},
     targets=("condition",),
     task=task,

@@ -19,7 +19,7 @@ from .. import trained
 class Shell(nn.Module):
     """(d - 1) log |e| - |e|^2 / 2: the log-density of the length of e ~ N(0, 1) in d dimensions, up to a constant.
 
-    References: Samuel et al., 2023, arXiv:2306.08687, equation 5; Eyring et al., 2024, arXiv:2406.04312, equation 5.
+    References: Samuel et al., 2023, arXiv:2306.08687; Eyring et al., 2024, arXiv:2406.04312 (its regulariser).
     """
 
     def forward(self, e: Tensor) -> Tensor:

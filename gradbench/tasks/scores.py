@@ -24,7 +24,7 @@ def divergence(problem: Problem, base: Sequence[Tensor]) -> float:
         E sum_k |mean_k - base_k|^2 / (2 std_k^2),
 
     mean_k and base_k being the means of step k with the present parameters and with `base`, from the same state. Steps
-    without noise are left out. References: Fan et al., 2023, DPOK, arXiv:2305.16381, lemma 4.2.
+    without noise are left out. References: Fan et al., 2023, DPOK, arXiv:2305.16381 (the KL that it regularises).
     """
     rollout, rule = problem.rollout, problem.rollout.rule
     if not isinstance(rule, StochasticRule):
