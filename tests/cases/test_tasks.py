@@ -13,8 +13,8 @@ from gradbench.tasks.curve import Curve, read_curve
 from gradbench.tasks.optimise import optimise
 from tests.command_line import gradbench as command
 
-recognised = importlib.import_module("gradbench_cases.trained").recognised
 TASKS = [name for name, spec in case_specs().items() if spec.task is not None]
+recognised = importlib.import_module("gradbench_cases.trained").recognised  # the package is made by case_specs
 
 
 def made(name, sampler="ddim", steps=3, **params):
