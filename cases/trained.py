@@ -15,6 +15,8 @@ from .emoji import case as emoji
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from gradbench.problems.problem import Problem
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -23,7 +25,7 @@ class Trained:
     embedded: the condition of a prompt. judged: the objective of a name that aims at a prompt. seen: prompts that
     updates see; unseen: held out. twins: of every reward that a network judges, the objective by an independently
     trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt. classes: the
-    rewards that are log-probabilities of a class.
+    rewards that are log-probabilities of a class. distances: those that are better the smaller.
     """
 
     case: str
@@ -35,6 +37,7 @@ class Trained:
     twins: Mapping[str, str]
     aims: Mapping[str, Any]
     classes: tuple[str, ...]
+    distances: tuple[str, ...] = ()
 
 
 DIGITS = Trained(
@@ -58,6 +61,7 @@ EMOJI = Trained(
     twins={**{name: f"heldout-{name}" for name in emoji.TWINS}, **{name: name for name in emoji.FORMULAS}},
     aims={},
     classes=("concept",),
+    distances=("gram", "recogniser"),
 )
 MODELS = {model.case: model for model in (DIGITS, EMOJI)}
 PARAMS: Mapping[str, Any] = {
@@ -70,6 +74,8 @@ PARAMS: Mapping[str, Any] = {
     "t_max": 1.0,
     "t_min": 0.001,
 }
+DIRECTIONS = ("better", "raise", "lower")
+REWARDED: Mapping[str, Any] = {**PARAMS, "direction": "better"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,11 @@ class Prompt:
     judge: "nn.Module"
 
 
+def usual(params: Mapping[str, Any]) -> str:
+    """The first reward of the model; `UsageError` for an unknown model."""
+    return next(iter(MODELS[checks.one_of("model", params["model"], MODELS)].twins))
+
+
 def check(params: Mapping[str, Any]) -> None:
     """The model, the reward, and the settings of the optimisation; the rest is the model's to check."""
     check_settings(params)
@@ -90,18 +101,36 @@ def check(params: Mapping[str, Any]) -> None:
     make_case(model.case, _own(model, params, model.seen[0], params["objective"]))
 
 
+def check_rewarded(params: Mapping[str, Any]) -> None:
+    """The same, and the direction: `better` raises a score and lowers a distance."""
+    check(params)
+    checks.one_of("direction", params["direction"], DIRECTIONS)
+
+
+def falls(params: Mapping[str, Any]) -> bool:
+    """Whether the objective is to be lowered."""
+    own = "lower" if params["objective"] in MODELS[params["model"]].distances else "raise"
+    return (own if params["direction"] == "better" else params["direction"]) == "lower"
+
+
 def _own(model: Trained, params: Mapping[str, Any], prompt: Any, objective: str) -> dict[str, Any]:
     """The parameters of the model's own case."""
     given = {name: params[name] for name in ("guidance", "rank", "batch", "t_max", "t_min")}
     return {**given, model.named: prompt, "objective": objective}
 
 
-def prompt(params: Mapping[str, Any], name: Any, aim: Any = None) -> Prompt:
-    """The prompt of that name. aim: what the reward aims at, by default the model's aim or the prompt itself."""
+def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = None) -> Prompt:
+    """The prompt of that name, where the problem is and in its precision.
+
+    aim: what the reward aims at, by default the model's aim or the prompt itself.
+    """
     model = MODELS[params["model"]]
-    reward = params["objective"]
+    reward = checks.one_of(f"objective of model {model.case}", params["objective"], model.twins)
     aim = model.aims.get(reward, name) if aim is None else aim
-    return Prompt(name, model.embedded(name), model.judged(reward, aim), model.judged(model.twins[reward], aim))
+    judges = (
+        model.judged(each, aim).to(problem.x_T.device, problem.x_T.dtype) for each in (reward, model.twins[reward])
+    )
+    return Prompt(name, model.embedded(name).to(problem.x_T), *judges)
 
 
 def recognised(objective: Any, x_0: "Tensor") -> "Tensor":
@@ -114,7 +143,8 @@ def recognised(objective: Any, x_0: "Tensor") -> "Tensor":
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
     """The parts of the model's own case for its first prompt."""
     model = MODELS[params["model"]]
-    own = make_case(model.case, _own(model, params, model.seen[0], params["objective"]))
+    objective = params["objective"] if params["objective"] in model.twins else usual(params)  # a task may have its own
+    own = make_case(model.case, _own(model, params, model.seen[0], objective))
     return Parts.of(model.case, own.spec.build(own.params, {}, seed))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..trained import PARAMS, task_case
+from ..trained import REWARDED, check_rewarded, task_case
 
 
 def task(problem: Any, params: Mapping[str, Any]) -> Any:
@@ -18,7 +18,8 @@ SPEC = task_case(
     summary="a task: LoRA fine-tuning of a trained network to a reward, judged by a held-out network and prompts",
     citation="Prabhudesai et al., 2023, arXiv:2310.03739; Clark et al., 2024, arXiv:2309.17400; Black et al., 2023, "
     "arXiv:2305.13301",
-    params=PARAMS,
+    params=REWARDED,
+    check=check_rewarded,
     targets=("parameters",),
     task=task,
 )

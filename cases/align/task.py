@@ -16,7 +16,7 @@ from .. import trained
 
 
 class Align(Task):
-    """Raises the mean reward of pictures of the seen prompts, one prompt an update, from fresh noise.
+    """Raises the mean reward of pictures of the seen prompts, or lowers it, one prompt an update, from fresh noise.
 
     The network starts as it was trained: lora_B = 0. Scores, on noise of their own: `objective`, the reward of seen
     prompts; `held_out`, the same by the held-out judge; `unseen`, the reward of held-out prompts; `diversity` of the
@@ -24,10 +24,11 @@ class Align(Task):
     """
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
+        self.falling = trained.falls(params)
         super().__init__(problem, params)
         model = trained.MODELS[params["model"]]
-        self.seen = [trained.prompt(params, name) for name in model.seen]
-        self.unseen = [trained.prompt(params, name) for name in model.unseen]
+        self.seen = [trained.prompt(problem, params, name) for name in model.seen]
+        self.unseen = [trained.prompt(problem, params, name) for name in model.unseen]
         with torch.no_grad():
             for zero in problem.parameters[1::2]:  # A and B in turns, by name
                 zero.zero_()

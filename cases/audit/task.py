@@ -24,19 +24,19 @@ class Audit(Task):
 
     Every x_T starts where both classifiers recognise its picture, and stays where the classifier first errs.
 
-    Scores: `objective` and `held_out`, the mean log-probabilities of the class; `success`, the
-    share of pictures that the classifier takes for something else while the held-out one does not; `fooled`, the share
-    where the classifier errs; `distance`, |x_0 - its start| / sqrt(d).
+    Scores: `objective` and `held_out`, the mean log-probabilities of the class; `success`, the share of pictures that
+    the classifier takes for something else while the held-out one does not; `fooled`, the share where the classifier
+    errs; `distance`, |x_0 - its start| / sqrt(d).
     """
 
     falling = True
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         name = trained.MODELS[params["model"]].seen[0]
-        self.prompt = trained.prompt(params, name, aim=name)
+        self.prompt = trained.prompt(problem, params, name, aim=name)
         problem = replace(problem, objective=self.prompt.reward, x_T=self._recognised(problem))
         super().__init__(problem, params)
-        self.fooled = torch.zeros(len(problem.x_T), dtype=torch.bool)
+        self.fooled = problem.x_T.new_zeros(len(problem.x_T), dtype=torch.bool)
         self.start = problem.x_T.clone()
         with torch.no_grad():
             self.pictures = problem.rollout.sample(self.start)
@@ -57,7 +57,9 @@ class Audit(Task):
     def move(self, estimate: GradientEstimate) -> None:
         """Moves the noises whose pictures, those of the estimate, do not fool the classifier yet."""
         self.fooled = ~trained.recognised(self.prompt.reward, estimate.x_0)
-        super().move(replace(estimate, grads=estimate.grads.map(lambda g: g * ~per_sample(self.fooled, g))))
+        x_T, before = self.problem.x_T, self.problem.x_T.clone()
+        super().move(estimate)
+        x_T.copy_(torch.where(per_sample(self.fooled, x_T), before, x_T))  # whatever the rule remembers
 
     def ended(self) -> bool:
         return bool(self.fooled.all())

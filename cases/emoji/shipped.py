@@ -28,8 +28,13 @@ def decoder() -> LatentDecoder:
     vae = networks.vae()
     kept = load_weights(HERE, NETWORKS["vae"])
     vae.load_state_dict({key: value.float() for key, value in kept.items()})
-    vae.register_to_config(scaling_factor=json.loads((PIPELINE / "vae" / "config.json").read_text())["scaling_factor"])
+    vae.register_to_config(scaling_factor=scale())
     return LatentDecoder(vae)
+
+
+def scale() -> float:
+    """What latents are multiplied by."""
+    return json.loads((PIPELINE / "vae" / "config.json").read_text())["scaling_factor"]
 
 
 def judge(name: str) -> nn.Module:

@@ -2,6 +2,7 @@
 
     python -m cases.emoji.train                  # hours on a CPU, minutes on a GPU (--device cuda)
     python -m cases.emoji.train --stage unet     # one stage; those that it needs must be finished
+    python -m cases.emoji.train --begin shipped --steps 6000    # on from the networks that ship
 
 Checkpoints, a log per stage and the finished weights go to --out. A call resumes where the last one stopped.
 """
@@ -10,6 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,11 +23,13 @@ from torch.nn import functional
 
 from gradbench.checks import UsageError
 from gradbench.models.stable_diffusion import scheduler
+from gradbench.models.weights import RECORD
 
-from . import data, networks
+from . import data, files, networks, shipped
 
 EVERY = 120.0  # seconds between checkpoints
 LATENT = "latent.pt"
+START = "unet.start.safetensors"  # the weights that training begins with, where it does not begin from nothing
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def encode(batches: Batches) -> None:
         found = [vae.encode(part).latent_dist for part in batches.images.split(256)]
         mean, std = (torch.cat([getattr(d, name) for d in found]) for name in ("mean", "std"))
         said = [text(part).last_hidden_state for part in [*batches.ids.split(256), batches.empty[None]]]
-    scale = 1.0 / (mean + std * torch.randn_like(mean))[batches.shown].std().item()
+    drawn = (mean + std * torch.randn_like(mean))[batches.shown]
+    scale = shipped.scale() if (batches.out / START).exists() else 1.0 / drawn.std().item()
     torch.save({"mean": mean, "std": std, "scale": scale, "text": torch.cat(said)}, batches.out / LATENT)
 
 
@@ -193,8 +198,33 @@ def trained(out: Path, name: str, unfinished: bool = False) -> Any:
 
 
 def steps_done(out: Path, name: str) -> int:
-    """The steps behind the weights that `trained` gives."""
-    return torch.load(out / f"{name}.checkpoint.pt", map_location="cpu")["step"]
+    """The steps behind the weights that `trained` gives, those before `START` included."""
+    from safetensors import safe_open
+
+    finished, started = out / f"{name}.safetensors", out / START
+    if finished.exists():
+        with safe_open(finished, "pt") as file:
+            return int(file.metadata()["steps"])
+    with safe_open(started, "pt") if started.exists() else nullcontext() as file:
+        before = int(file.metadata()["steps"]) if file else 0
+    return before + torch.load(out / f"{name}.checkpoint.pt", map_location="cpu")["step"]
+
+
+def adopt(out: Path) -> None:
+    """Puts the networks that ship into a folder: the judges and the autoencoder finished, the U-Net to be gone on with.
+
+    They are rounded to float16.
+    """
+    from safetensors.torch import save_file
+
+    steps = json.loads((files.HERE / RECORD).read_text())["facts"]["training_steps"]
+    pipe = shipped.pipeline()
+    pipe.tokenizer.save_pretrained(out / "tokenizer")
+    kept = {"vae": pipe.vae, "unet": pipe.unet, **{name: shipped.judge(name) for name in files.JUDGES}}
+    for name, module in kept.items():
+        path = out / (START if name == "unet" else f"{name}.safetensors")
+        weights = {key: value.contiguous() for key, value in module.state_dict().items()}
+        save_file(weights, path, {"steps": str(steps[name])})
 
 
 def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, steps: int) -> None:
@@ -202,10 +232,12 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
 
     `ValueError` for a checkpoint with another number of steps, and hence other learning rates.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     torch.manual_seed(seed)
     module = networks.make(name).to(device).train()
+    if name == "unet" and (out / START).exists():
+        module.load_state_dict(load_file(out / START))
     nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)  # a tenth faster on a CPU
     average = {key: value.clone() for key, value in module.state_dict().items()} if stage.average else None
     optimiser = torch.optim.AdamW(module.parameters(), lr=stage.rate, weight_decay=stage.weight_decay)
@@ -244,7 +276,10 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
                 told = {"step": step + 1, "loss": sum(losses[-100:]) / len(losses[-100:]), "at": round(time.time())}
                 log.write(json.dumps(told) + "\n")
     weights = average if average is not None else module.state_dict()
-    save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, out / f"{name}.safetensors")
+    done = {"steps": str(steps_done(out, name))}
+    save_file(
+        {key: value.detach().cpu().contiguous() for key, value in weights.items()}, out / f"{name}.safetensors", done
+    )
 
 
 def main() -> None:
@@ -254,10 +289,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/emoji"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="of the one stage, for a try")
+    parser.add_argument("--steps", type=int, help="of the stage, for a try or for going on")
+    parser.add_argument("--begin", choices=("shipped",), help="go on from the networks that ship, in a new --out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.begin and not (options.out / START).exists():
+        adopt(options.out)
     batches = Batches(options.out, torch.device(options.device))
     for seed, (name, stage) in enumerate(stages(batches).items()):
         if options.stage in (None, name) and not (options.out / f"{name}.safetensors").exists():

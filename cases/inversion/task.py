@@ -39,8 +39,9 @@ class Inversion(Task):
     falling = True
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
-        hidden, first = (trained.prompt(params, name) for name in trained.MODELS[params["model"]].seen[:2])
-        self.hidden, self.first = hidden.condition, first.condition
+        model = trained.MODELS[params["model"]]
+        hidden, first = (model.embedded(name).to(problem.x_T) for name in model.seen[:2])
+        self.hidden, self.first = hidden, first
         self.aims = _pictures(problem, self.hidden)
         self.others = judging(problem, 0)
         self.unseen = _pictures(self.others, self.hidden)

@@ -29,7 +29,7 @@ class Shell(nn.Module):
 
 
 class Noise(Task):
-    """Raises the reward of each picture of a batch by moving its x_T, or x_T and every step's noise.
+    """Raises the reward of each picture of a batch, or lowers it, by moving its x_T, or x_T and every step's noise.
 
     `shell`: "sphere" keeps the length of every noise as drawn (DOODL); "shell" adds the log-density of the length to
     the reward (ReNO), by its own gradient; "none" lets it go. Scores: `objective`, the reward; `held_out`, by the
@@ -37,8 +37,9 @@ class Noise(Task):
     """
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
-        self.prompt, self.shell = trained.prompt(params, trained.MODELS[params["model"]].seen[0]), Shell()
+        self.prompt, self.shell = trained.prompt(problem, params, trained.MODELS[params["model"]].seen[0]), Shell()
         further = ("noises",) if params["noises"] == "all" else ()
+        self.falling = trained.falls(params)
         super().__init__(replace(problem, objective=self.prompt.reward, targets=(*problem.targets, *further)), params)
         self.lengths = [_length(leaf) for leaf in self.tensors]
 
@@ -49,16 +50,17 @@ class Noise(Task):
 
     def move(self, estimate: GradientEstimate) -> None:
         if self.params["shell"] == "shell":
-            rises = {target: self._rise(target) for target in estimate.grads}
+            sign = -1 if self.falling else 1  # the log-density rises, whatever the objective does
+            rises = {target: sign * self._rise(target) for target in estimate.grads}
             estimate = replace(estimate, grads=estimate.grads.plus(Gradients(rises)))
         super().move(estimate)
 
     def _rise(self, target: str) -> Tensor:
         """The gradient of the shell's log-density in the tensors of a target."""
-        (x,) = self.problem.of(target)
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            return torch.autograd.grad(self.shell(x).sum(), x)[0]
+            rows = [row.detach().requires_grad_() for row in self.moving[target]]
+            rises = torch.autograd.grad(torch.stack([self.shell(row).sum() for row in rows]).sum(), rows)
+        return rises[0] if target == "x_T" else torch.stack(rises)
 
     def scores(self) -> dict[str, float]:
         x_0 = self.problem.rollout.sample(self.problem.x_T)
@@ -70,5 +72,5 @@ class Noise(Task):
 
 
 def _length(x: Tensor) -> Tensor:
-    """|x_b| of every sample, in a shape that broadcasts; of step noises (n, b, *x) that of each."""
+    """|x_b| of every sample, in a shape that broadcasts."""
     return x.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))

@@ -37,8 +37,9 @@ def reference(names: tuple[str, ...], verify: bool, write_them: bool, as_json: b
         checks.one_of("case", name, known)
     torch.set_num_threads(1)
     lines, failed = [], 0
-    # full-size networks are verified only if named: float64 takes 7 GB and minutes per gradient
-    small = [name for name in known if known[name].reference_dtype == "float64"]
+    # full-size networks are verified only if named: float64 takes 7 GB and minutes per gradient; a task's chain is that
+    # of its model
+    small = [name for name, spec in known.items() if spec.reference_dtype == "float64" and spec.task is None]
     with Doing("reference") as doing:
         for name in names or sorted(small):
             found = []

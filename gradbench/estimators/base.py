@@ -86,6 +86,13 @@ class GradientEstimator(ABC):
         if reason:
             raise UsageError(f"this estimator does not support the problem: {reason}")
 
+    def queries(self, problem: Problem) -> float:
+        """The samples that each draw shows to the objective; a value and its gradient at one sample are one query.
+
+        A value that is only reported, as that at `x_0` may be, is not counted.
+        """
+        return 1.0
+
     @abstractmethod
     def __call__(self, problem: Problem) -> GradientEstimate:
         """The estimated gradients of L with respect to the problem's targets."""

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from gradbench.diffusion.noise import INITIAL, draw
 from gradbench.problems.problem import Problem
 
-UPDATES, SCORES = 0x7A5C, 0x5C0E  # streams: apart from each other and from every other draw
-APART = 1_000_003
+UPDATES, SCORES = 0x7A5C, 0x5C0E  # streams of seeds, apart from each other
 
 
 def fresh(problem: Problem, update: int) -> Problem:
@@ -22,6 +22,7 @@ def judging(problem: Problem, number: int) -> Problem:
 
 
 def _redrawn(problem: Problem, seed: int, stream: int, number: int) -> Problem:
-    drawn = torch.from_numpy(draw(seed, INITIAL, problem.x_T.shape, (stream, number)))
-    own = seed + (number + 1) * APART + (stream == SCORES)
+    key = np.random.SeedSequence(seed, spawn_key=(stream, number))
+    own = int(key.generate_state(1, np.uint64)[0] >> np.uint64(1))  # 63 bits, as torch takes them
+    drawn = torch.from_numpy(draw(own, INITIAL, problem.x_T.shape))
     return replace(problem, x_T=drawn.to(problem.x_T), seed=own)

@@ -2,39 +2,41 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
-from gradbench.data import Columns
+from gradbench.data import Columns, Json
 from gradbench.estimators.base import GradientEstimate, GradientEstimator
 from gradbench.estimators.catalogue import make_estimator
+from gradbench.estimators.monte_carlo.base import MonteCarlo
+from gradbench.estimators.pathwise.truncated import Truncated
+from gradbench.estimators.pathwise.truncation import LastSteps
 from gradbench.measure.error import cosine
+from gradbench.problems.gradients import Gradients
 from gradbench.problems.problem import Problem
 from gradbench.tasks.curve import Curve
 from gradbench.tasks.task import Task
-
-Change = Callable[[float], None]
 
 
 @dataclass
 class Spent:
     """What the updates have cost so far; scores and exact gradients, which only judge, are not counted.
 
-    evaluations: network evaluations of one sample each, those that the backward passes repeat included. queries: values
-    or gradients of the objective, one per sample. seconds: wall-clock of estimates and updates.
+    evaluations: network evaluations of one sample each, those that the backward passes repeat included. queries:
+    samples that the objective was asked for, see `GradientEstimator.queries`. seconds: wall-clock of estimates and
+    updates.
     """
 
     evaluations: float = 0.0
     queries: float = 0.0
     seconds: float = 0.0
 
-    def add(self, problem: Problem, estimate: GradientEstimate, seconds: float) -> None:
+    def add(self, problem: Problem, estimate: GradientEstimate, queries: float, seconds: float) -> None:
         """The cost of one update."""
         samples = len(problem.x_T) * (estimate.draws or 1)
         self.evaluations += (estimate.nfe_forward + estimate.nfe_backward) * samples
-        self.queries += samples
+        self.queries += queries * samples
         self.seconds += seconds
 
 
@@ -75,7 +77,7 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
         if not math.isfinite(norm):
             failed = True
             break
-        angle = _cosine(problem, estimate) if task.checkpoint(update) else None
+        angle = _cosine(problem, estimator, estimate) if task.checkpoint(update) else None
         costs = {"evaluations": spent.evaluations, "queries": spent.queries, "seconds": spent.seconds}
         estimated = {"estimate": estimate.objective / len(problem.x_T), "gradient_norm": norm}
         curve.write(update, {**costs, **estimated, **scored, **({} if angle is None else {"cosine": angle})})
@@ -83,7 +85,7 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
             course.cosines.append(angle)
         began = time.perf_counter()
         task.move(estimate)
-        spent.add(problem, estimate, seconds + time.perf_counter() - began)
+        spent.add(problem, estimate, estimator.queries(problem), seconds + time.perf_counter() - began)
         curve.keep(_state(task, update + 1, spent, course))
         begin = update + 1
     course.last = _scores(task)
@@ -116,16 +118,23 @@ def _scores(task: Task) -> dict[str, float]:
         return task.scores()
 
 
-def _cosine(problem: Problem, estimate: GradientEstimate) -> float:
-    """Of the estimate with the exact gradient of the chain as run, all targets that it reaches as one vector."""
-    exact = make_estimator("checkpoint")(problem).grads
+def _exact(problem: Problem, estimator: GradientEstimator) -> Gradients:
+    """The exact gradient of the chain as the estimator ran it: over the same draws, if it draws the chain's noise."""
+    if problem.sampler.traits.stochastic and isinstance(estimator, MonteCarlo):
+        return Truncated(LastSteps(problem.steps), estimator.draws)(problem).grads
+    return make_estimator("checkpoint")(problem).grads
+
+
+def _cosine(problem: Problem, estimator: GradientEstimator, estimate: GradientEstimate) -> float:
+    """Of the estimate with the exact gradient, all targets that it reaches as one vector."""
+    exact = _exact(problem, estimator)
     both = [(estimate.grads.flat(t), exact.flat(t)) for t in exact if t in estimate.grads]
     if not both:
         return math.nan
     return cosine(*(torch.cat(part) for part in zip(*both, strict=True)))
 
 
-def _state(task: Task, update: int, spent: Spent, course: Course) -> dict[str, object]:
+def _state(task: Task, update: int, spent: Spent, course: Course) -> Json:
     return {
         "update": update,
         "tensors": [leaf.detach() for leaf in task.tensors],
@@ -135,12 +144,12 @@ def _state(task: Task, update: int, spent: Spent, course: Course) -> dict[str, o
     }
 
 
-def _restored(task: Task, state: dict[str, object], spent: Spent, course: Course) -> int:
+def _restored(task: Task, state: Json, spent: Spent, course: Course) -> int:
     """Puts a kept state back; the number of the next update."""
     with torch.no_grad():
-        for leaf, kept in zip(task.tensors, state["tensors"], strict=True):  # type: ignore[call-overload]
+        for leaf, kept in zip(task.tensors, state["tensors"], strict=True):
             leaf.copy_(kept)
-    task.rule.load_state_dict(state["rule"])  # type: ignore[arg-type]
-    vars(spent).update(state["spent"])  # type: ignore[call-overload]
-    vars(course).update(state["course"])  # type: ignore[call-overload]
-    return state["update"]  # type: ignore[return-value]
+    task.rule.load_state_dict(state["rule"])
+    vars(spent).update(state["spent"])
+    vars(course).update(state["course"])
+    return state["update"]

@@ -11,14 +11,20 @@ from gradbench.problems.problem import Problem
 from gradbench.tasks.rules import RULES
 
 
+def leaves_of(problem: Problem, target: str) -> tuple[Tensor, ...]:
+    """The tensors that the chain itself reads, one per step for a target of all steps."""
+    steps = problem.step_leaves
+    return tuple(steps.rows(target)) if target in steps.targets else problem.of(target)
+
+
 class Task:
     """Moves the targets of a problem so that its objective rises, or falls if `falling`.
 
     A subclass overrides what differs: `at`, the problem of an update; `project`, a constraint; `scores`; `ended`.
 
-    problem: as the cell's options make it; the tensors of its targets move in place. params: those of the case, with
-    `updates`, the number of updates; `lr`; `rule`, one of `RULES`; and `checkpoints`, the number of places on the way,
-    the first update among them, where the exact gradient is computed too.
+    problem: as the cell's options make it, its objective a module; the tensors of its targets move in place. params:
+    those of the case, with `updates`, the number of updates; `lr`; `rule`, one of `RULES`; and `checkpoints`, the
+    number of places on the way, the first update among them, where the exact gradient is computed too.
     """
 
     falling = False
@@ -26,7 +32,7 @@ class Task:
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         self.problem, self.params = problem, params
         self.updates: int = params["updates"]
-        self.moving = {target: problem.of(target) for target in problem.targets}
+        self.moving = {target: leaves_of(problem, target) for target in problem.targets}
         self.rule = RULES[params["rule"]]([leaf for own in self.moving.values() for leaf in own], params["lr"])
 
     @property
@@ -47,7 +53,9 @@ class Task:
         sign = 1 if self.falling else -1
         for target, own in self.moving.items():
             if target in estimate.grads:
-                for leaf, gradient in zip(own, estimate.grads.tensors(target), strict=True):
+                parts = estimate.grads.tensors(target)
+                rows = parts if parts[0].shape == own[0].shape else parts[0].unbind(0)  # (N, b, *x) of N leaves
+                for leaf, gradient in zip(own, rows, strict=True):
                     leaf.grad = (sign * gradient).to(leaf.dtype)
         self.rule.step()
         for leaf in self.tensors:

@@ -114,8 +114,9 @@ def test_an_audit_stays_within_its_bound():
     assert (task.problem.x_T - task.start).abs().max() == pytest.approx(0.3, rel=1e-6)
 
 
-def test_a_fooled_picture_stays_as_it_is():
-    task = made("audit", batch=4, lr=5.0, bound=2.0, updates=1)
+@pytest.mark.parametrize("rule", ["normalised", "adam"])
+def test_a_fooled_picture_stays_as_it_is(rule):
+    task = made("audit", batch=4, lr=5.0, bound=2.0, updates=1, rule=rule)
     run(task)
     after = task.problem.x_T.clone()
     fooled = ~recognised(task.prompt.reward, task.problem.rollout.sample(after))
@@ -154,11 +155,32 @@ def test_the_shell_draws_a_length_to_its_most_likely():
 
 def test_all_noises_move_where_they_are_asked_to():
     task = made("noise", "ddim[eta=1]", noises="all")
-    before = [leaf.clone() for leaf in task.tensors]
+    before = [task.problem.rollout.noise(k).detach().clone() for k in range(3)]
+    lengths = [b.flatten(1).norm(dim=1) for b in before]
     run(task)
-    assert len(before) > 1
-    # the last step, to the clean end, draws none
-    assert [torch.equal(a, b) for a, b in zip(before, task.tensors, strict=True)].count(True) <= 1
+    after = [task.problem.rollout.noise(k) for k in range(3)]
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(torch.allclose(a.flatten(1).norm(dim=1), n, rtol=1e-6) for a, n in zip(after, lengths, strict=True))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_runs_in_double_precision(name):
+    case = make_case(name, {"updates": 1, "checkpoints": 1})
+    task = case.spec.task(case.problem(steps=2, dtype="float64"), case.params)
+    assert run(task)["optimise_cosine"] == pytest.approx(1, abs=1e-12)
+
+
+def test_a_distance_is_lowered_and_a_score_raised_unless_the_direction_says_otherwise():
+    falls = importlib.import_module("gradbench_cases.trained").falls
+    told = {
+        (objective, direction): falls({"model": "emoji", "objective": objective, "direction": direction})
+        for objective in ("gram", "alignment")
+        for direction in ("better", "raise", "lower")
+    }
+    assert told == {
+        **{("gram", "better"): True, ("gram", "raise"): False, ("gram", "lower"): True},
+        **{("alignment", "better"): False, ("alignment", "raise"): False, ("alignment", "lower"): True},
+    }
 
 
 def test_a_run_stores_a_row_and_a_curve(tmp_path):

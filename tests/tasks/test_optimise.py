@@ -10,7 +10,7 @@ import gradbench
 from gradbench.estimators.base import GradientEstimator
 from gradbench.problems.gradients import Gradients
 from gradbench.tasks.curve import Curve, read_curve
-from gradbench.tasks.drawn import fresh
+from gradbench.tasks.drawn import fresh, judging
 from gradbench.tasks.optimise import optimise
 from gradbench.tasks.task import Task
 
@@ -83,6 +83,33 @@ def test_costs_are_those_of_the_updates_alone():
     assert row["updates"] == 5
     assert row["optimise_evaluations"] == 5 * 2 * STEPS * 2  # updates, forward and backward, batch
     assert row["optimise_queries"] == 5 * 2
+
+
+@pytest.mark.parametrize(("estimator", "calls"), [("spsa", 2), ("forward-gradient", 1)])
+def test_a_query_is_counted_where_the_objective_is_called(estimator, calls):
+    row = optimise(made(updates=3), gradbench.estimator(estimator, draws=4), Curve(None))
+    assert row["optimise_queries"] == 3 * 2 * 4 * calls
+
+
+def test_an_exact_estimator_that_draws_has_cosine_one_on_a_stochastic_chain():
+    """The exact gradient beside it is over the draws that it made, not over the chain's own noise."""
+    task = made(sampler="ddim[eta=1]", targets=("x_T", "parameters"))
+    row = optimise(task, gradbench.estimator("draft", k=STEPS, draws=6), Curve(None))
+    assert row["optimise_cosine"] == pytest.approx(1, abs=1e-12)
+
+
+def test_every_seed_update_and_score_has_a_seed_of_its_own():
+    problems = [made(sampler="ddim[eta=1]").problem for _ in range(4)]
+    seeds = [fresh(replace(p, seed=seed), update).seed for seed, p in enumerate(problems) for update in range(20)]
+    seeds += [judging(problems[0], number).seed for number in range(20)]
+    assert len(set(seeds)) == 100
+
+
+def test_the_noises_that_move_are_those_of_the_chain():
+    task = made(targets=("x_T", "noises"), sampler="ddim[eta=1]", rule="descent", lr=0.1)
+    before, exact = task.problem.rollout.noise(0).detach().clone(), task.problem.sampler_gradient()["noises"]
+    task.move(gradbench.estimator("checkpoint")(task.problem))
+    assert torch.allclose(task.problem.rollout.noise(0), before - 0.1 * exact[0], rtol=1e-10)
 
 
 def test_a_draw_costs_as_much_as_a_sample():

@@ -13,6 +13,7 @@ from gradbench.estimators.monte_carlo.stale import elsewhere
 from gradbench.estimators.monte_carlo.transitions import no_density
 from gradbench.estimators.pathwise.planned import Seen
 from gradbench.estimators.pathwise.totals import Totals
+from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 from gradbench.samplers.policy import Churn, churned
 from gradbench.samplers.rollout import Rollout
@@ -42,6 +43,9 @@ class FiniteDifferenceFlow(MonteCarlo):
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_density(traits)
+
+    def queries(self, problem: Problem) -> float:
+        return 2.0
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout

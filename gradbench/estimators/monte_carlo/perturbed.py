@@ -119,6 +119,9 @@ class SPSA(Perturbed):
     c: float
     draws: int | None = None
 
+    def queries(self, problem: Problem) -> float:
+        return 2.0
+
     def direction(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return 2.0 * random.integers(0, 2, shape) - 1.0
 
@@ -160,6 +163,10 @@ class FiniteDifferences(GradientEstimator):
     """Central differences, (L(p + c e_i) - L(p - c e_i)) / (2c) for every i: 2 chains per coordinate. A last resort."""
 
     c: float
+
+    def queries(self, problem: Problem) -> float:
+        moving = [leaf for target in problem.targets for leaf in problem.of(target)]
+        return 2.0 * sum(leaf.numel() for leaf in moving)
 
     def __call__(self, problem: Problem) -> GradientEstimate:
         value, own = value_of(problem), problem.rollout.noise

@@ -40,6 +40,9 @@ class ValueGradientGuidance(MonteCarlo):
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_leap("v", traits)
 
+    def queries(self, problem: Problem) -> float:
+        return len(self._chosen(problem.steps, np.random.default_rng(0)))
+
     def __call__(self, problem: Problem) -> GradientEstimate:
         if problem.rollout.noise is not None or self.law != "all":
             return super().__call__(problem)

@@ -99,6 +99,9 @@ class DirectAlign(Differentiable, MonteCarlo):
     def __call__(self, problem: Problem) -> GradientEstimate:
         return MonteCarlo.__call__(self, problem)
 
+    def queries(self, problem: Problem) -> float:
+        return len(BRANCHES) if self.branch == "both" else 1
+
     def cost(self, problem: Problem) -> tuple[float, float, float]:
         taped = (len(BRANCHES) if self.branch == "both" else 1) * bool(problem.wrt)
         return chain_cost(problem.rollout), taped, taped

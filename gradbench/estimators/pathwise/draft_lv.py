@@ -8,6 +8,7 @@ from gradbench.diffusion.noise import KeyedNoise
 from gradbench.estimators.monte_carlo.base import STREAM, Block, BlockSum, MonteCarlo
 from gradbench.estimators.monte_carlo.transitions import no_last_step
 from gradbench.estimators.pathwise.totals import Totals
+from gradbench.problems.problem import Problem
 from gradbench.problems.traits import ProblemTraits
 
 
@@ -29,6 +30,9 @@ class DraftLV(MonteCarlo):
 
     def refuses(self, traits: ProblemTraits) -> str | None:
         return no_last_step(traits)
+
+    def queries(self, problem: Problem) -> float:
+        return self.n
 
     def block(self, block: Block) -> BlockSum:
         problem, rollout = block.problem, block.rollout
