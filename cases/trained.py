@@ -1,7 +1,8 @@
 """What the tasks optimise through: the trained networks that ship, with prompts, rewards and the judges of each."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
@@ -131,6 +132,21 @@ def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = 
         model.judged(each, aim).to(problem.x_T.device, problem.x_T.dtype) for each in (reward, model.twins[reward])
     )
     return Prompt(name, model.embedded(name).to(problem.x_T), *judges)
+
+
+@contextmanager
+def read(problem: "Problem", prompts: "Sequence[Prompt]") -> "Iterator[Problem]":
+    """The problem with the batch of every prompt in one, in their order, in which its network reads them."""
+    import torch
+
+    denoiser: Any = problem.denoiser
+    before, size = (denoiser.condition, denoiser.batched), len(problem.x_T)
+    each = [prompt.condition.reshape(1, *prompt.condition.shape[-2:]).expand(size, -1, -1) for prompt in prompts]
+    denoiser.condition, denoiser.batched = torch.cat(each), True
+    try:
+        yield replace(problem, x_T=torch.cat([problem.x_T] * len(prompts)))
+    finally:
+        denoiser.condition, denoiser.batched = before
 
 
 def recognised(objective: Any, x_0: "Tensor") -> "Tensor":

@@ -34,37 +34,26 @@ class Align(Task):
                 zero.zero_()
         self.base = [leaf.detach().clone() for leaf in problem.parameters]
 
-    def told(self, prompt: trained.Prompt) -> None:
-        """Makes the network read a prompt."""
-        assert self.problem.condition is not None
-        self.problem.condition.data.copy_(prompt.condition)
-
     def at(self, update: int) -> Problem:
         prompt = self.seen[update % len(self.seen)]
-        self.told(prompt)
+        assert self.problem.condition is not None
+        self.problem.condition.data.copy_(prompt.condition)
         return replace(fresh(self.problem, update), objective=prompt.reward)
 
-    def pictures(self, prompts: Sequence[trained.Prompt]) -> list[Tensor]:
-        """x_0 of every prompt, from noise that no update sees."""
-        made = list[Tensor]()
-        for number, prompt in enumerate(prompts):
-            self.told(prompt)
-            problem = judging(self.problem, number)
-            made.append(problem.rollout.sample(problem.x_T))
-        return made
-
     def scores(self) -> dict[str, float]:
-        seen, unseen = self.pictures(self.seen), self.pictures(self.unseen)
+        prompts = [*self.seen, *self.unseen]
+        with trained.read(self.problem, prompts) as many:
+            problem = judging(many, 0)
+            made = problem.rollout.sample(problem.x_T).chunk(len(prompts))
+            far = divergence(problem, self.base) if problem.sampler.traits.stochastic else None
+        seen, unseen = made[: len(self.seen)], made[len(self.seen) :]
         found = {
             "objective": _mean([p.reward(x) for p, x in zip(self.seen, seen, strict=True)]),
             "held_out": _mean([p.judge(x) for p, x in zip(self.seen, seen, strict=True)]),
             "unseen": _mean([p.reward(x) for p, x in zip(self.unseen, unseen, strict=True)]),
             "diversity": _mean([diversity(x) for x in seen]),
         }
-        if self.problem.sampler.traits.stochastic:
-            self.told(self.seen[0])
-            found["divergence"] = divergence(judging(self.problem, 0), self.base)
-        return found
+        return found if far is None else {**found, "divergence": far}
 
 
 def _mean(parts: Sequence[Tensor]) -> float:
