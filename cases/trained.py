@@ -27,6 +27,7 @@ class Trained:
     updates see; unseen: held out. twins: of every reward that a network judges, the objective by an independently
     trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt. classes: the
     rewards that are log-probabilities of a class. distances: those that are better the smaller.
+    number: the class of a prompt.
     """
 
     case: str
@@ -39,6 +40,7 @@ class Trained:
     aims: Mapping[str, Any]
     classes: tuple[str, ...]
     distances: tuple[str, ...] = ()
+    number: Callable[[Any], int] = int
 
 
 DIGITS = Trained(
@@ -63,6 +65,7 @@ EMOJI = Trained(
     aims={},
     classes=("concept",),
     distances=("gram", "recogniser"),
+    number=emoji.number,
 )
 MODELS = {model.case: model for model in (DIGITS, EMOJI)}
 PARAMS: Mapping[str, Any] = {
@@ -134,17 +137,23 @@ def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = 
     return Prompt(name, model.embedded(name).to(problem.x_T), *judges)
 
 
+def unadapt(lora: "Sequence[Tensor]") -> None:
+    """Sets adapters, A and B in turns, to B = 0: the network is as it was trained."""
+    for zero in lora[1::2]:
+        zero.data.zero_()
+
+
 @contextmanager
-def read(problem: "Problem", prompts: "Sequence[Prompt]") -> "Iterator[Problem]":
-    """The problem with the batch of every prompt in one, in their order, in which its network reads them."""
+def read(problem: "Problem", conditions: "Sequence[Tensor]") -> "Iterator[Problem]":
+    """The problem with a batch for each condition in one, in their order."""
     import torch
 
     denoiser: Any = problem.denoiser
     before, size = (denoiser.condition, denoiser.batched), len(problem.x_T)
-    each = [prompt.condition.reshape(1, *prompt.condition.shape[-2:]).expand(size, -1, -1) for prompt in prompts]
+    each = [condition.reshape(1, *condition.shape[-2:]).expand(size, -1, -1) for condition in conditions]
     denoiser.condition, denoiser.batched = torch.cat(each), True
     try:
-        yield replace(problem, x_T=torch.cat([problem.x_T] * len(prompts)))
+        yield replace(problem, x_T=torch.cat([problem.x_T] * len(conditions)))
     finally:
         denoiser.condition, denoiser.batched = before
 

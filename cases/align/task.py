@@ -29,9 +29,7 @@ class Align(Task):
         model = trained.MODELS[params["model"]]
         self.seen = [trained.prompt(problem, params, name) for name in model.seen]
         self.unseen = [trained.prompt(problem, params, name) for name in model.unseen]
-        with torch.no_grad():
-            for zero in problem.parameters[1::2]:  # A and B in turns, by name
-                zero.zero_()
+        trained.unadapt(problem.parameters)
         self.base = [leaf.detach().clone() for leaf in problem.parameters]
 
     def at(self, update: int) -> Problem:
@@ -42,7 +40,7 @@ class Align(Task):
 
     def scores(self) -> dict[str, float]:
         prompts = [*self.seen, *self.unseen]
-        with trained.read(self.problem, prompts) as many:
+        with trained.read(self.problem, [prompt.condition for prompt in prompts]) as many:
             problem = judging(many, 0)
             made = problem.rollout.sample(problem.x_T).chunk(len(prompts))
             far = divergence(problem, self.base) if problem.sampler.traits.stochastic else None

@@ -79,9 +79,16 @@ def scored(name: str, concept: str, style: str) -> "nn.Module":
 
 def embedded(concept: str, style: str) -> "Tensor":
     """(1, 24, 128): the prompt's embedding."""
-    from . import data, shipped
+    from . import shipped
 
-    return shipped.embedded(data.load().names.index(concept), STYLES.index(style))
+    return shipped.embedded(number(concept), STYLES.index(style))
+
+
+def number(concept: str) -> int:
+    """The place of a name among all."""
+    from . import data
+
+    return data.load().names.index(concept)
 
 
 def judged(name: str, concept: str, style: str) -> "nn.Module":
