@@ -23,13 +23,24 @@ def pipeline() -> Any:
     return load_pipeline(str(PIPELINE))
 
 
-def decoder() -> LatentDecoder:
-    """From latents to pictures in [0, 1], by the pipeline's own autoencoder."""
+def autoencoder() -> Any:
+    """The pipeline's own `AutoencoderKL`, in float32."""
     vae = networks.vae()
     kept = load_weights(HERE, NETWORKS["vae"])
     vae.load_state_dict({key: value.float() for key, value in kept.items()})
     vae.register_to_config(scaling_factor=scale())
-    return LatentDecoder(vae)
+    return vae.eval().requires_grad_(False)
+
+
+def decoder() -> LatentDecoder:
+    """From latents to pictures in [0, 1]."""
+    return LatentDecoder(autoencoder())
+
+
+@torch.no_grad()
+def latents(pictures: Tensor) -> Tensor:
+    """(b, 4, 8, 8): the latents of pictures (b, 3, 32, 32) in [0, 1], the modes of the encoder's posteriors."""
+    return scale() * autoencoder().to(pictures).encode(2 * pictures - 1).latent_dist.mode()
 
 
 def scale() -> float:

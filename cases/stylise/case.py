@@ -15,7 +15,7 @@ WEIGHTS = ("lora", "full")
 
 def check(params: Mapping[str, Any]) -> None:
     """What every task checks; the weights that move, and the weight of the content."""
-    checks.one_of("model of stylise", params["model"], ("emoji",))
+    checks.one_of("model", params["model"], ("emoji",))
     checks.one_of("objective", params["objective"], (OBJECTIVE,))
     checks.one_of("weights", params["weights"], WEIGHTS)
     checks.finite("content", params["content"])

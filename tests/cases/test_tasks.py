@@ -14,11 +14,14 @@ from gradbench.tasks.optimise import optimise
 from tests.command_line import gradbench as command
 
 TASKS = [name for name, spec in case_specs().items() if spec.task is not None]
+PICTURES = {"stylise", "morph"}  # those on the network of emoji
+SLOW_ON_PICTURES = [pytest.param(name, marks=[pytest.mark.slow] * (name in PICTURES)) for name in TASKS]
 recognised = importlib.import_module("gradbench_cases.trained").recognised  # the package is made by case_specs
 
 
 def made(name, sampler="ddim", steps=3, **params):
-    case = make_case(name, {"updates": 2, "checkpoints": 1, **params})
+    small = {"batch": 2} if name in PICTURES else {}
+    case = make_case(name, {"updates": 2, "checkpoints": 1, **small, **params})
     problem = case.problem(sampler=sampler, steps=steps)
     return case.spec.task(problem, case.params)
 
@@ -32,7 +35,7 @@ def scores(task):
         return task.scores()
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SLOW_ON_PICTURES)
 def test_a_task_moves_its_objective_the_way_it_says(name):
     task = made(name, updates=4)
     row = run(task)
@@ -163,7 +166,7 @@ def test_all_noises_move_where_they_are_asked_to():
     assert all(torch.allclose(a.flatten(1).norm(dim=1), n, rtol=1e-6) for a, n in zip(after, lengths, strict=True))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SLOW_ON_PICTURES)
 def test_a_task_runs_in_double_precision(name):
     case = make_case(name, {"updates": 1, "checkpoints": 1})
     task = case.spec.task(case.problem(steps=2, dtype="float64"), case.params)
@@ -222,3 +225,49 @@ def test_a_task_runs_on_the_pipeline_of_emoji(name, objective):
 def test_an_audit_needs_a_classifier():
     with pytest.raises(ValueError, match="objective of model emoji 'style'"):
         make_case("audit", {"model": "emoji", "objective": "style"})
+
+
+def test_the_untouched_network_has_the_look_one_and_nothing_lost():
+    task = made("stylise", steps=2)
+    assert scores(task)["objective"] == pytest.approx(1, abs=1e-3)  # the Gram distance over itself; no content is lost
+    assert scores(task)["held_out"] == pytest.approx(1, abs=1e-5)
+
+
+def test_full_weights_move_every_weight_of_the_network_and_no_adapter():
+    case = make_case("stylise", {"weights": "full", "batch": 1})
+    problem = case.problem(sampler="ddim", steps=2)
+    adapters = [leaf for name, leaf in problem.denoiser.named_parameters() if "lora_" in name]
+    assert sum(leaf.numel() for leaf in problem.parameters) > 4_000_000
+    assert not {id(leaf) for leaf in adapters} & {id(leaf) for leaf in problem.parameters}
+
+
+@pytest.mark.slow
+def test_a_morph_starts_half_way_between_the_codes_of_two_pictures():
+    """With a weight at either end its sample is the reconstruction of that picture."""
+    morph = importlib.import_module("gradbench_cases.morph.task")
+    task = made("morph", steps=20)
+    pairs = morph.pairs_of(task.problem.seed, 2)
+    pictures = morph.look(pairs, 0)
+    x_T, condition = morph.encoded(task.problem, pictures[0], pairs[:, 0])
+    task.problem.condition.data.copy_(condition)
+    with torch.no_grad():
+        again = task.decode(task.problem.rollout.sample(x_T))
+    assert (again - pictures[0]).abs().mean() < 0.08 < (again - pictures[1]).abs().mean()
+
+
+def test_one_pair_in_a_thousand_passes_the_threshold():
+    morph = importlib.import_module("gradbench_cases.morph.task")
+    emoji, shipped = (importlib.import_module(f"gradbench_cases.emoji.{name}") for name in ("data", "shipped"))
+    recogniser, names = shipped.judge("recogniser-1"), emoji.load().names
+    with torch.no_grad():
+        one, other = (recogniser(2 * morph.pictures(range(300), style) - 1) for style in (0, 1))
+    unlike = torch.tensor([[a != b for b in names[:300]] for a in names[:300]])
+    alike = one @ other.T > morph.threshold("recogniser-1")
+    assert alike[unlike].float().mean() < 5e-3 < 0.8 < alike.diagonal().float().mean()
+
+
+def test_pairs_are_of_unlike_names_that_differ_from_seed_to_seed():
+    morph = importlib.import_module("gradbench_cases.morph.task")
+    names = importlib.import_module("gradbench_cases.emoji.data").load().names
+    first, second = (morph.pairs_of(seed, 6) for seed in (0, 1))
+    assert all(names[a] != names[b] for a, b in first) and not (first == second).all()
