@@ -54,7 +54,7 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
 
     Every update draws by a key of its own, so a course that was killed and goes on from the kept state has the curve of
     one that was not, but for the clock. A gradient that is not finite ends it: the status is `diverged`. An estimator
-    that reaches none of the tensors is a skip.
+    that reaches none of the tensors is a skip, unless it is by chance, as where a random truncation keeps no step.
     """
     spent, course, begin = Spent(), Course(), 0
     state = curve.resume()
@@ -69,7 +69,7 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
         course.first = course.first or scored
         began = time.perf_counter()
         estimate = estimator(problem)
-        if not estimate.grads:
+        if not estimate.grads and not _by_chance(estimator):
             reason = f"this estimator does not reach {' or '.join(task.moving)} here: nothing would move"
             return {"status": "skip", "reason": reason}
         norm = math.sqrt(sum(estimate.grads.norm(target) ** 2 for target in estimate.grads))
@@ -116,6 +116,10 @@ KEPT = ("objective", "held_out")  # scores of a row; the rest are in the curve
 def _scores(task: Task) -> dict[str, float]:
     with torch.no_grad():
         return task.scores()
+
+
+def _by_chance(estimator: GradientEstimator) -> bool:
+    return isinstance(estimator, MonteCarlo) and estimator.random
 
 
 def _exact(problem: Problem, estimator: GradientEstimator) -> Gradients:

@@ -208,3 +208,12 @@ def test_every_update_has_noise_of_its_own_and_the_same_in_every_run():
     assert torch.equal(drawn[0].x_T, drawn[2].x_T) and not torch.equal(drawn[0].x_T, drawn[1].x_T)
     noises = [p.rollout.noise(0) for p in drawn]
     assert torch.equal(noises[0], noises[2]) and not torch.equal(noises[0], noises[1])
+
+
+def test_an_update_of_a_random_truncation_that_keeps_no_step_moves_nothing_and_goes_on():
+    """alignprop's published law draws no step at all once in N + 1 times."""
+    problem = gradbench.case("gaussian", dim=3, batch=1).problem(steps=STEPS, targets=("parameters",))
+    tasks = [Lower(replace(problem, seed=seed), {**SETTINGS, "updates": 1}) for seed in range(30)]
+    rows = [optimise(task, gradbench.estimator("alignprop", draws=1), Curve(None)) for task in tasks]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert any(row["optimise_cosine"] is None for row in rows)
