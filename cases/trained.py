@@ -137,6 +137,11 @@ def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = 
     return Prompt(name, model.embedded(name).to(problem.x_T), *judges)
 
 
+def pictured(objective: Any, x_0: "Tensor") -> "Tensor":
+    """(b, c, h, w) in [0, 1]: the pictures of samples, decoded by the objective's decoder if it has one."""
+    return objective.decode(x_0) if hasattr(objective, "decode") else (x_0 + 1) / 2
+
+
 def unadapt(lora: "Sequence[Tensor]") -> None:
     """Sets adapters, A and B in turns, to B = 0: the network is as it was trained."""
     for zero in lora[1::2]:

@@ -38,6 +38,13 @@ class Align(Task):
         self.problem.condition.data.copy_(prompt.condition)
         return replace(fresh(self.problem, update), objective=prompt.reward)
 
+    def pictures(self) -> Tensor:
+        prompts = [*self.seen, *self.unseen]
+        alone = replace(self.problem, x_T=self.problem.x_T[:1])
+        with trained.read(alone, [prompt.condition for prompt in prompts]) as many:
+            problem = judging(many, 0)
+            return trained.pictured(prompts[0].reward, problem.rollout.sample(problem.x_T))
+
     def scores(self) -> dict[str, float]:
         prompts = [*self.seen, *self.unseen]
         with trained.read(self.problem, [prompt.condition for prompt in prompts]) as many:

@@ -39,7 +39,7 @@ class Audit(Task):
         self.fooled = problem.x_T.new_zeros(len(problem.x_T), dtype=torch.bool)
         self.start = problem.x_T.clone()
         with torch.no_grad():
-            self.pictures = problem.rollout.sample(self.start)
+            self.untouched = problem.rollout.sample(self.start)
 
     @torch.no_grad()
     def _recognised(self, problem: Problem) -> Tensor:
@@ -68,6 +68,9 @@ class Audit(Task):
         bound, x_T = self.params["bound"], self.problem.x_T
         x_T.copy_(self.start + (x_T - self.start).clamp(-bound, bound))
 
+    def pictures(self) -> Tensor:
+        return trained.pictured(self.prompt.reward, self.problem.rollout.sample(self.problem.x_T))
+
     def scores(self) -> dict[str, float]:
         x_0 = self.problem.rollout.sample(self.problem.x_T)
         fooled = ~trained.recognised(self.prompt.reward, x_0)
@@ -77,5 +80,5 @@ class Audit(Task):
             "held_out": self.prompt.judge(x_0).mean().item(),
             "success": (fooled & kept).float().mean().item(),
             "fooled": fooled.float().mean().item(),
-            "distance": ((x_0 - self.pictures).flatten(1).norm(dim=1) / x_0[0].numel() ** 0.5).mean().item(),
+            "distance": ((x_0 - self.untouched).flatten(1).norm(dim=1) / x_0[0].numel() ** 0.5).mean().item(),
         }

@@ -41,13 +41,22 @@ class Inversion(Task):
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         model = trained.MODELS[params["model"]]
         hidden, first = (model.embedded(name).to(problem.x_T) for name in model.seen[:2])
-        self.hidden, self.first = hidden, first
+        self.hidden, self.first, self.decoded = hidden, first, problem.objective
         self.aims = _pictures(problem, self.hidden)
         self.others = judging(problem, 0)
         self.unseen = _pictures(self.others, self.hidden)
         assert problem.condition is not None
         problem.condition.data.copy_(self.first)
         super().__init__(replace(problem, objective=PixelError(self.aims)), params)
+
+    def pictures(self) -> Tensor:
+        return self._shown(self.problem.rollout.sample(self.problem.x_T))
+
+    def beside(self) -> Mapping[str, Tensor]:
+        return {"aim": self._shown(self.aims)}
+
+    def _shown(self, x_0: Tensor) -> Tensor:
+        return trained.pictured(self.decoded, x_0)
 
     def scores(self) -> dict[str, float]:
         assert self.problem.condition is not None

@@ -57,14 +57,20 @@ class Morph(Task):
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         pairs = pairs_of(problem.seed, len(problem.x_T))
         self.decode = shipped.decoder().to(problem.x_T)
-        own, self.probes = (look(pairs, style).to(problem.x_T) for style in (0, 1))
+        self.own, self.probes = (look(pairs, style).to(problem.x_T) for style in (0, 1))
         self.judges = [(shipped.judge(name).to(problem.x_T), threshold(name)) for name in OTHERS]
-        loss = Identity(self.decode, shipped.judge(OWN).to(problem.x_T), own)
-        starts = [encoded(problem, own[i], pairs[:, i]) for i in (0, 1)]
+        loss = Identity(self.decode, shipped.judge(OWN).to(problem.x_T), self.own)
+        starts = [encoded(problem, self.own[i], pairs[:, i]) for i in (0, 1)]
         assert problem.condition is not None
         problem.condition.data.copy_((starts[0][1] + starts[1][1]) / 2)
         x_T = interpolate(starts[0][0], starts[1][0], 0.5)
         super().__init__(replace(problem, x_T=x_T, objective=loss), params)
+
+    def pictures(self) -> Tensor:
+        return self.decode(self.problem.rollout.sample(self.problem.x_T))
+
+    def beside(self) -> Mapping[str, Tensor]:
+        return {"first": self.own[0], "second": self.own[1]}
 
     def scores(self) -> dict[str, float]:
         x_0 = self.problem.rollout.sample(self.problem.x_T)

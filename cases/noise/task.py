@@ -62,6 +62,9 @@ class Noise(Task):
             rises = torch.autograd.grad(torch.stack([self.shell(row).sum() for row in rows]).sum(), rows)
         return rises[0] if target == "x_T" else torch.stack(rises)
 
+    def pictures(self) -> Tensor:
+        return trained.pictured(self.prompt.reward, self.problem.rollout.sample(self.problem.x_T))
+
     def scores(self) -> dict[str, float]:
         x_0 = self.problem.rollout.sample(self.problem.x_T)
         return {

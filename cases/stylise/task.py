@@ -12,6 +12,8 @@ from gradbench.tasks.drawn import fresh, judging
 from gradbench.tasks.task import Task
 
 from .. import trained
+from ..emoji import case as emoji
+from ..emoji import shipped
 
 
 class Look(nn.Module):
@@ -92,6 +94,15 @@ class Stylise(Task):
         number = update % self.seen
         self._told(number)
         return replace(fresh(self.problem, number), objective=self.looks[number])
+
+    def pictures(self) -> Tensor:
+        alone = replace(self.problem, x_T=self.problem.x_T[:1])
+        with trained.read(alone, self.conditions) as many:
+            problem = judging(many, 0)
+            return self.twin.decode(problem.rollout.sample(problem.x_T))
+
+    def beside(self) -> Mapping[str, Tensor]:
+        return {"reference": shipped.picture(emoji.number(self.params["reference"]), 1)[None]}
 
     def scores(self) -> dict[str, float]:
         made = self._made()

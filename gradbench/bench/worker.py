@@ -41,7 +41,9 @@ from gradbench.references.kept import flow_key, problem_key
 from gradbench.references.known import references
 from gradbench.references.stored import stored
 from gradbench.tasks.curve import Curve
+from gradbench.tasks.names import picture_of
 from gradbench.tasks.optimise import optimise
+from gradbench.tasks.pictures import write_picture
 from gradbench.tasks.task import Task
 
 LAZY = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes")  # imported by torch itself on first use
@@ -131,11 +133,19 @@ def _optimised(cell: Cell, task: Task, estimator: GradientEstimator, phase: Call
     """The columns of a task: those of its course, and the memory of one of its estimates."""
     phase("optimise")
     code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
+    before = _pictures(task)
     found = optimise(task, estimator, Curve(how.curve, code))
+    if how.curve is not None and before is not None and (after := _pictures(task)) is not None:
+        write_picture(picture_of(how.curve), {**task.beside(), "before": before, "after": after})
     if "memory" in how.passes and found["status"] == "ok":
         phase("memory")
         found |= _memory(task.at(0), estimator)
     return found | {"os_peak_bytes": _os_peak()}
+
+
+@torch.no_grad()
+def _pictures(task: Task) -> torch.Tensor | None:
+    return task.pictures()
 
 
 def _memory(problem: Problem, single: GradientEstimator) -> Columns:

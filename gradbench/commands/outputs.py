@@ -17,7 +17,7 @@ def write_outputs(rows: Sequence[Row], folder: Path, line: str, show: bool = Tru
         show_table(rows)
     with Doing(f"report of {len(rows):,} rows"):
         write_parquet(rows, folder / "rows.parquet")
-        write_report(list(rows), folder / "report.html", command=line)
+        write_report(list(rows), folder / "report.html", command=line, curves=folder / "curves")
     if show:
         for name, what in (("rows.parquet", "rows"), ("report.html", "report")):
             print(f"{what}: {folder / name}")

@@ -35,7 +35,8 @@ def report(source: Path, out: Path | None, as_json: bool) -> None:
             write_parquet(rows, folder / "rows.parquet")
             files["parquet"] = str(folder / "rows.parquet")
         plan = read_plan(folder) or {}
-        files["report"] = str(write_report(rows, out or folder / "report.html", command=plan.get("command") or ""))
+        page, command = out or folder / "report.html", plan.get("command") or ""
+        files["report"] = str(write_report(rows, page, command=command, curves=folder / "curves"))
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": len(rows), **files}, indent=2))
         return

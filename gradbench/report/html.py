@@ -5,13 +5,13 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradbench import checks
 from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Group, cells
-from gradbench.analysis.courses import courses, is_task
+from gradbench.analysis.courses import Course, courses, is_task
 from gradbench.analysis.rankings import ranking, winners
 from gradbench.analysis.standings import Contest, contests, settings
 from gradbench.bench.row import Row
@@ -22,6 +22,7 @@ from gradbench.report.courses import HEADS, NOTE, before, blocks, texts
 from gradbench.report.payload import packed, page_data
 from gradbench.report.points import looks
 from gradbench.report.style import MARKERS
+from gradbench.tasks.names import picture_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("data", "words", "figures", "draw", "tables", "page")
@@ -30,11 +31,12 @@ LONGEST = 400
 """Lines of a table written into the page; the table of all cells has the others."""
 
 
-def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
+def write_report(rows: Sequence[Row], path: Path, *, command: str = "", curves: Path | None = None) -> Path:
     """Write the report of `rows` to `path` and return it.
 
-    rows: mappings with the columns of a run, any of them missing or None. command: the command line that made them. The
-    page uses no network: scripts, styles and data are inside it, and its content security policy forbids the rest.
+    rows: mappings with the columns of a run, any of them missing or None. command: the command line that made them.
+    curves: the folder of the tasks' curves and pictures. The page uses no network: scripts, styles and data are inside
+    it, and its content security policy forbids the rest.
     """
     import jinja2
 
@@ -43,7 +45,7 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     )
     environment.filters.update({name: getattr(words, name) for name in ("seconds", "mebibytes", "share", "times")})
     environment.filters.update({"prose": _prose, "label": _label})
-    page = environment.get_template("report.html.j2").render(context(rows, command))
+    page = environment.get_template("report.html.j2").render(context(rows, command, curves))
     path = Path(path)
     with checks.writing("path", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def write_report(rows: Sequence[Row], path: Path, *, command: str = "") -> Path:
     return path
 
 
-def context(rows: Sequence[Row], command: str = "") -> Json:
+def context(rows: Sequence[Row], command: str = "", curves: Path | None = None) -> Json:
     """Everything that the template names."""
     every, found = cells(rows), cells([row for row in rows if not is_task(row)])
     held = contests(settings(found))
@@ -78,7 +80,7 @@ def context(rows: Sequence[Row], command: str = "") -> Json:
         "cases": cases,
         "matrix": [(name, [boxes.get((name, case), []) for case in cases]) for name in styles],
         "failures": coverage.failures(every),
-        "tasks": _tasks(rows),
+        "tasks": _tasks(rows, curves),
         "task_heads": HEADS,
         "task_note": NOTE,
         "gradients": bool(found) or not every,
@@ -93,12 +95,36 @@ def context(rows: Sequence[Row], command: str = "") -> Json:
     }
 
 
-def _tasks(rows: Sequence[Row]) -> list[tuple[str, str | None, list[tuple[str, list[str]]]]]:
-    """Of each task its name, the scores before the updates, and a line per estimator."""
+class _Task(NamedTuple):
+    """A task on the page: the scores before the updates, a line per estimator, and pictures of the first seed."""
+
+    name: str
+    before: str | None
+    lines: list[tuple[str, list[str]]]
+    pictures: list[tuple[str, str]]
+
+
+def _tasks(rows: Sequence[Row], curves: Path | None) -> list[_Task]:
     return [
-        (", ".join(names), before(block), [(course.cell.estimator, texts(course)) for course in block])
+        _Task(
+            ", ".join(names),
+            before(block),
+            [(course.cell.estimator, texts(course)) for course in block],
+            [(course.cell.estimator, shown) for course in block if (shown := _picture(course, curves))],
+        )
         for names, block in blocks(courses(rows)).items()
     ]
+
+
+def _picture(course: Course, curves: Path | None) -> str | None:
+    """The picture of the first row of a course that has one, as a data address."""
+    for row in course.cell.measured if curves is not None else ():
+        name = f"{row.get('cell_id')}-{row.get('replicate') or 0}"
+        if curves is not None and re.fullmatch("[0-9a-f]+-[0-9]+", name):  # rows of others name no other file
+            file = picture_of(curves / f"{name}.jsonl")
+            if file.is_file():
+                return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+    return None
 
 
 def _told(held: Sequence[Contest], first: str | None) -> list[str]:

@@ -20,7 +20,8 @@ def leaves_of(problem: Problem, target: str) -> tuple[Tensor, ...]:
 class Task:
     """Moves the targets of a problem so that its objective rises, or falls if `falling`.
 
-    A subclass overrides what differs: `at`, the problem of an update; `project`, a constraint; `scores`; `ended`.
+    A subclass overrides what differs: `at`, the problem of an update; `project`, a constraint; `scores`; `ended`; and
+    `pictures`, with `beside`, if there is something to look at.
 
     problem: as the cell's options make it, its objective a module; the tensors of its targets move in place. params:
     those of the case, with `updates`, the number of updates; `lr`; `rule`, one of `RULES`; and `checkpoints`, the
@@ -69,6 +70,14 @@ class Task:
     def scores(self) -> dict[str, float]:
         """Scores of the tensors as they are now, `objective` and `held_out` among them; called without a tape."""
         raise NotImplementedError
+
+    def pictures(self) -> Tensor | None:
+        """What the tensors make as they are now, (n, c, h, w) in [0, 1], c 1 or 3; None if that is no picture."""
+        return None
+
+    def beside(self) -> Mapping[str, Tensor]:
+        """Rows of pictures to compare them with, by name."""
+        return {}
 
     def ended(self) -> bool:
         """Whether nothing is left to do before the last update."""

@@ -1,5 +1,6 @@
 """The tasks on the digits model: where they start, what they keep, what they score."""
 
+import base64
 import importlib
 import json
 
@@ -9,6 +10,7 @@ import torch
 import gradbench
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
+from gradbench.report.html import write_report
 from gradbench.tasks.curve import Curve, read_curve
 from gradbench.tasks.optimise import optimise
 from tests.command_line import gradbench as command
@@ -200,6 +202,16 @@ def test_a_run_stores_a_row_and_a_curve(tmp_path):
         points = read_curve(out / "curves" / f"{row['cell_id']}-0.jsonl")
         last = {p.metric: p.value for p in points if p.update == 2}
         assert last["objective"] == row["last_objective"] and last["queries"] == row["optimise_queries"]
+        picture = base64.b64encode((out / "curves" / f"{row['cell_id']}-0.png").read_bytes()).decode()
+        assert picture in (out / "report.html").read_text()
+
+
+def test_a_row_of_somebody_else_brings_no_file_into_the_report(tmp_path):
+    (tmp_path / "curves").mkdir()
+    (tmp_path / "secret-0.png").write_bytes(b"secret")
+    row = {"case": "align", "estimator": "checkpoint", "status": "ok", "updates": 1, "cell_id": "../secret"}
+    page = write_report([row], tmp_path / "report.html", curves=tmp_path / "curves").read_text()
+    assert base64.b64encode(b"secret").decode() not in page and "<img" not in page
 
 
 ON_EMOJI = [
@@ -271,3 +283,9 @@ def test_pairs_are_of_unlike_names_that_differ_from_seed_to_seed():
     names = importlib.import_module("gradbench_cases.emoji.data").load().names
     first, second = (morph.pairs_of(seed, 6) for seed in (0, 1))
     assert all(names[a] != names[b] for a, b in first) and not (first == second).all()
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in PICTURES])
+def test_what_a_task_makes_is_a_picture(name):
+    shown = made(name).pictures()
+    assert shown.ndim == 4 and shown.shape[1] in (1, 3)
