@@ -38,6 +38,7 @@ METHODS = (
     ),
     Method("torchdiffeq's dopri5 as set in papers, 1e-5 and 1e-5", DOPRI % "1e-5,atol=1e-5", ((1.0, 20), (7.5, 20))),
 )
+EMOJI = "emoji[batch=1]"  # guidance 3
 RELEASED_DPM = "adjoint-dpm[rule=euler,trajectory=stored]"
 
 
@@ -112,6 +113,11 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         case = f"digits[guidance={guidance}]"
         return rows.spread(f"sampler_{measure}_{target}", case, f"draft[k={k},draws=1]", 20, targets=targets)
 
+    def on_pictures(measure: str, target: str, selector: str) -> Spread:
+        """The whole small Stable Diffusion, a sample per seed, 20 steps: error, cosine or norm ratio to the sampler's."""
+        rows.seeds(SEEDS)
+        return rows.spread(f"sampler_{measure}_{target}", EMOJI, selector, 20)
+
     def one_chain() -> str:
         """States that two names are one method, if their rows agree; `ValueError` if not."""
         names = ("adjoint-deis", RELEASED_DPM)
@@ -120,9 +126,10 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
             raise ValueError(f"{names[0]} and {names[1]} differ: {first} and {second}")
         return f"`{names[0]}` and `{names[1]}`"
 
-    own = (at, draft, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
+    own = (at, draft, on_pictures, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
     return {function.__name__: function for function in own} | {
         "METHODS": methods,
+        "ON_PICTURES": [method for method in methods if rows.has(EMOJI, method.selector, 20)],
         "SETTINGS": SETTINGS,
         "HEADLINE_TARGETS": TARGETS,
         "RELEASED_DPM": RELEASED_DPM,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import gradbench
+from gradbench.bench.row import Row
 from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
 from gradbench.report.html import write_report
@@ -209,7 +210,7 @@ def test_a_run_stores_a_row_and_a_curve(tmp_path):
 def test_a_row_of_somebody_else_brings_no_file_into_the_report(tmp_path):
     (tmp_path / "curves").mkdir()
     (tmp_path / "secret-0.png").write_bytes(b"secret")
-    row = {"case": "align", "estimator": "checkpoint", "status": "ok", "updates": 1, "cell_id": "../secret"}
+    row = Row({"case": "align", "estimator": "checkpoint", "status": "ok", "updates": 1, "cell_id": "../secret"})
     page = write_report([row], tmp_path / "report.html", curves=tmp_path / "curves").read_text()
     assert base64.b64encode(b"secret").decode() not in page and "<img" not in page
 

@@ -9,7 +9,7 @@ from gradbench.bench.plan import make_plan
 from gradbench.bench.suite import Block, load_suite
 from studies.pages.__main__ import FOLDER, PAGES, PREDICTED, ROOT, RUNS, written
 from studies.pages.formats import error, gb, mib, percent, plain, spread, work
-from studies.pages.headline import METHODS, SETTINGS, case_of
+from studies.pages.headline import EMOJI, METHODS, SETTINGS, case_of
 from studies.pages.published import BY_SEED, Published, Spread
 from studies.pages.questions import Direction, claim
 
@@ -133,4 +133,7 @@ def test_the_suite_measures_every_cell_of_the_headline():
                 [case_of(guidance)], ["ddim"], [method.selector], [steps], seeds=list(range(12)), dtype=method.dtype
             )
             assert all("flow" in planned[item.cell["cell_id"]] for item in make_plan([block], 1))
+    for method in METHODS[:6]:
+        block = Block([EMOJI], ["ddim"], [method.selector], [20], seeds=list(range(12)))
+        assert {item.cell["cell_id"] for item in make_plan([block], 1)} <= planned.keys()
     assert set(SETTINGS) == {(1.0, 20), (1.0, 50), (7.5, 20), (7.5, 50)}
