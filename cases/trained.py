@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
+from gradbench.objectives.sums import parse_sum
 from gradbench.problems.case import make_case
 from gradbench.problems.spec import CaseSpec, Parts
 from gradbench.tasks.settings import SETTINGS, check_settings
@@ -101,14 +102,23 @@ def check(params: Mapping[str, Any]) -> None:
     """The model, the reward, and the settings of the optimisation; the rest is the model's to check."""
     check_settings(params)
     model = MODELS[checks.one_of("model", params["model"], MODELS)]
-    checks.one_of(f"objective of model {model.case}", params["objective"], model.twins)
-    make_case(model.case, _own(model, params, model.seen[0], params["objective"]))
+    for _, name in terms(params):
+        make_case(model.case, _own(model, params, model.seen[0], name))
 
 
 def check_rewarded(params: Mapping[str, Any]) -> None:
-    """The same, and the direction: `better` raises a score and lowers a distance."""
+    """The same, and the direction: `better` raises a score or a sum, and lowers a distance."""
     check(params)
     checks.one_of("direction", params["direction"], DIRECTIONS)
+
+
+def terms(params: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """The weights and the names of a reward, `jpeg-size` or `alignment - 0.1*jpeg-size`."""
+    model = MODELS[params["model"]]
+    found = parse_sum(params["objective"], model.twins)
+    for _, name in found:
+        checks.one_of(f"objective of model {model.case}", name, model.twins)
+    return found
 
 
 def falls(params: Mapping[str, Any]) -> bool:
@@ -128,17 +138,25 @@ def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = 
 
     aim: what the reward aims at, by default the model's aim or the prompt itself.
     """
+    from gradbench.objectives.weighted import WeightedSum
+
     model = MODELS[params["model"]]
-    reward = checks.one_of(f"objective of model {model.case}", params["objective"], model.twins)
-    aim = model.aims.get(reward, name) if aim is None else aim
-    judges = (
-        model.judged(each, aim).to(problem.x_T.device, problem.x_T.dtype) for each in (reward, model.twins[reward])
-    )
-    return Prompt(name, model.embedded(name).to(problem.x_T), *judges)
+
+    found = terms(params)
+
+    def joined(named: Callable[[str], str]) -> Any:
+        aims = [model.aims.get(each, name) if aim is None else aim for _, each in found]
+        parts = [(weight, model.judged(named(each), at)) for (weight, each), at in zip(found, aims, strict=True)]
+        whole = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else WeightedSum(parts)
+        return whole.to(problem.x_T.device, problem.x_T.dtype)
+
+    return Prompt(name, model.embedded(name).to(problem.x_T), joined(str), joined(model.twins.__getitem__))
 
 
 def pictured(objective: Any, x_0: "Tensor") -> "Tensor":
     """(b, c, h, w) in [0, 1]: the pictures of samples, decoded by the objective's decoder if it has one."""
+    while hasattr(objective, "objectives"):
+        objective = objective.objectives[0]
     return objective.decode(x_0) if hasattr(objective, "decode") else (x_0 + 1) / 2
 
 

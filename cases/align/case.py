@@ -20,6 +20,7 @@ SPEC = task_case(
     "arXiv:2305.13301",
     params=REWARDED,
     check=check_rewarded,
+    sums=True,
     targets=("parameters",),
     task=task,
 )

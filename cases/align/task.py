@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradbench.objectives.jpeg import JPEGSize
 from gradbench.problems.problem import Problem
 from gradbench.tasks.drawn import fresh, judging
 from gradbench.tasks.scores import divergence, diversity
@@ -25,6 +26,7 @@ class Align(Task):
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         self.falling = trained.falls(params)
+        self.names = [name for _, name in trained.terms(params)]
         super().__init__(problem, params)
         model = trained.MODELS[params["model"]]
         self.seen = [trained.prompt(problem, params, name) for name in model.seen]
@@ -58,6 +60,9 @@ class Align(Task):
             "unseen": _mean([p.reward(x) for p, x in zip(self.unseen, unseen, strict=True)]),
             "diversity": _mean([diversity(x) for x in seen]),
         }
+        if "jpeg-size" in self.names:
+            sizes = [JPEGSize().real_size(trained.pictured(prompts[0].reward, x)).float().mean() for x in seen]
+            found["bytes"] = _mean(sizes)
         return found if far is None else {**found, "divergence": far}
 
 

@@ -31,6 +31,7 @@ SPEC = trained.task_case(
     "2024, DNO, arXiv:2405.18881; Ben-Hamu et al., 2024, D-Flow, arXiv:2402.14017",
     params={**trained.REWARDED, "lr": 0.1, "shell": "sphere", "noises": "initial"},
     check=check,
+    sums=True,
     targets=("x_T",),
     task=task,
 )

@@ -290,3 +290,29 @@ def test_pairs_are_of_unlike_names_that_differ_from_seed_to_seed():
 def test_what_a_task_makes_is_a_picture(name):
     shown = made(name).pictures()
     assert shown.ndim == 4 and shown.shape[1] in (1, 3)
+
+
+def test_a_sum_of_rewards_is_the_sum_of_their_values():
+    x_0 = torch.randn(2, 4, 8, 8)
+    trained = importlib.import_module("gradbench_cases.trained")
+    case = make_case("align", {"model": "emoji", "objective": "alignment - 0.5*jpeg-size"})
+    problem = case.problem(sampler="ddim", steps=1)
+    values = {
+        text: trained.prompt(problem, {**case.params, "objective": text}, "fire").judge(x_0)
+        for text in ("alignment - 0.5*jpeg-size", "alignment", "jpeg-size")
+    }
+    whole = values.pop("alignment - 0.5*jpeg-size")
+    assert torch.allclose(whole, values["alignment"] - 0.5 * values["jpeg-size"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["alignment + beauty", "0.5*", "json:loads"])
+def test_a_sum_with_a_term_that_the_model_has_not_is_refused_in_one_line(text):
+    with pytest.raises(ValueError, match="objective") as raised:
+        make_case("align", {"model": "emoji", "objective": text})
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_the_true_size_of_files_is_scored_beside_the_smooth_one():
+    task = made("align", model="emoji", objective="jpeg-size", batch=1)
+    assert 300 < scores(task)["bytes"] < 3000
