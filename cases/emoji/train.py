@@ -205,7 +205,7 @@ def steps_done(out: Path, name: str) -> int:
     if finished.exists():
         with safe_open(finished, "pt") as file:
             return int(file.metadata()["steps"])
-    with safe_open(started, "pt") if started.exists() else nullcontext() as file:
+    with safe_open(started, "pt") if name == "unet" and started.exists() else nullcontext() as file:
         before = int(file.metadata()["steps"]) if file else 0
     return before + torch.load(out / f"{name}.checkpoint.pt", map_location="cpu")["step"]
 

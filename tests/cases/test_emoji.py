@@ -130,3 +130,15 @@ def test_the_readme_says_what_was_measured():
         f"{facts['training_steps']['unet']:,}",
     ):
         assert told in text
+
+
+def test_training_goes_on_from_the_networks_that_ship(part, tmp_path):
+    """Judges and autoencoder are finished stages, the U-Net is the start of its own, with the steps behind each."""
+    train, shipped = part("train"), part("shipped")
+    train.adopt(tmp_path)
+    for name in ("vae", "scorer", "recogniser-2"):
+        assert train.steps_done(tmp_path, name) == RECORD["facts"]["training_steps"][name]
+    own, again = shipped.judge("scorer").state_dict(), train.trained(tmp_path, "scorer").state_dict()
+    assert own.keys() == again.keys() and all(torch.equal(own[key], again[key]) for key in own)
+    torch.save({"step": 7}, tmp_path / "unet.checkpoint.pt")
+    assert train.steps_done(tmp_path, "unet") == RECORD["facts"]["training_steps"]["unet"] + 7
