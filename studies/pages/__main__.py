@@ -20,7 +20,9 @@ from studies.pages.questions import questions
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "results" / "published"
-RUNS = [FOLDER / name for name in ("2026-11-24-full-cpu", "2026-11-27-full-cpu")]  # the later one counts
+RUNS = [
+    FOLDER / f"{name}-cpu" for name in ("2026-11-24-full", "2026-11-27-full", "2026-11-28-emoji")
+]  # the later counts
 PREDICTED = FOLDER / "2026-11-27-predict-sd15.json"
 PREDICTED_GPU = FOLDER / "2026-11-27-predict-gpu.json"
 PAGES = {

@@ -51,6 +51,7 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
     """The functions called by templates, by name."""
 
     methods = [m for m in METHODS if rows.has(case_of(m.settings[0][0]), m.selector, m.settings[0][1], dtype=m.dtype)]
+    pictured = [method for method in methods if rows.has(EMOJI, method.selector, 20)]
     dtypes = {method.selector: method.dtype for method in methods}
 
     def at(kind: str, target: str, selector: str, guidance: float, steps: int, measure: str = "error") -> Spread:
@@ -118,6 +119,10 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
         rows.seeds(SEEDS)
         return rows.spread(f"sampler_{measure}_{target}", EMOJI, selector, 20)
 
+    def most_alike(target: str) -> float:
+        """The largest cosine of a continuous adjoint with the sampler's gradient on pictures, over all seeds."""
+        return max(on_pictures("cosine", target, m.selector).most for m in pictured if m.continuous)
+
     def one_chain() -> str:
         """States that two names are one method, if their rows agree; `ValueError` if not."""
         names = ("adjoint-deis", RELEASED_DPM)
@@ -126,10 +131,23 @@ def headline(rows: Published) -> dict[str, Callable[..., Any]]:
             raise ValueError(f"{names[0]} and {names[1]} differ: {first} and {second}")
         return f"`{names[0]}` and `{names[1]}`"
 
-    own = (at, draft, on_pictures, extremes, whole_range, winners, farther, flow_tolerance, work_of, one_chain, case_of)
+    own = (
+        at,
+        draft,
+        on_pictures,
+        most_alike,
+        extremes,
+        whole_range,
+        winners,
+        farther,
+        flow_tolerance,
+        work_of,
+        one_chain,
+        case_of,
+    )
     return {function.__name__: function for function in own} | {
         "METHODS": methods,
-        "ON_PICTURES": [method for method in methods if rows.has(EMOJI, method.selector, 20)],
+        "ON_PICTURES": pictured,
         "SETTINGS": SETTINGS,
         "HEADLINE_TARGETS": TARGETS,
         "RELEASED_DPM": RELEASED_DPM,
