@@ -21,7 +21,7 @@ def check(params: Mapping[str, Any]) -> None:
     from .files import FILES, HERE
 
     checks.time_range(params["t_max"], params["t_min"])
-    _known(params["concept"])
+    known("concept", params["concept"])
     checks.one_of("style", params["style"], STYLES)
     checks.finite("guidance", params["guidance"])
     checks.one_of("rank", params["rank"], range(1, 65))
@@ -29,7 +29,7 @@ def check(params: Mapping[str, Any]) -> None:
         verify(HERE, name)
 
 
-def _known(concept: object) -> None:
+def known(what: str, concept: object) -> None:
     """`UsageError` with the nearest names for one that is not there; there are too many to list."""
     from difflib import get_close_matches
 
@@ -40,7 +40,7 @@ def _known(concept: object) -> None:
     names = sorted(set(load().names))
     if concept not in names:
         near = ", ".join(get_close_matches(str(concept), names, 5, 0))
-        raise UsageError(f"concept must be one of the {len(names):,} names of emoji, got {concept!r}; nearest: {near}")
+        raise UsageError(f"{what} must be one of the {len(names):,} names of emoji, got {concept!r}; nearest: {near}")
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from gradbench import checks
 from gradbench.problems.spec import Parts
 
 from .. import trained
+from ..emoji import case as emoji
 
 OBJECTIVE = "gram"
 WEIGHTS = ("lora", "full")
@@ -19,6 +20,7 @@ def check(params: Mapping[str, Any]) -> None:
     checks.one_of("objective", params["objective"], (OBJECTIVE,))
     checks.one_of("weights", params["weights"], WEIGHTS)
     checks.finite("content", params["content"])
+    emoji.known("reference", params["reference"])
     trained.check(params)
 
 

@@ -3,6 +3,7 @@
 import base64
 import importlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from gradbench.problems.case import make_case
 from gradbench.problems.folders import case_specs
 from gradbench.report.html import write_report
 from gradbench.tasks.curve import Curve, read_curve
+from gradbench.tasks.drawn import judging
 from gradbench.tasks.optimise import optimise
 from tests.command_line import gradbench as command
 
@@ -64,29 +66,22 @@ def test_a_setting_that_no_task_can_take_is_named(name, given, message):
 
 def test_fine_tuning_starts_at_the_network_as_it_was_trained():
     task = made("align")
-    (picture,) = task.pictures(task.seen[:1])
-    own = gradbench.case("digits", label=task.seen[0].name).problem(steps=3)
     with torch.no_grad():
+        own = gradbench.case("digits", label=task.seen[0].name).problem(steps=3)
         for leaf in own.parameters:
             leaf.zero_()
-    expected = own.rollout.sample(_noise(task))
-    assert torch.equal(picture, expected)
-
-
-def _noise(task):
-    from gradbench.tasks.drawn import judging
-
-    return judging(task.problem, 0).x_T
+        many = judging(
+            replace(task.problem, x_T=torch.cat([task.problem.x_T[:1]] * 9)), 0
+        )  # nine prompts, one noise each
+        expected = (own.rollout.sample(many.x_T[:1]) + 1) / 2
+        assert torch.allclose(task.pictures()[:1], expected, atol=1e-6)
 
 
 def test_fine_tuning_is_scored_on_the_same_noise_for_every_seed():
-    pictures = []
-    for seed in (0, 1):
-        case = make_case("align", {})
-        pictures.append(case.spec.task(case.problem(steps=2, seed=seed), case.params).pictures([]))
-        task = case.spec.task(case.problem(steps=2, seed=seed), case.params)
-        pictures[-1] = task.pictures(task.seen[:1])[0]
-    assert torch.equal(*pictures)
+    case = make_case("align", {})
+    tasks = [case.spec.task(case.problem(steps=2, seed=seed), case.params) for seed in (0, 1)]
+    with torch.no_grad():
+        assert torch.equal(*(task.pictures() for task in tasks))
 
 
 def test_no_held_out_prompt_is_seen():

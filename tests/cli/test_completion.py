@@ -79,7 +79,7 @@ WORDS = [
     ("figures --reference ", ["flow", "sampler", "expected"]),
     ("check -k ex", ["exact"]),
     ("list ob", ["objectives"]),
-    ("show sty", ["style"]),
+    ("show sty", ["stylise", "style"]),
     ("advise --memory 2", ["24GB"]),
     ("reference dir", ["dirac"]),
 ]

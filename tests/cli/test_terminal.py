@@ -61,7 +61,10 @@ def test_a_few_problems_end_in_their_tables(capsys):
 
 
 def published():
-    return sorted(folder.name for folder in PUBLISHED.iterdir() if (folder / "rows.parquet").is_file())
+    """Those of a whole suite; the rows of a few problems end in their tables."""
+    return sorted(
+        folder.parent.name for folder in PUBLISHED.glob("*/rows.parquet") if "emoji" not in folder.parent.name
+    )
 
 
 @pytest.mark.parametrize("name", published())
