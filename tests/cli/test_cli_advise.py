@@ -1,6 +1,7 @@
 """`advise`: its defaults, how it explains each number, and wrong usage."""
 
 import json
+import re
 
 import pytest
 
@@ -29,7 +30,8 @@ def test_published_rows_of_the_very_problem_are_measurements(digits):
 
 
 def test_an_exact_estimator_is_first_and_declared(digits):
-    assert "Use: checkpoint\n  error   0 (declared exact; rounding 2.2e-06, measured " in digits.stdout
+    # rows of this kind of machine count before others, so the rounding depends on where the test runs
+    assert re.search(r"Use: checkpoint\n  error   0 \(declared exact; rounding \d\.\de-06, measured ", digits.stdout)
 
 
 @pytest.mark.parametrize(
