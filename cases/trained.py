@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gradbench import checks
@@ -166,19 +167,33 @@ def unadapt(lora: "Sequence[Tensor]") -> None:
         zero.data.zero_()
 
 
+def tell(problem: "Problem", condition: "Tensor") -> None:
+    """Makes the network read a condition."""
+    assert problem.condition is not None
+    problem.condition.data.copy_(condition)
+
+
 @contextmanager
 def read(problem: "Problem", conditions: "Sequence[Tensor]") -> "Iterator[Problem]":
-    """The problem with a batch for each condition in one, in their order."""
+    """The problem with a batch for each condition in one, in their order, from noise that no update sees."""
     import torch
+
+    from gradbench.tasks.drawn import judging
 
     denoiser: Any = problem.denoiser
     before, size = (denoiser.condition, denoiser.batched), len(problem.x_T)
     each = [condition.reshape(1, *condition.shape[-2:]).expand(size, -1, -1) for condition in conditions]
     denoiser.condition, denoiser.batched = torch.cat(each), True
     try:
-        yield replace(problem, x_T=torch.cat([problem.x_T] * len(conditions)))
+        yield judging(replace(problem, x_T=torch.cat([problem.x_T] * len(conditions))), 0)
     finally:
         denoiser.condition, denoiser.batched = before
+
+
+def one_of_each(problem: "Problem", conditions: "Sequence[Tensor]") -> "Tensor":
+    """(n, *x): a sample for every condition."""
+    with read(replace(problem, x_T=problem.x_T[:1]), conditions) as many:
+        return many.rollout.sample(many.x_T)
 
 
 def recognised(objective: Any, x_0: "Tensor") -> "Tensor":
@@ -194,6 +209,11 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     objective = params["objective"] if params["objective"] in model.twins else usual(params)  # a task may have its own
     own = make_case(model.case, _own(model, params, model.seen[0], objective))
     return Parts.of(model.case, own.spec.build(own.params, {}, seed))
+
+
+def later(package: str | None, name: str) -> Callable[..., Any]:
+    """The class of that name in `task.py` of a case's package, which is imported when a cell runs: it needs torch."""
+    return lambda problem, params: getattr(import_module(".task", package), name)(problem, params)
 
 
 def task_case(**own: Any) -> CaseSpec:

@@ -27,6 +27,7 @@ STEPS = (5, 10, 20, 50)
 EACH, SEEDS = 30, (0, 1, 2)  # samples of every class, and the seeds of their noise
 CODES = (5, 10, 20, 50, 100)
 PICTURES = 20
+DDIM = "ddim[grid=leading]"  # the same grid there and back
 PROMPTS, BETWEEN, SHOWN_STEPS = ("red apple", "cat face", "umbrella", "octopus"), 9, 50
 
 
@@ -136,7 +137,7 @@ def _digits_again(steps: int) -> float:
     for label in range(10):
         real = x[y == label][:PICTURES]
         problem = _problem(label, "ddim", steps, 0, len(real))
-        again = problem.rollout.sample(encode(problem.denoiser, real, steps=steps))
+        again = problem.rollout.sample(encode(problem.denoiser, real, sampler=DDIM, steps=steps))
         errors.append(((again - real) / 2).square().mean())
     return torch.stack(errors).mean().item()
 
@@ -147,7 +148,8 @@ def _emoji_again(steps: int) -> float:
     latents = shipped.latents(torch.stack([shipped.picture(int(concept), 0) for concept in shown]))
     names = [data.load().caption(int(concept), 0) for concept in shown]
     parts = from_pipeline(shipped.pipeline(), names, guidance=1.0)
-    again = gradbench.sample(parts.denoiser, encode(parts.denoiser, latents, steps=steps), steps=steps)
+    x_T = encode(parts.denoiser, latents, sampler=DDIM, steps=steps)
+    again = gradbench.sample(parts.denoiser, x_T, sampler=DDIM, steps=steps)
     decode = shipped.decoder()
     return (decode(again).clamp(0, 1) - decode(latents).clamp(0, 1)).square().mean().item()
 
@@ -156,6 +158,7 @@ def _emoji_again(steps: int) -> float:
 def _figure(stem: Path) -> None:
     """A row for each prompt, a column for each weight."""
     parts = from_pipeline(shipped.pipeline(), [f"noto {name}" for name in PROMPTS], guidance=3.0)
+    decode: Any = parts.decoder
     first, second = (parts.noise(seed=seed) for seed in (1, 2))
     weights = np.linspace(0, 1, BETWEEN)
     figure, grid = canvas.canvas("", canvas.DOUBLE, 0.75 * len(PROMPTS), len(PROMPTS), BETWEEN)
@@ -163,7 +166,7 @@ def _figure(stem: Path) -> None:
         with torch.no_grad():
             noise = interpolate(first, second, float(weight))
             x_0 = gradbench.sample(parts.denoiser, noise, grid=parts.grid(SHOWN_STEPS))
-            pictures = parts.decoder(x_0).clamp(0, 1).permute(0, 2, 3, 1).numpy()  # type: ignore[misc]
+            pictures = decode(x_0).clamp(0, 1).permute(0, 2, 3, 1).numpy()
         for i, picture in enumerate(pictures):
             axes = grid[i, j]
             axes.grid(False)

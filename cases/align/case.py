@@ -1,17 +1,6 @@
 """Fine-tuning to a reward: LoRA weights move so that pictures of many prompts are rewarded."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from ..trained import REWARDED, check_rewarded, task_case
-
-
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Align`."""
-    from .task import Align
-
-    return Align(problem, params)
-
+from ..trained import REWARDED, check_rewarded, later, task_case
 
 SPEC = task_case(
     name="align",
@@ -22,5 +11,5 @@ SPEC = task_case(
     check=check_rewarded,
     sums=True,
     targets=("parameters",),
-    task=task,
+    task=later(__package__, "Align"),
 )

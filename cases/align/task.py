@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradbench.objectives.jpeg import JPEGSize
 from gradbench.problems.problem import Problem
-from gradbench.tasks.drawn import fresh, judging
+from gradbench.tasks.drawn import fresh
 from gradbench.tasks.scores import divergence, diversity
 from gradbench.tasks.task import Task
 
@@ -36,23 +36,22 @@ class Align(Task):
 
     def at(self, update: int) -> Problem:
         prompt = self.seen[update % len(self.seen)]
-        assert self.problem.condition is not None
-        self.problem.condition.data.copy_(prompt.condition)
+        trained.tell(self.problem, prompt.condition)
         return replace(fresh(self.problem, update), objective=prompt.reward)
 
+    @property
+    def prompts(self) -> list[trained.Prompt]:
+        """All prompts, the seen ones first."""
+        return [*self.seen, *self.unseen]
+
     def pictures(self) -> Tensor:
-        prompts = [*self.seen, *self.unseen]
-        alone = replace(self.problem, x_T=self.problem.x_T[:1])
-        with trained.read(alone, [prompt.condition for prompt in prompts]) as many:
-            problem = judging(many, 0)
-            return trained.pictured(prompts[0].reward, problem.rollout.sample(problem.x_T))
+        x_0 = trained.one_of_each(self.problem, [prompt.condition for prompt in self.prompts])
+        return trained.pictured(self.seen[0].reward, x_0)
 
     def scores(self) -> dict[str, float]:
-        prompts = [*self.seen, *self.unseen]
-        with trained.read(self.problem, [prompt.condition for prompt in prompts]) as many:
-            problem = judging(many, 0)
-            made = problem.rollout.sample(problem.x_T).chunk(len(prompts))
-            far = divergence(problem, self.base) if problem.sampler.traits.stochastic else None
+        with trained.read(self.problem, [prompt.condition for prompt in self.prompts]) as many:
+            made = many.rollout.sample(many.x_T).chunk(len(self.prompts))
+            far = divergence(many, self.base) if many.sampler.traits.stochastic else None
         seen, unseen = made[: len(self.seen)], made[len(self.seen) :]
         found = {
             "objective": _mean([p.reward(x) for p, x in zip(self.seen, seen, strict=True)]),
@@ -61,7 +60,7 @@ class Align(Task):
             "diversity": _mean([diversity(x) for x in seen]),
         }
         if "jpeg-size" in self.names:
-            sizes = [JPEGSize().real_size(trained.pictured(prompts[0].reward, x)).float().mean() for x in seen]
+            sizes = [JPEGSize().real_size(trained.pictured(self.seen[0].reward, x)).float().mean() for x in seen]
             found["bytes"] = _mean(sizes)
         return found if far is None else {**found, "divergence": far}
 

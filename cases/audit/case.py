@@ -16,13 +16,6 @@ def check(params: Mapping[str, Any]) -> None:
     checks.positive("bound", params["bound"])
 
 
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Audit`."""
-    from .task import Audit
-
-    return Audit(problem, params)
-
-
 SPEC = trained.task_case(
     name="audit",
     summary="a task: x_T moves within a bound until a classifier errs on pictures that a held-out one still recognises",
@@ -30,5 +23,5 @@ SPEC = trained.task_case(
     params={**trained.PARAMS, "batch": 8, "rule": "normalised", "lr": 0.25, "bound": 0.8},
     check=check,
     targets=("x_T",),
-    task=task,
+    task=trained.later(__package__, "Audit"),
 )

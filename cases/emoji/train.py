@@ -213,10 +213,12 @@ def steps_done(out: Path, name: str) -> int:
 def adopt(out: Path) -> None:
     """Puts the networks that ship into a folder: the judges and the autoencoder finished, the U-Net to be gone on with.
 
-    They are rounded to float16.
+    They are rounded to float16. `UsageError` for a folder that has networks of its own.
     """
     from safetensors.torch import save_file
 
+    if any(out.glob("*.safetensors")) or any(out.glob("*.pt")):
+        raise UsageError(f"{out} has networks of another training, which --begin would replace: name another --out")
     steps = json.loads((files.HERE / RECORD).read_text())["facts"]["training_steps"]
     pipe = shipped.pipeline()
     pipe.tokenizer.save_pretrained(out / "tokenizer")

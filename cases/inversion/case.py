@@ -16,13 +16,6 @@ def check(params: Mapping[str, Any]) -> None:
     trained.check({**params, "objective": trained.usual(params)})
 
 
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Inversion`."""
-    from .task import Inversion
-
-    return Inversion(problem, params)
-
-
 SPEC = trained.task_case(
     name="inversion",
     summary="a task: a prompt's embedding moves from another prompt's until it makes the pictures of the first",
@@ -31,5 +24,5 @@ SPEC = trained.task_case(
     params={**trained.PARAMS, "lr": 0.1, "objective": OBJECTIVE},
     check=check,
     targets=("condition",),
-    task=task,
+    task=trained.later(__package__, "Inversion"),
 )

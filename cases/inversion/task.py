@@ -45,8 +45,7 @@ class Inversion(Task):
         self.aims = _pictures(problem, self.hidden)
         self.others = judging(problem, 0)
         self.unseen = _pictures(self.others, self.hidden)
-        assert problem.condition is not None
-        problem.condition.data.copy_(self.first)
+        trained.tell(problem, self.first)
         super().__init__(replace(problem, objective=PixelError(self.aims)), params)
 
     def pictures(self) -> Tensor:
@@ -72,6 +71,5 @@ class Inversion(Task):
 @torch.no_grad()
 def _pictures(problem: Problem, condition: Tensor) -> Tensor:
     """x_0 of the problem's noise with another condition."""
-    assert problem.condition is not None
-    problem.condition.data.copy_(condition)
+    trained.tell(problem, condition)
     return problem.rollout.sample(problem.x_T)

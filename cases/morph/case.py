@@ -28,13 +28,6 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     return replace(parts, condition=denoiser.condition)
 
 
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Morph`."""
-    from .task import Morph
-
-    return Morph(problem, params)
-
-
 SPEC = trained.task_case(
     name="morph",
     summary="a task: a sample between two pictures moves until independent recognisers take it for both",
@@ -50,5 +43,5 @@ SPEC = trained.task_case(
     check=check,
     build=build,
     targets=("x_T", "condition"),
-    task=task,
+    task=trained.later(__package__, "Morph"),
 )

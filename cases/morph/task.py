@@ -13,6 +13,7 @@ from gradbench.problems.problem import Problem
 from gradbench.samplers.encoding import encode, interpolate
 from gradbench.tasks.task import Task
 
+from .. import trained
 from ..emoji import data, shipped
 
 OWN, OTHERS = "recogniser-0", ("recogniser-1", "recogniser-2")
@@ -24,8 +25,8 @@ class Identity(nn.Module):
     """objective(x)_b = d_1 + d_2 + |d_1 - d_2|, d_i = 1 - <e(p_b), e(v_i,b)> of the decoded picture p = decode(x).
 
     e, the unit vectors of a recogniser; v_1 and v_2 (b, 3, 32, 32) the pictures of both identities. Of x (copies b, *x)
-    the copies of a pair are b entries apart. References: Blasingame and Liu, 2024, arXiv:2405.15020, section 5 (the
-    identity loss of Zhang et al., 2021, arXiv:2009.01729).
+    the copies of a pair are b entries apart. References: Blasingame and Liu, 2024, arXiv:2405.15020 (its identity
+    loss).
     """
 
     def __init__(self, decode: nn.Module, recogniser: nn.Module, pictures: Tensor) -> None:
@@ -61,8 +62,7 @@ class Morph(Task):
         self.judges = [(shipped.judge(name).to(problem.x_T), threshold(name)) for name in OTHERS]
         loss = Identity(self.decode, shipped.judge(OWN).to(problem.x_T), self.own)
         starts = [encoded(problem, self.own[i], pairs[:, i]) for i in (0, 1)]
-        assert problem.condition is not None
-        problem.condition.data.copy_((starts[0][1] + starts[1][1]) / 2)
+        trained.tell(problem, (starts[0][1] + starts[1][1]) / 2)
         x_T = interpolate(starts[0][0], starts[1][0], 0.5)
         super().__init__(replace(problem, x_T=x_T, objective=loss), params)
 
@@ -98,11 +98,11 @@ def pairs_of(seed: int, count: int) -> np.ndarray:
 @cache
 @torch.no_grad()
 def nearest() -> tuple[np.ndarray, np.ndarray]:
-    """Every concept that training saw in both styles, and the other one whose picture is nearest to its own."""
+    """The concepts that training saw in both styles, and for each the nearest picture of another name."""
     scorer: Any = shipped.judge("held-out-scorer")
     both = np.flatnonzero(~data.load().held.any(1))
     found = torch.cat([scorer.image(2 * part - 1) for part in pictures(both, 0).split(256)])
-    alike = (found @ found.T).fill_diagonal_(-1)
+    alike = (found @ found.T).masked_fill(~torch.from_numpy(unlike(both)), -1)
     return both, both[alike.argmax(1).numpy()]
 
 
@@ -120,19 +120,23 @@ def pictures(concepts: Iterable[int], style: int) -> Tensor:
 @torch.no_grad()
 def threshold(name: str) -> float:
     """The similarity that one in a thousand pairs of pictures of unlike concepts and styles exceeds."""
-    emoji, recogniser = data.load(), shipped.judge(name)
-    every = (pictures(range(len(emoji.names)), style) for style in (0, 1))
+    recogniser, concepts = shipped.judge(name), np.arange(len(data.load().names))
+    every = (pictures(concepts, style) for style in (0, 1))
     one, other = (torch.cat([recogniser(2 * part - 1) for part in x.split(256)]) for x in every)
-    unlike = np.array(emoji.names)[:, None] != np.array(emoji.names)
-    return float(np.quantile((one @ other.T).numpy()[unlike], 1 - FALSE_MATCHES))
+    return float(np.quantile((one @ other.T).numpy()[unlike(concepts)], 1 - FALSE_MATCHES))
+
+
+def unlike(concepts: np.ndarray) -> np.ndarray:
+    """(n, n): which two have different names; two concepts share one."""
+    names = np.array(data.load().names)[concepts]
+    return names[:, None] != names
 
 
 @torch.no_grad()
 def encoded(problem: Problem, pictures: Tensor, concepts: np.ndarray) -> tuple[Tensor, Tensor]:
     """x_T (b, *x) and conditions (b, tokens, width) of pictures (b, 3, 32, 32) with these captions."""
     conditions = torch.cat([shipped.embedded(int(concept), 0) for concept in concepts]).to(problem.x_T)
-    assert problem.condition is not None
-    problem.condition.data.copy_(conditions)
+    trained.tell(problem, conditions)
     ends = {"t_max": problem.t_max, "t_min": problem.t_min}
-    x_0 = shipped.latents(pictures)
-    return encode(problem.denoiser, x_0, sampler="ddim", steps=problem.steps, **ends), conditions
+    x_0, ddim = shipped.latents(pictures), f"ddim[grid={problem.sampler.params['grid']}]"
+    return encode(problem.denoiser, x_0, sampler=ddim, steps=problem.steps, **ends), conditions

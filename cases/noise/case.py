@@ -17,13 +17,6 @@ def check(params: Mapping[str, Any]) -> None:
     checks.one_of("noises", params["noises"], ("initial", "all"))
 
 
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Noise`."""
-    from .task import Noise
-
-    return Noise(problem, params)
-
-
 SPEC = trained.task_case(
     name="noise",
     summary="a task: the noise of each picture moves so that its reward rises, near the Gaussian shell",
@@ -33,5 +26,5 @@ SPEC = trained.task_case(
     check=check,
     sums=True,
     targets=("x_T",),
-    task=task,
+    task=trained.later(__package__, "Noise"),
 )

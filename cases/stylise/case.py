@@ -34,13 +34,6 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     return replace(parts, parameters=tuple(own))
 
 
-def task(problem: Any, params: Mapping[str, Any]) -> Any:
-    """`Stylise`."""
-    from .task import Stylise
-
-    return Stylise(problem, params)
-
-
 SPEC = trained.task_case(
     name="stylise",
     summary="a task: weights move until the pictures have the look of one reference picture, their content kept",
@@ -59,5 +52,5 @@ SPEC = trained.task_case(
     check=check,
     build=build,
     targets=("parameters",),
-    task=task,
+    task=trained.later(__package__, "Stylise"),
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradbench.problems.problem import Problem
-from gradbench.tasks.drawn import fresh, judging
+from gradbench.tasks.drawn import fresh
 from gradbench.tasks.task import Task
 
 from .. import trained
@@ -41,7 +41,10 @@ class Look(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(copies b, *x) -> (copies b)."""
-        pictures = self.decode(x)
+        return self.of(self.decode(x))
+
+    def of(self, pictures: Tensor) -> Tensor:
+        """The same of pictures (copies b, 3, 32, 32)."""
         kept = (self.embedded(pictures).unflatten(0, (-1, len(self.base))) * self.base).sum(-1).flatten()
         return self.gram(pictures) / self.unit + self.weight * (1 - kept)
 
@@ -60,58 +63,52 @@ class Stylise(Task):
         super().__init__(problem, params)
         model = trained.MODELS[params["model"]]
         judges: list[Any] = [model.judged(n, params["reference"]).to(problem.x_T) for n in ("gram", "heldout-gram")]
-        gram, self.twin = judges
+        self.gram, self.twin = judges
         named: Any = model.judged("heldout-concept", model.seen[0]).to(problem.x_T).image
         names = (*model.seen, *model.unseen)
         self.conditions = [model.embedded(name).to(problem.x_T) for name in names]
         self.classifier, self.labels = named.classifier, [model.number(name) for name in names]
         self.seen = len(model.seen)
-        self.looks = [self._look(gram, number) for number in range(self.seen)]
-        self.start = self._made()
         with torch.no_grad():
-            pictures = [gram.decode(x) for x in self.start]
-            self.judged = [Look(gram, base, params["content"]) for base in pictures]
-            self.unit = torch.cat([self.twin.image(base) for base in pictures]).mean()
+            self.looks = [self._look(self._drawn(number)) for number in range(self.seen)]
+            untouched = self._made()
+            self.judged = [self._look(pictures) for pictures in untouched]
+            self.unit = self.twin.image(torch.cat(untouched)).mean()
 
-    def _told(self, number: int) -> None:
-        assert self.problem.condition is not None
-        self.problem.condition.data.copy_(self.conditions[number])
+    def _look(self, untouched: Tensor) -> Look:
+        return Look(self.gram, untouched, self.params["content"])
 
-    @torch.no_grad()
-    def _look(self, gram: Any, number: int) -> Look:
-        self._told(number)
+    def _drawn(self, number: int) -> Tensor:
+        """The pictures of a prompt from the noises of its updates."""
+        trained.tell(self.problem, self.conditions[number])
         drawn = fresh(self.problem, number)
-        return Look(gram, gram.decode(drawn.rollout.sample(drawn.x_T)), self.params["content"])
+        return self.gram.decode(drawn.rollout.sample(drawn.x_T))
 
-    @torch.no_grad()
     def _made(self) -> tuple[Tensor, ...]:
-        """x_0 of every prompt, from noises that no update sees."""
+        """The pictures of every prompt, from noises that no update sees."""
         with trained.read(self.problem, self.conditions) as many:
-            problem = judging(many, 0)
-            return problem.rollout.sample(problem.x_T).chunk(len(self.conditions))
+            return self.gram.decode(many.rollout.sample(many.x_T)).chunk(len(self.conditions))
 
     def at(self, update: int) -> Problem:
         number = update % self.seen
-        self._told(number)
+        trained.tell(self.problem, self.conditions[number])
         return replace(fresh(self.problem, number), objective=self.looks[number])
 
     def pictures(self) -> Tensor:
-        alone = replace(self.problem, x_T=self.problem.x_T[:1])
-        with trained.read(alone, self.conditions) as many:
-            problem = judging(many, 0)
-            return self.twin.decode(problem.rollout.sample(problem.x_T))
+        return self.gram.decode(trained.one_of_each(self.problem, self.conditions))
 
     def beside(self) -> Mapping[str, Tensor]:
         return {"reference": shipped.picture(emoji.number(self.params["reference"]), 1)[None]}
 
     def scores(self) -> dict[str, float]:
         made = self._made()
-        values = [look(x).mean().item() for look, x in zip(self.judged, made, strict=True)]
-        decode = self.twin.decode
-        found = [self.classifier(decode(x)).argmax(1) == label for x, label in zip(made, self.labels, strict=True)]
+        values = [look.of(pictures).mean().item() for look, pictures in zip(self.judged, made, strict=True)]
+        found = [
+            self.classifier(pictures).argmax(1) == label for pictures, label in zip(made, self.labels, strict=True)
+        ]
         return {
             "objective": _mean(values[: self.seen]),
-            "held_out": (torch.cat([self.twin(x) for x in made]).mean() / self.unit).item(),
+            "held_out": (self.twin.image(torch.cat(made)).mean() / self.unit).item(),
             "unseen": _mean(values[self.seen :]),
             "kept": torch.cat(found).float().mean().item(),
         }

@@ -133,7 +133,7 @@ def _optimised(cell: Cell, task: Task, estimator: GradientEstimator, phase: Call
     """The columns of a task: those of its course, and the memory of one of its estimates."""
     phase("optimise")
     code = fingerprint_of({**cell, "estimator": None}, tuple(folders()))
-    before = _pictures(task)
+    before = None if how.curve is None else _pictures(task)
     found = optimise(task, estimator, Curve(how.curve, code))
     if how.curve is not None and before is not None and (after := _pictures(task)) is not None:
         write_picture(picture_of(how.curve), {**task.beside(), "before": before, "after": after})

@@ -145,7 +145,7 @@ def own_objective(spec: CaseSpec, text: str) -> ObjectiveSpec | None:
     known = (*spec.objectives, *OBJECTIVES.plugins)
     if spec.sums:
         for _, name in parse_sum(text, known):
-            if name not in spec.objectives or name in OBJECTIVES:
+            if name not in spec.objectives:
                 OBJECTIVES.find(name)
         return None
     if not isinstance(text, str) or ":" not in text:

@@ -118,12 +118,13 @@ def _tasks(rows: Sequence[Row], curves: Path | None) -> list[_Task]:
 
 def _picture(course: Course, curves: Path | None) -> str | None:
     """The picture of the first row of a course that has one, as a data address."""
-    for row in course.cell.measured if curves is not None else ():
+    if curves is None:
+        return None
+    for row in course.cell.measured:
         name = f"{row.get('cell_id')}-{row.get('replicate') or 0}"
-        if curves is not None and re.fullmatch("[0-9a-f]+-[0-9]+", name):  # rows of others name no other file
-            file = picture_of(curves / f"{name}.jsonl")
-            if file.is_file():
-                return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+        file = picture_of(curves / f"{name}.jsonl")
+        if re.fullmatch("[0-9a-f]+-[0-9]+", name) and file.is_file():  # rows of others name no other file
+            return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
     return None
 
 

@@ -311,3 +311,52 @@ def test_a_sum_with_a_term_that_the_model_has_not_is_refused_in_one_line(text):
 def test_the_true_size_of_files_is_scored_beside_the_smooth_one():
     task = made("align", model="emoji", objective="jpeg-size", batch=1)
     assert 300 < scores(task)["bytes"] < 3000
+
+
+class Directions(torch.nn.Module):
+    """A recogniser of pictures that are vectors already."""
+
+    def forward(self, x):
+        return torch.nn.functional.normalize((x + 1).flatten(1) / 2, dim=1)
+
+
+def test_the_identity_loss_is_both_distances_and_their_difference():
+    """Of copies (1, 1, 2, 2) of two pairs in turns, by hand: cosines 0 and 1, then 0.6 and 0.8."""
+    identity = importlib.import_module("gradbench_cases.morph.task").Identity
+    aims = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])  # (identities, pairs, width)
+    loss = identity(torch.nn.Identity(), Directions(), aims)
+    x = torch.tensor([[0.0, 2.0], [0.6, 0.8], [1.0, 0.0], [0.0, 1.0]])
+    one, two = torch.tensor([1.0, 0.4, 0.0, 1.0]), torch.tensor([0.0, 0.2, 1.0, 0.0])
+    assert torch.allclose(loss(x), one + two + (one - two).abs(), atol=1e-6)
+
+
+def test_the_look_is_the_relative_gram_distance_and_the_lost_content():
+    look = importlib.import_module("gradbench_cases.stylise.task").Look
+
+    class Gram(torch.nn.Module):
+        encoder = Directions()
+
+        def forward(self, pictures):
+            return pictures.sum(1)
+
+    decoded = torch.nn.Module()
+    decoded.decode, decoded.image = torch.nn.Identity(), Gram()
+    base = torch.tensor([[1.0, 0.0], [0.0, 3.0]])  # sums 1 and 3: the unit is 2
+    value = look(decoded, base, 0.5)(torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
+    assert torch.allclose(value, torch.tensor([1 / 2 + 0.5 * 0, 7 / 2 + 0.5 * (1 - 0.8)]), atol=1e-6)
+
+
+def test_a_picture_is_encoded_over_the_grid_on_which_it_is_sampled():
+    """Another grid for the way back would be another chain: with many steps both ways agree to the rule's order."""
+    morph = importlib.import_module("gradbench_cases.morph.task")
+    case = make_case("morph", {"batch": 1})
+    problem = case.problem(sampler="ddim", steps=40)
+    pictures = morph.pictures([0], 0)
+    x_T, _ = morph.encoded(problem, pictures, [0])
+    shipped = importlib.import_module("gradbench_cases.emoji.shipped")
+    with torch.no_grad():
+        again = problem.rollout.sample(x_T)
+    own = problem.sampler.params["grid"]
+    expected = gradbench.encode(problem.denoiser, shipped.latents(pictures), sampler=f"ddim[grid={own}]", steps=40)
+    assert own == "leading" and torch.equal(x_T, expected)
+    assert (again - shipped.latents(pictures)).norm() < 0.2 * again.norm()
