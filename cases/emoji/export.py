@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from gradbench.checks import UsageError
 from gradbench.models.stable_diffusion import assembled, scheduler
 from gradbench.models.weights import write_record
 
@@ -52,7 +53,10 @@ def main() -> None:
     parser.add_argument("--from", dest="runs", type=Path, default=Path("runs/emoji"))
     parser.add_argument("--unfinished", action="store_true", help="the U-Net as far as it is trained")
     options = parser.parse_args()
-    export(options.runs, options.unfinished)
+    try:
+        export(options.runs, options.unfinished)
+    except UsageError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -284,6 +284,19 @@ def train(name: str, stage: Stage, out: Path, device: torch.device, seed: int, s
     )
 
 
+def run(options: argparse.Namespace) -> None:
+    """Every stage that is asked for and not finished."""
+    if options.begin and not (options.out / START).exists():
+        adopt(options.out)
+    batches = Batches(options.out, torch.device(options.device))
+    for seed, (name, stage) in enumerate(stages(batches).items()):
+        if options.stage in (None, name) and not (options.out / f"{name}.safetensors").exists():
+            if name == "unet" and not (options.out / LATENT).exists():
+                encode(batches)
+            train(name, stage, options.out, batches.device, seed, options.steps or stage.steps)
+            print(f"{name}: {options.out / name}.safetensors", flush=True)
+
+
 def main() -> None:
     """Trains the unfinished stages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -296,15 +309,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.begin and not (options.out / START).exists():
-        adopt(options.out)
-    batches = Batches(options.out, torch.device(options.device))
-    for seed, (name, stage) in enumerate(stages(batches).items()):
-        if options.stage in (None, name) and not (options.out / f"{name}.safetensors").exists():
-            if name == "unet" and not (options.out / LATENT).exists():
-                encode(batches)
-            train(name, stage, options.out, batches.device, seed, options.steps or stage.steps)
-            print(f"{name}: {options.out / name}.safetensors", flush=True)
+    try:
+        run(options)
+    except UsageError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
