@@ -52,7 +52,7 @@ DIGITS = Trained(
     judged=lambda name, aim: digits.scored(name, aim, {}),
     seen=(0, 1, 2, 3, 4, 5),
     unseen=(6, 7, 9),
-    twins={"class": "heldout-class"},
+    twins={name: f"heldout-{name}" for name in ("class", "preference")},
     aims={"class": 8},
     classes=("class",),
 )

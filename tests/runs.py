@@ -211,6 +211,20 @@ def _numbers(rng: random.Random, facts: dict, stages: int, steps: int, estimator
     }  # fmt: skip
 
 
+def course_of(work, end, cosine, seconds):
+    """Thirty updates of one query and `work` evaluations each, scored at three places on a line from -5 to `end`."""
+    middle = (end - 5) / 2
+    return {
+        "update": [0, 15, 30],
+        "evaluations": [0.0, 15 * work, 30 * work],
+        "queries": [0.0, 15.0, 30.0],
+        "seconds": [0.0, seconds / 2, seconds],
+        "objective": [-5.0, middle, end],
+        "held_out": [-5.2, middle - 0.2, end - 0.2],
+        "cosine": [cosine, cosine, None],
+    }
+
+
 def of_a_task():
     """Three estimators on one task, over three seeds."""
     ends = {"checkpoint": (1.0, -0.5, 20.0), "draft": (0.4, -0.8, 11.0), "reinforce": (0.1, -4.0, 80.0)}
@@ -229,6 +243,7 @@ def of_a_task():
             last_objective=end + 0.1 * seed,
             first_held_out=-5.2,
             last_held_out=end - 0.2 + 0.1 * seed,
+            course=course_of(work, end + 0.1 * seed, cosine, 20.0 if name == "checkpoint" else 10.0),
         )
         for name, (cosine, end, work) in ends.items()
         for seed in range(3)

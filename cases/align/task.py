@@ -14,6 +14,7 @@ from gradbench.tasks.scores import divergence, diversity
 from gradbench.tasks.task import Task
 
 from .. import trained
+from ..digits.slant import slant
 
 
 class Align(Task):
@@ -62,6 +63,8 @@ class Align(Task):
         if "jpeg-size" in self.names:
             sizes = [JPEGSize().real_size(trained.pictured(self.seen[0].reward, x)).float().mean() for x in seen]
             found["bytes"] = _mean(sizes)
+        if "preference" in self.names:
+            found["slant"] = _mean([slant(x) for x in seen])
         return found if far is None else {**found, "divergence": far}
 
 

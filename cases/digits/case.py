@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 HERE = Path(__file__).parent
+PREFERENCES = {"preference": 24, "heldout-preference": 20}  # widths
 WEIGHTS = ("unet.safetensors", "scorer.safetensors", "heldout.safetensors", "four.safetensors")
 
 
@@ -30,6 +31,7 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     """The trained U-Net with LoRA weights from the seed, the class embedding as its condition, and the objective.
 
     `class`: log-probability of `label` under the scorer. `heldout-class`: the same under an independently trained one.
+    `preference` and `heldout-preference`: scores learnt from choices between pictures, see `preference.py`.
     `target-image`: half the squared distance to `target` (1, 8, 8), by default the mean of the data's fours.
     """
     import torch
@@ -66,8 +68,12 @@ def scored(name: str, label: int, arrays: Mapping[str, Any]) -> "nn.Module":
     from gradbench.objectives.classifier import ClassLogProbability
     from gradbench.objectives.quadratic import Quadratic
 
-    from .network import CLASSES, Classifier
+    from .network import CLASSES, Classifier, Preference
 
+    if name in PREFERENCES:
+        scorer = Preference(PREFERENCES[name])
+        scorer.load_state_dict(load_weights(HERE / "preferences", f"{name}.safetensors"))
+        return scorer.eval().requires_grad_(False)
     if name == "target-image":
         given = arrays.get("target")
         target = load_weights(HERE, "four.safetensors")["mean"] if given is None else torch.as_tensor(given)
@@ -92,7 +98,7 @@ SPEC = CaseSpec(
     name="digits",
     summary="a cross-attention U-Net trained on 8x8 digits; class log-probability or target image",
     citation="Rombach et al., 2022, arXiv:2112.10752 (architecture); Alpaydin and Kaynak, 1998, UCI (data)",
-    objectives=("class", "heldout-class", "target-image"),
+    objectives=("class", "heldout-class", "target-image", *PREFERENCES),
     check=check,
     build=build,
     params={

@@ -59,9 +59,9 @@ class DigitsModel(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A smooth (GELU) convolutional classifier of 8x8 digits in [-1, 1]: (b, 1, 8, 8) -> logits (b, 10)."""
+    """A smooth (GELU) convolutional classifier of 8x8 digits in [-1, 1]: (b, 1, 8, 8) -> logits (b, outputs)."""
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 24, outputs: int = CLASSES) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, width, 3, padding=1),
@@ -71,10 +71,20 @@ class Classifier(nn.Module):
             nn.Conv2d(2 * width, 2 * width, 3, padding=1),
             nn.GELU(),
         )
-        self.head = nn.Linear(2 * width * 16, CLASSES)
+        self.head = nn.Linear(2 * width * 16, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x).flatten(1))
+
+
+class Preference(Classifier):
+    """A score whose difference is the log-odds that one picture is preferred to another: (b, 1, 8, 8) -> (b)."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__(width, outputs=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, 0]
 
 
 def parameter_count(module: nn.Module) -> int:

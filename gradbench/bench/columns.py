@@ -10,7 +10,7 @@ from itertools import product
 
 from gradbench.problems.spec import MEMORYLESS, REFERENCES, TARGETS
 
-SCHEMA = 7
+SCHEMA = 8
 FINE = ("ok", "skip")  # statuses that never fail a run
 STATUSES = (*FINE, "timeout", "oom", "diverged", "error", "crash", "lost")
 
@@ -139,6 +139,9 @@ TABLE: tuple[Column, ...] = (
     Column("last_objective", Type.REAL, "a task's objective after its last update", since=7),
     Column("first_held_out", Type.REAL, "a task's held-out score before its first update", since=7),
     Column("last_held_out", Type.REAL, "a task's held-out score after its last update", since=7),
+    Column(
+        "course", Type.OPTIONS, "arrays, one value per place where a task was scored: costs, scores and cosine", since=8
+    ),
     Column("draws", Type.WHOLE, "number of draws of a Monte Carlo estimator", baseline=True),
     Column("reference_method", Type.TEXT, "how the references were made"),
     Column("reference_tol", Type.REAL, "largest relative tolerance of the references"),

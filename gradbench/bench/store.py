@@ -175,7 +175,7 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
     for column in TABLE:
         values = frame[column.name]
         if column.type is Type.OPTIONS:
-            frame[column.name] = values.map(json.dumps).astype("string")
+            frame[column.name] = values.map(json.dumps, na_action="ignore").astype("string")
         elif column.type is Type.COUNT:
             whole = all(value == int(value) for value in values.dropna())
             frame[column.name] = values.astype("Int64" if whole else "float64")

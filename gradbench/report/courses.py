@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gradbench.analysis.courses import Course, Mean
+from gradbench.analysis.courses import Course, Mean, blocks
 from gradbench.analysis.labels import broken
 
 HEADS = ("objective", "held-out", "cosine", "NFE", "queries", "s", "MiB")
@@ -24,25 +24,16 @@ def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
         for head in HEADS:
             shown.add_column(head, justify="right", no_wrap=True)
         for course in block:
-            shown.add_row(broken(course.cell.estimator, width), *texts(course))
+            shown.add_row(broken(course.label, width), *texts(course))
         console.print("  ".join(names), style="bold")
         if (said := before(block)) is not None:
             console.print(f"  {said}")
         console.print(shown)
         for course in block:
             if course.cell.reason:
-                console.print(f"  {course.cell.estimator}: {course.cell.status}: {course.cell.reason}")
+                console.print(f"  {course.label}: {course.cell.status}: {course.cell.reason}")
         console.print()
     console.print(NOTE)
-
-
-def blocks(found: Sequence[Course]) -> dict[tuple[str, ...], list[Course]]:
-    """The courses by task, sampler, steps and dtype."""
-    made: dict[tuple[str, ...], list[Course]] = {}
-    for course in found:
-        cell = course.cell
-        made.setdefault((cell.case, cell.sampler, f"{cell.steps} steps", cell.dtype), []).append(course)
-    return made
 
 
 def before(block: Sequence[Course]) -> str | None:

@@ -5,24 +5,24 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradbench import checks
 from gradbench.analysis import words
 from gradbench.analysis.answer import answer, outcome
 from gradbench.analysis.cells import Group, cells
-from gradbench.analysis.courses import Course, courses, is_task
+from gradbench.analysis.courses import is_task
 from gradbench.analysis.rankings import ranking, winners
 from gradbench.analysis.standings import Contest, contests, settings
 from gradbench.bench.row import Row
 from gradbench.data import Json
 from gradbench.estimators.catalogue import ESTIMATORS
 from gradbench.report import coverage
-from gradbench.report.courses import HEADS, NOTE, before, blocks, texts
+from gradbench.report.courses import HEADS, NOTE
 from gradbench.report.payload import packed, page_data
 from gradbench.report.points import looks
 from gradbench.report.style import MARKERS
-from gradbench.tasks.names import picture_of
+from gradbench.report.tasks import EQUAL_NOTE, task_sections
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("data", "words", "figures", "draw", "tables", "page")
@@ -80,9 +80,10 @@ def context(rows: Sequence[Row], command: str = "", curves: Path | None = None) 
         "cases": cases,
         "matrix": [(name, [boxes.get((name, case), []) for case in cases]) for name in styles],
         "failures": coverage.failures(every),
-        "tasks": _tasks(rows, curves),
+        "tasks": task_sections(rows, curves),
         "task_heads": HEADS,
         "task_note": NOTE,
+        "equal_note": EQUAL_NOTE,
         "gradients": bool(found) or not every,
         "winners": winners(found),
         "longest": LONGEST,
@@ -93,39 +94,6 @@ def context(rows: Sequence[Row], command: str = "", curves: Path | None = None) 
         "hashes": [_digest(script) for script in scripts],
         "data": packed(page_data(found)),
     }
-
-
-class _Task(NamedTuple):
-    """A task on the page: the scores before the updates, a line per estimator, and pictures of the first seed."""
-
-    name: str
-    before: str | None
-    lines: list[tuple[str, list[str]]]
-    pictures: list[tuple[str, str]]
-
-
-def _tasks(rows: Sequence[Row], curves: Path | None) -> list[_Task]:
-    return [
-        _Task(
-            ", ".join(names),
-            before(block),
-            [(course.cell.estimator, texts(course)) for course in block],
-            [(course.cell.estimator, shown) for course in block if (shown := _picture(course, curves))],
-        )
-        for names, block in blocks(courses(rows)).items()
-    ]
-
-
-def _picture(course: Course, curves: Path | None) -> str | None:
-    """The picture of the first row of a course that has one, as a data address."""
-    if curves is None:
-        return None
-    for row in course.cell.measured:
-        name = f"{row.get('cell_id')}-{row.get('replicate') or 0}"
-        file = picture_of(curves / f"{name}.jsonl")
-        if re.fullmatch("[0-9a-f]+-[0-9]+", name) and file.is_file():  # rows of others name no other file
-            return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
-    return None
 
 
 def _told(held: Sequence[Contest], first: str | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
@@ -40,13 +42,46 @@ class Spent:
         self.seconds += seconds
 
 
+class Place(NamedTuple):
+    """A place of a course where it was scored: before which update, what the updates had cost, and the scores.
+
+    cosine: of the next estimate with the exact gradient; None where none was taken or it is not a number.
+    """
+
+    update: int
+    evaluations: float
+    queries: float
+    seconds: float
+    objective: float | None
+    held_out: float | None
+    cosine: float | None = None
+
+
 @dataclass
 class Course:
-    """What a row tells of a course of updates: the scores at its ends and the cosines on the way."""
+    """What a row tells of a course of updates: the places where it was scored, its ends among them."""
 
-    first: dict[str, float] = field(default_factory=dict[str, float])
-    last: dict[str, float] = field(default_factory=dict[str, float])
-    cosines: list[float] = field(default_factory=list[float])
+    places: list[Place] = field(default_factory=list[Place])
+
+    def reach(self, update: int, spent: Spent, scored: Mapping[str, float], angle: float | None = None) -> None:
+        """One more place."""
+        kept = [scored.get(name) for name in KEPT]
+        told = angle if angle is not None and math.isfinite(angle) else None
+        self.places.append(Place(update, spent.evaluations, spent.queries, spent.seconds, kept[0], kept[1], told))
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of a row."""
+        told = [place.cosine for place in self.places if place.cosine is not None]
+        ends = {"first": self.places[0], "last": self.places[-1]}
+        return {
+            "optimise_cosine": sum(told) / len(told) if told else None,
+            **{f"{end}_{name}": getattr(place, name) for end, place in ends.items() for name in KEPT},
+            "course": {name: [getattr(place, name) for place in self.places] for name in Place._fields},
+        }
+
+
+KEPT = ("objective", "held_out")  # scores of a row; the rest are in the curve
 
 
 def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
@@ -66,7 +101,6 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
             break
         problem = task.at(update)
         scored = _scores(task) if task.checkpoint(update) else {}
-        course.first = course.first or scored
         began = time.perf_counter()
         estimate = estimator(problem)
         if not estimate.grads and not _by_chance(estimator):
@@ -78,26 +112,23 @@ def optimise(task: Task, estimator: GradientEstimator, curve: Curve) -> Columns:
             failed = True
             break
         angle = _cosine(problem, estimator, estimate) if task.checkpoint(update) else None
-        costs = {"evaluations": spent.evaluations, "queries": spent.queries, "seconds": spent.seconds}
         estimated = {"estimate": estimate.objective / len(problem.x_T), "gradient_norm": norm}
-        curve.write(update, {**costs, **estimated, **scored, **({} if angle is None else {"cosine": angle})})
-        if angle is not None:
-            course.cosines.append(angle)
+        curve.write(update, {**vars(spent), **estimated, **scored, **({} if angle is None else {"cosine": angle})})
+        if scored:
+            course.reach(update, spent, scored, angle)
         began = time.perf_counter()
         task.move(estimate)
         spent.add(problem, estimate, estimator.queries(problem), seconds + time.perf_counter() - began)
         curve.keep(_state(task, update + 1, spent, course))
         begin = update + 1
-    course.last = _scores(task)
-    course.first = course.first or course.last
-    costs = {"evaluations": spent.evaluations, "queries": spent.queries, "seconds": spent.seconds}
-    curve.write(begin, {**costs, **course.last})
+    last = _scores(task)
+    course.reach(begin, spent, last)
+    curve.write(begin, {**vars(spent), **last})
     curve.close()
     return _columns(begin, spent, course, failed)
 
 
 def _columns(updates: int, spent: Spent, course: Course, failed: bool) -> Columns:
-    told = [angle for angle in course.cosines if math.isfinite(angle)]
     return {
         "status": "diverged" if failed else "ok",
         "reason": f"the gradient of update {updates} is not finite" if failed else None,
@@ -105,12 +136,8 @@ def _columns(updates: int, spent: Spent, course: Course, failed: bool) -> Column
         "optimise_s": spent.seconds,
         "optimise_evaluations": spent.evaluations,
         "optimise_queries": spent.queries,
-        "optimise_cosine": sum(told) / len(told) if told else None,
-        **{f"{end}_{name}": getattr(course, end).get(name) for end in ("first", "last") for name in KEPT},
+        **course.columns,
     }
-
-
-KEPT = ("objective", "held_out")  # scores of a row; the rest are in the curve
 
 
 def _scores(task: Task) -> dict[str, float]:
@@ -144,7 +171,7 @@ def _state(task: Task, update: int, spent: Spent, course: Course) -> Json:
         "tensors": [leaf.detach() for leaf in task.tensors],
         "rule": task.rule.state_dict(),
         "spent": vars(spent),
-        "course": vars(course),
+        "places": [tuple(place) for place in course.places],
     }
 
 
@@ -155,5 +182,5 @@ def _restored(task: Task, state: Json, spent: Spent, course: Course) -> int:
             leaf.copy_(kept)
     task.rule.load_state_dict(state["rule"])
     vars(spent).update(state["spent"])
-    vars(course).update(state["course"])
+    course.places = [Place(*place) for place in state["places"]]
     return state["update"]

@@ -72,7 +72,27 @@ def test_lora_weights_are_11776_and_none_of_their_gradients_is_zero(digits):
     assert all(g.abs().max() > 0 for g in grads)
 
 
-@pytest.mark.parametrize("objective", ["class", "heldout-class", "target-image"])
+@pytest.mark.parametrize("name", ["preference", "heldout-preference"])
+def test_a_preference_scorer_foresees_choices_nearly_as_well_as_the_rule_behind_them(name):
+    from cases.digits.preference import judge
+
+    scorer = gradbench.case("digits", objective=name).problem(steps=1).objective
+    facts = json.loads((FOLDER / "preferences" / "weights.json").read_text())["facts"]
+    found = judge({name: scorer})
+    assert found[f"{name}_test_agreement"] == pytest.approx(facts[f"{name}_test_agreement"], abs=1e-3)
+    assert found["rule_test_agreement"] - found[f"{name}_test_agreement"] < 0.005
+
+
+def test_the_rule_is_the_tangent_of_the_lean():
+    from cases.digits.slant import slant
+
+    upright = torch.full((1, 1, 8, 8), -1.0)
+    upright[..., 3] = 1
+    leaning = 2 * torch.eye(8).flip(1)[None, None] - 1  # from the lower left to the upper right
+    assert slant(torch.cat([upright, leaning, leaning.flip(3)])).tolist() == pytest.approx([0, 1, -1])
+
+
+@pytest.mark.parametrize("objective", ["class", "heldout-class", "target-image", "preference"])
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_gradients_match_central_differences(objective, guidance):
     case = gradbench.case("digits", batch=2, objective=objective, guidance=guidance)

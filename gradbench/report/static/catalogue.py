@@ -61,6 +61,9 @@ FIGURES = {
             "outcomes:outcomes",
             None,
         ),
+        Drawing(
+            "progress", "held-out score of tasks on the way, at equal work, queries and time", "progress:progress", None
+        ),
         Drawing("coverage", "what was run on which case, and how it ended", "statuses:coverage", None),
     )
 }

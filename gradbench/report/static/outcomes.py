@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradbench.analysis.courses import Course, Mean, courses
+from gradbench.analysis.courses import Course, Mean, blocks, courses
 from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
@@ -29,16 +29,14 @@ def outcomes(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     found = [course for course in courses(rows) if course.cell.measured]
     if not found:
         raise NoData("no task was optimised")
-    blocks: dict[tuple[str, str, int | None], list[Course]] = {}
-    for course in found:
-        blocks.setdefault((course.cell.case, course.cell.sampler, course.cell.steps), []).append(course)
+    tasks = blocks(found)
     styles = points.looks(course.cell for course in found)
-    figure, axes = canvas.canvas(ask.title, canvas.DOUBLE, 1.75 * len(blocks), len(blocks), len(ACROSS))
-    for line, (names, block) in zip(axes, blocks.items(), strict=True):
+    figure, axes = canvas.canvas(ask.title, canvas.DOUBLE, 1.75 * len(tasks), len(tasks), len(ACROSS))
+    for line, (names, block) in zip(axes, tasks.items(), strict=True):
         for place, column in zip(line, ACROSS, strict=True):
             _drawn(place, block, column, styles)
         line[0].set_ylabel("held-out score")
-        line[0].set_title(f"{names[0]}, {names[1]}, {names[2]} steps", loc="left")
+        line[0].set_title(", ".join(names[:3]), loc="left")
     for place, words in zip(axes[-1], ACROSS.values(), strict=True):
         place.set_xlabel(words)
     lines = {artist.get_label(): artist for place in axes.flat for artist in place.lines}
@@ -73,6 +71,8 @@ def _line(course: Course) -> dict[str, Any]:
     columns = (*columns, "optimise_queries", "peak_bytes")
     means = {column: course.mean(column) for column in columns}
     return points.identity(course.cell) | {
+        "case": course.task,
+        "settings": course.settings,
         "seeds": len(course.cell.measured),
         **{
             name: value
