@@ -1,12 +1,15 @@
 """Shared by the cases of Stable Diffusion: their parameters, and a problem from a pipeline's parts."""
 
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from gradbench.checks import UsageError
 from gradbench.objectives.catalogue import OBJECTIVES
 from gradbench.problems.spec import CaseSpec, Parts
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 RANDOM = "random weights unless weights=PATH_OR_HUB_ID"
 CITATION = "Rombach et al., 2022, arXiv:2112.10752 (architecture); Hu et al., 2022, arXiv:2106.09685 (LoRA)"
@@ -73,6 +76,14 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
         raise UsageError(f"weights must be a folder or a hub id, got {params['weights']!r}")
 
 
+def pipeline(architecture: Any, given: str | None) -> Any:
+    """The pipeline with the given weights, or with random ones."""
+    from gradbench.models.pretrained import load_pipeline
+    from gradbench.models.stable_diffusion import random_pipeline
+
+    return random_pipeline(architecture, SEED_OF_PARTS) if given is None else load_pipeline(given, architecture)
+
+
 def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> Parts:
     """The result of `build`: the guided U-Net with LoRA weights from the seed, the prompt's embedding, the objective.
 
@@ -80,13 +91,8 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> Parts:
     """
     from gradbench.models.lora import add_lora
     from gradbench.models.pipeline import from_pipeline
-    from gradbench.models.pretrained import load_pipeline
-    from gradbench.models.stable_diffusion import random_pipeline
 
-    if params["weights"] is None:
-        pipe = random_pipeline(architecture, SEED_OF_PARTS)
-    else:
-        pipe = load_pipeline(params["weights"], architecture)
+    pipe = pipeline(architecture, params["weights"])
     side = params["latent"] * 2 ** (len(architecture.vae["block_out_channels"]) - 1)
     found = from_pipeline(
         pipe,
@@ -101,6 +107,23 @@ def parts(architecture: Any, params: Mapping[str, Any], seed: int) -> Parts:
     lora = add_lora(pipe.unet, params["rank"], seed)
     objective = found.objective(params["objective"], SEED_OF_PARTS)
     return Parts(found.denoiser, objective, found.denoiser.condition, lora, found.shape)
+
+
+@cache
+def conditions(case: str, given: str | None) -> "Tensor":
+    """(n, tokens, width): the embeddings of `PROMPTS` by the text encoder of that case."""
+    from gradbench.models.pipeline import from_pipeline
+    from gradbench.models.stable_diffusion import SD15, TINY
+
+    loaded = pipeline({"sd15": SD15, "sd-tiny": TINY}[case], given)
+    return from_pipeline(loaded, list(PROMPTS), guidance=1.0).denoiser.condition.detach()
+
+
+def scored(name: str, own: Any) -> "nn.Module":
+    """The objective of that name of the pictures that the decoder of a problem's own objective makes."""
+    from gradbench.objectives.decoded import Decoded
+
+    return Decoded(own.decode, OBJECTIVES.find(name).make(), None)
 
 
 # the spec of one of the sizes, without its own name, summary, dtypes, check and build

@@ -12,6 +12,7 @@ from gradbench.problems.case import make_case
 from gradbench.problems.spec import CaseSpec, Parts
 from gradbench.tasks.settings import SETTINGS, check_settings
 
+from . import stable_diffusion
 from .digits import case as digits
 from .emoji import case as emoji
 
@@ -29,13 +30,15 @@ class Trained:
     updates see; unseen: held out. twins: of every reward that a network judges, the objective by an independently
     trained one; a formula is its own twin. aims: what a reward aims at where that is not the prompt. classes: the
     rewards that are log-probabilities of a class. distances: those that are better the smaller.
-    number: the class of a prompt.
+    number: the class of a prompt. loads: whether it can load `weights`; without, its network is random.
+
+    embedded takes the prompt and the task's parameters; judged, the reward, its aim, and the problem's own objective.
     """
 
     case: str
     named: str
-    embedded: "Callable[[Any], Tensor]"
-    judged: "Callable[[str, Any], nn.Module]"
+    embedded: "Callable[[Any, Mapping[str, Any]], Tensor]"
+    judged: "Callable[[str, Any, Any], nn.Module]"
     seen: tuple[Any, ...]
     unseen: tuple[Any, ...]
     twins: Mapping[str, str]
@@ -43,13 +46,14 @@ class Trained:
     classes: tuple[str, ...]
     distances: tuple[str, ...] = ()
     number: Callable[[Any], int] = int
+    loads: bool = False
 
 
 DIGITS = Trained(
     case="digits",
     named="label",
-    embedded=digits.embedded,
-    judged=lambda name, aim: digits.scored(name, aim, {}),
+    embedded=lambda name, params: digits.embedded(name),
+    judged=lambda name, aim, own: digits.scored(name, aim, {}),
     seen=(0, 1, 2, 3, 4, 5),
     unseen=(6, 7, 9),
     twins={name: f"heldout-{name}" for name in ("class", "preference")},
@@ -59,8 +63,8 @@ DIGITS = Trained(
 EMOJI = Trained(
     case="emoji",
     named="concept",
-    embedded=lambda name: emoji.embedded(name, emoji.STYLES[0]),
-    judged=lambda name, aim: emoji.scored(name, aim, emoji.STYLES[0]),
+    embedded=lambda name, params: emoji.embedded(name, emoji.STYLES[0]),
+    judged=lambda name, aim, own: emoji.scored(name, aim, emoji.STYLES[0]),
     seen=("red apple", "cat face", "umbrella", "rose", "octopus", "soccer ball"),
     unseen=("dog face", "green heart", "fire"),
     twins={**{name: f"heldout-{name}" for name in emoji.TWINS}, **{name: name for name in emoji.FORMULAS}},
@@ -69,10 +73,29 @@ EMOJI = Trained(
     distances=("gram", "recogniser"),
     number=emoji.number,
 )
-MODELS = {model.case: model for model in (DIGITS, EMOJI)}
+
+
+def _stable_diffusion(case: str) -> Trained:
+    """A size of Stable Diffusion: rewards are formulas, since no scorer comes with it."""
+    return Trained(
+        case=case,
+        named="prompt",
+        embedded=lambda name, params: stable_diffusion.conditions(case, params["weights"])[name : name + 1],
+        judged=lambda name, aim, own: stable_diffusion.scored(name, own),
+        seen=(0, 1),
+        unseen=(2, 3),
+        twins={name: name for name in emoji.FORMULAS},
+        aims={},
+        classes=(),
+        loads=True,
+    )
+
+
+MODELS = {model.case: model for model in (DIGITS, EMOJI, *map(_stable_diffusion, ("sd15", "sd-tiny")))}
 PARAMS: Mapping[str, Any] = {
     **SETTINGS,
     "model": "digits",
+    "weights": None,
     "objective": "class",
     "guidance": 1.0,
     "rank": 4,
@@ -103,6 +126,9 @@ def check(params: Mapping[str, Any]) -> None:
     """The model, the reward, and the settings of the optimisation; the rest is the model's to check."""
     check_settings(params)
     model = MODELS[checks.one_of("model", params["model"], MODELS)]
+    if params["weights"] is not None and not model.loads:
+        loading = " or ".join(f"model={name}" for name, each in MODELS.items() if each.loads)
+        raise checks.UsageError(f"weights need {loading}, got model={model.case}")
     for _, name in terms(params):
         make_case(model.case, _own(model, params, model.seen[0], name))
 
@@ -116,10 +142,10 @@ def check_rewarded(params: Mapping[str, Any]) -> None:
 def terms(params: Mapping[str, Any]) -> list[tuple[float, str]]:
     """The weights and the names of a reward, `jpeg-size` or `alignment - 0.1*jpeg-size`."""
     model = MODELS[params["model"]]
-    found = parse_sum(params["objective"], model.twins)
-    for _, name in found:
-        checks.one_of(f"objective of model {model.case}", name, model.twins)
-    return found
+    given = params["objective"]
+    if str(given).replace("-", "").isidentifier():  # one name, no sum
+        checks.one_of(f"objective of model {model.case}", given, model.twins)
+    return parse_sum(given, model.twins)
 
 
 def falls(params: Mapping[str, Any]) -> bool:
@@ -131,7 +157,8 @@ def falls(params: Mapping[str, Any]) -> bool:
 def _own(model: Trained, params: Mapping[str, Any], prompt: Any, objective: str) -> dict[str, Any]:
     """The parameters of the model's own case."""
     given = {name: params[name] for name in ("guidance", "rank", "batch", "t_max", "t_min")}
-    return {**given, model.named: prompt, "objective": objective}
+    loaded = {"weights": params["weights"]} if model.loads else {}
+    return {**given, **loaded, model.named: prompt, "objective": objective}
 
 
 def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = None) -> Prompt:
@@ -147,11 +174,14 @@ def prompt(problem: "Problem", params: Mapping[str, Any], name: Any, aim: Any = 
 
     def joined(named: Callable[[str], str]) -> Any:
         aims = [model.aims.get(each, name) if aim is None else aim for _, each in found]
-        parts = [(weight, model.judged(named(each), at)) for (weight, each), at in zip(found, aims, strict=True)]
+        parts = [
+            (weight, model.judged(named(each), at, problem.objective))
+            for (weight, each), at in zip(found, aims, strict=True)
+        ]
         whole = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else WeightedSum(parts)
         return whole.to(problem.x_T.device, problem.x_T.dtype)
 
-    return Prompt(name, model.embedded(name).to(problem.x_T), joined(str), joined(model.twins.__getitem__))
+    return Prompt(name, model.embedded(name, params).to(problem.x_T), joined(str), joined(model.twins.__getitem__))
 
 
 def pictured(objective: Any, x_0: "Tensor") -> "Tensor":
@@ -211,6 +241,11 @@ def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Pa
     return Parts.of(model.case, own.spec.build(own.params, {}, seed))
 
 
+def weights(params: Mapping[str, Any], device: str) -> str | None:
+    """The description of the network's weights; None for those that ship."""
+    return stable_diffusion.weights(params, device) if MODELS[params["model"]].loads else None
+
+
 def later(package: str | None, name: str) -> Callable[..., Any]:
     """The class of that name in `task.py` of a case's package, which is imported when a cell runs: it needs torch."""
     return lambda problem, params: getattr(import_module(".task", package), name)(problem, params)
@@ -227,6 +262,7 @@ def task_case(**own: Any) -> CaseSpec:
         "dtype": "float32",
         "dtypes": ("float64", "float32"),
         "draws": 1,
+        "weights": weights,
         "requires": ("diffusers", "peft", "transformers"),
         "preload": ("gradbench.models.lora", "gradbench.models.network", "peft"),
     }

@@ -94,7 +94,7 @@ def _data() -> tuple[Tensor, Tensor]:
 
 
 def _classifier() -> Any:
-    judge = trained.DIGITS.judged("heldout-class", 0)
+    judge = trained.DIGITS.judged("heldout-class", 0, None)
     assert isinstance(judge, ClassLogProbability)
     return judge.classifier
 
@@ -113,7 +113,7 @@ def _quality(sampler: str, steps: int) -> tuple[list[float], list[float]]:
     for seed in SEEDS:
         problem = _problem(0, sampler, steps, seed, 10 * EACH)
         denoiser: Any = problem.denoiser
-        denoiser.condition = torch.stack([trained.DIGITS.embedded(int(label)) for label in labels])
+        denoiser.condition = torch.stack([trained.DIGITS.embedded(int(label), {}) for label in labels])
         denoiser.batched = True
         x_0 = problem.rollout.sample(problem.x_T)
         far.append(distance(_features(x_0), _features(real)))

@@ -10,8 +10,9 @@ from .. import trained
 
 def check(params: Mapping[str, Any]) -> None:
     """What every task checks, and the bound."""
+    models = {name: model for name, model in trained.MODELS.items() if model.classes}
+    model = models[checks.one_of("model", params["model"], models)]
     trained.check(params)
-    model = trained.MODELS[params["model"]]
     checks.one_of(f"objective of model {model.case}", params["objective"], model.classes)
     checks.positive("bound", params["bound"])
 

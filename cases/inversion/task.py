@@ -40,7 +40,7 @@ class Inversion(Task):
 
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         model = trained.MODELS[params["model"]]
-        hidden, first = (model.embedded(name).to(problem.x_T) for name in model.seen[:2])
+        hidden, first = (model.embedded(name, params).to(problem.x_T) for name in model.seen[:2])
         self.hidden, self.first, self.decoded = hidden, first, problem.objective
         self.aims = _pictures(problem, self.hidden)
         self.others = judging(problem, 0)

@@ -11,24 +11,24 @@ from .. import trained
 from ..emoji import case as emoji
 
 OBJECTIVE = "gram"
-WEIGHTS = ("lora", "full")
+MOVES = ("lora", "full")
 
 
 def check(params: Mapping[str, Any]) -> None:
     """What every task checks; the weights that move, and the weight of the content."""
     checks.one_of("model", params["model"], ("emoji",))
     checks.one_of("objective", params["objective"], (OBJECTIVE,))
-    checks.one_of("weights", params["weights"], WEIGHTS)
+    checks.one_of("moves", params["moves"], MOVES)
     checks.finite("content", params["content"])
     emoji.known("reference", params["reference"])
     trained.check(params)
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:
-    """The parts of the model, whose adapters start at zero; for weights=full all weights of its network but these."""
+    """The parts of the model, whose adapters start at zero; for moves=full all weights of its network but these."""
     parts = trained.build(params, arrays, seed)
     trained.unadapt(parts.parameters)
-    if params["weights"] == "lora":
+    if params["moves"] == "lora":
         return parts
     own = [leaf for name, leaf in parts.denoiser.named_parameters() if "lora_" not in name]
     return replace(parts, parameters=tuple(own))
@@ -47,7 +47,7 @@ SPEC = trained.task_case(
         "guidance": 3.0,
         "reference": "brick",
         "content": 1.0,
-        "weights": "lora",
+        "moves": "lora",
     },
     check=check,
     build=build,

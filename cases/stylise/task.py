@@ -62,11 +62,13 @@ class Stylise(Task):
     def __init__(self, problem: Problem, params: Mapping[str, Any]) -> None:
         super().__init__(problem, params)
         model = trained.MODELS[params["model"]]
-        judges: list[Any] = [model.judged(n, params["reference"]).to(problem.x_T) for n in ("gram", "heldout-gram")]
+        judges: list[Any] = [
+            model.judged(n, params["reference"], problem.objective).to(problem.x_T) for n in ("gram", "heldout-gram")
+        ]
         self.gram, self.twin = judges
-        named: Any = model.judged("heldout-concept", model.seen[0]).to(problem.x_T).image
+        named: Any = model.judged("heldout-concept", model.seen[0], problem.objective).to(problem.x_T).image
         names = (*model.seen, *model.unseen)
-        self.conditions = [model.embedded(name).to(problem.x_T) for name in names]
+        self.conditions = [model.embedded(name, params).to(problem.x_T) for name in names]
         self.classifier, self.labels = named.classifier, [model.number(name) for name in names]
         self.seen = len(model.seen)
         with torch.no_grad():

@@ -110,7 +110,7 @@ class CaseSpec:
     sums: bool = False
     reference_dtype: str = "float64"
     threads: int = 1
-    weights: Callable[[Mapping[str, Any], str], str] | None = None
+    weights: Callable[[Mapping[str, Any], str], str | None] | None = None
     sizes: Callable[[Mapping[str, Any]], dict[str, int]] | None = None
     task: Callable[[Any, Mapping[str, Any]], Any] | None = None
     folder: Path = field(default=Path(), compare=False)

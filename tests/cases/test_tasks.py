@@ -242,7 +242,7 @@ def test_the_untouched_network_has_the_look_one_and_nothing_lost():
 
 
 def test_full_weights_move_every_weight_of_the_network_and_no_adapter():
-    case = make_case("stylise", {"weights": "full", "batch": 1})
+    case = make_case("stylise", {"moves": "full", "batch": 1})
     problem = case.problem(sampler="ddim", steps=2)
     adapters = [leaf for name, leaf in problem.denoiser.named_parameters() if "lora_" in name]
     assert sum(leaf.numel() for leaf in problem.parameters) > 4_000_000
