@@ -9,7 +9,7 @@ import torch
 
 PAGES = (
     *("samples", "adjoint_solvers", "end_to_end", "sde", "reversible", "adjoint_dpm", "truncation_and_scores"),
-    *("surrogates", "ddim"),
+    *("surrogates", "ddim", "mixing"),
 )
 
 

@@ -1,5 +1,6 @@
 """The experiments of DDIM on networks trained here: quality against steps, encoding and decoding, interpolation."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,31 @@ SAMPLERS = ("ddim", "ddim[eta=0.2]", "ddim[eta=0.5]", "ddim[eta=1]", "ddpm[varia
 NAMES = {"ddim": "eta = 0", **{f"ddim[eta={eta}]": f"eta = {eta}" for eta in ("0.2", "0.5", "1")}}
 NAMES["ddpm[variance=large]"] = "sigma-hat"
 STEPS = (5, 10, 20, 50)
+WHOLE = ("ddim[eta=1]", 1000)  # DDPM with all steps of its training
 EACH, SEEDS = 30, (0, 1, 2)  # samples of every class, and the seeds of their noise
 CODES = (5, 10, 20, 50, 100)
 PICTURES = 20
 DDIM = "ddim[grid=leading]"  # the same grid there and back
 PROMPTS, BETWEEN, SHOWN_STEPS = ("red apple", "cat face", "umbrella", "octopus"), 9, 50
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def page(laws: Sequence[int], out: Path) -> str:
-    """Three tables and a picture."""
+    """Four tables and a picture; the numbers are in ddim.json too."""
     (out / "images").mkdir(parents=True, exist_ok=True)
-    found = {(sampler, steps): _quality(sampler, steps) for sampler in SAMPLERS for steps in STEPS}
+    found = {place: _quality(*place) for place in [*((s, n) for s in SAMPLERS for n in STEPS), WHOLE]}
     halves, agreed = _real()
     codes = {steps: (_digits_again(steps), _emoji_again(steps)) for steps in CODES}
+    known = [_known_between(weight) for weight in WEIGHTS]
     _figure(out / "images" / "ddim-interpolation")
+    kept = {
+        "quality": [
+            {"sampler": s, "steps": n, "distance": far, "known": right} for (s, n), (far, right) in found.items()
+        ],
+        "again": [{"steps": n, "digits": one, "emoji": other} for n, (one, other) in codes.items()],
+        "between": [{"weight": weight, "known": share} for weight, share in zip(WEIGHTS, known, strict=True)],
+    }
+    (out / "ddim.json").write_text(json.dumps(kept, indent=2) + "\n")
     rows = [[NAMES[s], *(_of(found[s, n][0]) for n in STEPS)] for s in SAMPLERS]
     shares = [[NAMES[s], *(_of(found[s, n][1]) for n in STEPS)] for s in SAMPLERS]
     again = [[name, *(number(codes[n][i]) for n in CODES)] for i, name in enumerate(("`digits`", "`emoji`"))]
@@ -55,11 +67,13 @@ The smallest distance: {said}.
 
 Frechet distance from the data in the pooled features of the classifier that no objective uses ({EACH} samples of each of
 ten classes against all 1,797 real digits; between two halves of the real digits it is {number(halves)}), mean (smallest to
-largest) over {len(SEEDS)} seeds. The `digits` network, float32, its own grid; sigma-hat is `ddpm[variance=large]`.
+largest) over {len(SEEDS)} seeds. The `digits` network, float32, its own grid; sigma-hat is `ddpm[variance=large]`. DDPM with all
+{WHOLE[1]:,} steps of its training (eta = 1): {_of(found[WHOLE][0])}.
 
 {table(["noise", *(f"{n} steps" for n in STEPS)], rows)}
 
-Share of samples that the same classifier takes for their class (of real digits: {number(agreed)}):
+Share of samples that the same classifier takes for their class (of real digits: {number(agreed)}; of DDPM's with {WHOLE[1]:,} steps:
+{_of(found[WHOLE][1])}):
 
 {table(["noise", *(f"{n} steps" for n in STEPS)], shares)}
 
@@ -73,7 +87,11 @@ autoencoder's own error is left out: both sides are decoded latents.
 
 ## Interpolation
 
-Noises between two draws on the sphere (appendix D.5), DDIM with {SHOWN_STEPS} steps, one prompt a row.
+Noises between two draws on the sphere (appendix D.5). Share of samples of `digits`, {EACH} of each class, {STEPS[2]} steps, that the
+classifier still takes for their class:
+
+{table(["weight", *(f"{weight:g}" for weight in WEIGHTS)], [["known", *map(number, known)]])}
+Pictures of `emoji`, {SHOWN_STEPS} steps, one prompt a row:
 
 ![Pictures of emoji from noises between two draws: one prompt a row, the first and the last column are the two draws.](images/ddim-interpolation.png)
 """
@@ -108,17 +126,33 @@ def _features(x: Tensor) -> np.ndarray:
 def _quality(sampler: str, steps: int) -> tuple[list[float], list[float]]:
     """Of every seed, the Frechet distance and the share of samples that the classifier takes for their class."""
     real, _ = _data()
-    labels = torch.arange(10).repeat_interleave(EACH)
     far, right = list[float](), list[float]()
     for seed in SEEDS:
-        problem = _problem(0, sampler, steps, seed, 10 * EACH)
-        denoiser: Any = problem.denoiser
-        denoiser.condition = torch.stack([trained.DIGITS.embedded(int(label), {}) for label in labels])
-        denoiser.batched = True
+        problem = _of_all_classes(sampler, steps, seed)
         x_0 = problem.rollout.sample(problem.x_T)
         far.append(distance(_features(x_0), _features(real)))
-        right.append((_classifier()(x_0).argmax(1) == labels).float().mean().item())
+        right.append(_known(x_0))
     return far, right
+
+
+def _of_all_classes(sampler: str, steps: int, seed: int) -> Problem:
+    """A batch of the same number of samples of every class, in order."""
+    problem = _problem(0, sampler, steps, seed, 10 * EACH)
+    denoiser: Any = problem.denoiser
+    denoiser.condition = torch.stack([trained.DIGITS.embedded(label, {}) for label in range(10) for _ in range(EACH)])
+    denoiser.batched = True
+    return problem
+
+
+def _known(x_0: Tensor) -> float:
+    """The share of such a batch that the classifier takes for its class."""
+    return (_classifier()(x_0).argmax(1) == torch.arange(10).repeat_interleave(EACH)).float().mean().item()
+
+
+@torch.no_grad()
+def _known_between(weight: float) -> float:
+    one, other = (_of_all_classes("ddim", STEPS[2], seed) for seed in SEEDS[:2])
+    return _known(one.rollout.sample(interpolate(one.x_T, other.x_T, weight)))
 
 
 @torch.no_grad()

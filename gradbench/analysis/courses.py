@@ -91,9 +91,14 @@ class Course:
         ends = [path[-1][0] if (path := _path(row, cost, "objective")) else None for row in self.cell.measured]
         return None if not ends or None in ends else min(end for end in ends if end is not None)
 
+    def by_seed(self, cost: str, amount: float, score: str = "held_out") -> dict[int, float]:
+        """The score of each seed when `amount` of a cost of `COSTS` was spent, linear between the places."""
+        found = {row["seed"]: _interpolated(_path(row, cost, score), amount) for row in self.cell.measured}
+        return {seed: value for seed, value in found.items() if value is not None}
+
     def at(self, cost: str, amount: float, score: str = "held_out") -> Mean | None:
-        """The mean over rows of a score when `amount` of a cost of `COSTS` was spent, linear between the places."""
-        return Mean.of(_interpolated(_path(row, cost, score), amount) for row in self.cell.measured)
+        """The mean of `by_seed`."""
+        return Mean.of(self.by_seed(cost, amount, score).values())
 
 
 def least(block: Sequence[Course], cost: str) -> float | None:
