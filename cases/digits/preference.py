@@ -1,10 +1,11 @@
-"""Trains the preference scorers of the digits case on pairs of pictures, and writes them into the folder beside this file.
+"""Trains the preference scorers of the digits case on pairs of pictures, into the folder beside this file.
 
     python cases/digits/preference.py       # a minute on one core
 
 The judge of a pair prefers the picture that leans to the right, not always: of pictures a and b it prefers a with
-probability 1 / (1 + exp(-(slant(a) - slant(b)) / 0.1)). The scorers see only which of 20,000 pairs were preferred, and
-learn by the likelihood of these choices (Bradley and Terry, 1952, Biometrika 39). The rule itself judges what they miss.
+probability 1 / (1 + exp(-(slant(a) - slant(b)) / 0.1)). The scorers see only which of 20,000 pairs were preferred,
+and learn by the likelihood of these choices (Bradley and Terry, 1952, Biometrika 39). The rule itself judges what they
+miss.
 """
 
 import argparse

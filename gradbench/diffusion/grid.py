@@ -21,23 +21,35 @@ class Stop(float):
     the step from t (`end`); each is None if a plain float would imply it.
 
     told: the time input of the network, instead of schedule.index(t). end: a time other than the next one of the grid;
-    such steps do not tile the range, and their chain solves no equation on the grid. first_order: a two-step solver of
-    the scheduler's kind uses its first-order rule for the step from t.
+    such steps do not tile the range, and their chain solves no equation on the grid. most_order: the highest order that
+    a multistep solver of the scheduler's kind has for the step from t, where that is less than its own. stage: the time
+    input of the network in the middle of the step, for a rule with a stage there.
     """
 
     told: float | None
     end: float | None
-    first_order: bool
+    most_order: int | None
+    stage: float | None
 
     def __new__(
-        cls, t: float, told: float | None = None, end: float | None = None, first_order: bool = False
+        cls,
+        t: float,
+        told: float | None = None,
+        end: float | None = None,
+        most_order: int | None = None,
+        stage: float | None = None,
     ) -> "Stop":
         made = super().__new__(cls, t)
-        made.told, made.end, made.first_order = told, end, first_order
+        made.told, made.end, made.most_order, made.stage = told, end, most_order, stage
         return made
 
+    @property
+    def first_order(self) -> bool:
+        """Whether the step from t is of first order."""
+        return self.most_order == 1
+
     def __repr__(self) -> str:
-        more = [f"{name}={value!r}" for name, value in vars(self).items() if value is not None and value is not False]
+        more = [f"{name}={value!r}" for name, value in vars(self).items() if value is not None]
         return f"Stop({', '.join([float.__repr__(self), *more])})"
 
 

@@ -11,7 +11,19 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.discrete import from_diffusers
 from gradbench.diffusion.grid import Grid, Stop
 from gradbench.diffusion.schedule import Schedule
-from gradbench.diffusion.schedulers import CHAINED, EDM, MULTISTEP, PAIRED, SCALED, STAGED, STRIDED, known, option
+from gradbench.diffusion.schedulers import (
+    CHAINED,
+    EDM,
+    HALVED,
+    MULTISTEP,
+    PAIRED,
+    SCALED,
+    STAGED,
+    STRIDED,
+    TO_FIRST,
+    known,
+    option,
+)
 
 FLOAT32 = 2.0**-23
 
@@ -141,7 +153,7 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
             )
         indices = list(dict.fromkeys(indices))  # its second timestep occurs twice
     _inside(name, indices, n)
-    to_one = name in CHAINED or float(own.final_alpha_cumprod) == 1.0
+    to_one = name not in TO_FIRST and (name in CHAINED or float(own.final_alpha_cumprod) == 1.0)
     first = 0.0 if to_one else 1 / n
     if name in CHAINED:
         ends = [(index + 1) / n for index in indices[1:]] + [first]
@@ -149,7 +161,7 @@ def _of_indices(own: Any, name: str, schedule: Schedule) -> Grid:
         stride = own.config.num_train_timesteps // own.num_inference_steps
         ends = [(index - stride + 1) / n if index >= stride else first for index in indices]
     times = [(index + 1) / n for index in indices]
-    return _grid(name, schedule, times, [float(index) for index in indices], ends, [False] * len(times))
+    return _grid(name, schedule, times, [float(index) for index in indices], ends, [None] * len(times))
 
 
 def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
@@ -159,6 +171,10 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
     spare = len(sigmas) - len(told)
     if name in PAIRED:
         sigmas, told = sigmas[:1] + sigmas[1::2], told[:1] + told[1::2]
+    stages: list[float | None] = [None] * len(told)
+    if name in HALVED:
+        stages = [*told[1::2], None]
+        sigmas, told = sigmas[:1] + sigmas[1::2], told[::2]
     sigmas = sigmas[: len(told) + 1]
     told = told[: len(sigmas) - 1]
     if option(own, "invert_sigmas"):
@@ -177,11 +193,14 @@ def _of_sigmas(own: Any, name: str, schedule: Schedule) -> Grid:
         _inside(name, told, schedule.train_steps)
     exact = 4 * (FLOAT32 if own.sigmas.dtype.itemsize == 4 else 2.0**-52)
     times = [_time(schedule, *pair, exact) for pair in zip(sigmas, [*told, None], strict=True)]
-    low = [False] * len(told)
+    low: list[int | None] = [None] * len(told)
     if name in MULTISTEP or name in EDM:
         few = option(own, "lower_order_final") and len(told) < 15
-        low[-1] = bool(option(own, "euler_at_final") or few)
-    return _grid(name, schedule, times[:-1], told, times[1:], low)
+        if few and len(told) > 1:
+            low[-2] = 2
+        if option(own, "euler_at_final") or few:
+            low[-1] = 1
+    return _grid(name, schedule, times[:-1], told, times[1:], low, stages)
 
 
 def _time(schedule: Schedule, sigma: float, told: float | None, exact: float) -> float:
@@ -211,7 +230,13 @@ def _inside(name: str, told: Sequence[float], n: int) -> None:
 
 
 def _grid(
-    name: str, schedule: Schedule, times: list[float], told: list[float], ends: list[float], low: list[bool]
+    name: str,
+    schedule: Schedule,
+    times: list[float],
+    told: list[float],
+    ends: list[float],
+    low: list[int | None],
+    stages: Sequence[float | None] = (),
 ) -> Grid:
     """The grid of these times, with `Stop`s where they carry more than t and without a last step of length zero."""
     if len(times) > 1 and ends[-1] >= times[-1]:
@@ -223,8 +248,9 @@ def _grid(
             "fewer steps"
         )
     grid: list[float] = []
-    for t, index, end, after, first_order in zip(times, told, ends, nexts, low, strict=True):
+    stages = stages or [None] * len(times)
+    for t, index, end, after, most, stage in zip(times, told, ends, nexts, low, stages, strict=False):
         same = abs(index - schedule.index(t)) <= FLOAT32 * max(abs(index), 1.0)
-        said = (None if same else index, None if end == after else end, first_order)
-        grid.append(Stop(t, *said) if any(value is not None and value is not False for value in said) else t)
+        said = (None if same else index, None if end == after else end, most, stage)
+        grid.append(Stop(t, *said) if any(value is not None for value in said) else t)
     return (*grid, nexts[-1])

@@ -12,8 +12,9 @@ from gradbench.checks import UsageError
 
 # steps from index i to index i - train_steps // N, whatever the next timestep is
 STRIDED = ("DDIMScheduler", "DDIMParallelScheduler", "CogVideoXDDIMScheduler")
-# steps from one timestep to the next, the last one to alpha = 1
-CHAINED = ("DDPMScheduler", "DDPMParallelScheduler")
+# steps from one timestep to the next, the last one to alpha = 1, or where `TO_FIRST` to index 0
+CHAINED = ("DDPMScheduler", "DDPMParallelScheduler", "LCMScheduler", "TCDScheduler")
+TO_FIRST = ("TCDScheduler",)
 # the network is preconditioned, alpha = 1, and sigma goes up to sigma_max
 EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler")
 FLOW = (
@@ -23,6 +24,8 @@ FLOW = (
 )
 # timesteps come in pairs, one for each evaluation of Heun's rule
 PAIRED = ("HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
+# timesteps alternate between the step's start and its stage
+HALVED = ("KDPM2DiscreteScheduler",)
 # latents are stored as x / alpha and scaled back before they enter the network
 SCALED = (
     "EulerDiscreteScheduler",
@@ -50,15 +53,11 @@ BETWEEN = (
 )
 # solvers of the same equation whose timesteps do not form a grid
 STAGED = {
-    "KDPM2DiscreteScheduler": BETWEEN,
     "KDPM2AncestralDiscreteScheduler": BETWEEN,
     "DPMSolverSDEScheduler": BETWEEN,
 }
 # chains that solve neither the ODE nor the reverse SDE of a diffusion
 OTHERS = {
-    "LCMScheduler": f"it adds noise to a consistency model's output in every step; {TABLE_OF}",
-    "TCDScheduler": f"it adds noise to a consistency model's output in every step; {TABLE_OF}",
-    "FlowMatchLCMScheduler": "it adds noise to the predicted sample in every step: use FlowMatchEulerDiscreteScheduler",
     "CMStochasticIterativeScheduler": "it samples a consistency model: not a denoiser of a diffusion",
     "ConsistencyDecoderScheduler": "it samples a consistency model: not a denoiser of a diffusion",
     "SCMScheduler": "it samples a continuous-time consistency model: not a denoiser of a diffusion",
@@ -131,11 +130,6 @@ def refuse_other(scheduler: Any) -> None:
     reason = OTHERS.get(known(scheduler) or name)
     if reason:
         raise UsageError(f"scheduler {name} is not an ODE or SDE solver that gradbench supports: {reason}")
-    if option(scheduler, "stochastic_sampling"):
-        raise UsageError(
-            f"scheduler {name} adds noise to the predicted sample in every step (stochastic_sampling=True): "
-            "allowed is stochastic_sampling=False, or sampler='flow-sde'"
-        )
     if option(scheduler, "prediction_type") == "flow_prediction" and not is_flow(scheduler):
         raise UsageError(
             f"scheduler {name} treats its network's output as a flow's and its table as a diffusion's: allowed "

@@ -28,10 +28,12 @@ Field = Callable[[float, Point], Any]  # (t, point) -> slope d(point)/dtau
 class Interval:
     """The time interval of one step in a chart, as Python floats, with the step's noise if the rule is stochastic.
 
-    t0, t1: its start and its end. t_before: the start of the previous interval, or None in the first. noise: standard
-    normal, (b, *x). index: the number k of the step in the chain, for rules that alternate from step to step. closed:
-    the field is undefined at t1, as that of a network is at sigma = 0. first_order: a scheduler's two-step solver takes
-    this step by its first-order rule.
+    t0, t1: its start and its end. t_before: the start of the previous interval, or None in the first; earlier: the
+    starts of those before it, the latest first. noise: standard normal, (b, *x). index: the number k of the step in the
+    chain, for rules that alternate from step to step. left: the number of steps to the end, this one included, or None
+    if unknown. closed: the field is undefined at t1, as that of a network is at sigma = 0. most_order: the highest
+    order that a scheduler's multistep solver has for this step, or None for its own. stage: what a scheduler tells the
+    network as the time of a stage in the middle.
     """
 
     chart: Chart
@@ -41,7 +43,15 @@ class Interval:
     noise: "Tensor | None" = None
     index: int = 0
     closed: bool = False
-    first_order: bool = False
+    most_order: int | None = None
+    earlier: tuple[float, ...] = ()
+    left: int | None = None
+    stage: float | None = None
+
+    @property
+    def past(self) -> tuple[float, ...]:
+        """The starts of the intervals before this one, the latest first, as far as they are kept."""
+        return () if self.t_before is None else (self.t_before, *self.earlier)
 
     @property
     def before(self) -> "Interval":

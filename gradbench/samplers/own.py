@@ -14,7 +14,7 @@ from gradbench.diffusion.schedule import make_schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
 from gradbench.entry import Entry
 from gradbench.samplers.base import Interval, ReversibleRule, Rule
-from gradbench.samplers.catalogue import SamplerEntry, check_grid
+from gradbench.samplers.entry import SamplerEntry, check_grid
 from gradbench.samplers.runge_kutta import RungeKutta
 from gradbench.samplers.stochastic import Diffused, StochasticRule
 from gradbench.samplers.traits import SamplerTraits

@@ -12,6 +12,8 @@ from gradbench.diffusion.noise import Noise
 from gradbench.diffusion.schedule import Schedule
 from gradbench.samplers.base import ChartField, Interval, Rule, State
 
+HISTORY = 4  # starts of earlier intervals that an interval knows
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -43,8 +45,9 @@ class Rollout:
         before, end = self.grid[k - 1] if k else None, end_of(self.grid, k)
         noise = self.noise(k) if self.noise is not None else None
         closed = not self.denoiser.clean and self.denoiser.schedule.sigma(end) <= 0
-        first_order = getattr(self.grid[k], "first_order", False)
-        return Interval(self.chart, self.grid[k], end, before, noise, k, closed, first_order)
+        most, stage = (getattr(self.grid[k], name, None) for name in ("most_order", "stage"))
+        earlier = tuple(reversed(self.grid[max(0, k - HISTORY) : max(0, k - 1)]))
+        return Interval(self.chart, self.grid[k], end, before, noise, k, closed, most, earlier, self.steps - k, stage)
 
     def start(self, x_T: Tensor) -> State:
         """The state at grid[0] from x_T (b, *x), which is used as given, without scaling."""

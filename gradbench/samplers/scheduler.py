@@ -9,7 +9,7 @@ from gradbench.diffusion.schedulers import EDM, STAGED, known, option
 
 NAME_ONE = "name a sampler of the same equation, such as sampler='ddim' or 'dpm++2m', on the scheduler's own grid"
 
-NO_X0 = ("EulerAncestralDiscreteScheduler", *EDM)
+NO_X0 = ("EulerAncestralDiscreteScheduler", "KDPM2DiscreteScheduler", *EDM)
 
 
 def _ddpm(scheduler: Any) -> str:
@@ -33,12 +33,25 @@ def _dpm(scheduler: Any) -> str:
             "sde-dpmsolver": "sde-dpm1",
         }
         return names[algorithm]
-    names = {"dpmsolver++": "dpm++2m", "sde-dpmsolver++": "sde-dpm++2m"}
+    if (order, algorithm, single) == (3, "dpmsolver++", False):
+        return "dpm++3m"
+    if (order, algorithm, single) == (2, "dpmsolver++", True):
+        if not option(scheduler, "lower_order_final") and option(scheduler, "final_sigmas_type") != "zero":
+            raise UsageError("a last step of second order matches none of the samplers: lower_order_final=True")
+        if option(scheduler, "solver_type") != "midpoint":
+            raise UsageError("allowed is solver_type='midpoint'")
+        return "dpm++2s"
+    names = {
+        "dpmsolver++": "dpm++2m",
+        "sde-dpmsolver++": "sde-dpm++2m",
+        "dpmsolver": "dpm2m",
+        "sde-dpmsolver": "sde-dpm2m",
+    }
     if order != 2 or algorithm not in names or single:
         what = f"algorithm_type={algorithm!r} of solver_order={order}" + (" by single steps" if single else "")
         raise UsageError(
             f"{what} matches none of the samplers: allowed are solver_order=1, and DPMSolverMultistepScheduler with "
-            "solver_order=2 and algorithm_type='dpmsolver++' or 'sde-dpmsolver++'"
+            "solver_order=2 or algorithm_type='dpmsolver++' of solver_order=3"
         )
     solver = option(scheduler, "solver_type", "midpoint")
     return names[algorithm] + (f"[solver={solver}]" if solver != "midpoint" else "")
@@ -51,13 +64,48 @@ def _ltx(scheduler: Any) -> str:
 
 
 def _deis(scheduler: Any) -> str:
-    if option(scheduler, "solver_order") != 1:
-        raise UsageError(f"DEIS of this order matches none of the samplers: solver_order=1 is ddim, or {NAME_ONE}")
-    return "ddim"
+    order = option(scheduler, "solver_order")
+    return "ddim" if order == 1 else f"deis[order={order}]"
 
 
-def _none(scheduler: Any) -> str:
-    raise UsageError(f"its step matches none of the samplers: {NAME_ONE}")
+def _unipc(scheduler: Any) -> str:
+    order, solver, final = (option(scheduler, name) for name in ("solver_order", "solver_type", "final_sigmas_type"))
+    chart = "data" if option(scheduler, "predict_x0") else "noise"
+    if option(scheduler, "solver_p") is not None or option(scheduler, "disable_corrector"):
+        raise UsageError(
+            "a predictor of another scheduler and steps without a corrector match no sampler: solver_p=None"
+        )
+    if not option(scheduler, "lower_order_final"):
+        raise UsageError("a last step of a higher order matches no sampler: lower_order_final=True")
+    if final == "zero" and (solver == "bh1" or chart == "noise"):
+        raise UsageError(
+            f"its last step to sigma = 0 is not a number with solver_type={solver!r} and predict_x0={chart == 'data'}: "
+            "final_sigmas_type='sigma_min', or solver_type='bh2' with predict_x0=True"
+        )
+    if order not in (1, 2, 3):
+        raise UsageError(f"allowed are solver_order=1, 2 and 3, got {order}")
+    return f"unipc[order={order},solver={solver},chart={chart}]"
+
+
+def _flow(scheduler: Any) -> str:
+    return "cps[eta=1]" if option(scheduler, "stochastic_sampling") else "flow-euler"
+
+
+def _flow_lcm(scheduler: Any) -> str:
+    if option(scheduler, "scale_factors"):
+        raise UsageError("it samples in stages of growing resolution: scale_factors=None")
+    return "cps[eta=1]"
+
+
+def _lcm(scheduler: Any) -> str:
+    scaling = option(scheduler, "timestep_scaling")
+    return "lcm" if scaling == 10 else f"lcm[scaling={scaling}]"
+
+
+def _pndm(scheduler: Any) -> str:
+    if option(scheduler, "prediction_type") != "epsilon":
+        raise UsageError("it averages other outputs than eps over times: allowed is prediction_type='epsilon'")
+    return "pndm"
 
 
 TABLE: dict[str, str | Callable[[Any], str]] = {
@@ -75,10 +123,16 @@ TABLE: dict[str, str | Callable[[Any], str]] = {
     "EDMDPMSolverMultistepScheduler": _dpm,
     "CosineDPMSolverMultistepScheduler": _dpm,
     "DEISMultistepScheduler": _deis,
-    "FlowMatchEulerDiscreteScheduler": "flow-euler",
+    "FlowMatchEulerDiscreteScheduler": _flow,
+    "FlowMatchLCMScheduler": _flow_lcm,
+    "LCMScheduler": _lcm,
+    "TCDScheduler": "tcd",
     "FlowMatchHeunDiscreteScheduler": "heun[chart=time]",
     "LTXEulerAncestralRFScheduler": _ltx,
-    **dict.fromkeys(("PNDMScheduler", "UniPCMultistepScheduler", "LMSDiscreteScheduler"), _none),
+    "UniPCMultistepScheduler": _unipc,
+    "LMSDiscreteScheduler": "lms",
+    "PNDMScheduler": _pndm,
+    "KDPM2DiscreteScheduler": "kdpm2",
 }
 
 

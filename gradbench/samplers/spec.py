@@ -10,7 +10,8 @@ from gradbench.diffusion.chart import refuses
 from gradbench.diffusion.grid import Grid, TimeRange, check_grid, make_grid, range_of
 from gradbench.diffusion.schedule import Ends, Schedule
 from gradbench.diffusion.sde_chart import SDE_CHARTS, make_chart
-from gradbench.samplers.catalogue import LATER, SAMPLERS, SamplerEntry
+from gradbench.samplers.catalogue import LATER, SAMPLERS
+from gradbench.samplers.entry import SamplerEntry
 from gradbench.samplers.traits import SamplerTraits
 from gradbench.selector import Options, parse
 

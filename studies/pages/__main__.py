@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from studies.pages import formats
 from studies.pages.cards import PATTERN, cards
+from studies.pages.claims import claims
+from studies.pages.ddim import ddim
 from studies.pages.headline import headline
 from studies.pages.published import FEWEST, Published
 from studies.pages.questions import questions
@@ -23,12 +25,15 @@ FOLDER = ROOT / "results" / "published"
 RUNS = [
     FOLDER / f"{name}-cpu" for name in ("2026-11-24-full", "2026-11-27-full", "2026-11-28-emoji")
 ]  # the later counts
+TASKS = [FOLDER / "2026-11-28-tasks-sweep-cpu", FOLDER / "2026-11-28-tasks-cpu"]
+DDIM = ROOT / "docs" / "findings" / "ddim.json"
 PREDICTED = FOLDER / "2026-11-27-predict-sd15.json"
 PREDICTED_GPU = FOLDER / "2026-11-27-predict-gpu.json"
 PAGES = {
     "findings.md.j2": ROOT / "docs" / "findings" / "index.md",
     "choose.md.j2": ROOT / "docs" / "guide" / "choose.md",
     "gpu.md.j2": ROOT / "docs" / "findings" / "gpu.md",
+    "claims.md.j2": ROOT / "docs" / "findings" / "claims.md",
 }
 PARTS = {"readme.md.j2": ROOT / "README.md"}  # NAME is the template's name before its first dot
 
@@ -50,6 +55,12 @@ def written(
     )
     made.globals |= {"runs": rows.runs, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
     made.globals |= cards(on_cards, PREDICTED_GPU)
+    optimised = Published(TASKS, fewest)
+    made.globals |= {
+        "task_runs": optimised.runs,
+        **claims(optimised.runs[-1].rows),
+        **ddim(json.loads(DDIM.read_text())),
+    }
     made.filters |= formats.FILTERS
     texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
     for name, place in PARTS.items():

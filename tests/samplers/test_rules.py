@@ -91,7 +91,7 @@ def test_stages_are_the_evaluations_of_a_step(name):
     for k in range(2):
         times.clear()
         state = rollout.rule.step(field, state, rollout.interval(k))
-    assert len(times) == rollout.rule.stages
+    assert len(times) == (1 if name == "pndm" else rollout.rule.stages)  # PLMS has two in its first step alone
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
