@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gradbench import checks
 from gradbench.checks import UsageError
+from gradbench.data import Json
 from gradbench.diffusion.conditions import Conditions
 from gradbench.diffusion.denoiser import NetworkDenoiser
 from gradbench.diffusion.grid import Grid
@@ -21,6 +22,7 @@ from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.scheduler_grid import grid_of, noise_scale
 from gradbench.models.conventions import config_of
 from gradbench.models.decoder import LatentDecoder
+from gradbench.models.families import FAMILIES, Family, times_of, unpack
 from gradbench.models.network import diffusers_denoiser
 from gradbench.models.placed import refuse_moving
 from gradbench.models.prompt import Prompt, PromptEncoder, encoders_of, refuse_unreached
@@ -28,14 +30,6 @@ from gradbench.objectives.catalogue import make_objective
 from gradbench.objectives.decoded import Decoded
 from gradbench.samplers.scheduler import sampler_for
 
-FAMILIES = (
-    "StableDiffusionPipeline",
-    "StableDiffusionXLPipeline",
-    "StableDiffusion3Pipeline",
-    "DDPMPipeline",
-    "DDIMPipeline",
-)
-GUIDANCE = {"StableDiffusionPipeline": 7.5, "StableDiffusionXLPipeline": 5.0, "StableDiffusion3Pipeline": 7.0}
 ENCODE = ("once", "on-tape")
 # what the parts do in a pipeline's place, as its known class does it
 REPLACED = (
@@ -50,24 +44,30 @@ class PipelineParts:
     """The parts of a pipeline that `gradbench.sample` needs, and those that a reward of its sample needs.
 
     denoiser: the network with its guidance; its `condition`, a leaf, is the embedding of the n prompts, (n, tokens,
-    width), or None if they are encoded on the tape. decoder: latents (b, c, h, w) to images (b, 3, H, W) in [0, 1], not
-    clamped; None for a pixel-space model. shape: of one sample. image_shape: of one decoded image. scheduler: the
-    source of the grid. prompts: the number of prompts; with 1, the batch may have any size.
+    width), or None if they are encoded on the tape. decoder: samples (b, *shape) to images (b, 3, H, W) in [0, 1], not
+    clamped; None for a pixel-space model. shape: of one sample, (c, h, w), or (tokens, width) where the network reads
+    packed latents. image_shape: of one decoded image. scheduler: the source of the grid. family: what the pipeline does
+    besides. tokens: of an image, as its transformer counts them. prompts: the number of prompts; with 1, the batch may
+    have any size.
     """
 
     denoiser: NetworkDenoiser
-    decoder: LatentDecoder | None
-    shape: tuple[int, int, int]
+    decoder: nn.Module | None
+    shape: tuple[int, ...]
     image_shape: tuple[int, int, int]
     scheduler: Any
+    family: Family
+    tokens: int = 0
     prompts: int = 1
 
     def grid(self, steps: int | None = None, **settings: Any) -> Grid:
-        """The scheduler's own times for that many steps, for `gradbench.sample(..., grid=...)`.
+        """The pipeline's own times for that many steps, for `gradbench.sample(..., grid=...)`.
 
-        settings: sigmas, timesteps and mu of `grid_of`.
+        settings: sigmas, timesteps and mu of `grid_of`; those that are not given are the pipeline's, as Flux's sigmas
+        and its shift by the size of the image.
         """
-        return grid_of(self.scheduler, steps, **settings)
+        told = times_of(self.family, self.scheduler, steps, self.tokens, settings)
+        return grid_of(self.scheduler, None if told.get("sigmas") is not None and steps is not None else steps, **told)
 
     @property
     def sampler(self) -> str:
@@ -131,13 +131,14 @@ def from_pipeline(
     decoder_checkpointing: bool | None = True,
     compile: bool = False,
 ) -> PipelineParts:
-    """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, or a pixel-space model without a prompt.
+    """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, Flux, or a pixel model without a prompt.
 
     prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance steers away from, by
     default the pipeline's own: an empty prompt, or zeros if its configuration says so. guidance: the classifier-free
-    guidance scale, by default the pipeline's own (`GUIDANCE`), or 1 without a prompt; a scale of 1 or less means none,
-    as in diffusers. guidance_rescale: the pipelines' option of that name (see `NetworkDenoiser`). height, width: of the
-    image in pixels, by default the model's own. encode: `once` computes the embeddings here, as leaves; `on-tape`
+    guidance scale, by default the pipeline's own (`FAMILIES`), or 1 without a prompt; a scale of 1 or less means none,
+    as in diffusers; Flux reads its scale as an input, and schnell has none. guidance_rescale: the pipelines' option of
+    that name (see `NetworkDenoiser`). height, width: of the image in pixels, by default the model's own. encode: `once`
+    computes the embeddings here, as leaves; `on-tape`
     computes them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze:
     weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others,
     and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers
@@ -147,42 +148,45 @@ def from_pipeline(
     `encode="once"`; for a prompt if the pipeline takes none, or a missing one; and for scheduler options that a
     schedule cannot express (`clip_sample`).
     """
-    family = _family(pipe)
+    name = _family(pipe)
+    family = FAMILIES[name]
     checks.one_of("encode", encode, ENCODE)
     model = pipe.transformer if getattr(pipe, "unet", None) is None else pipe.unet
     vae = getattr(pipe, "vae", None)
     config = config_of(model)
     if config.get("time_cond_proj_dim") is not None:
         raise UsageError(
-            f"the network of this {family} receives its guidance as an input (timestep_cond): see diffusers_denoiser"
+            f"the network of this {name} receives its guidance as an input (timestep_cond): see diffusers_denoiser"
         )
     if config.get("encoder_hid_dim_type") not in (None, "text_proj"):
-        raise UsageError(
-            f"the network of this {family} reads images too (an IP adapter): call pipe.unload_ip_adapter()"
-        )
+        raise UsageError(f"the network of this {name} reads images too (an IP adapter): call pipe.unload_ip_adapter()")
     parts = {"the network": model, **({} if vae is None else {"vae": vae}), **encoders_of(pipe)}
-    for name, part in parts.items():
-        refuse_moving(part, name)
+    for place, part in parts.items():
+        refuse_moving(part, place)
         for key, parameter in part.named_parameters() if freeze else ():
             parameter.requires_grad_(parameter.requires_grad and "lora_" in key)
     if encode == "once":
         refuse_unreached(pipe)
     factor = 1 if vae is None else 2 ** (len(config_of(vae)["block_out_channels"]) - 1)
-    patch = 1 if vae is None else int(config.get("patch_size") or 1)
-    own = config["sample_size"]
+    patch = family.pack if vae is None or family.pack > 1 else int(config.get("patch_size") or 1)
+    own = config["sample_size"] if family.pack == 1 else pipe.default_sample_size
     own_high, own_wide = own if isinstance(own, list | tuple) else (own, own)
     high = own_high if height is None else _latent(height, factor, patch)
     wide = own_wide if width is None else _latent(width, factor, patch)
     encoder, said = None, Conditions()
-    if hasattr(pipe, "encode_prompt"):
+    fixed = _fixed(family, config, guidance, negative_prompt, high // family.pack, wide // family.pack)
+    if family.guidance is not None:
         if prompt is None:
-            raise UsageError(f"pipeline {family} reads a prompt: give prompt='...'")
-        guidance = GUIDANCE[family] if guidance is None else checks.finite("guidance", guidance)
+            raise UsageError(f"pipeline {name} reads a prompt: give prompt='...'")
+        guidance = (
+            (family.guidance if guidance is None else checks.finite("guidance", guidance)) if family.pairs else 1.0
+        )
         device, size = next(model.parameters()).device, (high * factor, wide * factor)
-        encoder = PromptEncoder(pipe, family, prompt, negative_prompt, guidance > 1, size, device)
+        fixed = {key: value.to(device) for key, value in fixed.items()}
+        encoder = PromptEncoder(pipe, family, prompt, negative_prompt, guidance > 1, size, fixed, device)
         said = encoder.once() if encode == "once" else said
     elif prompt is not None or encode == "on-tape":
-        raise UsageError(f"pipeline {family} reads no prompt: leave it out, got {prompt!r}")
+        raise UsageError(f"pipeline {name} reads no prompt: leave it out, got {prompt!r}")
     denoiser = diffusers_denoiser(
         model,
         pipe.scheduler,
@@ -191,7 +195,7 @@ def from_pipeline(
         guidance=1.0 if guidance is None else guidance,
         guidance_rescale=guidance_rescale,
         batched=True,
-        extra=said.extra,
+        extra=said.extra if encode == "once" else fixed,
         null_extra=said.null_extra or None,
         encoder=encoder if encode == "on-tape" else None,
         inner_checkpointing=inner_checkpointing,
@@ -201,7 +205,45 @@ def from_pipeline(
     channels = config["in_channels"]
     image_shape = (channels if vae is None else 3, high * factor, wide * factor)
     prompts = 1 if encoder is None else len(encoder.prompts)
-    return PipelineParts(denoiser, decoder, (channels, high, wide), image_shape, pipe.scheduler, prompts)
+    shape: tuple[int, ...] = (channels, high, wide)
+    if family.pack > 1:
+        shape = (high * wide // family.pack**2, channels)
+        decoder = Unpacked(decoder, family.pack, high, wide)
+    return PipelineParts(
+        denoiser, decoder, shape, image_shape, pipe.scheduler, family, (high // patch) * (wide // patch), prompts
+    )
+
+
+class Unpacked(nn.Module):
+    """decode(unpack(z)) for packed latents z (b, tokens, width)."""
+
+    def __init__(self, decode: nn.Module | None, pack: int, high: int, wide: int) -> None:
+        super().__init__()
+        assert decode is not None  # packed latents have an autoencoder
+        self.decode, self.size = decode, (pack, high, wide)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(b, tokens, width) -> (b, 3, H, W)."""
+        return self.decode(unpack(z, *self.size))
+
+
+def _fixed(
+    family: Family, config: Json, guidance: float | None, negative: Prompt | None, high: int, wide: int
+) -> dict[str, Tensor]:
+    """Inputs of the network that no prompt changes: its places, and its guidance where that is one."""
+    found = {key: made(high, wide) for key, made in family.shared.items()}
+    if family.pairs:
+        return found
+    if negative is not None:
+        raise UsageError("this pipeline is guided without a negative prompt: leave negative_prompt out")
+    if config.get("guidance_embeds"):
+        scale = family.guidance if guidance is None else checks.finite("guidance", guidance)
+        return {**found, "guidance": torch.tensor([scale], dtype=torch.float32)}
+    if guidance is not None:
+        raise UsageError(
+            f"this network reads no guidance (it is distilled, as Flux schnell): leave it out, got {guidance}"
+        )
+    return found
 
 
 def _family(pipe: Any) -> str:

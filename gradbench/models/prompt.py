@@ -1,13 +1,14 @@
 """A pipeline's prompts, encoded once or, on the tape, at every network evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.conditions import Conditions
+from gradbench.models.families import Family
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 Prompt = str | Sequence[str]
@@ -17,18 +18,19 @@ class PromptEncoder(nn.Module):
     """The `Conditions` of a pipeline's prompts, from its own `encode_prompt`.
 
     Embeddings are (n, tokens, width), and pooled ones are in extra; guidance adds those of the negative prompt. size:
-    of the image, which XL takes as an input. device: of the network. The text encoders are submodules, so their
-    trainable weights are found.
+    of the image, which XL takes as an input. fixed: extra inputs that no prompt changes. device: of the network. The
+    text encoders are submodules, so their trainable weights are found.
     """
 
     def __init__(
         self,
         pipe: Any,
-        family: str,
+        family: Family,
         prompt: Prompt,
         negative_prompt: Prompt | None,
         guided: bool,
-        size: Sequence[int],
+        size: tuple[int, int],
+        fixed: Mapping[str, Any],
         device: torch.device,
     ) -> None:
         super().__init__()
@@ -41,24 +43,23 @@ class PromptEncoder(nn.Module):
             raise UsageError(
                 f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give one, or as many"
             )
-        self.pipe, self.family, self.size, self.device = pipe, family, tuple(size), device
+        self.pipe, self.family, self.size, self.fixed, self.device = pipe, family, size, fixed, device
         self.prompts, self.guided = prompts, guided
         self.negative = None if negative is None else list(negative)
         self.encoders = nn.ModuleDict(encoders_of(pipe))
 
     def forward(self) -> Conditions:
         """The prompts, encoded with the current weights."""
+        if not self.family.pairs:
+            condition, pooled, ids = (each.to(self.device) for each in self.pipe.encode_prompt(**self._asked()))
+            return Conditions(condition, None, {**self.family.told(pooled, self.size), "txt_ids": ids, **self.fixed})
         found = self.pipe.encode_prompt(
-            prompt=self.prompts,
-            negative_prompt=self.negative,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=self.guided,
-            **self._places(),
+            negative_prompt=self.negative, do_classifier_free_guidance=self.guided, **self._asked()
         )
         moved = [None if embedding is None else embedding.to(self.device) for embedding in found]
         condition, null, *pooled = moved if self.guided else (None if i % 2 else e for i, e in enumerate(moved))
-        extra, null_extra = ({} if p is None else self._told(p) for p in (*pooled, None, None)[:2])
-        return Conditions(condition, null, extra, null_extra or extra)
+        extra, null_extra = ({} if p is None else self.family.told(p, self.size) for p in (*pooled, None, None)[:2])
+        return Conditions(condition, null, {**extra, **self.fixed}, {**(null_extra or extra), **self.fixed})
 
     def once(self) -> Conditions:
         """The same `Conditions`, computed off the tape, with the embeddings as leaves."""
@@ -69,21 +70,12 @@ class PromptEncoder(nn.Module):
             own.get(id(found.condition)), own.get(id(found.null_condition)), found.extra, found.null_extra
         )
 
-    def _places(self) -> dict[str, Any]:
-        """Arguments of `encode_prompt`: version 3 has three encoders, XL two, and the first versions one."""
+    def _asked(self) -> dict[str, Any]:
+        """Arguments of `encode_prompt`, some of which have no default in some families."""
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
-        more = {"prompt_2": None, "prompt_3": None} if self.family == "StableDiffusion3Pipeline" else {}
-        return {**more, "device": device}
-
-    def _told(self, pooled: Tensor) -> dict[str, Any]:
-        """Extra inputs: XL's pooled embedding and image sizes (original, crop, target); version 3's embedding."""
-        if self.family == "StableDiffusion3Pipeline":
-            return {"pooled_projections": pooled}
-        if self.family != "StableDiffusionXLPipeline":
-            return {}
-        ids = torch.tensor([[*self.size, 0, 0, *self.size]], dtype=pooled.dtype, device=pooled.device)
-        return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids}}
+        more = dict.fromkeys(self.family.more)
+        return {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **more}
 
 
 def encoders_of(pipe: Any) -> dict[str, nn.Module]:

@@ -9,6 +9,8 @@ from diffusers import (
     DiTTransformer2DModel,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
     PixArtTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
@@ -16,7 +18,7 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
 from gradbench.models.stable_diffusion import TINY, letter_tokenizer
 
@@ -116,6 +118,34 @@ def sd3_pipeline():
         tokenizer_2=tokenizer,
         text_encoder_3=None,
         tokenizer_3=None,
+    )
+
+
+def flux_pipeline(guided=True, **scheduler):
+    """Flux: packed latents with their places, a CLIP and a T5 encoder, a shift by the size; dev, or schnell without."""
+    tokenizer = letter_tokenizer(TINY.text_encoder["vocab_size"])
+    sizes = {"vocab_size": TINY.text_encoder["vocab_size"], "d_model": 32, "d_kv": 8, "d_ff": 32}
+    t5 = T5Config(**sizes, num_layers=1, num_heads=4, feed_forward_proj="gated-gelu")
+    transformer = seeded(
+        FluxTransformer2DModel,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        guidance_embeds=guided,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return FluxPipeline(
+        transformer=awakened(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, "use_dynamic_shifting": guided, **scheduler}),
+        vae=seeded(AutoencoderKL, **{**TINY.vae, "latent_channels": 4, "shift_factor": 0.1, "sample_size": 16}),
+        text_encoder=seeded(text_encoder),
+        tokenizer=tokenizer,
+        text_encoder_2=seeded(lambda: T5EncoderModel(t5)),
+        tokenizer_2=tokenizer,
     )
 
 
