@@ -52,6 +52,14 @@ def sd3() -> Any:
     return double(tiny.sd3_pipeline())
 
 
+def flux() -> Any:
+    return double(tiny.flux_pipeline())
+
+
+def schnell() -> Any:
+    return double(tiny.flux_pipeline(guided=False))
+
+
 def noise(batch: int = 2, *shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, *(shape or (4, 8, 8)), generator=generator, dtype=torch.float64)
@@ -108,6 +116,18 @@ ROWS = [
             "two prompts": {"prompt": ["a cat", "a dog"]},
             "height=24, width=16": both(height=24, width=16),
         }.items()
+    ),
+    *(
+        Row("FluxPipeline", option, made, sampler="flow-euler", **options)
+        for option, made, options in (
+            ("as it stands", flux, {}),
+            ("guidance_scale=2", flux, guided(2.0)),
+            ("negative_prompt", flux, both(negative_prompt="a blurred cat")),
+            ("two prompts", flux, {"prompt": ["a cat", "a dog"]}),
+            ("height=24, width=16", flux, both(height=24, width=16)),
+            ("without guidance_embeds (schnell)", schnell, {}),
+            ("the same, guidance_scale=2", schnell, guided(2.0)),
+        )
     ),
     Row("StableDiffusionPipeline", "guidance_rescale=0.7", sd, **both(guidance_rescale=0.7)),
     Row("StableDiffusionXLPipeline", "guidance_rescale=0.7", xl, **both(guidance_rescale=0.7)),

@@ -138,7 +138,7 @@ def flux_pipeline(guided=True, **scheduler):
         guidance_embeds=guided,
         axes_dims_rope=(4, 6, 6),
     )
-    return FluxPipeline(
+    pipe = FluxPipeline(
         transformer=awakened(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, "use_dynamic_shifting": guided, **scheduler}),
         vae=seeded(AutoencoderKL, **{**TINY.vae, "latent_channels": 4, "shift_factor": 0.1, "sample_size": 16}),
@@ -147,6 +147,8 @@ def flux_pipeline(guided=True, **scheduler):
         text_encoder_2=seeded(lambda: T5EncoderModel(t5)),
         tokenizer_2=tokenizer,
     )
+    pipe.default_sample_size = 8
+    return pipe
 
 
 def ddpm_pipeline(**config):
