@@ -25,7 +25,7 @@ from gradbench.models.decoder import LatentDecoder
 from gradbench.models.families import FAMILIES, Family, times_of, unpack
 from gradbench.models.network import diffusers_denoiser
 from gradbench.models.placed import refuse_moving
-from gradbench.models.prompt import Prompt, PromptEncoder, encoders_of, refuse_unreached
+from gradbench.models.prompt import EMBEDDINGS, Prompt, PromptEncoder, encoders_of, given_embeddings, refuse_unreached
 from gradbench.objectives.catalogue import make_objective
 from gradbench.objectives.decoded import Decoded
 from gradbench.samplers.scheduler import sampler_for
@@ -121,6 +121,10 @@ def from_pipeline(
     prompt: Prompt | None = None,
     *,
     negative_prompt: Prompt | None = None,
+    prompt_embeds: Tensor | None = None,
+    negative_prompt_embeds: Tensor | None = None,
+    pooled_prompt_embeds: Tensor | None = None,
+    negative_pooled_prompt_embeds: Tensor | None = None,
     guidance: float | None = None,
     guidance_rescale: float = 0.0,
     height: int | None = None,
@@ -134,19 +138,18 @@ def from_pipeline(
     """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, Flux, or a pixel model without a prompt.
 
     prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance steers away from, by
-    default the pipeline's own: an empty prompt, or zeros if its configuration says so. guidance: the classifier-free
-    guidance scale, by default the pipeline's own (`FAMILIES`), or 1 without a prompt; a scale of 1 or less means none,
-    as in diffusers; Flux reads its scale as an input, and schnell has none. guidance_rescale: the pipelines' option of
-    that name (see `NetworkDenoiser`). height, width: of the image in pixels, by default the model's own. encode: `once`
-    computes the embeddings here, as leaves; `on-tape`
-    computes them at every network evaluation, so that text encoder weights named in `wrt` get their gradient. freeze:
-    weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False to train others,
-    and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and peft's wrappers
-    are kept. Raises `ValueError` for other pipelines, and for subclasses with a `__call__`, a
-    `prepare_latents` or another method of their own that the parts replace; for networks with
-    other inputs (distilled guidance, images); for offloaded weights; for trainable text encoder weights under
-    `encode="once"`; for a prompt if the pipeline takes none, or a missing one; and for scheduler options that a
-    schedule cannot express (`clip_sample`).
+    default the pipeline's own: an empty prompt, or zeros if its configuration says so. prompt_embeds and the like: in
+    place of texts, as the pipeline takes them. guidance: the classifier-free guidance scale, by default the pipeline's
+    own (`FAMILIES`), or 1 without a prompt; a scale of 1 or less means none, as in diffusers; Flux reads its scale as
+    an input, and schnell has none. guidance_rescale: the pipelines' option of that name (see `NetworkDenoiser`).
+    height, width: of the image in pixels, by default the model's own. encode: `once` computes the embeddings here, as
+    leaves; `on-tape` computes them at every network evaluation, so that text encoder weights named in `wrt` get their
+    gradient. freeze: weights get `requires_grad_(False)`, except those of adapters (`lora_` in their name); pass False
+    to train others, and name them in `wrt`. Networks stay on their device and in their precision; torch.compile's and
+    peft's wrappers are kept. Raises `ValueError` for other pipelines, and for subclasses with a `__call__`, a
+    `prepare_latents` or another method of their own that the parts replace; for networks with other inputs (distilled
+    guidance, images); for offloaded weights; for trainable text encoder weights under `encode="once"`; for a prompt if
+    the pipeline takes none, or a missing one; and for scheduler options that a schedule cannot express (`clip_sample`).
     """
     name = _family(pipe)
     family = FAMILIES[name]
@@ -176,14 +179,14 @@ def from_pipeline(
     encoder, said = None, Conditions()
     fixed = _fixed(family, config, guidance, negative_prompt, high // family.pack, wide // family.pack)
     if family.guidance is not None:
-        if prompt is None:
-            raise UsageError(f"pipeline {name} reads a prompt: give prompt='...'")
+        own_embeddings = (prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
+        embeddings = given_embeddings(name, prompt, dict(zip(EMBEDDINGS, own_embeddings, strict=True)))
         guidance = (
             (family.guidance if guidance is None else checks.finite("guidance", guidance)) if family.pairs else 1.0
         )
         device, size = next(model.parameters()).device, (high * factor, wide * factor)
         fixed = {key: value.to(device) for key, value in fixed.items()}
-        encoder = PromptEncoder(pipe, family, prompt, negative_prompt, guidance > 1, size, fixed, device)
+        encoder = PromptEncoder(pipe, family, prompt, negative_prompt, embeddings, guidance > 1, size, fixed, device)
         said = encoder.once() if encode == "once" else said
     elif prompt is not None or encode == "on-tape":
         raise UsageError(f"pipeline {name} reads no prompt: leave it out, got {prompt!r}")
@@ -204,7 +207,7 @@ def from_pipeline(
     decoder = None if vae is None else LatentDecoder(vae, decoder_checkpointing)
     channels = config["in_channels"]
     image_shape = (channels if vae is None else 3, high * factor, wide * factor)
-    prompts = 1 if encoder is None else len(encoder.prompts)
+    prompts = 1 if encoder is None else encoder.count
     shape: tuple[int, ...] = (channels, high, wide)
     if family.pack > 1:
         shape = (high * wide // family.pack**2, channels)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradbench.checks import UsageError
 from gradbench.diffusion.conditions import Conditions
 from gradbench.models.families import Family
 
+EMBEDDINGS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 Prompt = str | Sequence[str]
 
@@ -18,33 +19,33 @@ class PromptEncoder(nn.Module):
     """The `Conditions` of a pipeline's prompts, from its own `encode_prompt`.
 
     Embeddings are (n, tokens, width), and pooled ones are in extra; guidance adds those of the negative prompt. size:
-    of the image, which XL takes as an input. fixed: extra inputs that no prompt changes. device: of the network. The
-    text encoders are submodules, so their trainable weights are found.
+    of the image, which XL takes as an input. fixed: extra inputs that no prompt changes. embeddings: those of
+    `EMBEDDINGS` that are given in place of texts. device: of the network. The text encoders are submodules, so their
+    trainable weights are found.
     """
 
     def __init__(
         self,
         pipe: Any,
         family: Family,
-        prompt: Prompt,
+        prompt: Prompt | None,
         negative_prompt: Prompt | None,
+        embeddings: Mapping[str, Tensor],
         guided: bool,
         size: tuple[int, int],
         fixed: Mapping[str, Any],
         device: torch.device,
     ) -> None:
         super().__init__()
-        texts = isinstance(prompt, list | tuple) and all(isinstance(text, str) for text in prompt)
-        if not (isinstance(prompt, str) or (texts and prompt)):
-            raise UsageError(f"prompt must be a text or a list of texts, got {prompt!r}")
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        negative = [negative_prompt] * len(prompts) if isinstance(negative_prompt, str) else negative_prompt
-        if negative is not None and len(negative) != len(prompts):
-            raise UsageError(
-                f"negative_prompt has {len(negative)} texts and prompt {len(prompts)}: give one, or as many"
-            )
         self.pipe, self.family, self.size, self.fixed, self.device = pipe, family, size, fixed, device
-        self.prompts, self.guided = prompts, guided
+        self.embeddings, self.guided = dict(embeddings), guided
+        self.prompts = None if embeddings else _texts(prompt)
+        self.count = len(embeddings["prompt_embeds"]) if self.prompts is None else len(self.prompts)
+        negative = [negative_prompt] * self.count if isinstance(negative_prompt, str) else negative_prompt
+        if negative is not None and len(negative) != self.count:
+            raise UsageError(f"negative_prompt has {len(negative)} texts and prompt {self.count}: give one, or as many")
+        if embeddings and guided and ("negative_prompt_embeds" in embeddings) == (negative is not None):
+            raise UsageError("guidance needs one of negative_prompt_embeds and negative_prompt beside prompt_embeds")
         self.negative = None if negative is None else list(negative)
         self.encoders = nn.ModuleDict(encoders_of(pipe))
 
@@ -75,7 +76,26 @@ class PromptEncoder(nn.Module):
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
         more = dict.fromkeys(self.family.more)
-        return {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **more}
+        return {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **more, **self.embeddings}
+
+
+def _texts(prompt: Prompt | None) -> list[str]:
+    texts = isinstance(prompt, list | tuple) and all(isinstance(text, str) for text in prompt)
+    if not (isinstance(prompt, str) or (texts and prompt)):
+        raise UsageError(f"prompt must be a text or a list of texts, got {prompt!r}")
+    return [prompt] if isinstance(prompt, str) else list(prompt or ())
+
+
+def given_embeddings(family: str, prompt: Prompt | None, found: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    """Those that are given; `ValueError` beside a prompt, or without that of the prompt."""
+    given = {name: value for name, value in found.items() if value is not None}
+    if given and "prompt_embeds" not in given:
+        raise UsageError(f"{next(iter(given))} is given without prompt_embeds")
+    if given and prompt is not None:
+        raise UsageError("give a prompt or prompt_embeds, not both")
+    if not given and prompt is None:
+        raise UsageError(f"pipeline {family} reads a prompt: give prompt='...'")
+    return given
 
 
 def encoders_of(pipe: Any) -> dict[str, nn.Module]:

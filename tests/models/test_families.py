@@ -76,6 +76,34 @@ def test_times_of_ones_own_stay():
     assert times_of(flux, config, None, 16, {"sigmas": [1.0, 0.5], "mu": 0.3}) == {"sigmas": [1.0, 0.5], "mu": 0.3}
 
 
+@pytest.mark.parametrize("made", ["flux", "sd3", "xl"])
+def test_embeddings_given_are_those_of_the_prompt(made):
+    pipe = getattr(tiny, f"{made}_pipeline")()
+    size = {"height": SIZE, "width": SIZE}
+    texts = gradbench.from_pipeline(pipe, PROMPT, **size)
+    names = ["prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+    more = {"prompt_2": None, **({"prompt_3": None} if made == "sd3" else {})}
+    with torch.no_grad():
+        found = pipe.encode_prompt(PROMPT, **more)
+    given = dict(zip(names[::2], found, strict=False)) if made == "flux" else dict(zip(names, found, strict=True))
+    parts = gradbench.from_pipeline(pipe, **given, **size)
+    x = texts.noise(2)
+    assert torch.equal(parts.denoiser(x, 0.5).value, texts.denoiser(x, 0.5).value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prompt": PROMPT, "prompt_embeds": torch.zeros(1, 4, 32)}, "a prompt or prompt_embeds, not both"),
+        ({"pooled_prompt_embeds": torch.zeros(1, 32)}, "pooled_prompt_embeds is given without prompt_embeds"),
+        ({}, "reads a prompt: give prompt="),
+    ],
+)
+def test_half_a_prompt_is_one_line(pipes, given, message):
+    with pytest.raises(ValueError, match=message):
+        gradbench.from_pipeline(pipes[True], **given)
+
+
 def test_unpacking_undoes_packing():
     x = torch.randn(2, 3, 4, 6)
     assert torch.equal(unpack(pack(x, 2), 2, 4, 6), x)
