@@ -4,9 +4,10 @@ References: Rombach et al., 2022, arXiv:2112.10752, section 3 and appendix E; Ra
 (the text encoder).
 """
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,15 +110,24 @@ def random_pipeline(architecture: Architecture, seed: int = 0) -> Any:
     return assembled(networks, letter_tokenizer(architecture.text_encoder.get("vocab_size", 49_408)), scheduler())
 
 
-def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
-    """The pipeline built from its parts, without the safety checker and feature extractor: gradients need neither."""
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Context for imports of pipelines, at which transformers warns about image processors that are unused here."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it warns about image processors, unused here
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
-    logging.set_verbosity(verbosity)
+
+def assembled(networks: Mapping[str, nn.Module], tokenizer: Any, scheduler: Any) -> Any:
+    """The pipeline built from its parts, without the safety checker and feature extractor: gradients need neither."""
+    with without_warnings():
+        from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
     made: Any = StableDiffusionPipeline
     left_out = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     return made(**networks, tokenizer=tokenizer, scheduler=scheduler, **left_out)

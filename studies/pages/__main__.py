@@ -33,8 +33,8 @@ PAGES = {
     "findings.md.j2": ROOT / "docs" / "findings" / "index.md",
     "choose.md.j2": ROOT / "docs" / "guide" / "choose.md",
     "gpu.md.j2": ROOT / "docs" / "findings" / "gpu.md",
-    "claims.md.j2": ROOT / "docs" / "findings" / "claims.md",
 }
+CLAIMS = {"claims.md.j2": ROOT / "docs" / "findings" / "claims.md"}  # once the suite of tasks was run
 PARTS = {"readme.md.j2": ROOT / "README.md"}  # NAME is the template's name before its first dot
 
 
@@ -55,14 +55,14 @@ def written(
     )
     made.globals |= {"runs": rows.runs, **questions(rows, json.loads(PREDICTED.read_text())), **headline(rows)}
     made.globals |= cards(on_cards, PREDICTED_GPU)
-    optimised = Published(TASKS, fewest)
-    made.globals |= {
-        "task_runs": optimised.runs,
-        **claims(optimised.runs[-1].rows),
-        **ddim(json.loads(DDIM.read_text())),
-    }
+    pages = dict(PAGES)
+    if all(path.exists() for path in (*TASKS, DDIM)):
+        optimised = Published(TASKS, fewest)
+        made.globals |= {"task_runs": optimised.runs, **claims(optimised.runs[-1].rows)}
+        made.globals |= ddim(json.loads(DDIM.read_text()))
+        pages |= CLAIMS
     made.filters |= formats.FILTERS
-    texts = {place: made.get_template(name).render() for name, place in PAGES.items()}
+    texts = {place: made.get_template(name).render() for name, place in pages.items()}
     for name, place in PARTS.items():
         texts[place] = _between(place.read_text(), name.partition(".")[0], made.get_template(name).render())
     return texts
