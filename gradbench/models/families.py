@@ -12,44 +12,63 @@ from torch import Tensor
 
 from gradbench.data import Json
 
-Told = Callable[[Tensor, tuple[int, int]], Json]  # (pooled embedding, image size) -> extra inputs of the network
+Side = Mapping[str, Tensor]  # what `encode_prompt` returns besides the embedding, of a prompt or of its negative
+Told = Callable[[Side, tuple[int, int]], Json]  # (side, image size) -> extra inputs of the network
 
 
-def _nothing(pooled: Tensor, size: tuple[int, int]) -> Json:
+def _nothing(side: Side, size: tuple[int, int]) -> Json:
     return {}
 
 
-def _xl(pooled: Tensor, size: tuple[int, int]) -> Json:
+def _xl(side: Side, size: tuple[int, int]) -> Json:
     """XL's pooled embedding and sizes: original, crop, target."""
+    pooled = side["pooled"]
     ids = torch.tensor([[*size, 0, 0, *size]], dtype=pooled.dtype, device=pooled.device)
     return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids}}
 
 
-def _pooled(pooled: Tensor, size: tuple[int, int]) -> Json:
-    return {"pooled_projections": pooled}
+def _pooled(side: Side, size: tuple[int, int]) -> Json:
+    return {"pooled_projections": side["pooled"]}
+
+
+def _flux(side: Side, size: tuple[int, int]) -> Json:
+    return {"pooled_projections": side["pooled"], "txt_ids": side["ids"]}
+
+
+def _masked(side: Side, size: tuple[int, int]) -> Json:
+    return {"encoder_attention_mask": side["mask"]}
+
+
+ALONE = ("prompt", "negative")
+POOLED = (*ALONE, "pooled", "negative_pooled")
+MASKED = ("prompt", "mask", "negative", "negative_mask")
 
 
 @dataclass(frozen=True)
 class Family:
     """What a pipeline does besides its network, its scheduler and its decoder.
 
-    guidance: the default scale; None if it reads no prompt. more: arguments of `encode_prompt` without a default. told:
-    extra inputs of the network from a pooled embedding. pairs: whether `encode_prompt` returns embeddings of the prompt
-    and of the negative one in turns, for classifier-free guidance; otherwise it returns (embedding, pooled, text
-    ids), and the scale is an input of the network, if of anything. pack: p, where p x p latent pixels are one token of
-    the network and of the state. evenly: whether sigmas 1, ..., 1/N are given to a flow's scheduler. shift: the largest
-    shift of times by the number of image tokens, for schedulers that shift so. shared: extra inputs by name, made from
-    the height and width in tokens.
+    guidance: the default scale; None if it reads no prompt. asks: arguments of `encode_prompt` that its call gives.
+    returns: what `encode_prompt` returns, in order; those of the negative prompt begin with `negative`. Without any,
+    the scale is an input of the network, if of anything. told: extra inputs of the network. pack: p, where p x p latent
+    pixels are one token of the network and of the state. evenly: whether sigmas 1, ..., 1/N are given to a flow's
+    scheduler. shift: the largest shift of times by the number of image tokens, for schedulers that shift so. shared:
+    extra inputs by name, made from the height and width in tokens.
     """
 
     guidance: float | None = None
-    more: tuple[str, ...] = ()
+    asks: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    returns: tuple[str, ...] = ALONE
     told: Told = _nothing
-    pairs: bool = True
     pack: int = 1
     evenly: bool = False
     shift: float | None = None
     shared: Mapping[str, Callable[[int, int], Tensor]] = field(default_factory=dict[str, Callable[[int, int], Tensor]])
+
+    @property
+    def guides(self) -> bool:
+        """Whether guidance is free of classifiers: a second evaluation for the negative prompt."""
+        return "negative" in self.returns
 
 
 def places(high: int, wide: int) -> Tensor:
@@ -60,9 +79,23 @@ def places(high: int, wide: int) -> Tensor:
 
 FAMILIES: dict[str, Family] = {
     "StableDiffusionPipeline": Family(7.5),
-    "StableDiffusionXLPipeline": Family(5.0, told=_xl),
-    "StableDiffusion3Pipeline": Family(7.0, more=("prompt_2", "prompt_3"), told=_pooled, shift=1.16),
-    "FluxPipeline": Family(3.5, told=_pooled, pairs=False, pack=2, evenly=True, shift=1.15, shared={"img_ids": places}),
+    "StableDiffusionXLPipeline": Family(5.0, returns=POOLED, told=_xl),
+    "StableDiffusion3Pipeline": Family(
+        7.0, asks=dict.fromkeys(("prompt_2", "prompt_3")), returns=POOLED, told=_pooled, shift=1.16
+    ),
+    "FluxPipeline": Family(
+        3.5,
+        returns=("prompt", "pooled", "ids"),
+        told=_flux,
+        pack=2,
+        evenly=True,
+        shift=1.15,
+        shared={"img_ids": places},
+    ),
+    "PixArtSigmaPipeline": Family(
+        4.5, asks={"clean_caption": True, "max_sequence_length": 300}, returns=MASKED, told=_masked
+    ),
+    "AuraFlowPipeline": Family(3.5, returns=MASKED),
     "DDPMPipeline": Family(),
     "DDIMPipeline": Family(),
 }

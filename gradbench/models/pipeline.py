@@ -125,6 +125,8 @@ def from_pipeline(
     negative_prompt_embeds: Tensor | None = None,
     pooled_prompt_embeds: Tensor | None = None,
     negative_pooled_prompt_embeds: Tensor | None = None,
+    prompt_attention_mask: Tensor | None = None,
+    negative_prompt_attention_mask: Tensor | None = None,
     guidance: float | None = None,
     guidance_rescale: float = 0.0,
     height: int | None = None,
@@ -135,7 +137,7 @@ def from_pipeline(
     decoder_checkpointing: bool | None = True,
     compile: bool = False,
 ) -> PipelineParts:
-    """The parts of a diffusers pipeline: Stable Diffusion 1, 2, XL or 3, Flux, or a pixel model without a prompt.
+    """The parts of a diffusers pipeline: those of `FAMILIES`, or subclasses of these without methods of their own.
 
     prompt: a text for all samples, or a list with one per sample. negative_prompt: what guidance steers away from, by
     default the pipeline's own: an empty prompt, or zeros if its configuration says so. prompt_embeds and the like: in
@@ -179,10 +181,13 @@ def from_pipeline(
     encoder, said = None, Conditions()
     fixed = _fixed(family, config, guidance, negative_prompt, high // family.pack, wide // family.pack)
     if family.guidance is not None:
-        own_embeddings = (prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds)
-        embeddings = given_embeddings(name, prompt, dict(zip(EMBEDDINGS, own_embeddings, strict=True)))
+        said_so = (
+            *(prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds),
+            *(prompt_attention_mask, negative_prompt_attention_mask),
+        )
+        embeddings = given_embeddings(name, prompt, dict(zip(EMBEDDINGS, said_so, strict=True)))
         guidance = (
-            (family.guidance if guidance is None else checks.finite("guidance", guidance)) if family.pairs else 1.0
+            (family.guidance if guidance is None else checks.finite("guidance", guidance)) if family.guides else 1.0
         )
         device, size = next(model.parameters()).device, (high * factor, wide * factor)
         fixed = {key: value.to(device) for key, value in fixed.items()}
@@ -235,7 +240,7 @@ def _fixed(
 ) -> dict[str, Tensor]:
     """Inputs of the network that no prompt changes: its places, and its guidance where that is one."""
     found = {key: made(high, wide) for key, made in family.shared.items()}
-    if family.pairs:
+    if family.guides:
         return found
     if negative is not None:
         raise UsageError("this pipeline is guided without a negative prompt: leave negative_prompt out")

@@ -10,7 +10,10 @@ from gradbench.checks import UsageError
 from gradbench.diffusion.conditions import Conditions
 from gradbench.models.families import Family
 
-EMBEDDINGS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+EMBEDDINGS = (
+    *("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
+    *("prompt_attention_mask", "negative_prompt_attention_mask"),
+)
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 Prompt = str | Sequence[str]
 
@@ -51,16 +54,15 @@ class PromptEncoder(nn.Module):
 
     def forward(self) -> Conditions:
         """The prompts, encoded with the current weights."""
-        if not self.family.pairs:
-            condition, pooled, ids = (each.to(self.device) for each in self.pipe.encode_prompt(**self._asked()))
-            return Conditions(condition, None, {**self.family.told(pooled, self.size), "txt_ids": ids, **self.fixed})
-        found = self.pipe.encode_prompt(
-            negative_prompt=self.negative, do_classifier_free_guidance=self.guided, **self._asked()
-        )
-        moved = [None if embedding is None else embedding.to(self.device) for embedding in found]
-        condition, null, *pooled = moved if self.guided else (None if i % 2 else e for i, e in enumerate(moved))
-        extra, null_extra = ({} if p is None else self.family.told(p, self.size) for p in (*pooled, None, None)[:2])
-        return Conditions(condition, null, {**extra, **self.fixed}, {**(null_extra or extra), **self.fixed})
+        found = dict(zip(self.family.returns, self.pipe.encode_prompt(**self._asked()), strict=False))
+        moved = {name: each.to(self.device) for name, each in found.items() if each is not None}
+        side = {name: each for name, each in moved.items() if not name.startswith("negative")}
+        extra = {**self.family.told(side, self.size), **self.fixed}
+        if not self.guided:
+            return Conditions(moved["prompt"], None, extra, extra)
+        other = {n.removeprefix("negative_"): each for n, each in moved.items() if n.startswith("negative_")}
+        null_extra = {**self.family.told(other, self.size), **self.fixed} if other else extra
+        return Conditions(moved["prompt"], moved.get("negative"), extra, null_extra)
 
     def once(self) -> Conditions:
         """The same `Conditions`, computed off the tape, with the embeddings as leaves."""
@@ -75,8 +77,12 @@ class PromptEncoder(nn.Module):
         """Arguments of `encode_prompt`, some of which have no default in some families."""
         first = next(iter(self.encoders.values()), None)
         device = self.device if first is None else next(first.parameters()).device
-        more = dict.fromkeys(self.family.more)
-        return {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **more, **self.embeddings}
+        given = {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **self.family.asks}
+        if self.family.guides:
+            given |= {"negative_prompt": self.negative, "do_classifier_free_guidance": self.guided}
+            if self.negative is None and "clean_caption" in self.family.asks:
+                given["negative_prompt"] = ""  # these do not take None
+        return given | self.embeddings
 
 
 def _texts(prompt: Prompt | None) -> list[str]:

@@ -60,6 +60,14 @@ def schnell() -> Any:
     return double(tiny.flux_pipeline(guided=False))
 
 
+def pixart_sigma() -> Any:
+    return double(tiny.pixart_sigma_pipeline())
+
+
+def aura_flow() -> Any:
+    return double(tiny.aura_flow_pipeline())
+
+
 def noise(batch: int = 2, *shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, *(shape or (4, 8, 8)), generator=generator, dtype=torch.float64)
@@ -101,8 +109,15 @@ def both(**options: Any) -> dict[str, Any]:
     return {"call": dict(options), "parts": dict(options)}
 
 
-FAMILIES = {"StableDiffusionPipeline": sd, "StableDiffusionXLPipeline": xl, "StableDiffusion3Pipeline": sd3}
-FLOW = {"StableDiffusion3Pipeline": {"sampler": "flow-euler"}}
+FAMILIES = {
+    "StableDiffusionPipeline": sd,
+    "StableDiffusionXLPipeline": xl,
+    "StableDiffusion3Pipeline": sd3,
+    "PixArtSigmaPipeline": pixart_sigma,
+    "AuraFlowPipeline": aura_flow,
+}
+FLOW = {name: {"sampler": "flow-euler"} for name in ("StableDiffusion3Pipeline", "AuraFlowPipeline")}
+CALLED = {"PixArtSigmaPipeline": {"use_resolution_binning": False}}  # otherwise it samples another size, and crops
 ROWS = [
     *(
         Row(name, option, made, **options, **FLOW.get(name, {}))
@@ -175,7 +190,9 @@ def called(pipe: Any, row: Row, x_T: Tensor) -> tuple[Tensor, Tensor]:
     pipe.encode_prompt = recorded
     each = 1 if isinstance(row.prompt, list) else len(x_T)
     options = {"num_inference_steps": STEPS, "latents": x_T, "num_images_per_prompt": each, "output_type": "latent"}
-    images = type(pipe).__call__.__wrapped__(pipe, row.prompt, **options, **row.call).images
+    images = (
+        type(pipe).__call__.__wrapped__(pipe, row.prompt, **options, **CALLED.get(row.pipeline, {}), **row.call).images
+    )
     del pipe.encode_prompt
     return images, kept[0]
 

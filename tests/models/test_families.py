@@ -1,4 +1,7 @@
-"""Flux taken apart: its own pipeline's sample, and autograd's gradients through a loop written from its formulas."""
+"""Families of pipelines: what Flux does as its own pipeline does it, and embeddings in place of texts.
+
+The others are compared with their pipelines in `support`.
+"""
 
 import numpy as np
 import pytest
@@ -76,16 +79,18 @@ def test_times_of_ones_own_stay():
     assert times_of(flux, config, None, 16, {"sigmas": [1.0, 0.5], "mu": 0.3}) == {"sigmas": [1.0, 0.5], "mu": 0.3}
 
 
-@pytest.mark.parametrize("made", ["flux", "sd3", "xl"])
+@pytest.mark.parametrize("made", ["flux", "sd3", "xl", "pixart_sigma", "aura_flow"])
 def test_embeddings_given_are_those_of_the_prompt(made):
     pipe = getattr(tiny, f"{made}_pipeline")()
     size = {"height": SIZE, "width": SIZE}
     texts = gradbench.from_pipeline(pipe, PROMPT, **size)
-    names = ["prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
-    more = {"prompt_2": None, **({"prompt_3": None} if made == "sd3" else {})}
+    family = texts.family
+    names = {"prompt": "prompt_embeds", "negative": "negative_prompt_embeds", "pooled": "pooled_prompt_embeds",
+             "negative_pooled": "negative_pooled_prompt_embeds", "mask": "prompt_attention_mask",
+             "negative_mask": "negative_prompt_attention_mask"}  # fmt: skip
     with torch.no_grad():
-        found = pipe.encode_prompt(PROMPT, **more)
-    given = dict(zip(names[::2], found, strict=False)) if made == "flux" else dict(zip(names, found, strict=True))
+        found = dict(zip(family.returns, pipe.encode_prompt(PROMPT, **family.asks), strict=True))
+    given = {names[key]: value for key, value in found.items() if key in names}
     parts = gradbench.from_pipeline(pipe, **given, **size)
     x = texts.noise(2)
     assert torch.equal(parts.denoiser(x, 0.5).value, texts.denoiser(x, 0.5).value)

@@ -2,6 +2,8 @@
 
 import torch
 from diffusers import (
+    AuraFlowPipeline,
+    AuraFlowTransformer2DModel,
     AutoencoderKL,
     DDIMScheduler,
     DDPMPipeline,
@@ -11,6 +13,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    PixArtSigmaPipeline,
     PixArtTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
@@ -18,7 +21,15 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from gradbench.models.stable_diffusion import TINY, letter_tokenizer
 
@@ -121,11 +132,52 @@ def sd3_pipeline():
     )
 
 
+def t5(config, made):
+    """The encoder of T5, or of a class in its shape."""
+    sizes = {"vocab_size": TINY.text_encoder["vocab_size"], "d_model": 32, "d_kv": 8, "d_ff": 32}
+    given = config(**sizes, num_layers=1, num_heads=4, feed_forward_proj="gated-gelu")
+    return seeded(lambda: made(given))
+
+
+def pixart_sigma_pipeline():
+    """PixArt-Sigma: T5 with a mask, twice as many output channels as it needs."""
+    return PixArtSigmaPipeline(
+        transformer=pixart(caption_channels=32),
+        scheduler=ddim(),
+        vae=seeded(AutoencoderKL, latent_channels=4, **TINY.vae),
+        text_encoder=t5(T5Config, T5EncoderModel),
+        tokenizer=letter_tokenizer(TINY.text_encoder["vocab_size"]),
+    )
+
+
+def aura_flow_pipeline():
+    """AuraFlow: rectified flow, an encoder in T5's shape, whose padding is zero."""
+    transformer = seeded(
+        AuraFlowTransformer2DModel,
+        sample_size=8,
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_mmdit_layers=1,
+        num_single_dit_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=32,
+        caption_projection_dim=32,
+        pos_embed_max_size=64,
+    )
+    return AuraFlowPipeline(
+        transformer=awakened(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.73),
+        vae=seeded(AutoencoderKL, latent_channels=4, **TINY.vae),
+        text_encoder=t5(UMT5Config, UMT5EncoderModel),
+        tokenizer=letter_tokenizer(TINY.text_encoder["vocab_size"]),
+    )
+
+
 def flux_pipeline(guided=True, **scheduler):
     """Flux: packed latents with their places, a CLIP and a T5 encoder, a shift by the size; dev, or schnell without."""
     tokenizer = letter_tokenizer(TINY.text_encoder["vocab_size"])
-    sizes = {"vocab_size": TINY.text_encoder["vocab_size"], "d_model": 32, "d_kv": 8, "d_ff": 32}
-    t5 = T5Config(**sizes, num_layers=1, num_heads=4, feed_forward_proj="gated-gelu")
     transformer = seeded(
         FluxTransformer2DModel,
         in_channels=16,
@@ -144,7 +196,7 @@ def flux_pipeline(guided=True, **scheduler):
         vae=seeded(AutoencoderKL, **{**TINY.vae, "latent_channels": 4, "shift_factor": 0.1, "sample_size": 16}),
         text_encoder=seeded(text_encoder),
         tokenizer=tokenizer,
-        text_encoder_2=seeded(lambda: T5EncoderModel(t5)),
+        text_encoder_2=t5(T5Config, T5EncoderModel),
         tokenizer_2=tokenizer,
     )
     pipe.default_sample_size = 8
