@@ -72,6 +72,11 @@ def check(params: Mapping[str, Any], multiple: int) -> None:
         raise UsageError(f"latent must be a multiple of {multiple}, got {side}")
     for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
         checks.one_of(name, params[name], (True, False))
+    check_weights(params)
+
+
+def check_weights(params: Mapping[str, Any]) -> None:
+    """None, or a text."""
     if params["weights"] is not None and not isinstance(params["weights"], str):
         raise UsageError(f"weights must be a folder or a hub id, got {params['weights']!r}")
 

@@ -125,10 +125,11 @@ def usual(params: Mapping[str, Any]) -> str:
 def check(params: Mapping[str, Any]) -> None:
     """The model, the reward, and the settings of the optimisation; the rest is the model's to check."""
     check_settings(params)
+    stable_diffusion.check_weights(params)
     model = MODELS[checks.one_of("model", params["model"], MODELS)]
     if params["weights"] is not None and not model.loads:
         loading = " or ".join(f"model={name}" for name, each in MODELS.items() if each.loads)
-        raise checks.UsageError(f"weights need {loading}, got model={model.case}")
+        raise checks.UsageError(f"weights must be none unless {loading}, got model={model.case}")
     for _, name in terms(params):
         make_case(model.case, _own(model, params, model.seen[0], name))
 
@@ -145,7 +146,10 @@ def terms(params: Mapping[str, Any]) -> list[tuple[float, str]]:
     given = params["objective"]
     if str(given).replace("-", "").isidentifier():  # one name, no sum
         checks.one_of(f"objective of model {model.case}", given, model.twins)
-    return parse_sum(given, model.twins)
+    found = parse_sum(given, model.twins)
+    for _, name in found:  # an objective of one's own has no twin
+        checks.one_of(f"objective of model {model.case}", name, model.twins)
+    return found
 
 
 def falls(params: Mapping[str, Any]) -> bool:

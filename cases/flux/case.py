@@ -37,8 +37,7 @@ def check(params: Mapping[str, Any]) -> None:
         raise UsageError(f"size must be a multiple of 16 pixels, got {params['size']}")
     for name in ("inner_checkpointing", "decoder_checkpointing", "compile"):
         checks.one_of(name, params[name], (True, False))
-    if params["weights"] is not None and not isinstance(params["weights"], str):
-        raise UsageError(f"weights must be a folder or a hub id, got {params['weights']!r}")
+    shared.check_weights(params)
 
 
 def build(params: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) -> Parts:

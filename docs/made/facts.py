@@ -79,4 +79,4 @@ def sampler_refusals(entry: Entry) -> dict[str, str]:
 
 def _runs(spec: SamplerSpec, span: TimeRange) -> bool:
     """Whether the sampler itself runs there; one for rectified flow only is tried wherever it does."""
-    return not spec.refuses(replace(span, schedule="rectified"))
+    return not all(spec.refuses(where) for where in (span, replace(span, schedule="rectified")))

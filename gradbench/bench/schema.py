@@ -52,6 +52,6 @@ def _property(column: Column) -> Columns:
         Type.STATUS: {"enum": list(STATUSES)},
         Type.TARGETS: {"type": "array", "items": {"enum": list(TARGETS)}},
         Type.REALS: {"type": ["array", "null"], "items": {"type": "number"}},
-        Type.OPTIONS: {"type": "object"},
+        Type.OPTIONS: {"type": "object"} if column.identity else {"type": ["object", "null"]},
     }
     return special.get(column.type) or {"type": [column.type.json, "null"]}

@@ -14,10 +14,16 @@ NOTE = (
 )
 
 
-def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
-    """A block per task, sampler and number of steps."""
+def show_courses(found: Sequence[Course], console: Any, width: int, most: int) -> None:
+    """A block per task, sampler and number of steps; a line for each if there are more than `most` courses."""
     from rich.table import Table
 
+    if len(found) > most:
+        for names, block in blocks(found).items():
+            console.print("  ".join(names), style="bold")
+            console.print(f"  {_ends(block)}")
+        console.print("\nEvery estimator, its costs and its course are in the report.")
+        return
     for names, block in blocks(found).items():
         shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
         shown.add_column("estimator", min_width=width, overflow="fold")
@@ -34,6 +40,18 @@ def show_courses(found: Sequence[Course], console: Any, width: int) -> None:
                 console.print(f"  {course.label}: {course.cell.status}: {course.cell.reason}")
         console.print()
     console.print(NOTE)
+
+
+def _ends(block: Sequence[Course]) -> str:
+    """The scores before the updates, and the range of those after them."""
+    said = list[str]()
+    for score in ("objective", "held_out"):
+        ends = [mean.value for course in block if (mean := course.mean(f"last_{score}")) is not None]
+        first = next((m for course in block if (m := course.mean(f"first_{score}")) is not None), None)
+        if ends:
+            said.append(f"{score.replace('_', '-')} {number(first)} before, {min(ends):.3g} to {max(ends):.3g} after")
+    failed = sum(not course.cell.measured for course in block)
+    return f"{len(block)} courses: {'; '.join(said) or 'none succeeded'}" + (f"; {failed} failed" if failed else "")
 
 
 def before(block: Sequence[Course]) -> str | None:

@@ -17,6 +17,7 @@ from gradbench.report.courses import show_courses
 
 WIDTH, NUMBERS = 100, 62  # columns of the terminal, and those that the numbers take
 LINES_SHOWN = 120  # lines of tables shown
+COURSES_SHOWN = 24  # of tasks
 HEADS = ("x_T", "condition", "params", "NFE", "VJP", "ms", "MiB")
 MARKS = {"flow": "", "sampler": "s", "expected": "e"}
 NOTES = (
@@ -44,7 +45,7 @@ def show_table(rows: Sequence[Row]) -> None:
     if rows:
         _show_cells(rows, console, name)
     if found:
-        show_courses(found, console, name)
+        show_courses(found, console, name, COURSES_SHOWN)
 
 
 def _show_cells(rows: Sequence[Row], console: Any, name: int) -> None:

@@ -58,7 +58,7 @@ def test_random_weights_are_said_to_be_so():
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("align", {"weights": "here"}, "weights need model=sd15 or model=sd-tiny, got model=digits"),
+        ("align", {"weights": "here"}, "weights must be none unless model=sd15 or model=sd-tiny, got model=digits"),
         ("align", {"model": "sd15"}, "unknown objective of model sd15 'class'; allowed: jpeg-size, colourfulness"),
         ("audit", {"model": "sd15"}, "unknown model 'sd15'; allowed: digits, emoji"),
         ("stylise", {"model": "sd15"}, "unknown model 'sd15'; allowed: emoji"),

@@ -66,13 +66,16 @@ def published():
 
 @pytest.mark.parametrize("name", published())
 def test_published_rows_fit_a_screen_as_an_answer_or_as_one_table(name, capsys):
+    from gradbench.analysis.courses import is_task
     from gradbench.bench.load import load_rows
 
     rows = load_rows(PUBLISHED / name)
     show_table(rows)
     said = capsys.readouterr().out
     assert len(said.splitlines()) < 40
-    if len({row["case"] for row in rows}) > 1:
+    if all(is_task(row) for row in rows):
+        assert said.endswith("are in the report.\n") and " courses: objective " in said
+    elif len({row["case"] for row in rows}) > 1:
         assert " measurements" in said and "\nAccuracy: " in said
     else:
         assert said.startswith(f"{rows[0]['case']}  ") and "\ncheckpoint " in said
@@ -191,7 +194,7 @@ def complete(*words, shell="bash"):
 
 def test_the_shell_completes_names_out_of_the_catalogues():
     assert complete("run", "-e", "adjoint-") == [name for name in ESTIMATORS if name.startswith("adjoint-")]
-    assert complete("run", "--sampler", "dpm") == ["dpm++2m"]
+    assert complete("run", "--sampler", "dpm++2") == ["dpm++2m", "dpm++2s"]
     assert complete("run", "-c", "gau") == ["gaussian"]
     assert complete("run", "--suite", "smo") == ["smoke"]
     assert complete("show", "revol") == ["revolve"]
