@@ -55,7 +55,7 @@ def test_every_sampler_has_a_section_with_its_source(pages):
         ("alignprop", "**Reweighted**, with `law=unbiased`. AlignProp's cut, made unbiased"),
         (
             "adjoint-deis",
-            "| `flow-sde`, `dance-sde`, `cps`, `precise`, `churn`, `lcm`, `tcd` | this chain converges to another equation than",
+            "| `flow-sde`, `dance-sde`, `cps`, `precise`, `churn`, `lcm`, `tcd` | this chain converges to another",
         ),
     ],
 )

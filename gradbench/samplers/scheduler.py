@@ -139,9 +139,11 @@ TABLE: dict[str, str | Callable[[Any], str]] = {
 def sampler_for(scheduler: Any) -> str:
     """The selector of the sampler with the scheduler's own steps, on the grid that `grid_of` gives.
 
-    DDIM and Euler schedulers map to `ddim`, ancestral Euler to `ddim[eta=1]`, DDPM to `ddpm`, second-order DPM-Solver++
-    to `dpm++2m`, flow matching to `flow-euler` and `heun[chart=time]`. The arguments of a scheduler's `step` (`eta`,
-    `s_churn`) are unknown here and taken at their defaults. Raises `ValueError`, with alternatives, if no sampler fits.
+    DDIM and Euler schedulers map to `ddim`, ancestral Euler to `ddim[eta=1]`, DDPM to `ddpm`, DPM-Solver's to
+    `dpm++2m`, `dpm2m`, `dpm++3m` and `dpm++2s`, UniPC, DEIS, LMS, PNDM, KDPM2, LCM and TCD to those of their names,
+    flow matching to `flow-euler`, `heun[chart=time]` and, where it draws noise, `cps[eta=1]`. The arguments of a
+    scheduler's `step` (`eta`, `s_churn`) are unknown here and taken at their defaults. Raises `ValueError`, with
+    alternatives, if no sampler fits.
     """
     from_diffusers(scheduler)
     name = known(scheduler)

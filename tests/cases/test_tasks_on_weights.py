@@ -9,6 +9,7 @@ from gradbench.models.stable_diffusion import TINY, random_pipeline
 from gradbench.objectives.jpeg import JPEGSize
 from gradbench.problems.case import make_case
 from tests.command_line import gradbench as command
+from tests.quick import quick
 
 SMALL = {"model": "sd-tiny", "updates": 2, "checkpoints": 1, "batch": 2}
 
@@ -40,7 +41,7 @@ def test_a_reward_is_of_the_pictures_that_the_folders_decoder_makes(folder):
         assert torch.allclose(task.seen[0].reward(x), JPEGSize()(decoder(x)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("task", ["align[model=sd-tiny,objective=jpeg-size]", "inversion[model=sd-tiny]"])
+@pytest.mark.parametrize("task", quick(["align[model=sd-tiny,objective=jpeg-size]", "inversion[model=sd-tiny]"], 0))
 def test_one_command_runs_a_task_on_them_and_says_whose_weights_they_are(folder, tmp_path, task):
     task = task.replace("]", ",updates=2,checkpoints=1,batch=2]")
     said = command("run", "-c", task, "--weights", folder, "-e", "checkpoint", "--sampler", "ddim", "--steps", "2",

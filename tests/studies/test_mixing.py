@@ -1,5 +1,6 @@
 """Mixtures of adapters are of the matrices that they add, not of their factors."""
 
+import pytest
 import torch
 
 from studies import mixing
@@ -18,6 +19,7 @@ def test_a_mixture_has_the_scores_of_the_sum_of_matrices():
     assert mixing._mixed(1.0, one, other)["class objective"] == expected["class objective"]
 
 
+@pytest.mark.slow
 def test_half_of_an_adapter_with_itself_is_that_adapter():
     own = drawn(3)
     whole, halves = mixing._judged(own, 4), mixing._mixed(0.5, own, own)
