@@ -39,7 +39,7 @@ def page(laws: Sequence[int], out: Path) -> str:
     return f"""# Mixtures of adapters
 
 AlignProp's authors mix the adapters of two rewards, W = m W_1 + (1 - m) W_2, and one with the base (arXiv:2310.03739); DRaFT's
-scale and add them (arXiv:2309.17400). Here: LoRA of rank {RANK} on the network of `digits`, {UPDATES} updates of `checkpoint` with Adam,
+scale and add them (arXiv:2309.17400). Here: LoRA of rank {RANK} on the network of `digits`, float32, {UPDATES} updates of `checkpoint` with Adam,
 {RATE}, `ddim[eta=1]`, {STEPS} steps, {len(SEEDS)} seeds: mean ± half-width of the 95% interval. Rewards: `class`, log p(8) whatever the prompt
 asks for; `preference`, learnt from choices between pairs. Held-out: by independently trained networks. Adapters are mixed as
 W = BA, not as their factors.
