@@ -10,8 +10,10 @@ from gradbench.problems.spec import CaseSpec, Parts
 
 from .. import stable_diffusion as shared
 
-TRANSFORMER = {"guidance_embeds": True}  # all else is the class's default: 19 double and 38 single blocks, width 3,072
-VAE = {
+TRANSFORMER: dict[str, Any] = {
+    "guidance_embeds": True
+}  # all else is the class's default: 19 double and 38 single blocks, width 3,072
+VAE: dict[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
     "block_out_channels": (128, 256, 512, 512),
