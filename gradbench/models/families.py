@@ -1,6 +1,6 @@
 """The pipeline classes of diffusers by what distinguishes them: how a prompt is told, packing of latents, times.
 
-To add one: a `Family` in `FAMILIES`, and a line in `tests/models/test_families.py`.
+To add one: a `Family` in `FAMILIES`, and a line in the table of that name in `tests/models/support.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,6 +42,15 @@ def _masked(side: Side, size: tuple[int, int]) -> Json:
 ALONE = ("prompt", "negative")
 POOLED = (*ALONE, "pooled", "negative_pooled")
 MASKED = ("prompt", "mask", "negative", "negative_mask")
+# the argument of `encode_prompt` for what it returns
+EMBEDDINGS = {
+    "prompt": "prompt_embeds",
+    "negative": "negative_prompt_embeds",
+    "pooled": "pooled_prompt_embeds",
+    "negative_pooled": "negative_pooled_prompt_embeds",
+    "mask": "prompt_attention_mask",
+    "negative_mask": "negative_prompt_attention_mask",
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,11 @@ class Family:
         """Whether guidance is free of classifiers: a second evaluation for the negative prompt."""
         return "negative" in self.returns
 
+    def embeddings(self, negative: bool) -> list[str]:
+        """The arguments that stand for a prompt, or for its negative."""
+        names = [name for name in self.returns if name in EMBEDDINGS and name.startswith("negative") == negative]
+        return [EMBEDDINGS[name] for name in names]
+
 
 def places(high: int, wide: int) -> Tensor:
     """(high wide, 3): Flux's `img_ids`, 0, row and column of every token."""
@@ -93,7 +107,10 @@ FAMILIES: dict[str, Family] = {
         shared={"img_ids": places},
     ),
     "PixArtSigmaPipeline": Family(
-        4.5, asks={"clean_caption": True, "max_sequence_length": 300}, returns=MASKED, told=_masked
+        4.5,
+        asks={"negative_prompt": "", "clean_caption": True, "max_sequence_length": 300},
+        returns=MASKED,
+        told=_masked,
     ),
     "AuraFlowPipeline": Family(3.5, returns=MASKED),
     "DDPMPipeline": Family(),

@@ -22,10 +22,10 @@ from gradbench.diffusion.precision import precision_of
 from gradbench.diffusion.scheduler_grid import grid_of, noise_scale
 from gradbench.models.conventions import config_of
 from gradbench.models.decoder import LatentDecoder
-from gradbench.models.families import FAMILIES, Family, times_of, unpack
+from gradbench.models.families import EMBEDDINGS, FAMILIES, Family, times_of, unpack
 from gradbench.models.network import diffusers_denoiser
 from gradbench.models.placed import refuse_moving
-from gradbench.models.prompt import EMBEDDINGS, Prompt, PromptEncoder, encoders_of, given_embeddings, refuse_unreached
+from gradbench.models.prompt import Prompt, PromptEncoder, encoders_of, given_embeddings, refuse_unreached
 from gradbench.objectives.catalogue import make_objective
 from gradbench.objectives.decoded import Decoded
 from gradbench.samplers.scheduler import sampler_for
@@ -180,12 +180,15 @@ def from_pipeline(
     wide = own_wide if width is None else _latent(width, factor, patch)
     encoder, said = None, Conditions()
     fixed = _fixed(family, config, guidance, negative_prompt, high // family.pack, wide // family.pack)
+    given = (
+        *(prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds),
+        *(prompt_attention_mask, negative_prompt_attention_mask),
+    )
+    told = dict(zip(EMBEDDINGS.values(), given, strict=True))
     if family.guidance is not None:
-        said_so = (
-            *(prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds, negative_pooled_prompt_embeds),
-            *(prompt_attention_mask, negative_prompt_attention_mask),
-        )
-        embeddings = given_embeddings(name, prompt, dict(zip(EMBEDDINGS, said_so, strict=True)))
+        embeddings = given_embeddings(name, family, prompt, told)
+        if embeddings and encode == "on-tape":
+            raise UsageError("prompt_embeds are encoded already: leave encode at 'once'")
         guidance = (
             (family.guidance if guidance is None else checks.finite("guidance", guidance)) if family.guides else 1.0
         )
@@ -193,8 +196,8 @@ def from_pipeline(
         fixed = {key: value.to(device) for key, value in fixed.items()}
         encoder = PromptEncoder(pipe, family, prompt, negative_prompt, embeddings, guidance > 1, size, fixed, device)
         said = encoder.once() if encode == "once" else said
-    elif prompt is not None or encode == "on-tape":
-        raise UsageError(f"pipeline {name} reads no prompt: leave it out, got {prompt!r}")
+    elif prompt is not None or encode == "on-tape" or any(each is not None for each in given):
+        raise UsageError(f"pipeline {name} reads no prompt: leave it and its embeddings out, got {prompt!r}")
     denoiser = diffusers_denoiser(
         model,
         pipe.scheduler,

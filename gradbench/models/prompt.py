@@ -6,14 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradbench import checks
 from gradbench.checks import UsageError
 from gradbench.diffusion.conditions import Conditions
 from gradbench.models.families import Family
 
-EMBEDDINGS = (
-    *("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
-    *("prompt_attention_mask", "negative_prompt_attention_mask"),
-)
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 Prompt = str | Sequence[str]
 
@@ -22,8 +19,8 @@ class PromptEncoder(nn.Module):
     """The `Conditions` of a pipeline's prompts, from its own `encode_prompt`.
 
     Embeddings are (n, tokens, width), and pooled ones are in extra; guidance adds those of the negative prompt. size:
-    of the image, which XL takes as an input. fixed: extra inputs that no prompt changes. embeddings: those of
-    `EMBEDDINGS` that are given in place of texts. device: of the network. The text encoders are submodules, so their
+    of the image, which XL takes as an input. fixed: extra inputs that no prompt changes. embeddings: its arguments
+    that are given in place of texts. device: of the network. The text encoders are submodules, so their
     trainable weights are found.
     """
 
@@ -79,9 +76,9 @@ class PromptEncoder(nn.Module):
         device = self.device if first is None else next(first.parameters()).device
         given = {"prompt": self.prompts, "num_images_per_prompt": 1, "device": device, **self.family.asks}
         if self.family.guides:
-            given |= {"negative_prompt": self.negative, "do_classifier_free_guidance": self.guided}
-            if self.negative is None and "clean_caption" in self.family.asks:
-                given["negative_prompt"] = ""  # these do not take None
+            given["do_classifier_free_guidance"] = self.guided
+        if self.negative is not None:
+            given["negative_prompt"] = self.negative
         return given | self.embeddings
 
 
@@ -92,15 +89,22 @@ def _texts(prompt: Prompt | None) -> list[str]:
     return [prompt] if isinstance(prompt, str) else list(prompt or ())
 
 
-def given_embeddings(family: str, prompt: Prompt | None, found: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
-    """Those that are given; `ValueError` beside a prompt, or without that of the prompt."""
-    given = {name: value for name, value in found.items() if value is not None}
-    if given and "prompt_embeds" not in given:
-        raise UsageError(f"{next(iter(given))} is given without prompt_embeds")
+def given_embeddings(
+    name: str, family: Family, prompt: Prompt | None, found: Mapping[str, Tensor | None]
+) -> dict[str, Tensor]:
+    """Those that are given; `ValueError` beside a prompt, for half of them, and for those that the family has not."""
+    given = {key: value for key, value in found.items() if value is not None}
     if given and prompt is not None:
         raise UsageError("give a prompt or prompt_embeds, not both")
+    own, other = family.embeddings(negative=False), family.embeddings(negative=True)
+    for key in given:
+        checks.one_of(f"embedding of {name}", key, (*own, *other))
+    for side in (own, other if any(key in given for key in other) else []):
+        missing = [key for key in side if key not in given]
+        if given and missing:
+            raise UsageError(f"{next(iter(given))} needs {missing[0]} too, as encode_prompt returns them")
     if not given and prompt is None:
-        raise UsageError(f"pipeline {family} reads a prompt: give prompt='...'")
+        raise UsageError(f"pipeline {name} reads a prompt: give prompt='...'")
     return given
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import gradbench
-from gradbench.models.families import FAMILIES, pack, times_of, unpack
+from gradbench.models.families import EMBEDDINGS, FAMILIES, pack, times_of, unpack
 from gradbench.models.lora import add_lora
 from tests.models import tiny
 
@@ -85,12 +85,9 @@ def test_embeddings_given_are_those_of_the_prompt(made):
     size = {"height": SIZE, "width": SIZE}
     texts = gradbench.from_pipeline(pipe, PROMPT, **size)
     family = texts.family
-    names = {"prompt": "prompt_embeds", "negative": "negative_prompt_embeds", "pooled": "pooled_prompt_embeds",
-             "negative_pooled": "negative_pooled_prompt_embeds", "mask": "prompt_attention_mask",
-             "negative_mask": "negative_prompt_attention_mask"}  # fmt: skip
     with torch.no_grad():
         found = dict(zip(family.returns, pipe.encode_prompt(PROMPT, **family.asks), strict=True))
-    given = {names[key]: value for key, value in found.items() if key in names}
+    given = {EMBEDDINGS[key]: value for key, value in found.items() if key in EMBEDDINGS}
     parts = gradbench.from_pipeline(pipe, **given, **size)
     x = texts.noise(2)
     assert torch.equal(parts.denoiser(x, 0.5).value, texts.denoiser(x, 0.5).value)
@@ -100,13 +97,27 @@ def test_embeddings_given_are_those_of_the_prompt(made):
     ("given", "message"),
     [
         ({"prompt": PROMPT, "prompt_embeds": torch.zeros(1, 4, 32)}, "a prompt or prompt_embeds, not both"),
-        ({"pooled_prompt_embeds": torch.zeros(1, 32)}, "pooled_prompt_embeds is given without prompt_embeds"),
+        ({"pooled_prompt_embeds": torch.zeros(1, 32)}, "pooled_prompt_embeds needs prompt_embeds too"),
+        ({"prompt_embeds": torch.zeros(1, 4, 32)}, "prompt_embeds needs pooled_prompt_embeds too"),
+        (
+            {"negative_prompt_embeds": torch.zeros(1, 4, 32)},
+            "unknown embedding of FluxPipeline 'negative_prompt_embeds'",
+        ),
+        (
+            {"prompt_embeds": torch.zeros(1, 4, 32), "pooled_prompt_embeds": torch.zeros(1, 32), "encode": "on-tape"},
+            "prompt_embeds are encoded already",
+        ),
         ({}, "reads a prompt: give prompt="),
     ],
 )
 def test_half_a_prompt_is_one_line(pipes, given, message):
     with pytest.raises(ValueError, match=message):
         gradbench.from_pipeline(pipes[True], **given)
+
+
+def test_embeddings_given_to_a_pipeline_without_a_prompt_are_not_dropped():
+    with pytest.raises(ValueError, match="reads no prompt"):
+        gradbench.from_pipeline(tiny.ddpm_pipeline(), prompt_embeds=torch.zeros(1, 4, 32))
 
 
 def test_unpacking_undoes_packing():
