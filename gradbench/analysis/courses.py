@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ from gradbench.tasks.settings import SETTINGS
 
 COSTS = {"evaluations": "network evaluations", "queries": "reward queries", "seconds": "seconds"}
 """What updates cost, by its name in `course`."""
-SCORED = (*COSTS, "objective", "held_out", "cosine")
 
 
 class Mean(NamedTuple):
@@ -51,6 +50,17 @@ class Stop(NamedTuple):
     held_out: Mean
     cosine: Mean | None
 
+    @staticmethod
+    def of(told: Sequence[Mapping[str, Any]], place: int, update: int) -> "Stop | None":
+        """That place of the courses in `told`; None where a cost or a score is unknown."""
+        costs, scores = COSTS, ("objective", "held_out", "cosine")
+        at = [Mean.of(each[name][min(place, len(each[name]) - 1)] for each in told) for name in (*costs, *scores)]
+        *known, cosine = at
+        if any(mean is None for mean in known):
+            return None
+        evaluations, queries, seconds, objective, held_out = (mean for mean in known if mean is not None)
+        return Stop(update, evaluations, queries, seconds, objective, held_out, cosine)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -78,13 +88,8 @@ class Course:
         """The places on the way, the first before any update; empty if no row tells them."""
         told = [found for row in self.cell.measured if (found := row.get("course"))]
         longest = max((found["update"] for found in told), key=len, default=[])
-        stops = list[Stop]()
-        for place, update in enumerate(longest):
-            at = {name: Mean.of(found[name][min(place, len(found[name]) - 1)] for found in told) for name in SCORED}
-            if any(at[name] is None for name in SCORED if name != "cosine"):
-                return []
-            stops.append(Stop(update, **at))  # type: ignore[arg-type]
-        return stops
+        stops = [Stop.of(told, place, update) for place, update in enumerate(longest)]
+        return [] if None in stops else [stop for stop in stops if stop is not None]
 
     def spent(self, cost: str) -> float | None:
         """What every row spent at least by its end; None where a row does not tell."""

@@ -196,8 +196,10 @@ def from_pipeline(
         fixed = {key: value.to(device) for key, value in fixed.items()}
         encoder = PromptEncoder(pipe, family, prompt, negative_prompt, embeddings, guidance > 1, size, fixed, device)
         said = encoder.once() if encode == "once" else said
-    elif prompt is not None or encode == "on-tape" or any(each is not None for each in given):
-        raise UsageError(f"pipeline {name} reads no prompt: leave it and its embeddings out, got {prompt!r}")
+    elif prompt is not None or encode == "on-tape":
+        raise UsageError(f"pipeline {name} reads no prompt: leave it out, got {prompt!r}")
+    elif any(each is not None for each in given):
+        raise UsageError(f"pipeline {name} reads no prompt: leave its embeddings out")
     denoiser = diffusers_denoiser(
         model,
         pipe.scheduler,

@@ -47,7 +47,7 @@ def verdict_of(flags: Iterable[bool]) -> str:
 def rises(case: str) -> bool:
     """Whether a larger score is better."""
     ((name, given),) = expand(case)
-    return RISING[name] and given.get("direction") != "lower" and given.get("objective") != "jpeg-size"
+    return RISING[name] and given.get("direction") != "lower"
 
 
 def score_of(case: str) -> str:
@@ -126,7 +126,7 @@ def claims(rows: Sequence[Row]) -> dict[str, Callable[..., Any]]:
         order = sorted(task, key=lambda each: _value(each.mean(f"last_{score}")), reverse=rises(case))
         return [
             [
-                f"`{each.label}`" if not each.settings else f"`{each.cell.estimator}`, {each.settings}",
+                ", ".join(filter(None, (f"`{each.cell.estimator}`", each.settings))),
                 with_interval(each.mean("last_objective")),
                 with_interval(each.mean("last_held_out")),
                 "" if (cosine := each.mean("optimise_cosine")) is None else f"{cosine.value:.2f}",
