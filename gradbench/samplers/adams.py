@@ -28,7 +28,7 @@ class Adams(Rule):
     has no finite ratio in log tau, as to sigma = 0, and one of which a scheduler's `Stop` asks so, has a lower order.
 
     References: Hairer, Norsett and Wanner, 1993, Solving Ordinary Differential Equations I, section III.5; Zhang and
-    Chen, 2023, DEIS, arXiv:2204.13902, equation 15; diffusers' LMSDiscreteScheduler and DEISMultistepScheduler.
+    Chen, 2023, DEIS, arXiv:2204.13902; diffusers' LMSDiscreteScheduler and DEISMultistepScheduler.
     """
 
     most: int

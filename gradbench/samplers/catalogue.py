@@ -117,7 +117,7 @@ SAMPLERS = Catalogue(
         "sde-dpm2m",
         "the two-step rule of dpm2m on the reverse SDE in the noise chart",
         "two_m_sde",
-        "equation 19, in the noise chart",
+        "in the noise chart",
         "noise-sde",
         multistep=True,
         history=True,

@@ -14,8 +14,8 @@ class LCM(StochasticRule):
     """x_{k+1} = alpha_1 (c_out x0_hat + c_skip x) + sigma_1 z, in the data chart; to sigma = 0 no noise is drawn.
 
     c_skip = d^2 / (s^2 + d^2), c_out = s / sqrt(s^2 + d^2), d = 1/2, s = `scaling` i for index i of the table: as good
-    as 0 and 1 but at the very end. References: Luo et al., 2023, Latent consistency models, arXiv:2310.04378,
-    algorithm 3; diffusers' LCMScheduler.
+    as 0 and 1 but at the very end. References: Luo et al., 2023, Latent consistency models, arXiv:2310.04378;
+    diffusers' LCMScheduler.
     """
 
     scaling: float = 10.0
@@ -40,7 +40,7 @@ class TCD(DDIMFamily):
         s = `level` = sqrt(1 - alpha_1^2 / alpha(j)^2).
 
     The last step ends at index 0, where j = i_1 and no noise is drawn. References: Zheng et al., 2024, Trajectory
-    consistency distillation, arXiv:2402.19159, algorithm 4; diffusers' TCDScheduler, whose `step` has eta = 0.3.
+    consistency distillation, arXiv:2402.19159; diffusers' TCDScheduler, whose `step` has eta = 0.3.
     """
 
     eta: float = 0.3

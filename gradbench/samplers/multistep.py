@@ -62,7 +62,7 @@ class ThreeM(Rule):
     f = (1 - exp(-H)) / H. The exact integral of the parabola has 2 chi: the formula as published is of second order,
     with a small constant. The first step is Euler's, the second that of `TwoStep`.
 
-    References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095, appendix B.3; diffusers' DPMSolverMultistepScheduler.
+    References: Lu et al., 2022, DPM-Solver++, arXiv:2211.01095; diffusers' DPMSolverMultistepScheduler.
     """
 
     order = 2

@@ -4,6 +4,7 @@ Their first steps, and the last of UniPC, are of first order: the error falls as
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from gradbench import checks
 from gradbench.diffusion.grid import TimeRange
@@ -30,6 +31,29 @@ def _refuse_bh1(options: Options, where: TimeRange) -> str | None:
     return None
 
 
+def _entry(
+    name: str,
+    summary: str,
+    place: str,
+    citation: str,
+    chart: str,
+    checked: Callable[[Options], None] = check,
+    stages: int = 1,
+    **defaults: Any,
+) -> SamplerEntry:
+    """A solver in one chart, with history but for one of several stages."""
+    return SamplerEntry(
+        name,
+        summary,
+        f"gradbench.samplers.{place}",
+        citation,
+        defaults={**defaults, "grid": None},
+        traits=SamplerTraits(stochastic=False, order=2, stages=stages, chart=chart, history=stages == 1),
+        check=checked,
+    )
+
+
+_PLUS = "Lu et al., 2022, arXiv:2211.01095"
 MULTISTEP = (
     SamplerEntry(
         "ab2",
@@ -40,83 +64,74 @@ MULTISTEP = (
         traits=SamplerTraits(stochastic=False, order=2, stages=1, history=True),
         check=check,
     ),
-    SamplerEntry(
+    _entry(
         "dpm++2m",
         "the two-step rule in the data chart with its ratio in log-SNR",
-        "gradbench.samplers.multistep:two_m",
-        "Lu et al., 2022, arXiv:2211.01095, algorithm 2",
-        defaults={"solver": "midpoint", "grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="data", history=True),
-        check=check,
+        "multistep:two_m",
+        f"{_PLUS}, algorithm 2",
+        chart="data",
+        solver="midpoint",
     ),
-    SamplerEntry(
+    _entry(
         "dpm2m",
         "the rule of dpm++2m in the noise chart: DPM-Solver of second order, two steps",
-        "gradbench.samplers.multistep:two_m",
-        "Lu et al., 2022, arXiv:2206.00927, appendix D",
-        defaults={"solver": "midpoint", "grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="noise", history=True),
-        check=check,
+        "multistep:two_m",
+        "Lu et al., 2022, DPM-Solver, arXiv:2206.00927, and diffusers' DPMSolverMultistepScheduler",
+        chart="noise",
+        solver="midpoint",
     ),
-    SamplerEntry(
+    _entry(
         "dpm++3m",
         "the three-step rule in the data chart, as published and run: of second order",
-        "gradbench.samplers.multistep:THREE_M",
-        "Lu et al., 2022, arXiv:2211.01095, appendix B.3",
-        defaults={"grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="data", history=True),
-        check=check,
+        "multistep:THREE_M",
+        f"{_PLUS}, and diffusers' DPMSolverMultistepScheduler",
+        chart="data",
     ),
-    SamplerEntry(
+    _entry(
         "dpm++2s",
         "two steps at a time in the data chart, the second taken again from where the pair began",
-        "gradbench.samplers.pairs:TWO_S",
-        "Lu et al., 2022, arXiv:2211.01095, algorithm 1",
-        defaults={"grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="data", history=True),
-        check=check,
+        "pairs:TWO_S",
+        f"{_PLUS}, algorithm 1, and diffusers' DPMSolverSinglestepScheduler",
+        chart="data",
     ),
-    SamplerEntry(
+    _entry(
         "kdpm2",
         "the midpoint rule in the noise chart with its stage half-way in log-SNR",
-        "gradbench.samplers.pairs:KDPM2",
-        "Karras et al., 2022, arXiv:2206.00364, released code (dpm2)",
-        defaults={"grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=2, chart="noise"),
-        check=check,
+        "pairs:KDPM2",
+        "Crowson, k-diffusion, sample_dpm_2, as diffusers' KDPM2DiscreteScheduler has it",
+        chart="noise",
+        stages=2,
     ),
-    SamplerEntry(
+    _entry(
         "pndm",
         "PLMS, Stable Diffusion 1's default: four-step Adams-Bashforth of equal steps in the noise chart",
-        "gradbench.samplers.plms:PNDM",
-        "Liu et al., 2022, arXiv:2202.09778, equations 11 and 12",
-        defaults={"grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="noise", history=True),
-        check=check,
+        "plms:PNDM",
+        "Liu et al., 2022, arXiv:2202.09778, and diffusers' PNDMScheduler",
+        chart="noise",
     ),
-    SamplerEntry(
+    _entry(
         "deis",
         "Adams-Bashforth in the noise chart with its polynomial in log(sigma/alpha)",
-        "gradbench.samplers.adams:deis",
-        "Zhang and Chen, 2023, arXiv:2204.13902, equation 15 (log rho)",
-        defaults={"order": 3, "grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="noise", history=True),
-        check=_check_order((2, 3)),
+        "adams:deis",
+        "Zhang and Chen, 2023, arXiv:2204.13902, and diffusers' DEISMultistepScheduler",
+        chart="noise",
+        checked=_check_order((2, 3)),
+        order=3,
     ),
-    SamplerEntry(
+    _entry(
         "lms",
         "Adams-Bashforth in the noise chart with variable steps",
-        "gradbench.samplers.adams:lms",
+        "adams:lms",
         "Hairer, Norsett and Wanner, 1993, section III.5; Crowson, k-diffusion, sample_lms",
-        defaults={"order": 4, "grid": None},
-        traits=SamplerTraits(stochastic=False, order=2, stages=1, chart="noise", history=True),
-        check=_check_order((2, 3, 4)),
+        chart="noise",
+        checked=_check_order((2, 3, 4)),
+        order=4,
     ),
     SamplerEntry(
         "unipc",
         "a multistep predictor in log-SNR, each point corrected once the next evaluation is known",
         "gradbench.samplers.unipc:unipc",
-        "Zhao et al., 2023, arXiv:2302.04867, algorithms 1 and 2",
+        "Zhao et al., 2023, arXiv:2302.04867, and diffusers' UniPCMultistepScheduler",
         defaults={"order": 2, "solver": "bh2", "chart": "data", "grid": None},
         traits=SamplerTraits(stochastic=False, order=2, stages=1, history=True),
         check=_check_order((1, 2, 3), solver=("bh2", "bh1"), chart=("data", "noise")),

@@ -11,9 +11,8 @@ from gradbench.samplers.base import Field, Interval, Rule, State
 class LogMidpoint(Rule):
     """The midpoint rule with its stage half-way in log tau: F at the stage moves the whole step.
 
-    A step to sigma = 0 has no such stage and is Euler's. References: Lu et al., 2022, DPM-Solver, arXiv:2206.00927,
-    algorithm 1 (DPM-Solver-2 in the noise chart but for its weights); Karras et al., 2022, arXiv:2206.00364, whose
-    released code calls it dpm2; diffusers' KDPM2DiscreteScheduler.
+    A step to sigma = 0 has no such stage and is Euler's. References: Crowson, k-diffusion, sample_dpm_2, after Lu et
+    al., 2022, DPM-Solver, arXiv:2206.00927; diffusers' KDPM2DiscreteScheduler.
     """
 
     order = 2

@@ -17,8 +17,8 @@ class PLMS(Rule):
     """The state is (x_k, F_{k-1}, F_{k-2}, F_{k-3}) as far as they are known; in the noise chart.
 
     The first step is Heun's, of two evaluations, the second of which no later step uses; a chain of a single step is
-    Euler's. References: Liu et al., 2022, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778,
-    equations 11 and 12; diffusers' PNDMScheduler with skip_prk_steps=True.
+    Euler's. References: Liu et al., 2022, Pseudo numerical methods for diffusion models on manifolds, arXiv:2202.09778;
+    diffusers' PNDMScheduler with skip_prk_steps=True.
     """
 
     order = 2  # by its first steps, and where they are unequal

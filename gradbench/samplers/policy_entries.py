@@ -90,7 +90,7 @@ POLICY = (
         "lcm",
         "few steps of a consistency model: its prediction, noised anew in every step",
         "gradbench.samplers.consistency:lcm",
-        "Luo et al., 2023, arXiv:2310.04378, algorithm 3",
+        "Luo et al., 2023, arXiv:2310.04378, and diffusers' LCMScheduler",
         defaults={"scaling": 10.0, "grid": None},
         traits=SamplerTraits(stochastic=True, order=1, stages=1, chart="data", reverse_sde=False),
         check=check,
@@ -99,7 +99,7 @@ POLICY = (
         "tcd",
         "few steps of a consistency model: a step below the next time, and noise back up",
         "gradbench.samplers.consistency:tcd",
-        "Zheng et al., 2024, arXiv:2402.19159, algorithm 4",
+        "Zheng et al., 2024, arXiv:2402.19159, and diffusers' TCDScheduler",
         defaults={"eta": 0.3, "grid": None},
         traits=SamplerTraits(
             stochastic=True, order=1, stages=1, chart="noise", chart_at_zero="data", reverse_sde=False

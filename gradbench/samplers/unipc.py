@@ -37,7 +37,7 @@ class UniPC(Rule):
     sum_i rho_i r_i^{n-1} = -n! H phi_{n+1}(-H) / B for as many n as there are terms; the predictor of order 2 and the
     corrector of order 1 take rho = 1/2. The data chart is diffusers' `predict_x0=True`, the noise chart its False.
 
-    References: Zhao et al., 2023, UniPC, arXiv:2302.04867, algorithms 1 and 2; diffusers' UniPCMultistepScheduler.
+    References: Zhao et al., 2023, UniPC, arXiv:2302.04867; diffusers' UniPCMultistepScheduler.
     """
 
     most: int = 2
