@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from gradbench.analysis.courses import Course, Mean, blocks, courses
+from gradbench.analysis.courses import Course, Mean, courses
 from gradbench.bench.row import Row
 from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
+from gradbench.report.static.task_frames import frames
 
 ACROSS = {
     "optimise_cosine": "cosine with the exact gradient",
@@ -29,19 +30,8 @@ def outcomes(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     found = [course for course in courses(rows) if course.cell.measured]
     if not found:
         raise NoData("no task was optimised")
-    tasks = blocks(found)
-    styles = points.looks(course.cell for course in found)
-    figure, axes = canvas.canvas(ask.title, canvas.DOUBLE, 1.75 * len(tasks), len(tasks), len(ACROSS))
-    for line, (names, block) in zip(axes, tasks.items(), strict=True):
-        for place, column in zip(line, ACROSS, strict=True):
-            _drawn(place, block, column, styles)
-        line[0].set_ylabel("held-out score")
-        line[0].set_title(", ".join(names[:3]), loc="left")
-    for place, words in zip(axes[-1], ACROSS.values(), strict=True):
-        place.set_xlabel(words)
-    lines = {artist.get_label(): artist for place in axes.flat for artist in place.lines}
-    named = [lines[name] for name in styles if name in lines]
-    canvas.legend(figure, named, "Bars are 95% intervals over seeds. Dotted: the score before the first update.")
+    note = "Bars are 95% intervals over seeds. Dotted: the score before the first update."
+    figure = frames(found, ask, ACROSS, 1.75, _drawn, note)
     return figure, pd.DataFrame([_line(course) for course in found])
 
 

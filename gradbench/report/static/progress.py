@@ -11,6 +11,7 @@ from gradbench.report import points
 from gradbench.report.points import DEFAULT, Ask, NoData
 from gradbench.report.static import canvas, pens
 from gradbench.report.static.canvas import Drawn
+from gradbench.report.static.task_frames import frames
 from gradbench.report.style import Style
 
 
@@ -25,25 +26,13 @@ def progress(rows: Sequence[Row], ask: Ask = DEFAULT) -> Drawn:
     found = [course for course in courses(rows) if course.cell.measured and course.stops]
     if not found:
         raise NoData("no row tells the course of a task")
-    tasks = blocks(found)
-    styles = points.looks(course.cell for course in found)
-    figure, axes = canvas.canvas(ask.title, canvas.DOUBLE, 2.0 * len(tasks), len(tasks), len(COSTS), sharey="row")
-    for line, (names, block) in zip(axes, tasks.items(), strict=True):
-        for place, cost in zip(line, COSTS, strict=True):
-            _drawn(place, block, cost, styles)
-        line[0].set_ylabel("held-out score")
-        line[0].set_title(", ".join(names[:3]), loc="left")
-    for place, words in zip(axes[-1], COSTS.values(), strict=True):
-        place.set_xlabel(words)
-    lines = {artist.get_label(): artist for place in axes.flat for artist in place.lines}
-    canvas.legend(
-        figure,
-        [lines[name] for name in styles if name in lines],
+    note = (
         "Bars are 95% intervals over seeds. Dotted: the score before the first update. Dashed: the most that every "
-        "estimator spent.",
+        "estimator spent."
     )
+    figure = frames(found, ask, COSTS, 2.0, _drawn, note, sharey="row")
     return figure, pd.DataFrame(
-        [line for block in tasks.values() for course in block for line in _lines(course, block)]
+        [line for block in blocks(found).values() for course in block for line in _lines(course, block)]
     )
 
 
