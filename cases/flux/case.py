@@ -75,12 +75,15 @@ def _pipeline(params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
     from gradbench.models import skeleton
+    from gradbench.models.pretrained import refuse_missing_folder
     from gradbench.models.stable_diffusion import without_warnings
 
     with without_warnings():
         from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 
     made: Any = FluxPipeline
+    if params["weights"] is not None:
+        refuse_missing_folder(params["weights"])
     if params["weights"] is not None and not skeleton.in_skeleton():
         pipe = made.from_pretrained(params["weights"], use_safetensors=True)
         return pipe, {"prompt": shared.PROMPTS[params["prompt"]]}

@@ -25,13 +25,18 @@ def load_pipeline(source: str, architecture: Architecture | None = None) -> Any:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
-        raise UsageError(f"weights {source!r} are not a folder; allowed: one that save_pretrained wrote, or a hub id")
+    refuse_missing_folder(source)
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     networks = {name: _load(made, source, name) for name, made in classes.items()}
     if architecture is not None:
         check_counts(networks, architecture, repr(source))
     return assembled(networks, _tokenizer(source), _scheduler(source))
+
+
+def refuse_missing_folder(source: str) -> None:
+    """`ValueError` for a path that is no folder."""
+    if source.startswith(("/", ".", "~")) and not Path(source).expanduser().is_dir():
+        raise UsageError(f"weights {source!r} are not a folder; allowed: one that save_pretrained wrote, or a hub id")
 
 
 def _load(made: Any, source: str, name: str) -> Any:

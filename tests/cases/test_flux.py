@@ -28,3 +28,11 @@ def test_its_networks_have_the_sizes_of_flux():
 def test_what_it_cannot_take_is_one_line(given, message):
     with pytest.raises(ValueError, match=message):
         make_case("flux", given)
+
+
+def test_weights_that_are_no_folder_are_one_line():
+    case = make_case("flux", {"weights": "/no/such/folder"})
+    with pytest.raises(
+        ValueError, match="weights '/no/such/folder' are not a folder; allowed: one that save_pretrained"
+    ):
+        case.spec.build(case.params, {}, 0)
