@@ -63,7 +63,7 @@ interpolated. The numbers are of `digits` and `emoji`, not of CIFAR10.
 
 ## Quality against steps
 
-The smallest distance: {said}.
+The smallest mean distance: {said}. Where ranges overlap, means are not told apart.
 
 Frechet distance from the data in the pooled features of the classifier that no objective uses ({EACH} samples of each of
 ten classes against all 1,797 real digits; between two halves of the real digits it is {number(halves)}), mean (smallest to
@@ -91,7 +91,8 @@ Noises between two draws on the sphere (appendix D.5). Share of samples of `digi
 classifier still takes for their class:
 
 {table(["weight", *(f"{weight:g}" for weight in WEIGHTS)], [["known", *map(number, known)]])}
-Pictures of `emoji`, {SHOWN_STEPS} steps, one prompt a row:
+Pictures of `emoji`, {SHOWN_STEPS} steps, one prompt a row. This network has learnt its pictures by heart: the noise hardly changes
+them, and so they say nothing of what lies between two noises.
 
 ![Pictures of emoji from noises between two draws: one prompt a row, the first and the last column are the two draws.](images/ddim-interpolation.png)
 """
